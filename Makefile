@@ -1,0 +1,59 @@
+# Everything that a person does twice. `make` alone lists the targets.
+PYTHON ?= python3
+PORT ?= 7860
+VENV := .venv
+BIN := $(VENV)/bin
+# pip shows its progress bars to a person and says little to a CI log.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install $(if $(CI),--quiet)
+
+# Browser tests need some Chromium: the system's, or the one of `playwright install chromium`.
+CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-browser || command -v google-chrome) \
+	$(wildcard $(HOME)/.cache/ms-playwright/chromium-* $(HOME)/Library/Caches/ms-playwright/chromium-*))
+# In CI they are never left out: without a browser they fail there.
+BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
+
+.DEFAULT_GOAL := help
+.PHONY: help install app test bench wheel clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.installed ## make .venv and install Glimpse into it
+
+app: install ## open the app on http://127.0.0.1:7860 (make app PORT=8000: another port)
+	$(BIN)/vqa ui --host 127.0.0.1 --port $(PORT)
+
+test: $(VENV)/.developed ## lint, check the types and run every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(if $(BROWSER_FILTER),echo 'No Chromium found: the browser tests are left out.',:)
+	$(BIN)/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
+
+bench: $(VENV)/.developed ## measure speed and memory on this machine
+	$(BIN)/python -m train.benchmark
+
+wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
+	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
+	$(BIN)/python -m build --wheel
+
+clean: ## remove caches and built files
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio *.egg-info
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps: installed again only when pyproject.toml has changed (the install is editable).
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo 'Installing Glimpse into $(VENV): PyTorch is large, the first time takes minutes.'
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.developed: pyproject.toml | $(BIN)/python
+	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
+	@$(PIP) --editable '.[train,test]'
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,1 @@
+"""Scripts, one a job: `python -m train.<job> --help`."""

@@ -1,0 +1,27 @@
+"""Photos seen a little differently each time, so that an encoder trained on few of them does not learn them by heart."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def augment(pixels: Tensor, mirror: Tensor, seed: int) -> Tensor:
+    """Shift and zoom each photo, change its light and contrast, mirror half of those that may be mirrored.
+
+    pixels: `(P, 3, S, S)`, normalised; mirror: `(P,)`, False where a question says left or right.
+    The same seed gives the same result.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    photos = len(pixels)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return (low + (high - low) * torch.rand(photos, *shape, generator=draw)).to(pixels)
+
+    zoom = uniform(0.8, 1.0)
+    flip = torch.where(mirror.to(pixels.device) & (uniform(0, 1) < 0.5), -1.0, 1.0)
+    affine = torch.zeros(photos, 2, 3).to(pixels)
+    affine[:, 0, 0], affine[:, 1, 1] = zoom * flip, zoom
+    affine[:, :, 2] = uniform(-1, 1, 2) * (1 - zoom)[:, None]
+    where = F.affine_grid(affine, list(pixels.shape), align_corners=False)
+    moved = F.grid_sample(pixels, where, padding_mode="reflection", align_corners=False)
+    return moved * uniform(0.8, 1.2, 1, 1, 1) + uniform(-0.2, 0.2, 1, 1, 1)

@@ -1,0 +1,105 @@
+"""Questions and answers as arrays, and batches cut from them without a Python loop over questions or answers."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqa.data.examples import Example, reference, targets
+from vqa.processing import VQAProcessor
+
+SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+
+
+@dataclass
+class Questions:
+    """Q questions about P photos, in memory as arrays: about 100 bytes a question, whatever the photos weigh.
+
+    input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
+    `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right?
+    `known` `(Q,)`: a question none of whose answers is in the vocabulary cannot be learned from.
+    """
+
+    photos: list[str]
+    photo: np.ndarray
+    input_ids: Tensor
+    lengths: Tensor
+    starts: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    sides: np.ndarray
+    answers: int
+    examples: Sequence[Example] = field(repr=False)
+    references: list[str | None] = field(repr=False)
+
+    @classmethod
+    def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":
+        """`index` maps the vocabulary's answers to their numbers."""
+        rows: dict[str, int] = {}
+        photo = np.array([rows.setdefault(e.image, len(rows)) for e in examples], dtype=np.int64)
+        input_ids, mask = processor.encode([e.question for e in examples])
+        soft = [[(index[a], s) for a, s in targets(e).items() if a in index] for e in examples]
+        flat = [pair for pairs in soft for pair in pairs]
+        return cls(
+            photos=list(rows),
+            photo=photo,
+            input_ids=input_ids.int(),
+            lengths=mask.sum(1),
+            starts=np.concatenate(([0], np.cumsum([len(pairs) for pairs in soft]))),
+            labels=np.array([label for label, _ in flat], dtype=np.int64),
+            scores=np.array([score for _, score in flat], dtype=np.float32),
+            sides=np.array([bool(SIDES.search(e.question)) for e in examples]),
+            answers=len(index),
+            examples=examples,
+            references=[reference(e) for e in examples],
+        )
+
+    def __len__(self) -> int:
+        return len(self.photo)
+
+    @property
+    def known(self) -> np.ndarray:
+        return np.diff(self.starts) > 0
+
+    def batch(self, chosen: np.ndarray) -> dict[str, Tensor]:
+        """The model's inputs for the questions `chosen (B,)`, padded to the longest of them only; `rows (P,)` are
+        their photos, each once."""
+        rows, photo_index = np.unique(self.photo[chosen], return_inverse=True)
+        lengths = self.lengths[chosen]
+        width = int(lengths.max())
+        counts = self.starts[chosen + 1] - self.starts[chosen]
+        question = np.repeat(np.arange(len(chosen)), counts)
+        within = np.arange(len(question)) - np.repeat(np.cumsum(counts) - counts, counts)
+        entry = np.repeat(self.starts[chosen], counts) + within
+        labels = torch.zeros(len(chosen), self.answers)
+        labels[torch.from_numpy(question), torch.from_numpy(self.labels[entry])] = torch.from_numpy(self.scores[entry])
+        return {
+            "input_ids": self.input_ids[chosen, :width].long(),
+            "attention_mask": (torch.arange(width) < lengths[:, None]).long(),
+            "photo_index": torch.from_numpy(photo_index),
+            "labels": labels,
+            "rows": torch.from_numpy(rows),
+            "mirror": torch.from_numpy(np.bincount(photo_index, self.sides[chosen], len(rows)) == 0),
+        }
+
+
+def photo_batches(photo: np.ndarray, size: int, order: np.random.Generator | None = None) -> list[np.ndarray]:
+    """Cut questions into batches of about `size` that keep each photo's questions together.
+
+    photo: `(Q,)`, the photo of each question. `order` shuffles the photos; without it they keep their order.
+    Returns index arrays that together hold every question once.
+    """
+    photos = int(photo.max()) + 1
+    rank = np.arange(photos) if order is None else order.permutation(photos)
+    questions = np.argsort(rank[photo], kind="stable")
+    ends = np.cumsum(np.bincount(rank[photo], minlength=photos))  # questions up to and with each photo
+    cuts = np.unique(ends[np.searchsorted(ends, np.arange(size, len(photo), size))])
+    return [batch for batch in np.split(questions, cuts) if len(batch)]
+
+
+def share(batches: list[np.ndarray], process: int, processes: int) -> Iterator[np.ndarray]:
+    """This process's part of the batches; every process gets the same number, as their steps wait for each other."""
+    yield from batches[process : len(batches) // processes * processes : processes]

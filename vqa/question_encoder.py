@@ -1,0 +1,49 @@
+"""A question becomes a vector, and each of its words gets a weight."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vqa.configuration import VQAConfig
+from vqa.recurrent import Recurrent
+
+
+class EncodedQuestion(NamedTuple):
+    """vector `(B, H)`; word_weights `(B, T)`, summing to 1 over the words; states `(B, T, H)`."""
+
+    vector: Tensor
+    word_weights: Tensor
+    states: Tensor
+
+
+class QuestionEncoder(nn.Module):
+    """Words to vectors, a recurrent core over them, and attention over the words.
+
+        e_t = E[w_t]                      h_1 … h_T = LSTM(e_1 … e_T)
+        α = softmax_t(u · tanh(W h_t))    q = h_T + V Σ_t α_t e_t
+
+    The weights α are read from the states and gather the words themselves, as the phrase attention of Yu et al. 2018
+    (MAttNet, eq. 2) does; h_T beside them keeps the order of the words.
+    """
+
+    def __init__(self, config: VQAConfig):
+        super().__init__()
+        size, words = config.question_size, config.embedding_size
+        self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
+        self.dropout = nn.Dropout(config.word_dropout)
+        self.recurrent = Recurrent(
+            config.recurrent_cell, words, config.hidden_size, config.num_layers, config.bidirectional
+        )
+        self.key = nn.Linear(size, size // 4)
+        self.score = nn.Linear(size // 4, 1, bias=False)
+        self.gather = nn.Linear(words, size, bias=False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> EncodedQuestion:
+        """input_ids, attention_mask: `(B, T)`, padded on the right; every question has a word."""
+        embedded = self.dropout(self.embedding(input_ids))
+        states, last, _ = self.recurrent(embedded, attention_mask.sum(1))
+        scores = self.score(torch.tanh(self.key(states))).squeeze(-1)
+        weights = scores.float().masked_fill(attention_mask == 0, float("-inf")).softmax(-1)
+        words = torch.einsum("bt,bte->be", weights.to(embedded.dtype), embedded)
+        return EncodedQuestion(last + self.gather(words), weights, states)
