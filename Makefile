@@ -1,6 +1,7 @@
 # Everything that a person does twice. `make` alone lists the targets.
 PYTHON ?= python3
 PORT ?= 7860
+# Another environment: `make test VENV=.venv-312 PYTHON=python3.12`. Names like .venv* are ignored by git.
 VENV := .venv
 BIN := $(VENV)/bin
 # pip shows its progress bars to a person and says little to a CI log.
@@ -18,7 +19,7 @@ BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(VENV)/.installed ## make .venv and install Glimpse into it
+install: $(VENV)/.installed ## make the environment .venv and install Glimpse into it
 
 app: install ## open the app on http://127.0.0.1:7860 (make app PORT=8000: another port)
 	$(BIN)/vqa ui --host 127.0.0.1 --port $(PORT)
@@ -35,17 +36,20 @@ bench: $(VENV)/.developed ## measure speed and memory on this machine
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
 
-clean: ## remove caches and built files
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio *.egg-info
-	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+clean: ## remove caches
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio *.egg-info
+	find . -path './.venv*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv too
-	rm -rf $(VENV)
+distclean: clean ## remove the environment and built wheels too
+	rm -rf $(VENV) build dist
 
+# A half-made environment would pass for a whole one the next time.
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Glimpse needs Python 3.11 or newer, and $(PYTHON) is none: name one, as PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # The stamps: installed again only when pyproject.toml has changed (the install is editable).
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

@@ -20,3 +20,34 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint's folder: a very small model with random weights, five answers and a handful of words."""
+    import torch
+
+    from vqa.checkpoint import save_checkpoint
+    from vqa.configuration import VQAConfig
+    from vqa.data.vocabulary import build_tokenizer
+    from vqa.model import VQAModel
+    from vqa.processing import VQAImageProcessor, VQAProcessor
+
+    questions = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
+    tokenizer = build_tokenizer(questions)
+    config = VQAConfig(
+        backbone="tiny",
+        image_size=64,
+        vocab_size=len(tokenizer),
+        embedding_size=8,
+        hidden_size=16,
+        attention_size=8,
+        fusion_size=16,
+        blind_size=8,
+        image_only_size=8,
+        id2label=dict(enumerate(["yes", "no", "2", "red", "teddy bear"])),
+    )
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    save_checkpoint(folder, VQAModel(config), VQAProcessor(VQAImageProcessor(size=64), tokenizer))
+    return folder

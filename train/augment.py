@@ -5,21 +5,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def augment(pixels: Tensor, mirror: Tensor, seed: int) -> Tensor:
+def augment(pixels: Tensor, mirror: Tensor) -> Tensor:
     """Shift and zoom each photo, change its light and contrast, mirror half of those that may be mirrored.
 
     pixels: `(P, 3, S, S)`, normalised; mirror: `(P,)`, False where a question says left or right.
-    The same seed gives the same result.
+    Draws from torch's generator, which the training loop seeds at every step.
     """
-    draw = torch.Generator().manual_seed(seed)
     photos = len(pixels)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (low + (high - low) * torch.rand(photos, *shape, generator=draw)).to(pixels)
+        return low + (high - low) * torch.rand(photos, *shape, device=pixels.device, dtype=pixels.dtype)
 
     zoom = uniform(0.8, 1.0)
-    flip = torch.where(mirror.to(pixels.device) & (uniform(0, 1) < 0.5), -1.0, 1.0)
-    affine = torch.zeros(photos, 2, 3).to(pixels)
+    flip = torch.where(mirror & (uniform(0, 1) < 0.5), -1.0, 1.0)
+    affine = pixels.new_zeros(photos, 2, 3)
     affine[:, 0, 0], affine[:, 1, 1] = zoom * flip, zoom
     affine[:, :, 2] = uniform(-1, 1, 2) * (1 - zoom)[:, None]
     where = F.affine_grid(affine, list(pixels.shape), align_corners=False)

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.data.examples import Example, reference, targets
+from vqa.data.examples import Example, targets
 from vqa.processing import VQAProcessor
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
@@ -20,7 +20,7 @@ class Questions:
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right?
-    `known` `(Q,)`: a question none of whose answers is in the vocabulary cannot be learned from.
+    `known` `(Q,)`: whether an answer is in the vocabulary; from other questions nothing can be learned.
     """
 
     photos: list[str]
@@ -32,8 +32,6 @@ class Questions:
     scores: np.ndarray
     sides: np.ndarray
     answers: int
-    examples: Sequence[Example] = field(repr=False)
-    references: list[str | None] = field(repr=False)
 
     @classmethod
     def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":
@@ -53,8 +51,6 @@ class Questions:
             scores=np.array([score for _, score in flat], dtype=np.float32),
             sides=np.array([bool(SIDES.search(e.question)) for e in examples]),
             answers=len(index),
-            examples=examples,
-            references=[reference(e) for e in examples],
         )
 
     def __len__(self) -> int:
@@ -98,6 +94,11 @@ def photo_batches(photo: np.ndarray, size: int, order: np.random.Generator | Non
     ends = np.cumsum(np.bincount(rank[photo], minlength=photos))  # questions up to and with each photo
     cuts = np.unique(ends[np.searchsorted(ends, np.arange(size, len(photo), size))])
     return [batch for batch in np.split(questions, cuts) if len(batch)]
+
+
+def plain_batches(questions: int, size: int, order: np.random.Generator) -> list[np.ndarray]:
+    """Cut shuffled questions into batches of at most `size`, whatever their photos."""
+    return np.array_split(order.permutation(questions), -(-questions // size))
 
 
 def share(batches: list[np.ndarray], process: int, processes: int) -> Iterator[np.ndarray]:

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from vqa.checkpoint import provenance
 from vqa.data.features import FeatureStore
 from vqa.data.photos import SUFFIXES, content_hash
 from vqa.data.prefetch import map_ahead, prefetch
+from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
 from vqa.image_encoder import ImageEncoder, load_pretrained
-from vqa.checkpoint import fast_dtype, pick_device, provenance
 from vqa.processing import VQAImageProcessor
 
 
@@ -73,9 +74,9 @@ def extract(
     """
     photos = list_photos(folders)
     device = pick_device()
+    made_by = provenance(encoder.state_dict(), backbone, image_processor)  # before the weights lose bits
     encoder = encoder.to(device, fast_dtype(device), memory_format=torch.channels_last).eval()
     places = encoder.height * encoder.width
-    made_by = provenance(encoder, backbone, image_processor)
     store = FeatureStore.create(output, made_by, places, encoder.channels, bits)
     known, skipped, start = 0, [], time.perf_counter()
 

@@ -1,8 +1,11 @@
 """Every setting of a training run, with its default and meaning. A YAML file and flags fill them; unknown keys are
 errors."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from vqa.errors import InputError
 
 
 @dataclass
@@ -11,22 +14,30 @@ class Data:
 
     Attributes:
         train: files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`.
-        images: the folder of their photos.
+        train_annotations: for official VQA questions, their annotations, in the same order.
+        images: the folder of each file's photos; one folder stands for all files.
         validation: questions on other photos, used once at the end: half of the photos calibrate, half report.
+        validation_annotations: as `train_annotations`.
+        validation_images: as `images`; where it is not given, `images`.
         holdout: share of the training photos that is held out to choose the best epoch.
-        features: a feature store of the photos; without it the image encoder is trained, end to end.
+        features: a feature store of all photos; without it the image encoder is trained, end to end.
         text: questions with answers but no photo, on which the question encoder starts.
         answers: at most so many answers, the most common ones.
+        min_answer_count: rarer answers are left out.
         min_word_count: rarer words of the training questions become unknown words.
     """
 
     train: list[str]
-    images: str | None = None
+    train_annotations: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
+    validation_annotations: list[str] = field(default_factory=list)
+    validation_images: list[str] = field(default_factory=list)
     holdout: float = 0.05
     features: str | None = None
     text: str | None = None
     answers: int = 2000
+    min_answer_count: float = 1.0
     min_word_count: int = 1
 
 
@@ -53,8 +64,8 @@ class Model:
     attention_size: int = 512
     fusion: Literal["product", "concat"] = "product"
     fusion_size: int = 1024
-    blind_size: int = 512
-    image_only_size: int = 256
+    blind_size: int = 256
+    image_only_size: int = 128
     dropout: float = 0.5
     word_dropout: float = 0.0
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
@@ -65,15 +76,19 @@ class Optimisation:
     """How it is trained.
 
     Attributes:
+        epochs: passes over the training questions.
         batch_size: questions a step and process; a batch holds all questions of its photos, so that each photo is
             read and projected once.
+        rate: the highest learning rate of AdamW.
         encoder_rate: the image encoder's learning rate as a share of `rate`, when it is trained.
+        weight_decay: AdamW's, on matrices only.
         warmup: share of all steps over which the rate rises; after it the rate falls along a cosine to zero.
         clip: the gradient's L2 norm is cut to this.
         average: decay of the moving average of the weights, which is what is kept (0: the last weights).
         augment: crops, shifts and lighting of the photos when the encoder is trained; mirrored only where no
             question of the photo says left or right.
         text_epochs: passes over `data.text` before the first photo.
+        head_epochs: most passes that train the question-only and image-only heads after the model; they stop early.
         precision: `bf16` (CPU and GPU), `no` for float32, `auto` for bf16 where the machine computes in it.
     """
 
@@ -87,20 +102,59 @@ class Optimisation:
     average: float = 0.999
     augment: bool = True
     text_epochs: int = 2
+    head_epochs: int = 10
     precision: Literal["auto", "bf16", "no"] = "auto"
 
 
 @dataclass
-class Run:
-    """Where and how it runs.
+class Settings:
+    """A whole run.
 
     Attributes:
-        output: folder of the run: `last/` to resume from, `best/` a checkpoint, `logs/` for tensorboard.
+        output: folder of the run: `last/` to resume from, `best/` the checkpoint, `logs/` for tensorboard.
+        seed: of everything random.
         resume: go on from `last/`.
         save_seconds: `last/` is written at the end of every epoch and at least so often.
+        title: the model card's title.
     """
 
+    data: Data
+    model: Model = field(default_factory=Model)
+    optim: Optimisation = field(default_factory=Optimisation)
     output: str = "runs/fit"
     seed: int = 1
     resume: bool = False
     save_seconds: float = 300.0
+    title: str = "A Glimpse model"
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The settings that decide what comes out; a run may only be resumed with the same ones."""
+        kept = asdict(self)
+        for name in ("output", "resume", "save_seconds", "title"):
+            del kept[name]
+        return kept
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Settings from `--config FILE.yaml` and flags such as `--optim.epochs 3`.
+
+    Raises `InputError` for an unknown key, a value of the wrong type, or a file that cannot be read.
+    """
+    from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(
+        prog="python -m train.fit",
+        description="Train a model that answers questions about photos.",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of settings, as train/configs/*.yaml")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's last/")
+    parser.add_class_arguments(Settings, None, skip={"resume"})
+    try:
+        values = parser.instantiate(parser.parse_args(arguments))
+    except ArgumentError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"The settings cannot be used: {reason}; see python -m train.fit --help.") from error
+    del values.config
+    return Settings(**vars(values))

@@ -15,7 +15,7 @@ class SpatialAttention(nn.Module):
 
     soft: as written (Xu et al. 2015, section 4.2; several glimpses as in Kazemi & Elqursh 2017).
     hard: one place. In training it is sampled and the gradient goes straight through the soft weights (the
-        Gumbel-softmax straight-through estimator, Jang et al. 2017); otherwise it is the place of the highest score.
+        Gumbel-softmax straight-through estimator, Jang et al. 2017); otherwise it has the highest score.
     none: a_gn = 1 / N, the mean of the grid.
     """
 
@@ -28,11 +28,13 @@ class SpatialAttention(nn.Module):
             self.dropout = nn.Dropout(config.dropout)
             self.score = nn.Linear(size, config.glimpses, bias=False)  # a bias would cancel in the softmax
 
-    def forward(self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns glimpses `(B, G·D)` and the attention `(B, G, N)`, each map summing to 1.
 
-        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i. The grid is
-        projected once a photo and only then spread over its questions.
+        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i. The grid
+        is projected once a photo and only then spread over its questions.
         """
         weights = self.weights(grid, question, photo_index)
         seen = torch.einsum("bgn,bnd->bgd", weights.to(grid.dtype), spread(grid, photo_index))
@@ -40,9 +42,10 @@ class SpatialAttention(nn.Module):
 
     def weights(self, grid: Tensor, question: Tensor, photo_index: Tensor | None) -> Tensor:
         if self.kind == "none":
-            return question.new_full((len(question), 1, grid.shape[1]), 1 / grid.shape[1], dtype=torch.float32)
-        places = spread(self.fuse.side_a(grid), photo_index)
-        joint = self.fuse.join(places, self.fuse.side_b(question).unsqueeze(1))
+            places = grid.shape[1]
+            return question.new_full((len(question), 1, places), 1 / places, dtype=torch.float32)
+        seen = spread(self.fuse.side_a(grid), photo_index)
+        joint = self.fuse.join(seen, self.fuse.side_b(question).unsqueeze(1))
         scores = self.score(self.dropout(joint)).float().transpose(1, 2)
         if self.kind == "soft":
             return scores.softmax(-1)

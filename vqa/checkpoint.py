@@ -2,26 +2,27 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import nn
 
 from vqa.configuration import VQAConfig
 from vqa.errors import InputError
-from vqa.image_encoder import ImageEncoder
 from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor, VQAProcessor
 
 WEIGHTS = "model.safetensors"
+PARTS = ("config.json", WEIGHTS, "processor_config.json", "tokenizer.json")
 
 
 def find_checkpoint(model: str | Path | None) -> Path:
-    """The local folder of a checkpoint: `None` is the bundled one, a path is itself, `owner/name` comes from the Hub.
+    """The local folder of a checkpoint: `None` is the bundled one, a path itself, `owner/name` on the Hub.
 
     Raises `InputError` where there is none.
     """
@@ -30,19 +31,25 @@ def find_checkpoint(model: str | Path | None) -> Path:
         for folder in (here / "assets" / "model", here.parent / "assets" / "model"):
             if (folder / "config.json").is_file():
                 return folder
-        raise InputError("The bundled model is missing from this installation; reinstall glimpse-vqa, or name a --model.")
+        raise InputError(
+            "The bundled model is missing from this installation; reinstall glimpse-vqa, or name a --model."
+        )
     folder = Path(model)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # which, unlike Path.is_dir, never raises
         return folder
     if str(model).count("/") != 1 or folder.is_absolute() or str(model).startswith("."):
-        raise InputError(f"There is no model folder {model}; name a checkpoint's folder or a Hub id such as owner/name.")
+        raise InputError(
+            f"There is no model folder {model}; name a checkpoint's folder or a Hub id such as owner/name."
+        )
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(str(model), ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl"]))
     except Exception as error:  # the hub client raises a dozen unrelated types: network, authorisation, names
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"There is no folder {model}, and the Hub did not give a model of that name: {reason}") from error
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise InputError(
+            f"There is no folder {model}, and the Hub gave no such model ({reason}); check its name."
+        ) from error
 
 
 def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProcessor]:
@@ -51,30 +58,50 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
     Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
     """
     folder = find_checkpoint(model)
-    for name in ("config.json", WEIGHTS, "processor_config.json", "tokenizer.json"):
+    for name in PARTS:
         if not (folder / name).is_file():
             raise InputError(f"The checkpoint {folder} has no {name}; copy the whole folder again.")
+    objects = {name: read_object(folder / name) for name in PARTS if name != WEIGHTS}
+    if objects["config.json"].get("model_type") != VQAConfig.model_type:
+        raise InputError(
+            f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder."
+        )
     try:
         config = VQAConfig.from_pretrained(folder)
-        if json.loads((folder / "config.json").read_text()).get("model_type") != VQAConfig.model_type:
-            raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
         tensors = load_file(folder / WEIGHTS)
         processor = VQAProcessor.from_pretrained(folder)
-    except InputError:
-        raise
+        with torch.device("meta"):  # nothing is initialised that the file fills anyway
+            net = VQAModel(config)
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
-    except Exception as error:  # a broken JSON surfaces as OSError, ValueError, TypeError or KeyError
-        raise InputError(f"The checkpoint {folder} cannot be read: {str(error).split(chr(10))[0]}") from error
-    with torch.device("meta"):  # nothing is initialised that the file fills anyway
-        net = VQAModel(config)
+    except Exception as error:  # a setting of a wrong type surfaces as almost anything
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise InputError(
+            f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again."
+        ) from error
     check_tensors(folder, net, tensors)
+    if processor.image_processor.size != config.image_size or len(processor.tokenizer) > config.vocab_size:
+        raise InputError(
+            f"The checkpoint {folder} has a processor_config.json or tokenizer.json that does not belong to "
+            "its config.json; copy all files again from one model."
+        )
     tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     net.load_state_dict(tensors, assign=True)
     if any(buffer.is_meta for buffer in net.buffers()):  # a backbone with buffers that are not saved
         net = VQAModel(config)
         net.load_state_dict(tensors)
     return net.eval(), processor
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds, or an `InputError`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); copy it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged (it holds no JSON object); copy it again.")
+    return content
 
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
@@ -86,14 +113,17 @@ def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise InputError(
-                f"The checkpoint {folder} {verb} tensor {names[0]}{more}; its config.json and {WEIGHTS} do not belong "
-                "together, so copy both again from one model."
+                f"The checkpoint {folder} {verb} tensor {names[0]}{more}; its config.json and {WEIGHTS} "
+                "do not belong together, so copy both again from one model."
             )
 
 
-def save_checkpoint(folder: str | Path, net: VQAModel, processor: VQAProcessor, extra: dict[str, Any] | None = None) -> None:
-    """Write a complete checkpoint, 16-bit; `extra` maps further file names to JSON-able objects. The folder appears
-    whole or not at all."""
+def save_checkpoint(
+    folder: str | Path, net: VQAModel, processor: VQAProcessor, extra: dict[str, Any] | None = None
+) -> None:
+    """Write a complete checkpoint, 16-bit; `extra` maps further file names to JSON-able objects.
+
+    The folder appears whole or not at all."""
     folder = Path(folder)
     temporary = folder.with_name(folder.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -103,9 +133,12 @@ def save_checkpoint(folder: str | Path, net: VQAModel, processor: VQAProcessor, 
     net.config.save_pretrained(temporary)
     processor.save_pretrained(temporary)
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
-    save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
+    # written here, since save_file lets nobody but the owner read the file
+    (temporary / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
     for name, content in (extra or {}).items():
-        (temporary / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        (temporary / name).write_text(
+            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -122,13 +155,16 @@ def half(value: torch.Tensor) -> torch.Tensor:
     return value.detach().float().clamp(-limit, limit).half().cpu()
 
 
-def provenance(encoder: ImageEncoder, backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
+def provenance(
+    encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor
+) -> dict[str, Any]:
     """What makes a grid what it is: kept in a feature store, and compared before it is read with a model.
 
-    Weights are hashed at 16 bits, so that a checkpoint and the float32 weights it was saved from agree.
+    encoder: the image encoder's `state_dict`. Weights are hashed at 16 bits, so that a checkpoint and the
+    float32 weights it was saved from agree.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for name, value in sorted(encoder.state_dict().items()):
+    for name, value in sorted(encoder.items()):
         digest.update(name.encode())
         digest.update(half(value).numpy().tobytes())
     return {
@@ -140,24 +176,10 @@ def provenance(encoder: ImageEncoder, backbone: str, image_processor: VQAImagePr
     }
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises `InputError` for a device that is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"The device '{name}' is not available here; use auto, cpu, cuda or mps.") from error
-    return torch.device(name)
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes in it natively, else float32. (An ordinary laptop's CPU does not.)"""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():
-        # asks oneDNN, which also heeds ONEDNN_MAX_CPU_ISA
-        return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-    return torch.float32
-
-
+def checkpoint_provenance(folder: Path, net: VQAModel, processor: VQAProcessor) -> dict[str, Any]:
+    """The provenance of the grids that the checkpoint in `folder` computes."""
+    prefix = "image_encoder."
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
+        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    return provenance(tensors, net.config.backbone, processor.image_processor)

@@ -21,15 +21,16 @@ class VQAConfig(PreTrainedConfig):
     image_size: side in pixels of the square that a photo is resized to.
     coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned.
     vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
-    recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core; `hidden_size` is
-        that of one direction.
-    attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes the mean.
+    recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core;
+        `hidden_size` is that of one direction.
+    attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes
+        the mean.
     fusion, fusion_size: how question and glimpses are joined, there and in the attention's scores.
     blind_size, image_only_size: hidden sizes of the two heads that answer without photo and without question.
     dropout: at the inputs of the joint and answer layers; `word_dropout`: on word vectors.
     loss: `sigmoid` is binary cross-entropy on soft scores; `softmax` is cross-entropy with soft targets.
-    temperature, blind_temperature: the logits are divided by these before the softmax that gives the confidence
-        (Guo et al. 2017).
+    temperature, blind_temperature: the logits are divided by these before the softmax that gives the
+        confidence (Guo et al. 2017).
     id2label: answer index to answer text.
 
     Raises `InputError` for a value that is not among the choices.
@@ -63,9 +64,12 @@ class VQAConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise InputError(f"The model's {name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+                value, choices = getattr(self, name), ", ".join(allowed)
+                raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
         if self.attention != "soft" and self.glimpses != 1:
-            raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
+            raise InputError(
+                f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1."
+            )
 
     @property
     def question_size(self) -> int:

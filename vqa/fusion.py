@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class Fusion(nn.Module):
     """Join `a (…, A)` and `b (…, B)` into `(…, F)`; leading dimensions broadcast.
 
-        product:  relu(W_a a) ⊙ relu(W_b b)          (as in Anderson et al. 2018, with ReLU for the gated tanh)
+        product:  relu(W_a a) ⊙ relu(W_b b)          (Anderson et al. 2018, with ReLU for the gated tanh)
         concat:   relu(W [a; b]) = relu(W_a a + W_b b)
 
     A matrix times a concatenation is the sum of two products, so both forms project each side once: for the

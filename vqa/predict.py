@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vqa.checkpoint import fast_dtype, find_checkpoint, load_checkpoint, pick_device
+from vqa.checkpoint import find_checkpoint, load_checkpoint
 from vqa.data.photos import content_hash, open_photo
+from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
 from vqa.processing import short
 
@@ -74,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Look:
-    """A photo that the model has seen: the picture and its grid `(1, N, D)`, worth keeping for the next question."""
+    """A photo that the model has seen: the picture and its grid `(1, N, D)`, kept for the next question."""
 
     photo: Image.Image
     grid: Tensor = field(repr=False)
@@ -152,7 +153,9 @@ class VQA:
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
         for i, (known, unknown) in enumerate(words):
-            ranked = [Score(self.answers[a], s) for a, s in zip(best[i].tolist(), scores[i].tolist(), strict=True)]
+            ranked = [
+                Score(self.answers[a], s) for a, s in zip(best[i].tolist(), scores[i].tolist(), strict=True)
+            ]
             blind_answer = int(blind[i].argmax())
             answers.append(
                 Answer(
@@ -172,7 +175,9 @@ class VQA:
     @torch.inference_mode()
     def _answer(self, grid: Tensor, input_ids: Tensor, mask: Tensor, top: int) -> tuple[Tensor, ...]:
         photo_index = torch.zeros(len(input_ids), dtype=torch.long, device=self.device)
-        output = self.model(input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index)
+        output = self.model(
+            input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index
+        )
         probabilities = (output.logits / self.config.temperature).softmax(-1)
         blind = (self.model.blind_logits(output.question) / self.config.blind_temperature).softmax(-1)
         scores, best = probabilities.topk(min(top, len(self.answers)))
@@ -181,7 +186,9 @@ class VQA:
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)
         if len(unknown) == len(words):
-            raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+            raise InputError(
+                f"The model knows none of the words in {short(question)}; ask in plain English words."
+            )
         return words, unknown
 
 

@@ -1,14 +1,14 @@
 """Photos and questions to tensors, and answers back to words."""
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers.image_processing_utils import BaseImageProcessor
-from transformers.image_processing_utils import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
@@ -22,10 +22,11 @@ class VQAImageProcessor(BaseImageProcessor):
     """Resizes a photo whole to the model's square (no crop: attention must map back to the whole photo) and
     normalises it.
 
-    size: side of the square in pixels; image_mean, image_std: on the 0-1 scale, a number for all channels or three.
+    size: side of the square in pixels; image_mean, image_std: on the 0-1 scale, a number for all channels or
+        three.
     """
 
-    model_input_names = ["pixel_values"]
+    model_input_names: ClassVar[list[str]] = ["pixel_values"]
 
     def __init__(
         self,
@@ -45,8 +46,9 @@ class VQAImageProcessor(BaseImageProcessor):
         return np.asarray(image)
 
     def normalize(self, squares: Tensor) -> Tensor:
-        """`(P, S, S, 3)` bytes to `(P, 3, S, S)` float32 in channels-last memory, which the CNN reads fastest."""
-        mean, std = (torch.as_tensor(x, device=squares.device) * 255 for x in (self.image_mean, self.image_std))
+        """Bytes `(P, S, S, 3)` to float32 `(P, 3, S, S)` in channels-last memory, a CNN's fastest."""
+        scale = (self.image_mean, self.image_std)
+        mean, std = (torch.as_tensor(x, device=squares.device) * 255 for x in scale)
         return ((squares - mean) / std).permute(0, 3, 1, 2)
 
     def preprocess(self, images: Any, return_tensors: str | None = "pt", **_: Any) -> BatchFeature:
@@ -71,11 +73,15 @@ class VQAProcessor(ProcessorMixin):
         super().__init__(image_processor, tokenizer)
 
     @classmethod
-    def _get_arguments_from_pretrained(cls, folder: str, processor_dict: dict | None = None, **kwargs: Any) -> list:
+    def _get_arguments_from_pretrained(
+        cls, folder: str, processor_dict: dict | None = None, **kwargs: Any
+    ) -> list:
         image_processor = VQAImageProcessor.from_pretrained(folder, **kwargs)
         return [image_processor, PreTrainedTokenizerFast.from_pretrained(folder, **kwargs)]
 
-    def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
+    def __call__(
+        self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any
+    ) -> BatchFeature:
         """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given."""
         data: dict[str, Tensor] = {}
         if images is not None:
@@ -101,7 +107,8 @@ class VQAProcessor(ProcessorMixin):
         return input_ids, mask.long()
 
     def words(self, question: str) -> tuple[list[str], list[str]]:
-        """The question's words as the model reads them, one a step, and those of them that it does not know."""
+        """The question's words as the model reads them, one a step, and those among them that are unknown."""
+        question = unicodedata.normalize("NFC", question)  # an accent typed apart stays with its letter
         encoding = self.tokenizer.backend_tokenizer.encode(question)
         words = [question[start:end] for start, end in encoding.offsets]
         unknown = self.tokenizer.unk_token_id
@@ -121,8 +128,10 @@ def check_question(question: str) -> str:
             f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
             "so ask it more briefly."
         )
+    if any("\ud800" <= character <= "\udfff" for character in question):  # bytes that were no UTF-8
+        raise InputError(f"The question {short(question)} cannot be read as text; type it again as UTF-8.")
     if not question.strip():
-        raise InputError("The question is empty; ask something in plain words, such as 'what is on the table?'.")
+        raise InputError("The question is empty; ask in plain words, such as 'what is on the table?'.")
     return question
 
 

@@ -21,10 +21,10 @@ class QuestionEncoder(nn.Module):
     """Words to vectors, a recurrent core over them, and attention over the words.
 
         e_t = E[w_t]                      h_1 … h_T = LSTM(e_1 … e_T)
-        α = softmax_t(u · tanh(W h_t))    q = h_T + V Σ_t α_t e_t
+        a = softmax_t(u · tanh(W h_t))    q = h_T + V Σ_t a_t e_t
 
-    The weights α are read from the states and gather the words themselves, as the phrase attention of Yu et al. 2018
-    (MAttNet, eq. 2) does; h_T beside them keeps the order of the words.
+    The weights a are read from the states and gather the words themselves, as the phrase attention of Yu et
+    al. 2018 (MAttNet, eq. 2) does; h_T beside them keeps the order of the words.
     """
 
     def __init__(self, config: VQAConfig):

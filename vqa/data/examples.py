@@ -1,11 +1,10 @@
 """The one schema of a question about a photo: every reader yields it, every writer takes it."""
 
 import json
-import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from vqa.errors import InputError
 from vqa.evaluation.metric import normalize_answer, soft_scores
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+# JSON can hold half of a character beyond U+FFFF ("\ud83d" of an emoji that was cut in two); no file can.
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def targets(example: Example) -> dict[str, float]:
     Given `answer_scores` are taken as they are (the highest, where two answers normalise to one); else
     several `answers` get the official leave-one-out scores; else the one `answer` gets 1.
     """
-    if example.answer_scores is not None:
+    if example.answer_scores:
         scores: dict[str, float] = {}
         for answer, score in example.answer_scores.items():
             key = normalize_answer(answer)
@@ -73,20 +74,15 @@ def targets(example: Example) -> dict[str, float]:
 
 
 def reference(example: Example) -> str | None:
-    """The normalised most common answer, which exact match compares with; None where no answer is known.
+    """The normalised answer that exact match compares with; None where no answer is known.
 
-    Of several that are equally common it is the example's own `answer`, else the one given first.
+    It is the example's own `answer`, else the most common of `answers`, else the best of `answer_scores`; of
+    equal ones the first.
     """
-    own = None if example.answer is None else normalize_answer(example.answer)
-    weights: Mapping[str, float]
-    if example.answers:
-        weights = Counter(map(normalize_answer, example.answers))
-    elif own is None and example.answer_scores:
-        weights = targets(example)
-    else:
-        return own
-    most = max(weights.values())
-    return own if own is not None and weights.get(own) == most else max(weights, key=weights.__getitem__)
+    if example.answer is not None:
+        return normalize_answer(example.answer)
+    weights: Mapping[str, float] = Counter(map(normalize_answer, example.answers)) or targets(example)
+    return max(weights, key=weights.__getitem__) if weights else None
 
 
 def example_from_dict(row: object, where: str, images: Path | None = None) -> Example:
@@ -94,69 +90,63 @@ def example_from_dict(row: object, where: str, images: Path | None = None) -> Ex
 
     Args:
         row: a mapping with the fields of `Example`; other fields are allowed and left out.
-        where: the place to name when the row is wrong, as "line 17 of data.jsonl".
+        where: the place to name when the row is wrong, as "Line 17 of data.jsonl".
         images: the folder that the row's `image` is in; without it `image` is a path as it stands.
 
     Raises:
         InputError: `row` is no mapping, lacks `image` or `question`, or has a field of the wrong type.
     """
     if not isinstance(row, Mapping):
-        raise InputError(f"{where} is not an object with the fields 'image' and 'question': mend or delete it.")
-    values = {name: check(row[name]) for name, check in _CHECKS.items() if row.get(name) is not None}
+        raise InputError(f"{where} is no object with the fields 'image' and 'question': mend or delete it.")
+    values: dict[str, Any] = {name: row[name] for name in _FIELDS if row.get(name) is not None}
     for name, value in values.items():
-        if isinstance(value, _Wrong):
-            raise InputError(f"{where}: the field '{name}' must be {value.wanted}, not {row[name]!r:.80}: mend it.")
+        fits, wanted = _FIELDS[name]
+        if not fits(value):
+            raise InputError(f"{where}: the field '{name}' must be {wanted}, not {value!r:.80}: mend it.")
     for name in ("image", "question"):
         if name not in values:
             raise InputError(f"{where} has no '{name}': add that field or delete the row.")
     if images is not None:
         values["image"] = os.path.join(images, values["image"])
+    if "answers" in values:
+        values["answers"] = tuple(values["answers"])
     return Example(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrong:
-    wanted: str
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not _HALF_CHARACTER.search(value)
 
 
-def _text(value: object) -> object:
-    return value if isinstance(value, str) else _Wrong("text")
+def _is_some_text(value: object) -> bool:
+    return isinstance(value, str) and _is_text(value) and bool(value.strip())
 
 
-def _some_text(value: object) -> object:
-    return value if isinstance(value, str) and value.strip() else _Wrong("text, and not empty")
+def _is_identity(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _identity(value: object) -> object:
-    return value if isinstance(value, int | str) and not isinstance(value, bool) else _Wrong("a whole number or text")
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_text, value))
 
 
-def _texts(value: object) -> object:
-    if isinstance(value, list | tuple) and all(isinstance(answer, str) for answer in value):
-        return tuple(value)
-    return _Wrong("a list of texts")
+def _are_scores(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        _is_text(answer) and isinstance(score, int | float) and 0 <= score <= 1
+        for answer, score in value.items()
+    )
 
 
-def _scores(value: object) -> object:
-    def is_score(score: object) -> bool:
-        return isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= 1
-
-    if isinstance(value, Mapping) and all(isinstance(k, str) and is_score(v) for k, v in value.items()):
-        return {answer: float(score) for answer, score in value.items()}
-    return _Wrong("an object of answers with scores from 0 to 1")
-
-
-_CHECKS = {
-    "image": _some_text,
-    "question": _some_text,
-    "answer": _text,
-    "answers": _texts,
-    "answer_scores": _scores,
-    "question_id": _identity,
-    "image_id": _identity,
-    "question_type": _text,
-    "answer_type": _text,
-    "source": _text,
+_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "image": (_is_some_text, "text, and not empty"),
+    "question": (_is_some_text, "text, and not empty"),
+    "answer": (_is_text, "text"),
+    "answers": (_are_texts, "a list of texts"),
+    "answer_scores": (_are_scores, "an object of answers with scores from 0 to 1"),
+    "question_id": (_is_identity, "a whole number or text"),
+    "image_id": (_is_identity, "a whole number or text"),
+    "question_type": (_is_text, "text"),
+    "answer_type": (_is_text, "text"),
+    "source": (_is_text, "text"),
 }
 
 
@@ -172,7 +162,7 @@ def write_jsonl(examples: Iterable[Example], path: str | Path) -> int:
         InputError: the folder of `path` does not exist or may not be written.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.parent / f".{path.name}.{os.getpid()}.unfinished"
     count = 0
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:

@@ -1,9 +1,12 @@
 """The feature store: the grids of many photos on disk, computed once and read by the row."""
 
+import itertools
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,64 +20,98 @@ VERSION = 1
 class FeatureStore:
     """A folder with one memory-mapped array of grids and an index by file name and content hash.
 
-    store.json   what made the grids (`made_by`: backbone, weights, preprocessing), their shape `(N, D)` and `bits`
-    grids.bin    a row a photo: `(N, D)` numbers of 8 or 16 bits
+    store.json   what made the grids (`made_by`: backbone, weights, preprocessing), their shape and bits
+    grids.bin    a row a photo: `(N, D)` numbers, uint8 or float16
     scales.bin   a row a photo: low and step, float32; an 8-bit number k stands for low + k · step
-    index.jsonl  a line a photo: file name, content hash, row; written after the row, so that a line vouches for it
+    index.jsonl  a line a photo: file name, content hash, row; written after the row, which it vouches for
 
-    Rows are appended; nothing is ever held in memory whole. Photos with the same bytes share a row.
+    Rows are appended by one process at a time; grids are never held in memory whole. Photos with the same
+    bytes share a row.
     """
 
-    def __init__(self, folder: str | Path, header: dict):
-        self.folder = Path(folder)
-        self.made_by: dict = header["made_by"]
+    def __init__(self, folder: Path, header: dict[str, Any]):
+        self.folder = folder
+        self.made_by: dict[str, Any] = header["made_by"]
         self.places, self.channels, self.bits = header["places"], header["channels"], header["bits"]
-        self.dtype = np.dtype(np.uint8 if self.bits == 8 else np.float16)
+        self.count = 0  # rows
         self.rows: dict[str, int] = {}
         self.hashes: dict[str, int] = {}
         self.hash_of: dict[str, str] = {}
+        self._index_end = 0
         self._read_index()
         self._map()
 
     @classmethod
-    def create(cls, folder: str | Path, made_by: dict, places: int, channels: int, bits: int = 8) -> "FeatureStore":
-        """Open the store in `folder`, or start an empty one there. Raises `InputError` if it holds other features."""
+    def create(
+        cls, folder: str | Path, made_by: dict[str, Any], places: int, channels: int, bits: int = 8
+    ) -> "FeatureStore":
+        """Opens the store in `folder` to go on with it, or starts an empty one there.
+
+        Args:
+            made_by: what made the grids, as JSON can hold it.
+            places, channels: N and D of the grids.
+            bits: a number's, 8 or 16.
+
+        Raises:
+            InputError: the folder holds other features, or cannot be written.
+        """
         folder = Path(folder)
+        if bits not in (8, 16):
+            raise InputError(f"A feature store has 8 or 16 bits a number, not {bits}; choose one of these.")
         if (folder / "store.json").exists():
             store = cls.open(folder, made_by)
-            if store.bits != bits:
-                raise InputError(f"The feature store {folder} has {store.bits}-bit rows, not {bits}; choose a new folder.")
+            there, wanted = (store.places, store.channels, store.bits), (places, channels, bits)
+            if there != wanted:
+                raise InputError(
+                    "The feature store {} has {} x {} numbers of {} bits a photo, not {} x {} of {} bits; "
+                    "choose a new folder.".format(folder, *there, *wanted)
+                )
             return store
-        if bits not in (8, 16):
-            raise InputError(f"A feature store has 8 or 16 bits a number, not {bits}.")
-        folder.mkdir(parents=True, exist_ok=True)
-        header = {"version": VERSION, "made_by": made_by, "places": places, "channels": channels, "bits": bits}
-        for name in ("grids.bin", "scales.bin", "index.jsonl"):
-            (folder / name).touch()
+        if (folder / "index.jsonl").exists():
+            raise InputError(f"The feature store {folder} has lost its store.json; choose an empty folder.")
+        header = {
+            "version": VERSION,
+            "made_by": made_by,
+            "places": places,
+            "channels": channels,
+            "bits": bits,
+        }
         temporary = folder / "store.json.new"
-        temporary.write_text(json.dumps(header, indent=2) + "\n")
-        temporary.replace(folder / "store.json")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("grids.bin", "scales.bin"):
+                (folder / name).touch()
+            temporary.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+            temporary.replace(folder / "store.json")
+            (folder / "index.jsonl").touch()  # last, so that an index without store.json has lost it
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         return cls(folder, header)
 
     @classmethod
-    def open(cls, folder: str | Path, made_by: dict | None = None) -> "FeatureStore":
-        """Open an existing store; with `made_by`, refuse one that another backbone or preprocessing made."""
-        path = Path(folder) / "store.json"
+    def open(cls, folder: str | Path, made_by: dict[str, Any] | None = None) -> "FeatureStore":
+        """Opens an existing store; with `made_by`, only one that the same backbone and preprocessing made.
+
+        Raises:
+            InputError: there is no store, it was made otherwise, or its files are damaged.
+        """
+        folder = Path(folder)
+        path = folder / "store.json"
         try:
-            header = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise InputError(f"There is no feature store in {folder}; make one: python -m train.extract_features.") from None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} is not JSON ({error}); make the store anew in an empty folder.") from None
-        if header.get("version") != VERSION:
-            raise InputError(f"{path} has version {header.get('version')}, not {VERSION}; make the store anew.")
-        if made_by is not None and header["made_by"] != made_by:
-            wrong = [k for k in made_by | header["made_by"] if made_by.get(k) != header["made_by"].get(k)]
-            key = wrong[0]
+            header = json.loads(path.read_bytes())
+        except OSError as error:
             raise InputError(
-                f"The feature store {folder} was made with {key} {header['made_by'].get(key)!r}, not "
-                f"{made_by.get(key)!r}; extract the features again into another folder."
-            )
+                f"There is no feature store in {folder} ({error.strerror}); make one with "
+                "python -m train.extract_features."
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON ({error}); make the store anew elsewhere.") from error
+        if not isinstance(header, dict) or header.get("version") != VERSION:
+            raise InputError(f"{path} is not of a feature store of version {VERSION}; make the store anew.")
+        if missing := {"made_by", "places", "channels", "bits"} - header.keys():
+            raise InputError(f"{path} lacks {', '.join(sorted(missing))}; make the store anew elsewhere.")
+        if made_by is not None:
+            _check_same(folder, header["made_by"], json.loads(json.dumps(made_by)))
         return cls(folder, header)
 
     def __len__(self) -> int:
@@ -84,86 +121,148 @@ class FeatureStore:
         return name in self.rows
 
     def append(self, names: Sequence[str], hashes: Sequence[str], grids: Tensor) -> None:
-        """Add photos: `grids (P, N, D)`. The index is written last, so a kill in between loses rows, never mixes them."""
-        first = self.count
-        data, scales = self._encode(grids)
-        for file, array in (("grids.bin", data), ("scales.bin", scales)):
-            with open(self.folder / file, "r+b") as handle:
-                handle.seek(first * array[0].nbytes)
-                handle.write(array.tobytes())
-                handle.flush()
-                os.fsync(handle.fileno())
-        self._index(zip(names, hashes, range(first, first + len(data)), strict=True))
+        """Adds photos: `grids (P, N, D)`. Of photos with the same hash, one that is stored already included,
+        only the first becomes a row.
+
+        The index is written last: what a kill leaves without a line in it is written over by the next row.
+
+        Raises:
+            InputError: the grids are not of the store's shape or not finite, or the disk is full.
+        """
+        if grids.shape[1:] != (self.places, self.channels):
+            raise InputError(
+                f"The feature store {self.folder} holds grids of {self.places} x {self.channels}, "
+                f"not {' x '.join(map(str, grids.shape[1:]))}; give it those of the backbone that made it."
+            )
+        first: dict[str, int] = {}  # new content to its place among the grids
+        for place, digest in enumerate(hashes):
+            if digest not in self.hashes:
+                first.setdefault(digest, place)
+        row_of = dict(zip(first, itertools.count(self.count), strict=False))
+        if first:
+            self._write_rows(grids[list(first.values())])
+        self._write_index(
+            [(n, h, row_of[h] if h in row_of else self.hashes[h]) for n, h in zip(names, hashes, strict=True)]
+        )
         self._map()
 
     def link(self, name: str, content_hash: str) -> bool:
-        """Name a photo whose bytes are stored already; False if they are not."""
+        """Names a photo whose bytes are stored already; False if they are not."""
         row = self.hashes.get(content_hash)
         if row is None:
             return False
-        self._index([(name, content_hash, row)])
+        self._write_index([(name, content_hash, row)])
         return True
 
     def lookup(self, names: Iterable[str]) -> np.ndarray:
-        """Rows of photos by file name, -1 for those that the store lacks."""
+        """Rows of photos by file name, int64, -1 for those that the store lacks."""
         return np.array([self.rows.get(name, -1) for name in names], dtype=np.int64)
 
-    def read(self, rows: np.ndarray | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Grids `(P, N, D)` of the given rows."""
-        index = torch.as_tensor(rows)
-        grids = self.grids.index_select(0, index).to(dtype)
-        if self.bits == 16:
-            return grids
-        low, step = self.scales.index_select(0, index).to(dtype).view(-1, 2, 1, 1).unbind(1)
-        return grids.mul_(step).add_(low)
+    def read(self, rows: np.ndarray | Tensor | Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Grids `(P, N, D)` of the given rows; only these are read from disk.
 
-    def _encode(self, grids: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        Raises:
+            IndexError: there is no such row; -1, as `lookup` gives for an unknown photo, is none.
+        """
+        index = np.asarray(rows, dtype=np.int64)
+        if len(index) and (index.min() < 0 or index.max() >= self.count):
+            raise IndexError(f"rows {index.min()} to {index.max()} were asked of {self.count}")
+        grids = torch.from_numpy(self.grids[index])
+        if self.bits == 16:
+            return grids.to(dtype)
+        low, step = torch.from_numpy(self.scales[index]).view(-1, 2, 1, 1).unbind(1)
+        return grids.float().mul_(step).add_(low).to(dtype)  # rounded once, whatever the dtype
+
+    def _write_rows(self, grids: Tensor) -> None:
         grids = grids.detach().float().cpu()
         low, high = grids.amin((1, 2)), grids.amax((1, 2))
         step = ((high - low) / 255).clamp_min(1e-12)
-        scales = torch.stack((low, step), 1).numpy()
+        scales = torch.stack((low, step), 1)
         if self.bits == 16:
-            return grids.numpy().astype(np.float16), scales
-        return ((grids - low[:, None, None]) / step[:, None, None]).round().byte().numpy(), scales
+            data = grids.half()
+        else:
+            data = ((grids - low[:, None, None]) / step[:, None, None]).round().byte()
+        if not (scales.isfinite().all() and data.isfinite().all()):
+            raise InputError(
+                f"The image encoder gave numbers that {self.bits} bits cannot hold (infinite or undefined); "
+                "check its weights and the photos' preprocessing."
+            )
+        try:
+            for name, array in (("grids.bin", data.numpy()), ("scales.bin", scales.numpy())):
+                with open(self.folder / name, "r+b") as file:
+                    file.seek(self.count * array[0].nbytes)
+                    file.write(array.tobytes())
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
 
-    def _read_index(self) -> None:
-        """Read the index; a last line that a kill cut short is cut off, any other broken line is an error."""
-        path = self.folder / "index.jsonl"
-        lines = path.read_bytes().split(b"\n")
-        if lines.pop():
-            with open(path, "r+b") as file:
-                file.truncate(sum(len(line) + 1 for line in lines))
-        for number, line in enumerate(lines, 1):
-            try:
-                name, content_hash, row = json.loads(line)
-            except ValueError:
-                raise InputError(f"Line {number} of {path} is broken; make the feature store anew.") from None
-            self._remember(name, content_hash, row)
-
-    def _index(self, entries: Iterable[tuple[str, str, int]]) -> None:
-        entries = list(entries)
-        with open(self.folder / "index.jsonl", "a") as file:
-            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    def _write_index(self, entries: Sequence[tuple[str, str, int]]) -> None:
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+        try:
+            with open(self.folder / "index.jsonl", "r+b") as file:
+                file.truncate(self._index_end)  # a line that a kill cut short goes
+                file.seek(self._index_end)
+                file.write(lines)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        self._index_end += len(lines)
         for entry in entries:
             self._remember(*entry)
 
-    def _remember(self, name: str, content_hash: str, row: int) -> None:
-        self.rows[name], self.hash_of[name] = row, content_hash
-        self.hashes.setdefault(content_hash, row)
+    def _read_index(self) -> None:
+        """Reads the index but for a last line without an end, which a kill cut short or another process is
+        still writing; any other broken line is an error."""
+        path = self.folder / "index.jsonl"
+        try:
+            with open(path, "rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith(b"\n"):
+                        break
+                    self._index_end += len(line)
+                    try:
+                        name, digest, row = json.loads(line)
+                        self._remember(name, digest, int(row))
+                    except (ValueError, TypeError) as error:
+                        raise InputError(
+                            f"Line {number} of {path} is broken; make the store anew."
+                        ) from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}; make the store anew.") from error
 
-    @property
-    def count(self) -> int:
-        """Photos stored (rows)."""
-        return max(self.hashes.values(), default=-1) + 1
+    def _remember(self, name: str, digest: str, row: int) -> None:
+        self.rows[name], self.hash_of[name] = row, digest
+        self.hashes.setdefault(digest, row)
+        self.count = max(self.count, row + 1)
 
     def _map(self) -> None:
-        rows = self.count
-        size = rows * self.places * self.channels * self.dtype.itemsize
-        if (self.folder / "grids.bin").stat().st_size < size or (self.folder / "scales.bin").stat().st_size < rows * 8:
-            raise InputError(f"The feature store {self.folder} is shorter than its index says; make it anew.")
-        if rows == 0:
-            return
-        shape = (rows, self.places, self.channels)
-        # mode 'c' maps the file copy-on-write: torch wants writable memory, and the file stays as it is
-        self.grids = torch.from_numpy(np.memmap(self.folder / "grids.bin", self.dtype, "c", shape=shape))
-        self.scales = torch.from_numpy(np.memmap(self.folder / "scales.bin", np.float32, "c", shape=(rows, 2)))
+        shape = (self.count, self.places, self.channels)
+        dtype = np.dtype(np.uint8 if self.bits == 8 else np.float16)
+        self.grids = _map_file(self.folder / "grids.bin", dtype, shape)
+        self.scales = _map_file(self.folder / "scales.bin", np.dtype(np.float32), (self.count, 2))
+
+
+def _map_file(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """The file as an array that is read from disk where it is looked at. Mapped read-only: a writable private
+    mapping would count as memory in use, and a store larger than the memory could not be opened."""
+    try:
+        if path.stat().st_size < math.prod(shape) * dtype.itemsize:
+            raise InputError(f"{path} is shorter than its index says; make the store anew.")
+        return np.memmap(path, dtype, "r", shape=shape) if shape[0] else np.empty(shape, dtype)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; make the store anew.") from error
+
+
+def _check_same(folder: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for key in there | wanted:
+        if there.get(key) != wanted.get(key):
+            raise InputError(
+                f"The feature store {folder} was made with {key} {there.get(key)!r}, "
+                f"not {wanted.get(key)!r}; extract the features again into another folder."
+            )
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"The feature store {folder} cannot be written: {error.strerror}; mend that and run it again."
+    )

@@ -1,9 +1,10 @@
 """Data is made ready in the background while the model computes."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import repeat
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -11,48 +12,38 @@ R = TypeVar("R")
 
 
 def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """The same items in the same order, up to `depth` of them made ahead by a thread. An error in `items` is raised
-    here; leaving the loop early stops the thread."""
-    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
-    stop = threading.Event()
+    """The same items in the same order, up to `depth` of them made ahead by one thread.
 
-    def offer(entry: tuple[bool, T | BaseException | None]) -> None:
-        while not stop.is_set():
-            try:
-                return ready.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
+    An error in `items` is raised where its item would have come. A reader that leaves early waits for the
+    item that is being made, no longer, and no thread is left running.
+    """
+    source, end = iter(items), object()
 
-    def work() -> None:
-        try:
-            for item in items:
-                offer((True, item))
-                if stop.is_set():
-                    return
-            offer((False, None))
-        except BaseException as error:
-            offer((False, error))
+    def make(_: None) -> object:
+        return next(source, end)
 
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while True:
-            more, item = ready.get()
-            if not more:
-                if isinstance(item, BaseException):
-                    raise item
+    with closing(map_ahead(make, repeat(None), threads=1, depth=depth)) as made:
+        for item in made:
+            if item is end:
                 return
             yield item  # type: ignore[misc]
-    finally:
-        stop.set()
 
 
-def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = 2, depth: int = 4) -> Iterator[R]:
-    """`map` in the same order by a pool of threads, never more than `depth` results ahead of the reader."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: list = []
+def map_ahead(
+    function: Callable[[T], R], items: Iterable[T], threads: int = 2, depth: int = 4
+) -> Generator[R]:
+    """`map` in the same order by a pool of threads, at most `depth` items ahead of the one being read.
+
+    Errors and early leaving as in `prefetch`. `items` itself is read in the reader's thread.
+    """
+    waiting: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    try:
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > depth:
-                yield waiting.pop(0).result()
+                yield waiting.popleft().result()
         while waiting:
-            yield waiting.pop(0).result()
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -2,7 +2,8 @@
 
 Everything comes from a seed, nothing is downloaded. Scene i of a seed does not depend on the others, so a
 world can be made in parallel, in parts, or as a stream; the same seed gives the same bytes in every process.
-For held-out scenes take another seed. After Sort-of-CLEVR (Santoro et al. 2017) and CLEVR (Johnson et al. 2017).
+For held-out scenes take another seed. After Sort-of-CLEVR (Santoro et al. 2017) and CLEVR (Johnson et al.
+2017).
 
     python -m vqa.data.world FOLDER --scenes 10000 --seed 0
 """
@@ -13,9 +14,10 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vqa.data.world_questions import (
-    COLOURS,
-    FAMILIES,
-    MAX_QUESTIONS,
-    RGB,
-    SHAPES,
-    Scene,
-    Seed,
-    Shape,
-    WorldQuestion,
-    make_questions,
-    random_stream,
-)
+from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
+from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
 from vqa.errors import InputError
 
 __all__ = [
@@ -54,103 +45,7 @@ __all__ = [
     "write_world",
 ]
 
-PAINT: dict[str, RGB] = {
-    "red": (210, 35, 40),
-    "orange": (245, 130, 20),
-    "yellow": (240, 220, 40),
-    "green": (40, 155, 60),
-    "blue": (40, 80, 215),
-    "purple": (135, 45, 175),
-    "pink": (250, 130, 190),
-    "black": (25, 25, 30),
-}
-"""Colour name to red, green, blue; a made shape differs from it by at most `JITTER` in each."""
-JITTER = 14
-MIN_SIZE = 32
 CHUNK = 250  # scenes written by a worker at a time
-
-
-def make_scene(seed: Seed, size: int = 64) -> Scene:
-    """Scene of 3 to 8 shapes in a picture `size` pixels wide, at least one pixel apart.
-
-    Colours come from a palette drawn for the scene, so that some are shared. Shapes are 14 to 23 % of the
-    picture wide.
-
-    Raises:
-        InputError: `size` is below 32, or `seed` is not made of whole numbers from 0 to 2**32 - 1.
-    """
-    if size < MIN_SIZE:
-        raise InputError(f"a scene of {size} pixels is too small to draw; give at least {MIN_SIZE}")
-    rng = random_stream(seed, 0)
-    count = int(rng.integers(3, 9))
-    grey = rng.integers(200, 232)
-    background = _rgb(grey + rng.integers(-8, 9, size=3))
-    palette = rng.permutation(len(COLOURS))[: rng.integers(3, len(COLOURS) + 1)]
-    looks = [(SHAPES[rng.integers(len(SHAPES))], COLOURS[rng.choice(palette)]) for _ in range(count)]
-    rgbs = [_rgb(np.array(PAINT[c]) + rng.integers(-JITTER, JITTER + 1, size=3)) for _, c in looks]
-    placed: list[Shape] = []
-    while len(placed) < count:
-        placed = []
-        for (shape, colour), rgb in zip(looks, rgbs, strict=True):
-            for where in rng.random((50, 3)).tolist():
-                candidate = _place(shape, colour, rgb, size, *where)
-                if not any(_touch(candidate.box, other.box) for other in placed):
-                    placed.append(candidate)
-                    break
-            else:
-                break  # the picture is jammed: start over
-    return Scene(size, background, tuple(placed))
-
-
-def _rgb(values: NDArray[np.int64]) -> RGB:
-    r, g, b = np.clip(values, 0, 255).tolist()
-    return r, g, b
-
-
-def _place(shape: str, colour: str, rgb: RGB, size: int, a: float, b: float, c: float) -> Shape:
-    """Shape whose width, x and y follow from three numbers in [0, 1)."""
-    width = round(size * (0.14 + 0.09 * a), 2)
-    free = size - width - 2
-    return Shape(
-        shape, colour, rgb, width, round(1 + width / 2 + b * free, 2), round(1 + width / 2 + c * free, 2)
-    )
-
-
-def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
-    """Whether boxes overlap or touch: between shapes lies at least one pixel of background."""
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
-
-
-def draw(scene: Scene) -> NDArray[np.uint8]:
-    """The picture, uint8 (H, W, 3), anti-aliased; a shape changes no pixel outside its box."""
-    image = np.empty((scene.size, scene.size, 3), np.uint8)
-    image[:] = scene.background
-    for s in scene.shapes:
-        x0, y0, x1, y1 = s.box
-        # distance of pixel centres from the shape's centre: a row and a column that broadcast to (h, w)
-        dx = np.abs(np.arange(x0, x1)[None, :] + 0.5 - s.x)
-        dy = np.arange(y0, y1)[:, None] + 0.5 - s.y
-        ink = _coverage(s.shape, dx, dy, s.size / 2)[..., None]
-        patch = image[y0:y1, x0:x1]
-        patch[:] = np.rint(patch + ink * (np.array(s.rgb) - patch))
-    return image
-
-
-def _coverage(shape: str, dx: NDArray[np.float64], dy: NDArray[np.float64], r: float) -> NDArray[np.float64]:
-    """Part of each pixel that the shape covers, (h, w) in 0..1, from the signed distance to its outline.
-
-    `dx` (1, w) is absolute, as every shape is symmetric; `r` is half the shape's width.
-    """
-    if shape == "circle":
-        inside = r - np.sqrt(dx * dx + dy * dy)
-    elif shape == "square":
-        inside = r - np.maximum(dx, np.abs(dy))
-    elif shape == "triangle":  # apex up: the slanted sides have slope 2
-        inside = np.minimum(r - dy, ((dy + r) / 2 - dx) * (2 / 5**0.5))
-    else:  # cross: two bars, a third as wide as long
-        down = np.abs(dy)
-        inside = np.minimum(r - np.maximum(dx, down), r / 3 - np.minimum(dx, down))
-    return np.clip(inside + 0.5, 0, 1)
 
 
 def generate(
@@ -186,17 +81,17 @@ def write_world(
         progress: called with the number of scenes written so far.
 
     Raises:
-        InputError: the folder is a file or not empty, a number is out of range.
+        InputError: the folder is a file or not empty, cannot be written, or a number is out of range.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is already there and not an empty folder; name a new one")
+    folder = Path(folder).absolute()
     if n_scenes < 1 or workers < 1:
-        raise InputError(f"a world of {n_scenes} scenes by {workers} workers; give at least 1 of each")
+        raise InputError(f"A world has {n_scenes} scenes by {workers} workers; give at least 1 of each.")
     next(generate(1, seed, questions_per_scene, size=size))  # bad settings show here, before any file
     part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    (part / "photos").mkdir(parents=True)
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} is already there and not an empty folder; name a new one.")
+        (part / "photos").mkdir(parents=True)
         write = partial(_write_chunk, part / "photos", seed, questions_per_scene, size)
         chunks = [range(i, min(i + CHUNK, n_scenes)) for i in range(0, n_scenes, CHUNK)]
         with ExitStack() as stack:
@@ -218,9 +113,10 @@ def write_world(
         if folder.exists():
             folder.rmdir()
         part.rename(folder)
-    except BaseException:
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise
     return folder / "questions.jsonl"
 
 
@@ -247,20 +143,9 @@ def _write_chunk(
             }
             question_lines.append(json.dumps(row))
             asked.append({"question_id": identity, "relational": q.relational, "asked": q.asked})
-        shapes = [
-            {
-                "shape": s.shape,
-                "colour": s.colour,
-                "rgb": s.rgb,
-                "size": s.size,
-                "x": s.x,
-                "y": s.y,
-                "box": s.box,
-            }
-            for s in scene.shapes
-        ]
-        row = {"image": name, "size": scene.size, "background": scene.background, "shapes": shapes}
-        scene_lines.append(json.dumps({**row, "questions": asked}))
+        shapes = [asdict(s) | {"box": s.box} for s in scene.shapes]
+        about = {"image": name, "size": scene.size, "background": scene.background, "shapes": shapes}
+        scene_lines.append(json.dumps({**about, "questions": asked}))
     return question_lines, scene_lines
 
 
@@ -268,15 +153,19 @@ def _answer_type(answer: str) -> str:
     return "yes/no" if answer in ("yes", "no") else "number" if answer.isdigit() else "other"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """`python -m vqa.data.world FOLDER`: write a world."""
-    parser = argparse.ArgumentParser(description="Write drawn scenes of coloured shapes with questions.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--scenes", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--questions", type=int, default=8, help="questions a scene (default: 8)")
-    parser.add_argument("--size", type=int, default=64, help="pixels (default: 64)")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m vqa.data.world FOLDER`: writes a world; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vqa.data.world", description="Write drawn scenes of coloured shapes with questions."
+    )
+    parser.add_argument("folder", type=Path, help="a new folder")
+    parser.add_argument("--scenes", type=int, default=10_000, help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="another one, other scenes (default: %(default)s)"
+    )
+    parser.add_argument("--questions", type=int, default=8, help="questions a scene (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=64, help="pixels (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     a = parser.parse_args(arguments)
 
     def tell(done: int) -> None:
@@ -285,9 +174,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         write_world(a.folder, a.scenes, a.seed, a.questions, a.workers, a.size, tell)
     except InputError as error:
-        parser.error(str(error))
+        print(error, file=sys.stderr)
+        return 2
     print(file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

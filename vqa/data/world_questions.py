@@ -1,4 +1,4 @@
-"""A scene of coloured shapes as data, and the questions that can be asked about it.
+"""The questions that can be asked about a scene of coloured shapes, and their answers.
 
 The families follow Sort-of-CLEVR (Santoro et al. 2017, "A simple neural network module for relational
 reasoning") and CLEVR (Johnson et al. 2017). Answers come from the scene alone. Two rules keep the question
@@ -8,8 +8,6 @@ from giving its answer away:
   least two of the answers; the answer is drawn first, evenly, then an object that has it;
 - a question for a colour or a shape names its object without that property, or, where the full name of a
   reference is needed, draws "same as named" no more often than chance would.
-
-`vqa.data.world` makes, draws and writes scenes.
 """
 
 import itertools
@@ -21,72 +19,15 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from vqa.data.world_scene import COLOURS, SHAPES, Scene, Seed, Shape, random_stream
 from vqa.errors import InputError
 
-Seed = int | tuple[int, ...]
-RGB = tuple[int, int, int]
 T = TypeVar("T")
-
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
-SHAPES = ("circle", "square", "triangle", "cross")
 VALUES = {"colour": COLOURS, "shape": SHAPES}
+# Least difference, as a part of the picture's width, that "left of" or "nearest" rests on: more than radii in
+# a made scene differ, so centres and edges give the same answer.
 MARGIN = 0.08
-"""Least difference, as a part of the picture's width, that "left of" or "nearest" rests on. It is more than
-the radii differ in a made scene, so centres and edges give the same answer."""
-MAX_QUESTIONS = 32
-"""Most questions about one scene; even the plainest scene has so many different ones."""
-
-
-def random_stream(seed: Seed, stream: int) -> np.random.Generator:
-    """Generator of `SeedSequence(seed)`; `stream` keeps uses of one seed independent (0 scene, 1 questions).
-
-    Raises:
-        InputError: `seed` has a part that does not fit 32 bits. `SeedSequence` would split a larger one, so
-            that two seeds could share scenes.
-    """
-    words = seed if isinstance(seed, tuple) else (seed,)
-    if not all(isinstance(word, int | np.integer) and 0 <= word < 2**32 for word in words):
-        raise InputError(f"seed is {seed!r}; give a whole number from 0 to {2**32 - 1}, or a tuple of such")
-    return np.random.default_rng(np.random.SeedSequence(words, spawn_key=(stream,)))
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One drawn shape: centre (`x`, `y`) and `size` (width and height) in pixels, x right, y down."""
-
-    shape: str
-    colour: str
-    rgb: RGB
-    size: float
-    x: float
-    y: float
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """(x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive: holds every pixel of the shape."""
-        x, y, r = self.x, self.y, self.size / 2
-        return math.floor(x - r), math.floor(y - r), math.ceil(x + r), math.ceil(y + r)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A square picture, `size` pixels wide: shapes on a plain background.
-
-    Raises:
-        InputError: a shape or colour without a drawing, or a shape that leaves the picture.
-    """
-
-    size: int
-    background: RGB
-    shapes: tuple[Shape, ...]
-
-    def __post_init__(self) -> None:
-        for i, s in enumerate(self.shapes):
-            if s.shape not in SHAPES or s.colour not in COLOURS:
-                known = f"{', '.join(SHAPES)} in {', '.join(COLOURS)}"
-                raise InputError(f"shape {i} is a {s.colour} {s.shape}; the world has {known}")
-            if min(s.box) < 0 or max(s.box) > self.size:
-                raise InputError(f"shape {i} has box {s.box}; keep it within 0 and {self.size} pixels")
+MAX_QUESTIONS = 32  # even the plainest scene has so many different ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +105,13 @@ def _clear_first(values: Sequence[float], margin: float) -> int | None:
 
 
 def _named(scene: Scene, kind: str) -> dict[int, str]:
-    """Index to name of the shapes that a name of this kind ("shape", "colour", "both", "place") singles out."""
+    """Index to name of the shapes that a name of this kind (in `_NAMES`, or "place") singles out."""
     if kind == "place":
-        found = {}
-        for word, (axis, sign) in _PLACES.items():
-            first = _clear_first([sign * getattr(s, axis) for s in scene.shapes], MARGIN * scene.size)
-            if first is not None:
-                found[first] = f"{word} object"
-        return found
+        along = {
+            word: [sign * getattr(s, axis) for s in scene.shapes] for word, (axis, sign) in _PLACES.items()
+        }
+        firsts = {word: _clear_first(values, MARGIN * scene.size) for word, values in along.items()}
+        return {first: f"{word} object" for word, first in firsts.items() if first is not None}
     names = [_NAMES[kind](s) for s in scene.shapes]
     count = Counter(names)
     return {i: name for i, name in enumerate(names) if count[name] == 1}
@@ -188,12 +128,11 @@ def _attribute(
     scene: Scene, rng: np.random.Generator, attribute: str, named: Iterable[tuple[int, str]], relational: bool
 ) -> _Draft | None:
     """Ask the colour or shape of one of the `named` shapes (index and name)."""
-    pairs = list(named)
-    if not pairs:
-        return None
-    i, name = _pick(rng, pairs)
-    answer = getattr(scene.shapes[i], attribute)
-    return _Draft("attribute", (_WORD[attribute], name), answer, (i,), relational)
+    drafts = [
+        _Draft("attribute", (_WORD[attribute], name), getattr(scene.shapes[i], attribute), (i,), relational)
+        for i, name in named
+    ]
+    return _pick(rng, drafts) if drafts else None
 
 
 def _attribute_by_relation(
@@ -217,8 +156,7 @@ def _position(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     check = rng.random() < 0.5
     drafts = []
     for i, name in _named_somehow(scene, rng).items():
-        box = scene.shapes[i].box
-        low, high = (box[0], box[2]) if axis == "x" else (box[1], box[3])
+        low, high = scene.shapes[i].box[0 if axis == "x" else 1 :: 2]
         if low < scene.size / 2 < high:
             continue
         own = _HALVES[axis][low >= scene.size / 2]
@@ -253,8 +191,8 @@ def _exist(scene: Scene, rng: np.random.Generator) -> _Draft | None:
                 continue
             name = f"{colour} {shape or 'object'}".strip()
             found = tuple(i for i, s in enumerate(scene.shapes) if _NAMES[kind](s) == name)
-            article = "an" if name[0] in "aeiou" else "a"
-            drafts.append(_Draft("exist", (f"{article} {name}",), "yes" if found else "no", found))
+            thing = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+            drafts.append(_Draft("exist", (thing,), "yes" if found else "no", found))
     return _balanced(rng, drafts)
 
 
@@ -284,14 +222,12 @@ def _spatial(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     drafts = []
     for i, j in itertools.permutations(names, 2):
         lies = _lies(scene, i, j, direction)
-        if lies is None:
-            continue
-        if kind == "lies":
-            wording, answer = (names[i], direction, names[j]), "yes" if lies else "no"
-            drafts.append(_Draft("lies", wording, answer, (i, j), True))
-        else:
-            answer = _SIDES[axis][lies == (sign < 0)]
-            drafts.append(_Draft(axis, (names[i], names[j]), answer, (i, j), True))
+        if lies is not None and kind == "lies":
+            args = (names[i], direction, names[j])
+            drafts.append(_Draft("lies", args, "yes" if lies else "no", (i, j), True))
+        elif lies is not None:
+            side = _SIDES[axis][lies == (sign < 0)]
+            drafts.append(_Draft(axis, (names[i], names[j]), side, (i, j), True))
     return _balanced(rng, drafts)
 
 
@@ -326,17 +262,9 @@ def _same(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     return _balanced(rng, drafts)
 
 
-def _colour(scene: Scene, rng: np.random.Generator) -> _Draft | None:
-    return _attribute(scene, rng, "colour", _named(scene, "shape").items(), relational=False)
-
-
-def _shape(scene: Scene, rng: np.random.Generator) -> _Draft | None:
-    return _attribute(scene, rng, "shape", _named(scene, "colour").items(), relational=False)
-
-
 _FAMILIES: dict[str, Callable[[Scene, np.random.Generator], _Draft | None]] = {
-    "colour": _colour,
-    "shape": _shape,
+    "colour": lambda scene, rng: _attribute(scene, rng, "colour", _named(scene, "shape").items(), False),
+    "shape": lambda scene, rng: _attribute(scene, rng, "shape", _named(scene, "colour").items(), False),
     "position": _position,
     "count": _count,
     "exist": _exist,
@@ -356,19 +284,17 @@ def make_questions(scene: Scene, seed: Seed, n: int = 8) -> list[WorldQuestion]:
         InputError: `n` is not in 1..32, or the scene has not so many different questions.
     """
     if not 1 <= n <= MAX_QUESTIONS:
-        raise InputError(f"{n} questions were asked of a scene; ask for 1 to {MAX_QUESTIONS}")
+        raise InputError(f"A scene has 1 to {MAX_QUESTIONS} questions, not {n}; ask for so many.")
     rng = random_stream(seed, 1)
-    made: dict[tuple[str, ...], WorldQuestion] = {}
+    made: dict[tuple[str, tuple[str, ...]], WorldQuestion] = {}  # by wording and its args
     for _ in range(20 * MAX_QUESTIONS):
         for turn in rng.permutation(len(FAMILIES)):
             family = FAMILIES[turn]
             # several tries, as a template drawn within the family may not suit the scene
             tries = (_FAMILIES[family](scene, rng) for _ in range(4))
-            draft = next((d for d in tries if d and (d.wording, *d.args) not in made), None)
-            if draft:
+            if draft := next((d for d in tries if d and d[:2] not in made), None):
                 text = _pick(rng, _WORDINGS[draft.wording]).format(*draft.args)
-                question = WorldQuestion(text, draft.answer, family, draft.relational, draft.asked)
-                made[(draft.wording, *draft.args)] = question
+                made[draft[:2]] = WorldQuestion(text, draft.answer, family, draft.relational, draft.asked)
             if len(made) == n:
                 return list(made.values())
-    raise InputError(f"the scene has only {len(made)} different questions, not {n}; ask for fewer")
+    raise InputError(f"The scene has only {len(made)} different questions, not {n}; ask for fewer.")

@@ -75,41 +75,44 @@ def iter_examples(
     """
     if format not in FORMATS:
         raise InputError(f"There is no format '{format}': choose one of {', '.join(FORMATS)}.")
+    if format == "auto" and str(data).startswith(f"{EASY_VQA}:"):
+        format = EASY_VQA
+    if format != EASY_VQA and not os.path.exists(data):
+        raise InputError(f"There is no file or folder {data}: check its name and place.")
     if format == "auto":
-        format = _detect(data)
+        format = _detect(Path(data))
     if annotations is not None and format != "official":
-        raise InputError(f"An annotations file belongs to official VQA questions, and {data} is {format}: leave it out.")
+        raise InputError(
+            f"Annotations belong to official VQA questions, and {data} is {format}: leave them out."
+        )
     folder = None if images is None else Path(images)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not os.path.isdir(folder):
         raise InputError(f"There is no folder {folder}: give the folder of the photos.")
     if format == EASY_VQA:
         if folder is not None:
             raise InputError("easy-VQA brings its own photos: leave the folder of photos out.")
         return read_easy_vqa(str(data).removeprefix(f"{EASY_VQA}:"))
-    if not Path(data).exists():
-        raise InputError(f"There is no file or folder {data}: check its name and place.")
     if format == "official":
         return read_official(Path(data), None if annotations is None else Path(annotations), folder)
     return _READERS[format](Path(data), folder)
 
 
-def _detect(data: str | Path) -> str:
-    path = Path(data)
-    if str(data).startswith(f"{EASY_VQA}:"):
-        return EASY_VQA
+def _detect(path: Path) -> str:
     if path.is_dir():
         if all((path / name).is_file() for name in COCO_QA_FILES):
             return "coco-qa"
-        raise InputError(f"The folder {data} is no COCO-QA split ({', '.join(COCO_QA_FILES)}): give a file of questions.")
-    format = _BY_SUFFIX.get(path.suffix.lower())
-    if format is None:
+        raise InputError(f"The folder {path} is no COCO-QA split ({', '.join(COCO_QA_FILES)}): give a file.")
+    suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
+    if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
-        raise InputError(f"The format of {data} cannot be told by its name: end it in {known}, or name the format.")
-    if format == "jsonl" and path.is_file():
+        raise InputError(
+            f"The format of {path} cannot be told by its name: end it in {known}, or name the format."
+        )
+    if _BY_SUFFIX[suffix] == "jsonl":
         first, _ = next(json_rows(path), (None, ""))
         if isinstance(first, dict) and "answers_list" in first:
             return "daquar-jsonl"
-    return format
+    return _BY_SUFFIX[suffix]
 
 
 def drop_missing_photos(examples: Iterable[Example]) -> tuple[list[Example], int]:

@@ -3,6 +3,7 @@
 Source: Ren et al., "Exploring Models and Data for Image Question Answering", NeurIPS 2015.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from vqa.errors import InputError
 FILES = ("questions.txt", "answers.txt", "types.txt", "img_ids.txt")
 TYPES = ("object", "number", "color", "location")
 # The training questions are about photos of COCO's train2014, the test questions about val2014.
-_PATTERNS = ("{:012d}", "COCO_train2014_{:012d}", "COCO_val2014_{:012d}")
+_PREFIXES = ("", "COCO_train2014_", "COCO_val2014_")
+_PHOTO = re.compile(r"[0-9]{1,12}")
 
 
 def read_coco_qa(folder: Path, images: Path | None = None) -> Iterator[Example]:
@@ -33,11 +35,13 @@ def read_coco_qa(folder: Path, images: Path | None = None) -> Iterator[Example]:
     lengths = {name: len(lines) for name, lines in columns.items()}
     if len(set(lengths.values())) > 1:
         counted = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(f"The files of {folder} differ in their number of lines ({counted}): fetch them again.")
-    photo = PhotoNames(images, _PATTERNS)
+        raise InputError(
+            f"The files of {folder} differ in their number of lines ({counted}): fetch them again."
+        )
+    photo = PhotoNames(images, _PREFIXES)
     for number, (question, answer, kind, image_id) in enumerate(zip(*columns.values(), strict=True), start=1):
         where = f"Line {number} of the files of {folder}"
-        if not (image_id.isascii() and image_id.isdigit()):
+        if not _PHOTO.fullmatch(image_id):
             raise InputError(f"{where}: {image_id!r:.80} in img_ids.txt is not a COCO photo number: mend it.")
         if kind not in ("0", "1", "2", "3"):
             raise InputError(f"{where}: {kind!r:.80} in types.txt is not a type from 0 to 3: mend it.")

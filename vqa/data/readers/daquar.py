@@ -16,11 +16,13 @@ from pathlib import Path
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.jsonl import json_rows
 from vqa.data.readers.lines import is_blank, numbered_lines
-from vqa.data.readers.photo_names import SUFFIXES
+from vqa.data.readers.photo_names import SUFFIXES, list_names
 from vqa.errors import InputError
 
 # "what is on the desk in the image3 ?": the photo's name is no part of what is asked.
-_PHOTO = re.compile(r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?(\d+)\b", re.IGNORECASE)
+_PHOTO = re.compile(
+    r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?([0-9]{1,9})\b", re.IGNORECASE
+)
 
 
 def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -35,7 +37,9 @@ def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Exampl
             parts = row.get("answers_list")
             if parts is not None:
                 if not (isinstance(parts, list) and all(isinstance(part, str) for part in parts)):
-                    raise InputError(f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: mend it.")
+                    raise InputError(
+                        f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: mend it."
+                    )
                 row["answer"] = ", ".join(parts)
         yield example_from_dict(row, where, images)
 
@@ -48,19 +52,22 @@ def read_daquar_text(path: Path, images: Path | None = None) -> Iterator[Example
     Raises:
         InputError: the file cannot be read, a question names no photo or has no answer.
     """
-    suffixes = _suffixes(images)
+    names = [] if images is None else list_names(images)
+    suffixes = {stem: suffix for stem, suffix in map(os.path.splitext, names) if suffix in SUFFIXES}
     lines = ((number, line.strip()) for number, line in numbered_lines(path) if not is_blank(line))
     for position, (number, question) in enumerate(lines):
         where = f"Line {number} of {path}"
         photos = list(_PHOTO.finditer(question))
         if not photos:
-            raise InputError(f"{where} names no photo (as 'in the image3 ?'): put the photo's name into the question.")
+            raise InputError(
+                f"{where} names no photo (as 'in the image3 ?'): put the photo's name into the question."
+            )
         answer = next(lines, None)
-        if answer is None:
+        if answer is None or _PHOTO.search(answer[1]):
             raise InputError(f"{where} is a question without an answer: add a line with its answer.")
         photo = photos[-1]
         name = f"image{photo[1]}"
-        asked = question[: photo.start()].rstrip() + " " + question[photo.end() :].strip(" ?")
+        asked = question[: photo.start()].rstrip() + " " + question[photo.end() :].strip(" ,?")
         parts = [part.strip().replace("_", " ") for part in answer[1].split(",")]
         row = {
             "image": name + suffixes.get(name, ".png"),
@@ -71,12 +78,3 @@ def read_daquar_text(path: Path, images: Path | None = None) -> Iterator[Example
             "source": "daquar",
         }
         yield example_from_dict(row, where, images)
-
-
-def _suffixes(images: Path | None) -> dict[str, str]:
-    if images is None:
-        return {}
-    try:
-        return {stem: suffix for stem, suffix in map(os.path.splitext, os.listdir(images)) if suffix in SUFFIXES}
-    except OSError as error:
-        raise InputError(f"The folder of photos {images} cannot be read: {error.strerror}.") from error

@@ -29,7 +29,12 @@ def read_easy_vqa(split: str) -> Iterator[Example]:
     if package is None or package.origin is None:
         raise InputError("The data set easy-VQA is not installed: run `pip install easy-vqa`.")
     folder = Path(package.origin).parent / "data" / split
-    questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+    try:
+        questions = json.loads((folder / "questions.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} holds no questions.json to read: run `pip install --force-reinstall easy-vqa`."
+        ) from error
     for position, (question, answer, image_id) in enumerate(questions):
         row = {
             "image": f"{folder}/images/{image_id}.png",

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line with the fields of `vqa.data.Example`."""
+"""JSON lines: one object a line with the fields of `vqa.data.examples.Example`."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from vqa.errors import InputError
 
 
 def json_rows(path: Path) -> Iterator[tuple[object, str]]:
-    """Each line that is not blank, parsed, with its place ("line 17 of data.jsonl")."""
+    """Each line that is not blank, parsed, with its place ("Line 17 of data.jsonl")."""
     for number, line in numbered_lines(path):
         if is_blank(line):
             continue

@@ -11,7 +11,9 @@ from vqa.data.readers.photo_names import PhotoNames
 from vqa.errors import InputError
 
 
-def read_official(questions: Path, annotations: Path | None = None, images: Path | None = None) -> Iterator[Example]:
+def read_official(
+    questions: Path, annotations: Path | None = None, images: Path | None = None
+) -> Iterator[Example]:
     """Yields the questions of an official file, with their answers where the annotations are given.
 
     A photo is the file in `images` that is named by its `image_id`: 000000000025.jpg (or .webp, .png) or
@@ -26,7 +28,7 @@ def read_official(questions: Path, annotations: Path | None = None, images: Path
     if annotations is not None:
         annotated = _entries(annotations, "annotations")[1]
         _check_that_they_match(questions, asked.keys(), annotations, annotated.keys())
-    photo = PhotoNames(images, _patterns(document))
+    photo = PhotoNames(images, _prefixes(document))
     for question_id, question in asked.items():
         where = f"Question {question_id} of {questions}"
         row = {
@@ -84,14 +86,12 @@ def _check_that_they_match(questions: Path, asked: Set[int], annotations: Path, 
             )
 
 
-def _patterns(document: Mapping[str, Any]) -> list[str]:
-    kind, split = document.get("data_type", "mscoco"), document.get("data_subtype", "")
-    patterns = ["{:012d}"]
-    if isinstance(kind, str) and isinstance(split, str) and split and "{" not in kind + split:
-        prefix = "COCO" if kind == "mscoco" else kind  # "abstract_v002"
-        # The questions of test-dev2015 are about photos named COCO_test2015_...
-        patterns.append(f"{prefix}_{split.replace('-dev', '')}_{{:012d}}")
-    return patterns
+def _prefixes(document: Mapping[str, Any]) -> list[str]:
+    kind, split = document.get("data_type", "mscoco"), document.get("data_subtype")
+    if not split:
+        return [""]
+    # Drawn scenes are abstract_v002_...; the questions of test-dev2015 are about photos COCO_test2015_...
+    return ["", f"{'COCO' if kind == 'mscoco' else kind}_{str(split).replace('-dev', '')}_"]
 
 
 def _answers(annotation: Mapping[str, Any], where: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables: CSV with a header line, as spreadsheets write it."""
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from vqa.data.readers.lines import numbered_lines
 from vqa.errors import InputError
 
 _DELIMITERS = ",;\t"  # Spreadsheets of many countries write ";" where the comma marks decimals.
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -24,7 +26,7 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
     lines = (line for _, line in numbered_lines(path))
     header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
-    columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    columns = [name.strip(' "\r\n') for name in header.split(delimiter)]
     missing = [name for name in ("image", "question") if name not in columns]
     if missing:
         raise InputError(
@@ -44,7 +46,9 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
                 )
             yield example_from_dict(_row(columns, cells), where, images)
     except csv.Error as error:
-        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line.") from error
+        raise InputError(
+            f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line."
+        ) from error
 
 
 def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
@@ -53,7 +57,7 @@ def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
         row["answers"] = [answer.strip() for answer in answers.split("|")]
     for name in ("question_id", "image_id"):
         cell = row.get(name)
-        if isinstance(cell, str) and cell.isascii() and cell.isdigit() and str(int(cell)) == cell:
+        if isinstance(cell, str) and _NUMBER.fullmatch(cell):
             row[name] = int(cell)  # "25000" is the number of VQA; "000025" is a name
     row.pop("answer_scores", None)
     return row

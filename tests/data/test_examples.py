@@ -1,0 +1,171 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vqa.data.examples import Example, example_from_dict, reference, targets, write_jsonl
+from vqa.data.readers import read_examples
+from vqa.errors import InputError
+from vqa.evaluation import vqa_accuracy
+
+TEN = ("cat",) * 4 + ("dog",) * 3 + ("two", "2") + ("bird",)
+
+
+def test_targets_are_the_official_scores_of_normalised_answers() -> None:
+    example = Example("a.jpg", "What?", answers=TEN)
+    assert targets(example) == {"cat": 1.0, "dog": 0.9, "2": 0.6, "bird": 0.3}
+    for answer, score in targets(example).items():
+        assert vqa_accuracy(answer, TEN) == 100 * score
+
+
+def test_targets_of_one_answer_of_none_and_of_given_scores() -> None:
+    assert targets(Example("a.jpg", "?", answer="The Cat.")) == {"cat": 1.0}
+    assert targets(Example("a.jpg", "?")) == {}
+    given = {"Ball": 0.667, "a ball": 1.0, "two": 0.3}
+    assert targets(Example("a.jpg", "?", answer="x", answers=TEN, answer_scores=given)) == {
+        "ball": 1.0,
+        "2": 0.3,
+    }
+    assert targets(Example("a.jpg", "?", answer="x", answer_scores={})) == {"x": 1.0}
+
+
+def test_reference_is_the_own_answer_else_the_most_common() -> None:
+    assert reference(Example("a.jpg", "?", answer="The dog", answers=TEN)) == "dog"
+    assert reference(Example("a.jpg", "?", answers=("two", "cat", "2"))) == "2"
+    assert reference(Example("a.jpg", "?", answers=("cat", "dog", "dog", "cat"))) == "cat"
+    assert reference(Example("a.jpg", "?", answer_scores={"a": 0.3, "bat": 1.0, "rat": 1.0})) == "bat"
+    assert reference(Example("a.jpg", "?")) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("Yes.", "yes/no"),
+        ("no", "yes/no"),
+        ("two", "number"),
+        ("none", "number"),
+        ("1.5", "number"),
+        ("red", "other"),
+    ],
+)
+def test_the_answer_type_follows_from_the_answer_where_it_is_not_given(answer: str, kind: str) -> None:
+    assert Example("a.jpg", "?", answer=answer).answer_type == kind
+    assert Example("a.jpg", "?", answer=answer, answer_type="colour").answer_type == "colour"
+
+
+def test_a_row_of_every_field(tmp_path: Path) -> None:
+    row = {
+        "image": "a.jpg",
+        "question": "What is it?",
+        "answer": "cat",
+        "answers": ["cat", "dog"],
+        "answer_scores": {"cat": 1, "dog": 0.5},
+        "question_id": 7,
+        "image_id": "000012",
+        "question_type": "what is",
+        "answer_type": "other",
+        "source": "mine",
+        "note": "left out",
+    }
+    example = example_from_dict(row, "Line 1", tmp_path)
+    assert example.image == str(tmp_path / "a.jpg")
+    assert (example.answers, example.question_id, example.image_id) == (("cat", "dog"), 7, "000012")
+    assert example_from_dict({"image": "a", "question": "?", "answer": None}, "Line 1") == Example("a", "?")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"image": None}, "has no 'image': add"),
+        ({"question": None}, "has no 'question': add"),
+        ({"image": ""}, "'image' must be text, and not empty, not ''"),
+        ({"question": " "}, "'question' must be text, and not empty"),
+        ({"question": 5}, "'question' must be text, and not empty, not 5"),
+        ({"question": "half \ud83d"}, "'question' must be text"),
+        ({"answer": 2}, "'answer' must be text, not 2"),
+        ({"answers": "cat"}, "'answers' must be a list of texts"),
+        ({"answers": ["cat", 2]}, "'answers' must be a list of texts"),
+        ({"answer_scores": {"cat": 1.5}}, "from 0 to 1"),
+        ({"answer_scores": {"cat": float("nan")}}, "from 0 to 1"),
+        ({"answer_scores": {"cat": 10**400}}, "from 0 to 1"),
+        ({"answer_scores": {"cat": "1"}}, "from 0 to 1"),
+        ({"answer_scores": ["cat"]}, "an object of answers"),
+        ({"question_id": True}, "'question_id' must be a whole number or text"),
+        ({"question_id": 1.5}, "'question_id' must be a whole number or text"),
+        ({"source": ["x"] * 1000}, "'source' must be text"),
+    ],
+)
+def test_a_wrong_field_is_told_with_its_place(wrong: dict, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        example_from_dict({"image": "a.jpg", "question": "?"} | wrong, "Line 17 of data.jsonl")
+    message = str(caught.value)
+    assert message.startswith("Line 17 of data.jsonl") and told in message and len(message) < 250
+
+
+@pytest.mark.parametrize("row", [[], "text", None, 3])
+def test_a_row_that_is_no_object(row: object) -> None:
+    with pytest.raises(InputError, match="Line 3 is no object"):
+        example_from_dict(row, "Line 3")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+EXAMPLES = st.builds(
+    Example,
+    image=TEXT,
+    question=TEXT,
+    answer=st.none() | TEXT,
+    answers=st.lists(TEXT, max_size=10).map(tuple),
+    answer_scores=st.none() | st.dictionaries(TEXT, st.floats(0, 1), max_size=3),
+    question_id=st.none() | st.integers(0, 2**60) | TEXT,
+    source=st.none() | TEXT,
+)
+
+
+@given(st.lists(EXAMPLES, min_size=1, max_size=5))
+def test_what_is_written_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, examples: list[Example]
+) -> None:
+    path = tmp_path_factory.mktemp("jsonl") / "examples.jsonl"
+    assert write_jsonl(examples, path) == len(examples)
+    assert read_examples(path) == examples
+
+
+def test_real_examples_are_written_and_read_again(shared: Path, tmp_path: Path) -> None:
+    examples = read_examples(shared / "data/coco/questions_val.jsonl")
+    assert len(examples) == 4563
+    write_jsonl(examples, tmp_path / "copy.jsonl")
+    assert read_examples(tmp_path / "copy.jsonl") == examples
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield Example("a.jpg", "?")
+        raise InputError("the source broke")
+
+    path = tmp_path / "out.jsonl"
+    path.write_text("as it was")
+    with pytest.raises(InputError, match="the source broke"):
+        write_jsonl(broken(), path)  # type: ignore[arg-type]
+    assert path.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "out.jsonl", tmp_path):
+        with pytest.raises(InputError, match=r"cannot be written: .*; choose another place\."):
+            write_jsonl([Example("a.jpg", "?")], path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_readable_text(tmp_path: Path) -> None:
+    write_jsonl([Example("a.jpg", "Où est le café?", answer="là")], tmp_path / "out.jsonl")
+    line = (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+    assert "Où est le café?" in line and line.endswith("}\n")
+    assert json.loads(line) == {
+        "image": "a.jpg",
+        "question": "Où est le café?",
+        "answer": "là",
+        "answer_type": "other",
+    }

@@ -1,0 +1,284 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+import vqa
+from vqa.errors import InputError
+from vqa.predict import PHOTOS_KEPT, VQA
+
+QUESTION = "what is on the table?"
+SCHEMA = Path(vqa.__file__).parent / "schemas" / "answer.json"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint) -> VQA:
+    return VQA.load(tiny_checkpoint, device="cpu", dtype="float32")
+
+
+def noise(seed: int, width: int = 50, height: int = 40) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "photo.png"
+    noise(0).save(path)
+    return path
+
+
+@pytest.fixture
+def encoded(model, monkeypatch) -> list[int]:
+    """The CNN's runs during the test: the number of photos of each."""
+    runs: list[int] = []
+    encode = model.encode_squares
+
+    def count(squares):
+        runs.append(len(squares))
+        return encode(squares)
+
+    monkeypatch.setattr(model, "encode_squares", count)
+    model._seen.clear()
+    return runs
+
+
+def test_an_answer_is_what_the_model_computes(model, photo):
+    """Against the processor and the model called by hand."""
+    answer = model.ask(photo, "what color is the cat?", top=3)
+    inputs = model.processor(images=photo, text="what color is the cat?")
+    with torch.no_grad():
+        output = model.model(**inputs)
+        blind = model.model.blind_logits(output.question)
+    probabilities = output.logits.softmax(-1)[0]
+    order = probabilities.argsort(descending=True)
+    assert [score.answer for score in answer.top] == [model.config.id2label[int(i)] for i in order[:3]]
+    assert [score.score for score in answer.top] == pytest.approx(probabilities[order[:3]].tolist(), abs=1e-6)
+    assert (answer.text, answer.confidence) == answer.top[0]
+    assert answer.blind.answer == model.config.id2label[int(blind.argmax())]
+    assert answer.blind.score == pytest.approx(float(blind.softmax(-1).max()), abs=1e-6)
+    assert answer.attention == pytest.approx(output.attention[0].numpy(), abs=1e-6)
+    assert [word.word for word in answer.words] == ["what", "color", "is", "the", "cat"]
+    assert [word.weight for word in answer.words] == pytest.approx(output.word_weights[0].tolist(), abs=1e-6)
+    assert answer.unknown_words == []
+
+
+def test_everything_that_should_sum_to_one_does(model, photo):
+    answer = model.ask(photo, QUESTION, top=1000)
+    assert len(answer.top) == 5
+    assert sum(score.score for score in answer.top) == pytest.approx(1, abs=1e-5)
+    assert sum(word.weight for word in answer.words) == pytest.approx(1, abs=1e-5)
+    assert answer.attention.sum((1, 2)) == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_temperature_makes_it_less_sure_and_keeps_the_order(model, photo, monkeypatch):
+    sure = model.ask(photo, QUESTION)
+    monkeypatch.setattr(model.config, "temperature", 4.0)
+    monkeypatch.setattr(model.config, "blind_temperature", 4.0)
+    unsure = model.ask(photo, QUESTION)
+    assert unsure.confidence < sure.confidence
+    assert [score.answer for score in unsure.top] == [score.answer for score in sure.top]
+    ratios = [np.log(a.top[0].score / a.top[1].score) for a in (sure, unsure)]
+    assert ratios[0] / ratios[1] == pytest.approx(4, rel=1e-2)
+    assert unsure.blind.score < sure.blind.score
+
+
+def test_the_json_object_keeps_its_schema(model, photo):
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    content = json.loads(json.dumps(model.ask(photo, "what zebra is on the table?").to_dict()))
+    validator.validate(content)
+    assert content["unknown_words"] == ["zebra"]
+    attention = content["attention"]
+    assert (attention["height"], attention["width"]) == (8, 8)
+    assert [len(weights) for weights in attention["maps"]] == [64, 64]
+    assert [sum(weights) for weights in attention["maps"]] == pytest.approx([1, 1], abs=1e-5)
+    assert sum(word["weight"] for word in content["words"]) == pytest.approx(1, abs=1e-5)
+    assert content["top"][0] == {"answer": content["answer"], "score": content["confidence"]}
+    assert not validator.is_valid(content | {"more": 1})
+    for name in content:
+        assert not validator.is_valid({key: value for key, value in content.items() if key != name}), name
+
+
+def test_ask_many_equals_asking_one_by_one(model, photo):
+    questions = ["what is on the table?", "cat", "how many dogs are there on the table?"]
+    together = model.ask_many(photo, questions)
+    for question, answer in zip(questions, together, strict=True):
+        alone = model.ask(photo, question)
+        assert [s.answer for s in answer.top] == [s.answer for s in alone.top]
+        assert answer.confidence == pytest.approx(alone.confidence, abs=1e-6)
+        assert answer.attention == pytest.approx(alone.attention, abs=1e-6)
+        assert [w.word for w in answer.words] == [w.word for w in alone.words]
+        assert [w.weight for w in answer.words] == pytest.approx([w.weight for w in alone.words], abs=1e-6)
+    assert model.ask_many(photo, []) == []
+
+
+def test_a_photo_is_encoded_once(model, photo, encoded, tmp_path):
+    first = model.ask(photo, QUESTION)
+    model.ask(photo, "how many cats?")
+    model.ask_many(str(photo), [QUESTION, "cat"])
+    again = model.ask(photo, QUESTION)
+    assert encoded == [1]
+    assert again.top == first.top
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(photo.read_bytes())
+    model.ask(copy, QUESTION)  # the same content under another name
+    assert encoded == [1]
+    noise(1).save(photo)  # the same name with another content
+    model.ask(photo, QUESTION)
+    assert encoded == [1, 1]
+
+
+def test_a_look_can_be_kept_by_the_caller(model, photo, encoded):
+    look = model.look(photo)
+    assert look.photo.size == (50, 40)
+    assert look.grid.shape == (1, 64, 64)
+    photo.unlink()
+    assert model.ask(look, QUESTION).text in model.answers
+    assert model.look(look) is look
+    assert encoded == [1]
+
+
+def test_only_the_last_few_photos_are_kept(model, encoded):
+    for seed in range(PHOTOS_KEPT + 1):
+        model.look(noise(seed))
+    assert len(model._seen) == PHOTOS_KEPT
+    model.look(noise(1))  # still there, and now the latest
+    assert len(encoded) == PHOTOS_KEPT + 1
+    model.look(noise(0))
+    model.look(noise(1))
+    assert len(encoded) == PHOTOS_KEPT + 2
+
+
+def test_every_kind_of_input_gives_the_same_answer(model, photo):
+    expected = model.ask(photo, QUESTION)
+    image = Image.open(photo).convert("RGB")
+    for source in (str(photo), photo.read_bytes(), io.BytesIO(photo.read_bytes()), image, np.asarray(image)):
+        model._seen.clear()
+        answer = model.ask(source, QUESTION)
+        assert answer.top == expected.top
+        assert np.array_equal(answer.attention, expected.attention)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16", "LA"])
+def test_every_mode_of_image_is_read(model, mode):
+    grey = Image.fromarray(np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1)))
+    image = (
+        Image.fromarray(np.asarray(grey).astype(np.uint16) * 256) if mode == "I;16" else grey.convert(mode)
+    )
+    assert model.ask(image, QUESTION).text in model.answers
+
+
+def photo_of_size(width: int, height: int, format: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("1" if format == "PNG" else "L", (width, height)).save(file, format)
+    return file.getvalue()
+
+
+def animation() -> bytes:
+    file = io.BytesIO()
+    noise(0).save(file, "GIF", save_all=True, append_images=[noise(1), noise(2)])
+    return file.getvalue()
+
+
+def test_an_animation_is_its_first_frame(model):
+    frame = Image.open(io.BytesIO(animation())).convert("RGB")
+    assert model.ask(animation(), QUESTION).top == model.ask(frame, QUESTION).top
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+def test_the_thinnest_photos_are_read(model, size):
+    assert model.ask(Image.new("RGB", size), QUESTION).text in model.answers
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "There is no photo"),
+        (b"", "is empty"),
+        ("folder", "is a folder"),
+        (b"just some text, no image", "is not a JPEG"),
+        ("cut", "is damaged or cut short"),
+        (photo_of_size(10_000, 10_000), "10,000 x 10,000 pixels"),
+        (photo_of_size(10_000, 10_000, "JPEG"), "10,000 x 10,000 pixels"),
+    ],
+)
+def test_a_photo_that_cannot_be_read_is_told_in_a_sentence(model, tmp_path, content, message):
+    path = tmp_path / "photo.png"
+    if content == "folder":
+        path.mkdir()
+    elif content == "cut":
+        file = io.BytesIO()
+        noise(0, 400, 400).save(file, "PNG")
+        path.write_bytes(file.getvalue()[:20_000])
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        model.ask(path, QUESTION)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "source", [None, 7, [1, 2], io.StringIO("text"), np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4))]
+)
+def test_what_is_no_photo_at_all_is_told(model, source):
+    with pytest.raises(InputError):
+        model.ask(source, QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("", "The question is empty"),
+        ("a" * 10_000, "10,000 characters"),
+        ("🐱🐶", "has no words"),
+        ("quetzal zyzzyva", "knows none of the words in 'quetzal zyzzyva'"),
+        (None, "A question is text"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_told_before_the_photo_is_read(
+    model, photo, encoded, question, message
+):
+    with pytest.raises(InputError, match=message):
+        model.ask(photo, question)
+    with pytest.raises(InputError, match=message):
+        model.ask_many(photo, [QUESTION, question])
+    assert encoded == []
+
+
+def test_other_arguments_that_make_no_sense_are_told(model, photo, tiny_checkpoint):
+    with pytest.raises(InputError, match="ask for at least 1"):
+        model.ask(photo, QUESTION, top=0)
+    with pytest.raises(InputError, match="The device 'abacus' is not available"):
+        VQA.load(tiny_checkpoint, device="abacus")
+    with pytest.raises(InputError, match="The precision 'float8'"):
+        VQA.load(tiny_checkpoint, device="cpu", dtype="float8")
+
+
+def test_bfloat16_stays_close(tiny_checkpoint, model, photo):
+    rough = VQA.load(tiny_checkpoint, device="cpu", dtype="bfloat16").ask(photo, QUESTION, top=5)
+    exact = {score.answer: score.score for score in model.ask(photo, QUESTION, top=5).top}
+    assert {score.answer: score.score for score in rough.top} == pytest.approx(exact, abs=0.02)
+
+
+def test_seconds_say_what_took_how_long(model, photo, encoded):
+    seconds = model.ask(photo, QUESTION).seconds
+    assert set(seconds) == {"load", "photo", "question"}
+    assert all(0 < value < 60 for value in seconds.values())
+    assert seconds["load"] == model.load_seconds
+
+
+def test_asking_leaves_no_trace_in_the_model(model, photo):
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
+    answers = [model.ask(photo, QUESTION).to_dict() for _ in range(2)]
+    assert all(torch.equal(before[name], value) for name, value in model.model.state_dict().items())
+    for answer in answers:
+        del answer["seconds"]
+    assert answers[0] == answers[1]

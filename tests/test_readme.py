@@ -1,0 +1,101 @@
+"""What the README and the other pages say is tried: the commands exist, the examples are read and run."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.settings import Settings, parse
+from vqa.data.readers import read_examples
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The contents of the page's code blocks in a language."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    return re.findall(pattern, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The commands in the shell blocks, cut into words; continued lines are one, comments are left out."""
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.replace("\\\n", "").splitlines()
+    ]
+    return [words for line in lines if (words := line.split("#")[0].split())]
+
+
+def flags_of(words: list[str]) -> set[str]:
+    """The flags that the command of `words` knows: `vqa ask …` or `python -m train.fit …`."""
+    if words[0] == "vqa":
+        command = (sys.executable, "-m", "vqa.cli", words[1], "--help")
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return set(re.findall(r"--[a-z][a-z-]*", told))
+    if words[2] == "train.fit":
+        groups = {setting.name: setting.type for setting in fields(Settings)}
+        inner = {f"{a}.{b.name}" for a, kind in groups.items() if is_dataclass(kind) for b in fields(kind)}
+        return {f"--{name}" for name in {"config", *groups, *inner}}
+    source = (ROOT / words[2].replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+    assert '__name__ == "__main__"' in source, words
+    return set(re.findall(r'"(--[a-z][a-z-]*)"', source))  # its help would import torch, which takes long
+
+
+def test_the_commands_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert len(commands()) > 10
+    for words in commands():
+        match words:
+            case ["make", *rest]:
+                assert {word for word in rest if "=" not in word} <= targets, words
+            case ["pip", "install", *_] | [".", _] | ["python", "-m", "venv", _]:
+                pass
+            case ["vqa", _, *rest] | ["python", "-m", _, *rest]:
+                flags = {word.split("=")[0] for word in rest if word.startswith("--")}
+                assert flags <= flags_of(words), words
+            case _:
+                pytest.fail(f"the pages name {words}, which no test knows")
+
+
+@pytest.mark.parametrize(("language", "suffix"), [("json", "jsonl"), ("csv", "csv")])
+def test_the_examples_of_own_questions_are_read(tmp_path: Path, language: str, suffix: str) -> None:
+    (block,) = blocks(ROOT / "README.md", language)
+    path = tmp_path / f"questions.{suffix}"
+    path.write_text(block, encoding="utf-8")
+    examples = read_examples(path)
+    assert len(examples) == len(block.splitlines()) - (language == "csv")
+    assert (examples[0].image, examples[0].question, examples[0].answer) == (
+        "kitchen.jpg",
+        "what is on the table?",
+        "teapot",
+    )
+
+
+def test_the_example_of_settings_is_read(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "README.md", "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(block, encoding="utf-8")
+    settings = parse(["--config", str(path), "--optim.epochs", "5", "--output", "runs/short"])
+    assert settings.data.train == ["questions_train.jsonl"] and settings.data.features == "features/mine"
+    assert (settings.optim.epochs, settings.output) == (5, "runs/short")
+
+
+def test_the_example_in_python_runs(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vqa.predict.find_checkpoint", lambda model: tiny_checkpoint)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
+    (block,) = blocks(ROOT / "README.md", "python")
+    exec(compile(block, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    with Image.open("where.png") as picture:
+        assert min(picture.size) > 100

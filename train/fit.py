@@ -1,0 +1,162 @@
+"""Train a model: encoders, attention, fusion and answer head, and beside them what honest answers need.
+
+    python -m train.fit --config train/configs/coco.yaml [--optim.epochs 3] [--resume]
+    torchrun --nproc-per-node 4 -m train.fit --config …           # several processes
+
+Three phases, each a plain loop (`train.phases`): questions without photos teach the question encoder (only with
+`data.text`); the model learns to answer; then, with everything else frozen, the question-only and image-only heads
+learn to guess. At the end the confidence is calibrated, the validation questions are scored, and `best/` is complete.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from train.batches import Questions, photo_batches, plain_batches, share
+from train.finish import finish
+from train.objectives import Answering, SideHeads, Text
+from train.phases import Phase, Run
+from train.prepare import LoadPhotos, Task, prepare
+from train.settings import Settings, parse
+from train.state import read_facts
+from vqa.device import fast_dtype
+from vqa.errors import InputError
+
+MODEL = ("question_encoder", "attention", "fusion", "answer_head")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    try:
+        fit(parse(arguments))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command with --resume goes on from the last saved step.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def fit(settings: Settings) -> Path:
+    """Run all phases; returns the folder of the finished checkpoint."""
+    accelerator = Accelerator(mixed_precision=precision(settings.optim.precision))
+    folder = Path(settings.output)
+    resumed = check_folder(folder, settings)
+    task = prepare(settings)
+    if accelerator.is_main_process:
+        print("\n".join(task.said))
+    accelerator.wait_for_everyone()
+    writer = SummaryWriter(folder / "logs") if accelerator.is_main_process else None
+    log = writer.add_scalar if writer else lambda *_: None
+    optim = settings.optim
+    run = Run(folder, accelerator, optim, settings.seed, settings.save_seconds, settings.fingerprint(), log, resumed)
+    task.net.to(accelerator.device)
+    for phase in phases(task, settings, accelerator):
+        run.run(phase)
+    if writer:
+        writer.close()
+    if accelerator.is_main_process:
+        finish(task, settings, folder / "best")
+    accelerator.wait_for_everyone()
+    return folder / "best"
+
+
+def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator[Phase]:
+    """The phases in their order; each is made when the one before is done, as it freezes other parts."""
+    optim, data, net = settings.optim, settings.data, task.net
+    process, processes = accelerator.process_index, accelerator.num_processes
+
+    def text_batches(epoch: int) -> Iterator[dict[str, Tensor]]:
+        order = np.random.default_rng((settings.seed, 1, epoch))
+        for chosen in share(plain_batches(len(task.text), optim.batch_size, order), process, processes):
+            batch = task.text.batch(chosen)
+            yield {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+
+    def photo_question_batches(epoch: int) -> Iterator[dict[str, Tensor]]:
+        order = np.random.default_rng((settings.seed, 2, epoch))
+        batches = photo_batches(task.train.photo, optim.batch_size, order)
+        for chosen in share(batches, process, processes):
+            yield load(task.train, chosen, task.train_photos)
+
+    def evaluate(*heads: str):
+        return lambda: holdout_scores(task, heads, optim.batch_size, accelerator.device)
+
+    image_processor = task.processor.image_processor
+    steps = len(photo_batches(task.train.photo, optim.batch_size)) // processes
+    if task.text is not None and optim.text_epochs:
+        objective = Text(net, image_processor, ("question_encoder", "blind_head"))
+        text_steps = -(-len(task.text) // optim.batch_size) // processes
+        yield Phase("text", objective, text_batches, text_steps, optim.text_epochs)
+    parts = MODEL if data.features else ("image_encoder", *MODEL)
+    objective = Answering(net, image_processor, parts)
+    objective.augment = optim.augment
+    yield Phase(
+        "model", objective, photo_question_batches, steps, optim.epochs, evaluate("answer"),
+        rate_of=lambda name: optim.encoder_rate if ".image_encoder." in name else 1.0,
+    )  # fmt: skip
+    objective = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
+    scores = evaluate("blind", "image_only")
+    yield Phase("heads", objective, photo_question_batches, steps, optim.head_epochs, scores, patience=2)
+
+
+def load(questions: Questions, chosen: np.ndarray, photos: LoadPhotos) -> dict[str, Tensor]:
+    """A batch with its photos."""
+    batch = questions.batch(chosen)
+    return batch | photos(batch.pop("rows").numpy())
+
+
+def holdout_scores(task: Task, heads: Sequence[str], size: int, device: torch.device) -> dict[str, float]:
+    """Mean soft score, in percent, of the best answer of each of the `heads` on the held-out questions."""
+    total = dict.fromkeys(heads, 0.0)
+    net = task.net
+    for chosen in photo_batches(task.holdout.photo, size):
+        batch = {name: value.to(device) for name, value in load(task.holdout, chosen, task.holdout_photos).items()}
+        grid = batch.get("grid")
+        if grid is None:
+            grid = net.encode_image(task.processor.image_processor.normalize(batch["squares"]))
+        photo_index, labels = batch["photo_index"], batch["labels"]
+        if "answer" in heads:
+            output = net(batch["input_ids"], batch["attention_mask"], grid=grid, photo_index=photo_index)
+            logits = {"answer": output.logits}
+        else:
+            question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
+            logits = {"blind": net.blind_logits(question), "image_only": net.image_only_logits(grid)[photo_index]}
+        for head in heads:
+            total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
+    return {head: 100 * value / len(task.holdout) for head, value in total.items()}
+
+
+def precision(name: str) -> str:
+    """accelerate's name of the precision; `auto` is bf16 where the device computes in it natively."""
+    if name != "auto":
+        return name
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return "bf16" if fast_dtype(device) is torch.bfloat16 else "no"
+
+
+def check_folder(folder: Path, settings: Settings) -> dict | None:
+    """The facts to resume from, or None for a new run. Raises `InputError` if the folder does not suit either."""
+    if not settings.resume:
+        if (folder / "last").exists():
+            raise InputError(f"{folder} holds a run already; add --resume to go on with it, or choose another --output.")
+        folder.mkdir(parents=True, exist_ok=True)
+        return None
+    facts = read_facts(folder / "last")
+    before, now = facts["fingerprint"], settings.fingerprint()
+    for group in now:
+        if before.get(group) != now[group]:
+            raise InputError(
+                f"The run in {folder} was started with other settings of '{group}'; resume it with the same ones."
+            )
+    return facts
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

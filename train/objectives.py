@@ -1,0 +1,88 @@
+"""What is learned in each phase, as modules whose forward takes a batch and returns the loss."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from train.augment import augment
+from vqa.model import VQAModel
+from vqa.processing import VQAImageProcessor
+
+
+class Objective(nn.Module):
+    """A loss in which only the named `parts` of the model learn; the others stay in evaluation mode."""
+
+    parts: Sequence[str]
+
+    def __init__(self, net: VQAModel, image_processor: VQAImageProcessor, parts: Sequence[str]):
+        super().__init__()
+        self.net, self.parts = net, parts
+        self.normalize = image_processor.normalize
+        self.augment = False
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in parts)
+
+    def train(self, mode: bool = True) -> "Objective":
+        super().train(False)
+        for part in self.parts:
+            getattr(self.net, part).train(mode)
+        self.training = mode
+        return self
+
+    def pixels(self, squares: Tensor, mirror: Tensor) -> Tensor:
+        """`(P, S, S, 3)` bytes to the encoder's input, augmented in training."""
+        pixel_values = self.normalize(squares)
+        return augment(pixel_values, mirror) if self.augment and self.training else pixel_values
+
+    def grid(self, grid: Tensor | None, squares: Tensor | None, mirror: Tensor) -> Tensor:
+        """The photos' grids, given or computed."""
+        if grid is not None:
+            return grid
+        assert squares is not None
+        return self.net.encode_image(self.pixels(squares, mirror))
+
+
+class Answering(Objective):
+    """The model itself: binary cross-entropy (or softmax) on the answers' soft scores."""
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        photo_index: Tensor,
+        labels: Tensor,
+        mirror: Tensor,
+        grid: Tensor | None = None,
+        squares: Tensor | None = None,
+    ) -> Tensor:
+        grid = self.grid(grid, squares, mirror)
+        return self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, labels=labels).loss
+
+
+class Text(Objective):
+    """Questions with answers but no photo, through the question encoder and the blind head."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        question = self.net.question_encoder(input_ids, attention_mask).vector
+        return self.net.loss(self.net.blind_logits(question), labels)
+
+
+class SideHeads(Objective):
+    """The two heads that guess, one without the photo and one without the question, on the finished encoders."""
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        photo_index: Tensor,
+        labels: Tensor,
+        mirror: Tensor,
+        grid: Tensor | None = None,
+        squares: Tensor | None = None,
+    ) -> Tensor:
+        with torch.no_grad():
+            question = self.net.question_encoder(input_ids, attention_mask).vector
+            grid = self.grid(grid, squares, mirror)
+        seen = self.net.image_only_logits(grid)[photo_index]
+        return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(seen, labels)

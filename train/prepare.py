@@ -1,0 +1,145 @@
+"""From files of questions and photos to what the training loop eats."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.batches import Questions
+from train.settings import Data, Settings
+from vqa.checkpoint import provenance
+from vqa.configuration import VQAConfig
+from vqa.data.examples import Example
+from vqa.data.features import FeatureStore
+from vqa.data.readers import drop_missing_photos, read_examples
+from vqa.data.readers.pairs import read_pairs
+from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
+from vqa.errors import InputError
+from vqa.evaluation.priors import Priors
+from vqa.image_encoder import load_pretrained
+from vqa.model import VQAModel
+from vqa.processing import VQAImageProcessor, VQAProcessor
+
+LoadPhotos = Callable[[np.ndarray], dict[str, Tensor]]
+
+
+@dataclass
+class Task:
+    """What there is to learn, and with what: `photos` gives the model's photo input for rows of a `Questions`."""
+
+    train: Questions
+    holdout: Questions
+    text: Questions | None
+    train_photos: LoadPhotos
+    holdout_photos: LoadPhotos
+    net: VQAModel
+    processor: VQAProcessor
+    priors: Priors
+    said: list[str]
+
+
+def prepare(settings: Settings) -> Task:
+    """Read the data, hold out some photos, build vocabularies and model. The same settings give the same task."""
+    data, said = settings.data, []
+    examples = read_all(data.train, data.train_annotations, data.images, said)
+    train, holdout = split_by_photo(examples, data.holdout, settings.seed)
+    pairs = []
+    if data.text:
+        held = {photo_number(example.image) for example in holdout}
+        pairs = [pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held]
+    answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
+    tokenizer = build_tokenizer([e.question for e in (*train, *pairs)], data.min_word_count)
+    said.append(
+        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(pairs):,} without photo; "
+        f"{len(tokenizer):,} words; {len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
+    )
+    m = settings.model
+    sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
+    config = VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes)
+    config.label2id = answers.index
+    torch.manual_seed(settings.seed)
+    net = VQAModel(config)
+    if m.pretrained:
+        load_pretrained(net.image_encoder, m.backbone, m.pretrained)
+    processor = VQAProcessor(VQAImageProcessor(m.image_size), tokenizer)
+    train_questions, holdout_questions, text = (
+        Questions.build(part, answers.index, processor) if part else None for part in (train, holdout, pairs)
+    )
+    if train_questions is None or holdout_questions is None:
+        raise InputError(f"A holdout of {data.holdout} of {len(examples):,} questions leaves a side empty; change it.")
+    store = None
+    if data.features:
+        store = FeatureStore.open(data.features, provenance(net.image_encoder.state_dict(), m.backbone, processor.image_processor))
+    return Task(
+        train=train_questions,
+        holdout=holdout_questions,
+        text=text,
+        train_photos=photo_loader(train_questions.photos, data, store, processor),
+        holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
+        net=net,
+        processor=processor,
+        priors=Priors.count(train),
+        said=said,
+    )
+
+
+def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:
+    """All examples of several files; those whose photo is missing are left out, counted and told in `said`."""
+    examples: list[Example] = []
+    for i, file in enumerate(files):
+        folder = None if not images else images[i if len(images) > 1 else 0]
+        found = read_examples(file, annotations[i] if annotations else None, folder)
+        kept, missing = drop_missing_photos(found)
+        if missing:
+            said.append(f"{missing:,} of {len(found):,} questions of {file} left out: their photo is missing.")
+        if not kept:
+            raise InputError(f"No photo of {file} is in {folder}; name the folder that holds its photos.")
+        examples += kept
+    return examples
+
+
+def split_by_photo(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Training and held-out examples; no photo has examples on both sides."""
+    photos = sorted({example.image for example in examples})
+    chosen = np.random.default_rng((seed, 0)).permutation(len(photos))[: round(share * len(photos))]
+    held = {photos[i] for i in chosen}
+    train = [example for example in examples if example.image not in held]
+    return train, [example for example in examples if example.image in held]
+
+
+def photo_number(image: str) -> str:
+    """The number in a COCO photo's file name, by which `text` names photos."""
+    return Path(image).stem.rpartition("_")[2].lstrip("0")
+
+
+def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, processor: VQAProcessor) -> LoadPhotos:
+    """A function from rows of `photos` to `{"grid": …}` of a feature store, or to `{"squares": …}` read from files."""
+    if store is None:
+        square = processor.image_processor.square
+        return lambda rows: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
+    where = store.lookup(stored_name(photo, data.images) for photo in photos)
+    if len(where) and where.min() < 0:
+        lost = photos[int(where.argmin())]
+        raise InputError(
+            f"The feature store {store.folder} lacks {int((where < 0).sum()):,} of {len(where):,} photos, such as "
+            f"{lost}; run train.extract_features on their folder with the same --output."
+        )
+    return lambda rows: {"grid": store.read(where[rows], torch.bfloat16)}
+
+
+def stored_name(photo: str, folders: Sequence[str]) -> str:
+    """A photo's path inside the folder it came from, which is its name in a feature store."""
+    inside = next((folder for folder in folders if Path(photo).is_relative_to(folder)), None)
+    return os.path.basename(photo) if inside is None else Path(photo).relative_to(inside).as_posix()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)

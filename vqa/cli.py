@@ -1,0 +1,151 @@
+"""The `vqa` command: reads arguments, calls the package, prints. Heavy imports wait inside the commands."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vqa import __version__
+from vqa.errors import InputError
+
+if TYPE_CHECKING:
+    from vqa.predict import Answer
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0; 2 for bad input, told in one sentence; 130 for Ctrl-C."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"vqa: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    about = "Ask a photo a question, and see where the model looked."
+    parser = argparse.ArgumentParser(prog="vqa", description=about)
+    parser.add_argument("--version", action="version", version=f"glimpse-vqa {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_ask(commands)
+    add_ui(commands)
+    return parser
+
+
+def add_ask(commands) -> None:
+    parser = commands.add_parser("ask", help="ask one or more questions about a photo")
+    parser.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, BMP or GIF file")
+    parser.add_argument("questions", metavar="QUESTION", nargs="+", help='such as "what is on the table?"')
+    add_model(parser)
+    parser.add_argument(
+        "--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)"
+    )
+    parser.add_argument(
+        "--overlay",
+        metavar="FILE",
+        help="write a picture of where it looked; several questions are numbered: out-1.png, out-2.png",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object a question, each on its line"
+    )
+    parser.set_defaults(command=ask)
+
+
+def add_ui(commands) -> None:
+    parser = commands.add_parser("ui", help="open the app in the browser")
+    add_model(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7860, help="the port to listen on (default: 7860)")
+    parser.set_defaults(command=ui)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def ask(arguments: argparse.Namespace) -> None:
+    """Answer every question about the photo; what can be told without the model is told before it loads."""
+    from vqa.data.photos import content_hash
+    from vqa.explain import check_picture_path, overlay, save_picture
+
+    content_hash(arguments.photo)
+    pictures = []
+    if arguments.overlay is not None:
+        pictures = [
+            check_picture_path(path) for path in numbered(arguments.overlay, len(arguments.questions))
+        ]
+    from vqa.predict import VQA
+
+    vqa = VQA.load(arguments.model, arguments.device)
+    answers = vqa.ask_many(arguments.photo, arguments.questions, arguments.top)
+    for question, answer, path in zip(arguments.questions, answers, pictures, strict=False):
+        photo = vqa.look(arguments.photo).photo
+        save_picture(overlay(photo, answer.attention, question, caption(answer)), path)
+    for question, answer in zip(arguments.questions, answers, strict=True):
+        if arguments.json:
+            print(json.dumps(answer.to_dict()))
+        else:
+            show(question, answer)
+
+
+def ui(arguments: argparse.Namespace) -> None:
+    """Open the app and stay until Ctrl-C."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from ui.app import launch
+
+    launch(arguments.model, arguments.host, arguments.port, arguments.device)
+
+
+def numbered(name: str, count: int) -> list[Path]:
+    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
+    path = Path(name)
+    return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(1, count + 1)]
+
+
+def caption(answer: "Answer") -> str:
+    """'dog (87 %), without looking: cat (12 %)'."""
+    blind = answer.blind
+    return f"{answer.text} ({answer.confidence:.0%}), without looking: {blind.answer} ({blind.score:.0%})"
+
+
+def show(question: str, answer: "Answer") -> None:
+    """Print an answer for a person."""
+    from rich.console import Console
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    from vqa.explain import places
+
+    best = Table.grid(padding=(0, 2))
+    for name, score in answer.top:
+        percent = Text(f"{score:.1%}", justify="right")
+        best.add_row(Text(name), ProgressBar(total=1, completed=score, width=30), percent)
+    notes = Table.grid(padding=(0, 2))
+    notes.add_row("without looking", Text(f"{answer.blind.answer} ({answer.blind.score:.0%})"))
+    notes.add_row("words", Text("  ".join(f"{word} {weight:.0%}" for word, weight in answer.words)))
+    if answer.unknown_words:
+        notes.add_row("words not known", Text(", ".join(answer.unknown_words)))
+    notes.add_row("looked at", Text(places(answer.attention)))
+    notes.add_row("seconds", Text(", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items())))
+
+    console = Console(highlight=False)
+    headline = Text(f"{answer.text}  ({answer.confidence:.0%})", style="bold")
+    for part in (Text(question, style="dim"), headline, "", best, "", notes, ""):
+        console.print(part)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Scoring a model on a data set: the figures, and what they have to be held against."""
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqa.data.examples import Example, reference
+from vqa.evaluation.calibration import expected_calibration_error
+from vqa.evaluation.metric import normalize_answer, vqa_accuracy
+from vqa.evaluation.predictions import Predictions
+from vqa.evaluation.priors import Priors
+from vqa.predict import VQA
+
+SCHEMA_VERSION = 1
+OFFICIAL = 10  # the official accuracy is defined for ten human answers
+
+
+def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None = None) -> dict[str, Any]:
+    """The content of `results.json`; its schema is `vqa/schemas/results.json`. Figures are in percent.
+
+    exact: prediction and answer both normalised, then equal. official: where ten answers are given.
+    baselines: `majority` always gives the most common training answer; `question_only` is the better of the blind head
+    and the question-prefix prior; `image_only` is that head; `upper_bound` is what the answer vocabulary allows.
+    """
+    columns = guesses(vqa, done)
+    exact = {name: np.array([a == reference(e) for a, e in zip(c, done.examples, strict=True)]) for name, c in columns.items()}
+    known = set(vqa.answers)
+    exact["upper_bound"] = np.array([reference(e) in known for e in done.examples])
+    judged = np.array([len(e.answers) >= OFFICIAL for e in done.examples])
+    official = {name: official_scores(column, done.examples) for name, column in columns.items()}
+    official["upper_bound"] = np.array([best_official(e, known) for e in done.examples])
+    if vqa.priors is not None:
+        better = max(("blind_head", "question_prefix"), key=lambda name: exact[name].mean())
+        for scores in (exact, official):
+            scores["question_only"] = scores[better]
+
+    def row(chosen: np.ndarray) -> dict[str, Any]:
+        """Figures of some of the questions."""
+        figures: dict[str, Any] = {"n": int(chosen.sum())}
+        figures |= {name: percent(scores[chosen]) for name, scores in exact.items()}
+        ten = chosen & judged
+        if ten.any():
+            figures["official"] = {"n": int(ten.sum())} | {name: percent(s[ten]) for name, s in official.items()}
+        return figures
+
+    groups = {
+        "by_answer_type": np.array([e.answer_type or "unknown" for e in done.examples]),
+        "by_source": np.array([e.source or "unknown" for e in done.examples]),
+    }
+    tables = {name: {str(k): row(kind == k) for k in np.unique(kind)} for name, kind in groups.items()}
+    overall = row(np.ones(len(done.examples), bool))
+    right = np.where(judged, official["model"], exact["model"])
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": vqa.name,
+        "weights": vqa.weights_hash,
+        "data": data,
+        "n": overall["n"],
+        "skipped": dict(done.skipped),
+        "metrics": {
+            "exact": overall["model"],
+            "official": overall.get("official", {}).get("model"),
+            "n_official": int(judged.sum()),
+            **{name: {kind: figures["model"] for kind, figures in table.items()} for name, table in tables.items()},
+        },
+        "baselines": {
+            name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")
+        },
+        "tables": {"overall": overall, **tables},
+        "calibration": {
+            "ece": round(100 * expected_calibration_error(np.array(done.confidence), right), 2),
+            "mean_confidence": percent(np.array(done.confidence)),
+        },
+        "environment": environment(vqa),
+        "seed": seed,
+        "command": " ".join(sys.argv),
+    }
+
+
+def guesses(vqa: VQA, done: Predictions) -> dict[str, Sequence[str]]:
+    """The answers of the model and of each baseline, normalised."""
+    columns: dict[str, Sequence[str]] = {
+        "model": [normalize_answer(answer) for answer in done.answer],
+        "blind_head": done.blind,
+        "image_only": done.image_only,
+    }
+    if vqa.priors is not None:
+        priors: Priors = vqa.priors
+        columns["majority"] = [priors.majority] * len(done.examples)
+        columns["question_prefix"] = [priors.question_only(e.question) for e in done.examples]
+    return columns
+
+
+def official_scores(answers: Sequence[str], examples: Sequence[Example]) -> np.ndarray:
+    """Official accuracy in 0-1, 0 where there are no ten answers."""
+    pairs = zip(answers, examples, strict=True)
+    return np.array([vqa_accuracy(a, e.answers) / 100 if len(e.answers) >= OFFICIAL else 0.0 for a, e in pairs])
+
+
+def best_official(example: Example, known: set[str]) -> float:
+    """The best official accuracy, in 0-1, that an answer among `known` can have."""
+    if len(example.answers) < OFFICIAL:
+        return 0.0
+    possible = {normalize_answer(answer) for answer in example.answers} & known
+    return max((vqa_accuracy(answer, example.answers) / 100 for answer in possible), default=0.0)
+
+
+def percent(scores: np.ndarray) -> float:
+    """The mean of scores in 0-1, in percent, rounded to two digits."""
+    return round(100 * float(scores.mean()), 2) if scores.size else 0.0
+
+
+def environment(vqa: VQA) -> dict[str, str]:
+    """What the figures were made with."""
+    import torch
+    import transformers
+
+    import vqa as package
+
+    return {
+        "glimpse": package.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "machine": platform.machine(),
+        "device": str(vqa.device),
+        "precision": str(vqa.dtype).removeprefix("torch."),
+    }
+
+
+def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
+    """Write `results.json` and `predictions.json` (the challenge's format), each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions = [
+        {"question_id": i if e.question_id is None else e.question_id, "answer": answer}
+        for i, (e, answer) in enumerate(zip(done.examples, done.answer, strict=True))
+    ]
+    for name, value in (("predictions.json", predictions), ("results.json", content)):
+        temporary = folder / f".{name}.new"
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(folder / name)
