@@ -137,8 +137,8 @@ def test_other_backbones(backbone, channels):
 
 
 def test_channels_last_networks_are_turned():
-    """Swin gives (B, h, w, D); its channels are those that timm says, wherever they stand."""
-    encoder = ImageEncoder("timm:swin_tiny_patch4_window7_224", 224)
+    """MambaOut, like Swin, gives (B, h, w, D); the channels are those that timm says, wherever they stand."""
+    encoder = ImageEncoder("timm:mambaout_femto", 224)
     assert (encoder.height, encoder.width, encoder.channels) == (7, 7, encoder.cnn.net.num_features)
 
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from vqa.configuration import VQAConfig
-from vqa.errors import InputError
 from vqa.model import VQAModel
 
 WORDS, ANSWERS = 11, 5
@@ -241,29 +240,6 @@ def test_guesses_see_only_their_side():
     assert all(p.grad is None for p in net.question_encoder.parameters())
 
 
-def test_hard_attention_passes_the_gradient_of_the_soft_weights():
-    """Forward: one place, that of the largest s + gumbel. Backward: as if they were softmax(s + gumbel)."""
-    net = make(attention="hard").train()
-    grid, question = torch.randn(3, 16, 64), torch.randn(3, 8)
-    towards = torch.randn(3, 1, 16)
-
-    torch.manual_seed(5)
-    weights = net.attention.weights(grid, question, None)
-    (weights * towards).sum().backward()
-    got = net.attention.score.weight.grad.clone()
-
-    fused = net.attention.fuse(grid, question[:, None])
-    scores = (fused @ net.attention.score.weight.T).transpose(1, 2)
-    torch.manual_seed(5)
-    gumbel = -torch.empty_like(scores).exponential_().log()
-    soft = (scores + gumbel).softmax(-1)
-    assert torch.allclose(weights, torch.nn.functional.one_hot(soft.argmax(-1), 16).float(), atol=1e-6)
-    net.zero_grad()
-    (soft * towards).sum().backward()
-    assert torch.allclose(got, net.attention.score.weight.grad, atol=1e-6)
-    assert got.abs().sum() > 0
-
-
 def test_losses_by_hand():
     logits = torch.tensor([[0.3, -1.2, 2.0], [0.0, 0.5, -0.5]])
     labels = torch.tensor([[0.3, 0.0, 1.0], [0.0, 0.0, 0.0]])
@@ -294,21 +270,6 @@ def test_save_pretrained_and_from_pretrained(tmp_path):
     assert torch.equal(a.logits, b.logits)
     assert again.config.id2label == net.config.id2label
     assert again.config.coordinates is True
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"attention": "sparse"}, "attention is 'sparse'; choose one of soft, hard, none"),
-        ({"recurrent_cell": "qrnn"}, "choose one of rnn, lstm, gru"),
-        ({"fusion": "sum"}, "choose one of product, concat"),
-        ({"loss": "hinge"}, "choose one of sigmoid, softmax"),
-        ({"attention": "hard", "glimpses": 2}, "has one glimpse, not 2"),
-    ],
-)
-def test_a_setting_that_does_not_exist_is_told(settings, message):
-    with pytest.raises(InputError, match=message):
-        VQAConfig(**settings)
 
 
 def test_autocast_stays_close():

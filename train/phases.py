@@ -107,7 +107,8 @@ class Run:
                     wrapped.step()
                     wrapped.zero_grad()
                     average.update(step)
-                    losses.append(loss.detach())
+                    loss = loss.detach()
+                    losses.append(loss)
                     questions += len(batch["input_ids"]) * accelerator.num_processes
                     facts["step"] = number + 1
                     bar.advance(task)

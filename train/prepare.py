@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,11 @@ def prepare(settings: Settings) -> Task:
     pairs = []
     if data.text:
         held = {photo_number(example.image) for example in holdout}
-        pairs = [pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held]
+        pairs = merge(pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held)
     answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
     tokenizer = build_tokenizer([e.question for e in (*train, *pairs)], data.min_word_count)
     said.append(
-        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(pairs):,} without photo; "
+        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(pairs):,} different ones without photo; "
         f"{len(tokenizer):,} words; {len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
     m = settings.model
@@ -110,6 +110,15 @@ def split_by_photo(examples: Sequence[Example], share: float, seed: int) -> tupl
     held = {photos[i] for i in chosen}
     train = [example for example in examples if example.image not in held]
     return train, [example for example in examples if example.image in held]
+
+
+def merge(pairs: Iterable[Example]) -> list[Example]:
+    """One example a question, with the answers that it got about whatever photo."""
+    answers: dict[str, list[str]] = {}
+    for pair in pairs:
+        if pair.answer is not None:
+            answers.setdefault(pair.question.lower(), []).append(pair.answer)
+    return [Example("", question, answers=tuple(given)) for question, given in answers.items()]
 
 
 def photo_number(image: str) -> str:

@@ -61,7 +61,10 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
     for name in PARTS:
         if not (folder / name).is_file():
             raise InputError(f"The checkpoint {folder} has no {name}; copy the whole folder again.")
-    objects = {name: read_object(folder / name) for name in PARTS if name != WEIGHTS}
+    objects = {name: read_json(folder / name) for name in PARTS if name != WEIGHTS}
+    for name, content in objects.items():
+        if not isinstance(content, dict):
+            raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
     if objects["config.json"].get("model_type") != VQAConfig.model_type:
         raise InputError(
             f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder."
@@ -91,17 +94,6 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
         net = VQAModel(config)
         net.load_state_dict(tensors)
     return net.eval(), processor
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds, or an `InputError`."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); copy it again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged (it holds no JSON object); copy it again.")
-    return content
 
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
@@ -183,3 +175,11 @@ def checkpoint_provenance(folder: Path, net: VQAModel, processor: VQAProcessor) 
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     return provenance(tensors, net.config.backbone, processor.image_processor)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a checkpoint. Raises `InputError` if it is broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); copy the checkpoint again.") from error

@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"glimpse-vqa {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_ask(commands)
+    add_evaluate(commands)
     add_ui(commands)
     return parser
 
@@ -56,10 +57,22 @@ def add_ask(commands) -> None:
         metavar="FILE",
         help="write a picture of where it looked; several questions are numbered: out-1.png, out-2.png",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON object a question, each on its line"
-    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object a question, one a line")
     parser.set_defaults(command=ask)
+
+
+def add_evaluate(commands) -> None:
+    parser = commands.add_parser("evaluate", help="score a model on questions with known answers")
+    parser.add_argument(
+        "--data", required=True, help="JSONL, CSV, official VQA questions (.json), DAQUAR, COCO-QA, or easy-vqa:test"
+    )
+    parser.add_argument("--annotations", help="the annotations that belong to official VQA questions")
+    parser.add_argument("--images", metavar="DIR", help="the folder of the photos")
+    parser.add_argument("--output", metavar="DIR", help="write results.json and predictions.json there")
+    parser.add_argument("--features", metavar="STORE", help="a feature store to read instead of the photos")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N questions")
+    add_model(parser)
+    parser.set_defaults(command=evaluate)
 
 
 def add_ui(commands) -> None:
@@ -76,17 +89,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(arguments: argparse.Namespace) -> None:
-    """Answer every question about the photo; what can be told without the model is told before it loads."""
-    from vqa.data.photos import content_hash
+    """Answer every question about the photo; what is wrong with the paths is told before the model loads."""
+    from vqa.data.photos import open_photo
     from vqa.explain import check_picture_path, overlay, save_picture
 
-    content_hash(arguments.photo)
+    open_photo(arguments.photo, shortest_side=64)
     pictures = []
     if arguments.overlay is not None:
-        pictures = [
-            check_picture_path(path) for path in numbered(arguments.overlay, len(arguments.questions))
-        ]
-    from vqa.predict import VQA
+        pictures = numbered(arguments.overlay, len(arguments.questions))
+    for path in pictures:
+        check_picture_path(path)
+    from vqa.predict import VQA  # takes seconds
 
     vqa = VQA.load(arguments.model, arguments.device)
     answers = vqa.ask_many(arguments.photo, arguments.questions, arguments.top)
@@ -98,6 +111,15 @@ def ask(arguments: argparse.Namespace) -> None:
             print(json.dumps(answer.to_dict()))
         else:
             show(question, answer)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Score a model and print a table."""
+    from vqa.evaluation.command import evaluate as run
+
+    options = vars(arguments)
+    del options["command"]
+    run(**options)
 
 
 def ui(arguments: argparse.Namespace) -> None:

@@ -72,6 +72,12 @@ class VQAConfig(PreTrainedConfig):
             )
 
     @property
+    def answers(self) -> list[str]:
+        """The answers that the model can give, by index."""
+        names: dict = self.id2label or {}
+        return [names[i] for i in range(len(names))]
+
+    @property
     def question_size(self) -> int:
         """Size of the question's vector: the hidden sizes of all directions together."""
         return self.hidden_size * (2 if self.bidirectional else 1)

@@ -48,11 +48,10 @@ class VQAModel(PreTrainedModel):
         self.attention = SpatialAttention(config, channels)
         seen, asked = config.glimpses * channels, config.question_size
         self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
-        self.answer_head = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(config.fusion_size, config.num_labels)
-        )
-        self.blind_head = mlp(asked, config.blind_size, config.num_labels, config.dropout)
-        self.image_only_head = mlp(channels, config.image_only_size, config.num_labels, config.dropout)
+        answers = len(config.answers)
+        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
+        self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
+        self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
         self.post_init()
 
     def forward(
@@ -71,7 +70,10 @@ class VQAModel(PreTrainedModel):
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
         labels: `(B, A)` soft scores in [0, 1].
         """
-        v = self.prepare(self.encode_image(pixel_values) if grid is None else grid)
+        if grid is None:
+            assert pixel_values is not None, "give pixel_values or grid"
+            grid = self.encode_image(pixel_values)
+        v = self.prepare(grid)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index)
         logits = self.answer_head(self.fusion(z, q)).float()
@@ -91,9 +93,8 @@ class VQAModel(PreTrainedModel):
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at length 1 (Kazemi & Elqursh 2017), with its
         (x, y) if the configuration asks for coordinates."""
-        grid = F.normalize(
-            grid.to(self.answer_head[1].weight.dtype), dim=-1
-        )  # the CNN may run in another one
+        own = self.fusion.project_a.weight.dtype  # the CNN may run in another
+        grid = F.normalize(grid.to(own), dim=-1)
         if self.config.coordinates:
             rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
             y, x = torch.meshgrid(rows, columns, indexing="ij")

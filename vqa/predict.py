@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vqa.checkpoint import find_checkpoint, load_checkpoint
+from vqa.checkpoint import WEIGHTS, checkpoint_provenance, find_checkpoint, load_checkpoint, read_json
 from vqa.data.photos import content_hash, open_photo
 from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
@@ -97,10 +97,10 @@ class VQA:
         if dtype not in ("auto", "float32", "bfloat16"):
             raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
         self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
-        self.model.to(self.device)
-        self.model.image_encoder.to(self.dtype, memory_format=torch.channels_last)
+        self.model.to(self.device)  # type: ignore[arg-type]
+        self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.config = self.model.config
-        self.answers = [self.config.id2label[i] for i in range(self.config.num_labels)]
+        self.answers = self.config.answers
         self._seen: OrderedDict[str, Look] = OrderedDict()
         self.load_seconds = time.perf_counter() - start
 
@@ -108,6 +108,32 @@ class VQA:
     def load(cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto") -> "VQA":
         """The bundled model, a checkpoint's folder, or a Hub id. Raises `InputError` if it cannot be read."""
         return cls(model, device, dtype)
+
+    def made_by(self) -> dict[str, Any]:
+        """What makes this model's grids: a feature store must have been made by the same."""
+        return checkpoint_provenance(self.folder, self.model, self.processor)
+
+    def weights_hash(self) -> str:
+        """32 hexadecimal digits that name the checkpoint's weights."""
+        return content_hash(self.folder / WEIGHTS)
+
+    def extra(self, name: str) -> Any:
+        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
+        return read_json(self.folder / name) if (self.folder / name).is_file() else None
+
+    @torch.inference_mode()
+    def logits(
+        self, grid: Tensor, questions: Sequence[str], photo_index: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`.
+
+        Returns the logits `(B, A)` of the whole model, of the blind head and of the image-only head.
+        """
+        input_ids, mask = (x.to(self.device) for x in self.processor.encode(questions))
+        grid, photo_index = grid.to(self.device), photo_index.to(self.device)
+        output = self.model(input_ids, mask, grid=grid, photo_index=photo_index)
+        image_only = self.model.image_only_logits(grid)[photo_index]
+        return output.logits, self.model.blind_logits(output.question), image_only
 
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class VQAImageProcessor(BaseImageProcessor):
         three.
     """
 
-    model_input_names: ClassVar[list[str]] = ["pixel_values"]
+    model_input_names = ["pixel_values"]  # noqa: RUF012 (as in the base class)
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class VQAImageProcessor(BaseImageProcessor):
             image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
         return np.asarray(image)
 
-    def normalize(self, squares: Tensor) -> Tensor:
+    def normalize(self, squares: Tensor) -> Tensor:  # type: ignore[override]
         """Bytes `(P, S, S, 3)` to float32 `(P, 3, S, S)` in channels-last memory, a CNN's fastest."""
         scale = (self.image_mean, self.image_std)
         mean, std = (torch.as_tensor(x, device=squares.device) * 255 for x in scale)
@@ -74,8 +74,9 @@ class VQAProcessor(ProcessorMixin):
 
     @classmethod
     def _get_arguments_from_pretrained(
-        cls, folder: str, processor_dict: dict | None = None, **kwargs: Any
+        cls, pretrained_model_name_or_path: str, processor_dict: dict | None = None, **kwargs: Any
     ) -> list:
+        folder = pretrained_model_name_or_path
         image_processor = VQAImageProcessor.from_pretrained(folder, **kwargs)
         return [image_processor, PreTrainedTokenizerFast.from_pretrained(folder, **kwargs)]
 

@@ -99,7 +99,7 @@ class Recurrent(nn.Module):
             state = _state([part.to(dtype) for part in _parts(state)])
         with _native_precision(x):
             if lengths is not None:
-                # Packing is 40 % faster on real questions (8 words of up to 20), and no slower on equal lengths.
+                # Packing is 40 % faster on real questions (8 words of up to 20) and no slower on equal ones.
                 traced = torch.compiler.is_compiling() and not self.core.bidirectional
                 return (self._padded if traced else self._packed)(x, lengths, state)
             states, final = self.core(x, state)
@@ -115,8 +115,8 @@ class Recurrent(nn.Module):
         return RecurrentOutput(states, self._last(final), final)
 
     def _padded(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
-        """For `torch.export` and `torch.compile`, which cannot pack, and one direction: that is causal, so padding
-        on the right comes too late to change a state that counts."""
+        """For `torch.export` and `torch.compile`, which cannot pack, and one direction: that is causal, so
+        padding on the right comes too late to change a state that counts."""
         padding = ~_valid(x, lengths)
         states, _ = self.core(x.masked_fill(padding, 0), state)
         ends = (lengths - 1).view(-1, 1, 1).expand(-1, 1, states.shape[-1])

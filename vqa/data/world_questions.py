@@ -54,7 +54,7 @@ _WORDINGS = {
     "half y": ("Is the {0} at the top or at the bottom?", "Is the {0} in the top or bottom half?"),
     "in half": ("Is the {0} {1} of the picture?", "Is the {0} {1}?"),
     "x": ("Is the {0} to the left or to the right of the {1}?", "Is the {0} left or right of the {1}?"),
-    "y": ("Is the {0} above or below the {1}?", "Is the {0} higher or lower than the {1}?"),
+    "y": ("Is the {0} above or below the {1}?", "Does the {0} lie above or below the {1}?"),
     "lies": ("Is the {0} {1} the {2}?", "Does the {0} lie {1} the {2}?"),
     "same": ("Are the {1} and the {2} the same {0}?", "Is the {1} the same {0} as the {2}?"),
     "another": ("Is another object the same {0} as the {1}?", "Is any other object the same {0} as the {1}?"),

@@ -27,14 +27,15 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     baselines: `majority` always gives the most common training answer; `question_only` is the better of the blind head
     and the question-prefix prior; `image_only` is that head; `upper_bound` is what the answer vocabulary allows.
     """
-    columns = guesses(vqa, done)
+    priors = read_priors(vqa)
+    columns = guesses(priors, done)
     exact = {name: np.array([a == reference(e) for a, e in zip(c, done.examples, strict=True)]) for name, c in columns.items()}
     known = set(vqa.answers)
     exact["upper_bound"] = np.array([reference(e) in known for e in done.examples])
     judged = np.array([len(e.answers) >= OFFICIAL for e in done.examples])
     official = {name: official_scores(column, done.examples) for name, column in columns.items()}
     official["upper_bound"] = np.array([best_official(e, known) for e in done.examples])
-    if vqa.priors is not None:
+    if priors is not None:
         better = max(("blind_head", "question_prefix"), key=lambda name: exact[name].mean())
         for scores in (exact, official):
             scores["question_only"] = scores[better]
@@ -58,7 +59,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     return {
         "schema_version": SCHEMA_VERSION,
         "model": vqa.name,
-        "weights": vqa.weights_hash,
+        "weights": vqa.weights_hash(),
         "data": data,
         "n": overall["n"],
         "skipped": dict(done.skipped),
@@ -82,15 +83,20 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     }
 
 
-def guesses(vqa: VQA, done: Predictions) -> dict[str, Sequence[str]]:
+def read_priors(vqa: VQA) -> Priors | None:
+    """The priors that `train.fit` left in the checkpoint, if it did."""
+    content = vqa.extra("priors.json")
+    return None if content is None else Priors(**content)
+
+
+def guesses(priors: Priors | None, done: Predictions) -> dict[str, Sequence[str]]:
     """The answers of the model and of each baseline, normalised."""
     columns: dict[str, Sequence[str]] = {
         "model": [normalize_answer(answer) for answer in done.answer],
         "blind_head": done.blind,
         "image_only": done.image_only,
     }
-    if vqa.priors is not None:
-        priors: Priors = vqa.priors
+    if priors is not None:
         columns["majority"] = [priors.majority] * len(done.examples)
         columns["question_prefix"] = [priors.question_only(e.question) for e in done.examples]
     return columns

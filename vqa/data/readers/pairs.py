@@ -8,7 +8,9 @@ from vqa.data.readers.jsonl import json_rows
 
 
 def read_pairs(path: Path) -> Iterator[Example]:
-    """Yields the rows of a JSONL file (plain or .gz) with `question`, `answer` and perhaps `image_id`; `image` is empty.
+    """Yields the rows of a JSONL file (plain or .gz) with `question`, `answer` and perhaps `image_id`.
+
+    The `image` of a row that names none is "none".
 
     Raises:
         InputError: the file cannot be read, or a line is not JSON or lacks its question.

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from vqa.data.examples import Example, targets
+from vqa.data.readers import read_examples
+from vqa.data.readers.coco_qa import read_coco_qa
+from vqa.errors import InputError
+
+FILES = {
+    "questions.txt": "how many dogs are there\nwhat is the color of the bus\nwhere is the cat\nwhat is it",
+    "answers.txt": "two\nred\nroom\nbus",
+    "types.txt": "1\n2\n3\n0",
+    "img_ids.txt": "25\n30\n581929\n34",
+}
+
+
+def write(folder: Path, **changed: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in FILES.items():
+        (folder / name).write_text(changed.get(name.removesuffix(".txt"), text) + "\n")
+    return folder
+
+
+def test_a_split(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("000000000025.webp", "COCO_train2014_000000000030.jpg", "COCO_val2014_000000581929.jpg"):
+        (photos / name).touch()
+    read = read_examples(write(tmp_path / "train"), images=photos)
+    assert read[0] == Example(
+        str(photos / "000000000025.webp"),
+        "how many dogs are there",
+        "two",
+        question_id=0,
+        image_id=25,
+        question_type="number",
+        source="coco-qa",
+    )
+    assert targets(read[0]) == {"2": 1.0}
+    assert [e.question_type for e in read] == ["number", "color", "location", "object"]
+    assert [e.answer_type for e in read] == ["number", "other", "other", "other"]
+    assert [Path(e.image).name for e in read[1:]] == [
+        "COCO_train2014_000000000030.jpg",
+        "COCO_val2014_000000581929.jpg",
+        "000000000034.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "answers",
+            "two\nred\nroom",
+            "differ in their number of lines (questions.txt 4, answers.txt 3, types.txt 4",
+        ),
+        (
+            "types",
+            "1\n2\n4\n0",
+            "Line 3 of the files of {folder}: '4' in types.txt is not a type from 0 to 3: mend",
+        ),
+        (
+            "img_ids",
+            "25\n30\nx\n34",
+            "Line 3 of the files of {folder}: 'x' in img_ids.txt is not a COCO photo",
+        ),
+        ("img_ids", "25\n30\n" + "9" * 5000 + "\n34", "in img_ids.txt is not a COCO photo number"),
+        (
+            "questions",
+            "how\nwhat\n\nwhere",
+            "Line 3 of the files of {folder}: the field 'question' must be text",
+        ),
+    ],
+)
+def test_broken_files(tmp_path: Path, name: str, text: str, told: str) -> None:
+    folder = write(tmp_path / "train", **{name: text})
+    with pytest.raises(InputError) as caught:
+        list(read_coco_qa(folder))
+    message = str(caught.value)
+    assert told.format(folder=folder) in message and message.endswith(".") and len(message) < 400
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    folder = write(tmp_path / "train")
+    (folder / "types.txt").unlink()
+    with pytest.raises(InputError, match=r"types\.txt cannot be read: No such file"):
+        list(read_coco_qa(folder))
+
+
+def test_real_questions_as_the_authors_wrote_them(shared: Path, tmp_path: Path) -> None:
+    rows = [e for e in read_examples(shared / "data/coco/questions_val.jsonl") if e.source == "coco-qa"]
+    assert len(rows) > 500
+    columns = {
+        "questions": [e.question for e in rows],
+        "answers": [str(e.answer) for e in rows],
+        "types": ["0"] * len(rows),
+        "img_ids": [str(int(Path(e.image).stem)) for e in rows],
+    }
+    folder = write(tmp_path / "val", **{name: "\n".join(lines) for name, lines in columns.items()})
+    read = read_examples(folder, images=shared / "data/coco/photos")
+    assert [(Path(e.image).name, e.question, e.answer) for e in read] == [
+        (e.image, e.question, e.answer) for e in rows
+    ]

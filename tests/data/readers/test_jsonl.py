@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from vqa.data.examples import Example, targets
+from vqa.data.readers.jsonl import read_jsonl
+from vqa.errors import InputError
+
+
+def write(path: Path, lines: list[object]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_rows_with_every_kind_of_answer(tmp_path: Path) -> None:
+    rows = [
+        {"image": "a.jpg", "question": "What is it?", "answer": "cat"},
+        {"image": "b.jpg", "question": "Where?", "answers": ["here", "there"], "question_id": 5},
+        {"image": "b.jpg", "question": "Qué?", "answer_scores": {"this": 0.667}, "source": "ok-vqa"},
+        {"image": "c.jpg", "question": "Who?"},
+    ]
+    assert list(read_jsonl(write(tmp_path / "data.jsonl", rows))) == [
+        Example("a.jpg", "What is it?", answer="cat"),
+        Example("b.jpg", "Where?", answers=("here", "there"), question_id=5),
+        Example("b.jpg", "Qué?", answer_scores={"this": 0.667}, source="ok-vqa"),
+        Example("c.jpg", "Who?"),
+    ]
+
+
+def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"image": "a", "question": "?"}\r\n\r\n  \n{"image": "b", "question": "?"}'
+    )
+    assert [e.image for e in read_jsonl(path, tmp_path)] == [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"image": "a.jpg", "question": "?"', "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"image": "a.jpg", "question_id": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b'"text"', "is no object"),
+        (b'{"image": "a.jpg"}', "has no 'question': add that field or delete the row"),
+        (
+            b'{"image": "a.jpg", "question": "?", "answers": "cat"}',
+            "'answers' must be a list of texts, not 'cat'",
+        ),
+        (b'{"image": "a.jpg", "question": "caf\xe9"}', "is not UTF-8 text (byte 36): save the file with"),
+    ],
+)
+def test_a_broken_line_17_is_told_with_file_line_and_cure(tmp_path: Path, line: bytes, told: str) -> None:
+    path = tmp_path / "data.jsonl"
+    good = b'{"image": "a.jpg", "question": "?"}'
+    path.write_bytes(b"\n".join([good] * 8 + [b""] + [good] * 7 + [line, good]))
+    rows = read_jsonl(path)
+    assert len([next(rows) for _ in range(15)]) == 15
+    with pytest.raises(InputError) as caught:
+        next(rows)
+    message = str(caught.value)
+    assert message.startswith(f"Line 17 of {path}") and told in message
+    assert "\n" not in message and message.endswith(".") and len(message) < 300
+
+
+def test_real_questions(shared: Path) -> None:
+    path = shared / "data/coco/questions_train.jsonl"
+    examples = list(read_jsonl(path, path.parent / "photos"))
+    assert len(examples) == 57_509
+    assert len({e.question_id for e in examples}) == len(examples)
+    by_source = {
+        source: [e for e in examples if e.source == source] for source in ("vqa-v2", "ok-vqa", "coco-qa")
+    }
+    assert [len(found) for found in by_source.values()] == [3592, 1540, 11_837]
+    assert all(len(e.answers) == 10 and max(targets(e).values()) > 0 for e in by_source["vqa-v2"])
+    assert all(set(targets(e).values()) <= {0.667, 1.0} for e in by_source["ok-vqa"])
+    assert all(sum(targets(e).values()) == 1 for e in by_source["coco-qa"])

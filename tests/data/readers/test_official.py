@@ -1,0 +1,161 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vqa.data.examples import Example
+from vqa.data.readers import read_examples
+from vqa.data.readers.official import read_official
+from vqa.errors import InputError
+
+
+def questions() -> dict[str, Any]:
+    return {
+        "info": {"version": "2.0"},
+        "task_type": "Open-Ended",
+        "data_type": "mscoco",
+        "data_subtype": "train2014",
+        "questions": [
+            {"image_id": 25, "question": "What is it?", "question_id": 25000},
+            {"image_id": 30, "question": "How many?", "question_id": 30001},
+        ],
+    }
+
+
+def annotations() -> dict[str, Any]:
+    def annotation(question_id: int, answer: str) -> dict[str, Any]:
+        answers = [{"answer": answer, "answer_confidence": "yes", "answer_id": i + 1} for i in range(9)]
+        return {
+            "question_type": "what is",
+            "multiple_choice_answer": answer,
+            "answers": [*answers, {"answer": "x", "answer_confidence": "no", "answer_id": 10}],
+            "image_id": question_id // 1000,
+            "answer_type": "other",
+            "question_id": question_id,
+        }
+
+    return {"data_subtype": "train2014", "annotations": [annotation(30001, "2"), annotation(25000, "cat")]}
+
+
+def write(folder: Path, asked: object, annotated: object) -> tuple[Path, Path]:
+    paths = folder / "questions.json", folder / "annotations.json"
+    for path, content in zip(paths, (asked, annotated), strict=True):
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return paths
+
+
+def test_pairs_are_joined_by_question_id(tmp_path: Path) -> None:
+    asked, annotated = write(tmp_path, questions(), annotations())
+    common: dict[str, Any] = {"question_type": "what is", "answer_type": "other"}
+    assert list(read_official(asked, annotated)) == [
+        Example(
+            "000000000025.jpg",
+            "What is it?",
+            "cat",
+            ("cat",) * 9 + ("x",),
+            None,
+            25000,
+            image_id=25,
+            **common,
+        ),
+        Example(
+            "000000000030.jpg", "How many?", "2", ("2",) * 9 + ("x",), None, 30001, image_id=30, **common
+        ),
+    ]
+    assert list(read_official(asked)) == [
+        Example("000000000025.jpg", "What is it?", question_id=25000, image_id=25),
+        Example("000000000030.jpg", "How many?", question_id=30001, image_id=30),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "split", "name"),
+    [
+        ("mscoco", "train2014", "COCO_train2014_000000000025.jpg"),
+        ("mscoco", "test-dev2015", "COCO_test2015_000000000025.jpg"),
+        ("abstract_v002", "val2015", "abstract_v002_val2015_000000000025.png"),
+        ("mscoco", "val", "000000000025.webp"),
+        ("mscoco", "{odd}", "000000000025.jpeg"),
+        (None, None, "000000000025.jpg"),
+    ],
+)
+def test_photos_are_found_by_the_names_they_have(
+    tmp_path: Path, kind: object, split: object, name: str
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / name).touch()
+    asked, _ = write(tmp_path, questions() | {"data_type": kind, "data_subtype": split}, {})
+    found = list(read_official(asked, images=photos))
+    assert found[0].image == str(photos / name)
+    assert found[1].image == str(photos / "000000000030.jpg")  # is missing, and will be counted as such
+
+
+def without(name: str) -> Callable[[dict], None]:
+    def remove(document: dict) -> None:
+        for entries in ("questions", "annotations"):
+            if entries in document:
+                document[entries][1].pop(name)
+
+    return remove
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda q, a: q["questions"].pop(), "questions.json lacks 1 of the questions of"),
+        (lambda q, a: a["annotations"].pop(), "annotations.json lacks 1 of the questions of"),
+        (
+            lambda q, a: q["questions"].append(q["questions"][0]),
+            "repeats the question_id of 1 of its 3 questions",
+        ),
+        (lambda q, a: q.pop("questions"), "holds no list 'questions': give the official VQA file"),
+        (lambda q, a: a.pop("annotations"), "holds no list 'annotations'"),
+        (lambda q, a: without("question_id")(q), "Entry 2 of 'questions' in"),
+        (lambda q, a: without("question")(q), "Question 30001 of"),
+        (lambda q, a: without("image_id")(q), "'image_id' must be a whole number, not None"),
+        (lambda q, a: q["questions"].insert(1, "text"), "Entry 2 of 'questions' in"),
+        (lambda q, a: a["annotations"][0].update(answers="cat"), "'answers' must be a list of objects"),
+        (
+            lambda q, a: a["annotations"][0].update(answers=[{"answer": 2}]),
+            "'answers' must be a list of texts",
+        ),
+        (lambda q, a: a["annotations"][0].update(question_id="25000"), "must be a whole number, not '25000'"),
+    ],
+)
+def test_files_that_are_not_as_they_should_be(tmp_path: Path, change: Callable, told: str) -> None:
+    asked, annotated = questions(), annotations()
+    change(asked, annotated)
+    with pytest.raises(InputError) as caught:
+        list(read_official(*write(tmp_path, asked, annotated)))
+    message = str(caught.value)
+    assert told in message and str(tmp_path) in message and message.endswith(".") and len(message) < 500
+
+
+@pytest.mark.parametrize("content", ["{", "[1, 2]", "[" * 100_000, ""])
+def test_files_that_are_no_such_json(tmp_path: Path, content: str) -> None:
+    asked, annotated = write(tmp_path, content, annotations())
+    with pytest.raises(InputError, match=r"is not JSON|holds no list 'questions'"):
+        list(read_official(asked, annotated))
+    with pytest.raises(InputError, match="cannot be read"):
+        list(read_official(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_real_files_give_the_answers_of_the_rows_with_the_same_id(shared: Path, split: str) -> None:
+    data = shared / "data"
+    folder, photos = data / "vqa-v2-official", data / "coco/photos"
+    rows = {
+        e.question_id: e
+        for e in read_examples(data / f"coco/questions_{split}.jsonl", images=photos)
+        if e.source == "vqa-v2"
+    }
+    pairs = read_examples(folder / f"questions_{split}.json", folder / f"annotations_{split}.json", photos)
+    assert len(pairs) == len(rows) == {"train": 3592, "val": 536}[split]
+    for example in pairs:
+        row = rows[example.question_id]
+        assert len(example.answers) == 10
+        for name in ("image", "question", "answer", "answers", "question_type", "answer_type"):
+            assert getattr(example, name) == getattr(row, name), (name, example)

@@ -1,0 +1,400 @@
+import hashlib
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqa.data.photos import open_photo
+from vqa.data.readers import drop_missing_photos, read_examples
+from vqa.data.world import (
+    COLOURS,
+    FAMILIES,
+    MAX_QUESTIONS,
+    PAINT,
+    SHAPES,
+    Scene,
+    Shape,
+    WorldQuestion,
+    draw,
+    generate,
+    main,
+    make_questions,
+    make_scene,
+    write_world,
+)
+from vqa.errors import InputError
+
+Asked = list[tuple[Scene, WorldQuestion]]
+
+
+def ask(scenes: int, seed: int) -> Asked:
+    made = ((make_scene((seed, i)), (seed, i)) for i in range(scenes))
+    return [(scene, question) for scene, seed in made for question in make_questions(scene, seed)]
+
+
+@pytest.fixture(scope="module")
+def train() -> Asked:
+    return ask(3000, seed=1)
+
+
+@pytest.fixture(scope="module")
+def other() -> Asked:
+    return ask(500, seed=2)
+
+
+# The oracle: answers from the words of a question and the places of the shapes, by code of its own.
+
+THING = r"the ((?:(?!the ).)+? the .+?|.+?)"  # "the red object", or "the object left of the red circle"
+FORMS = {
+    "attribute": rf"(?:What|Which) (color|shape) (?:is|does) {THING}(?: have)?\?",
+    "attribute of": rf"What is the (color|shape) of {THING}\?",
+    "same": rf"(?:Are {THING} and {THING} the same (color|shape)"
+    rf"|Is {THING} the same (color|shape) as {THING})\?",
+    "another": rf"Is (?:another|any other) object the same (color|shape) as {THING}\?",
+    "other": rf"How many other objects are the same (color|shape) as {THING}\?",
+    "count": r"How many (\w+(?: objects)?) (?:are there|are in the picture|do you see)\?",
+    "exist": r"(?:Is there|Can you see) an? (.+?)(?: in the picture)?\?",
+    "half": rf"Is {THING} (?:on|in|at) the (?:left|top) or (?:on the |at the )?(?:right|bottom)(?: half)?\?",
+    "in half": rf"Is {THING} (?:on|at) the (left|right|top|bottom)(?: of the picture)?\?",
+    "x": rf"Is {THING} (?:to the )?left or (?:to the )?right of {THING}\?",
+    "y": rf"(?:Is|Does) {THING} (?:lie )?above or below {THING}\?",
+    "lies": rf"(?:Is|Does) {THING} (?:lie )?(left of|right of|above|below) {THING}\?",
+}
+
+
+def side(a: Shape, b: Shape, direction: str) -> bool:
+    """Whether the centre of a lies in that direction from the centre of b."""
+    axis = "y" if direction in ("above", "below") else "x"
+    return (getattr(a, axis) < getattr(b, axis)) == (direction in ("above", "left of"))
+
+
+def is_clear(a: Shape, b: Shape, direction: str) -> bool:
+    """Whether their edges on either side tell the same as their centres."""
+    ahead = abs(a.y - b.y) if direction in ("above", "below") else abs(a.x - b.x)
+    return ahead > abs(a.size - b.size) / 2
+
+
+def fits(shape: Shape, words: str) -> bool:
+    return all(word in (shape.colour, shape.shape, "object") for word in words.split())
+
+
+def find(scene: Scene, name: str) -> Shape:
+    """The one shape that the name means."""
+    places = {"leftmost": "left of", "rightmost": "right of", "highest": "above", "lowest": "below"}
+    relation = re.fullmatch(
+        r"object (left of|right of|above|below|nearest to|closest to|f.rthest from) the (.+)", name
+    )
+    if relation:
+        phrase, reference = relation[1], find(scene, relation[2])
+        rest = [s for s in scene.shapes if s is not reference]
+        if phrase in places.values():
+            found = [s for s in rest if side(s, reference, phrase)]
+            assert all(is_clear(s, reference, phrase) for s in rest)
+        else:
+            away = sorted(rest, key=lambda s: math.dist((s.x, s.y), (reference.x, reference.y)))
+            found = [away[0] if phrase in ("nearest to", "closest to") else away[-1]]
+    elif name.split()[0] in places:
+        direction = places[name.split()[0]]
+        found = [s for s in scene.shapes if all(s is o or side(s, o, direction) for o in scene.shapes)]
+        assert all(s is found[0] or is_clear(s, found[0], direction) for s in scene.shapes)
+    else:
+        found = [s for s in scene.shapes if fits(s, name)]
+    assert len(found) == 1, f"{name} means {len(found)} shapes"
+    return found[0]
+
+
+def halves(scene: Scene, shape: Shape, low: str, high: str) -> str:
+    middle = shape.x if low == "left" else shape.y
+    assert abs(middle - scene.size / 2) >= shape.size / 2, "neither half"
+    return low if middle < scene.size / 2 else high
+
+
+def oracle(scene: Scene, question: str) -> tuple[str, set[Shape]]:
+    """The answer, and the shapes that carry it."""
+    matches = {form: match for form, pattern in FORMS.items() if (match := re.fullmatch(pattern, question))}
+    assert len(matches) == 1, f"{question} has the forms {list(matches)}"
+    form, match = matches.popitem()
+    got = [group for group in match.groups() if group]
+    yes_no = {True: "yes", False: "no"}
+    if form in ("attribute", "attribute of"):
+        thing = find(scene, got[1])
+        return {"color": thing.colour, "shape": thing.shape}[got[0]], {thing}
+    if form in ("same", "another", "other"):
+        kind = "colour" if "color" in got else "shape"
+        things = [find(scene, name) for name in got if name not in ("color", "shape")]
+        if form == "same":
+            assert things[0] is not things[1]
+            return yes_no[getattr(things[0], kind) == getattr(things[1], kind)], set(things)
+        alike = {s for s in scene.shapes if getattr(s, kind) == getattr(things[0], kind)}
+        return (yes_no[len(alike) > 1] if form == "another" else str(len(alike) - 1)), alike
+    if form in ("count", "exist"):
+        words = re.sub(r"objects$", "object", got[0])
+        words = re.sub(r"(circle|square|triangle|cross)(e?s)$", r"\1", words)
+        alike = {s for s in scene.shapes if fits(s, words)}
+        return (str(len(alike)) if form == "count" else yes_no[bool(alike)]), alike
+    thing = find(scene, got[0])
+    if form in ("half", "in half"):
+        pair = (
+            ("left", "right")
+            if re.search(r"\b(left|right)\b(?! of the \w+ )", question[len(got[0]) :])
+            else None
+        )
+        half = halves(scene, thing, *(pair or ("top", "bottom")))
+        return (half if form == "half" else yes_no[half == got[1]]), {thing}
+    reference = find(scene, got[-1])
+    assert thing is not reference
+    low, high = ("above", "below") if form == "y" else ("left of", "right of")
+    assert is_clear(thing, reference, got[1] if form == "lies" else low)
+    if form == "lies":
+        return yes_no[side(thing, reference, got[1])], {thing, reference}
+    return (low if side(thing, reference, low) else high).removesuffix(" of"), {thing, reference}
+
+
+def test_every_answer_agrees_with_the_oracle(train: Asked, other: Asked) -> None:
+    for scene, q in other + train[:8000]:
+        answer, carriers = oracle(scene, q.question)
+        assert q.answer == answer, q
+        assert {scene.shapes[i] for i in q.asked} == carriers, q
+
+
+def test_families_words_and_relations(train: Asked) -> None:
+    assert set(FAMILIES) == {"colour", "shape", "position", "count", "exist", "spatial", "nearest", "same"}
+    count = Counter(q.family for _, q in train)
+    assert set(count) == set(FAMILIES) and min(count.values()) > 0.6 * max(count.values())
+    for _, q in train:
+        related = re.search(
+            r"most |est |left of|right of|above|below|lie |nearest|closest|f.rthest|same|other", q.question
+        )
+        in_half = re.search(
+            r"(left|right|top|bottom) of the picture|or on the right|or at the bottom|half", q.question
+        )
+        assert q.relational == bool(related and not in_half), q
+    assert len({q.question for _, q in train}) > 2000
+
+
+def chance(q: WorldQuestion) -> float:
+    """Share of right answers by guessing among those that a question of this form can have."""
+    if q.answer.isdigit():  # three to eight objects; else a scene offers two counts at least
+        return 1 / 6 if " objects " in q.question and q.question.split()[2] == "objects" else 1 / 2
+    answers: Sequence[Sequence[str]] = (COLOURS, SHAPES, ("yes", "no"), ("left", "right"), ("top", "bottom"))
+    return 1 / next((len(group) for group in answers if q.answer in group), 2)
+
+
+def test_the_question_alone_does_not_tell_the_answer(train: Asked, other: Asked) -> None:
+    """The best blind guess, the most common training answer of the longest beginning that was seen ten times,
+    stays close to chance on other scenes."""
+    seen: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for _, q in train:
+        words = (q.family, *q.question.split())
+        for end in range(1, len(words) + 1):
+            seen[words[:end]][q.answer] += 1
+    right, guess = defaultdict(list), defaultdict(list)
+    for _, q in other:
+        words = (q.family, *q.question.split())
+        end = max(end for end in range(1, len(words) + 1) if seen[words[:end]].total() >= 10)
+        right[q.family].append(seen[words[:end]].most_common(1)[0][0] == q.answer)
+        guess[q.family].append(chance(q))
+    figures = {f: (round(100 * np.mean(right[f]), 1), round(100 * np.mean(guess[f]), 1)) for f in FAMILIES}
+    print("blind accuracy and chance, in percent:", figures)
+    for family, (blind, by_chance) in figures.items():
+        assert blind < by_chance + 6, (
+            family,
+            figures,
+        )  # four standard errors of some 500 questions are 6 to 9
+
+
+def test_every_scene_has_32_questions() -> None:
+    for i in range(30):
+        scene = make_scene((3, i))
+        questions = make_questions(scene, (3, i), MAX_QUESTIONS)
+        assert len({q.question for q in questions}) == MAX_QUESTIONS
+    smallest = min((make_scene((4, i)) for i in range(50)), key=lambda scene: len(scene.shapes))
+    assert len(smallest.shapes) == 3 and len(make_questions(smallest, 0, MAX_QUESTIONS)) == MAX_QUESTIONS
+
+
+def digest(scenes: int, seed: int, **more: int) -> str:
+    value = hashlib.sha256()
+    for scene, image, questions in generate(scenes, seed, **more):
+        value.update(repr((scene, questions)).encode() + image.tobytes())
+    return value.hexdigest()
+
+
+def test_a_seed_gives_the_same_bytes_in_every_process() -> None:
+    code = "import sys; sys.path += sys.argv[1:]; from test_world import digest; print(digest(5, 7, size=48))"
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).parent)],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == digest(5, 7, size=48)
+    assert digest(5, 7) != digest(5, 8)
+
+
+def test_a_scene_does_not_depend_on_the_others_nor_on_its_questions() -> None:
+    run = list(generate(6, 9))
+    for i in (5, 0, 3):
+        scene, image, questions = next(generate(1, 9, start=i))
+        assert scene == run[i][0] and questions == run[i][2] and np.array_equal(image, run[i][1])
+    assert [scene for scene, _, _ in generate(6, 9, questions_per_scene=1)] == [scene for scene, _, _ in run]
+    assert len({scene for scene, _, _ in run}) == 6
+
+
+AREA = {"circle": math.pi, "square": 4, "triangle": 2, "cross": 20 / 9}  # by the square of half the width
+
+
+@pytest.mark.parametrize("size", [32, 64, 200])
+def test_a_box_holds_every_pixel_of_its_shape_and_little_more(size: int) -> None:
+    for i in range(20):
+        scene = make_scene((5, i), size)
+        assert 3 <= len(scene.shapes) <= 8
+        together = draw(scene)
+        for shape in scene.shapes:
+            alone = draw(Scene(size, scene.background, (shape,)))
+            rows, columns = np.nonzero((alone != scene.background).any(-1))
+            x0, y0, x1, y1 = shape.box
+            assert 0 <= x0 < x1 <= size and 0 <= y0 < y1 <= size
+            assert x0 <= columns.min() <= x0 + 1 and x1 - 2 <= columns.max() < x1
+            assert (
+                y0 <= rows.min() <= y0 + (2 if shape.shape == "triangle" else 1) and y1 - 2 <= rows.max() < y1
+            )
+            assert np.array_equal(
+                together[y0:y1, x0:x1], alone[y0:y1, x0:x1]
+            )  # no other shape touches the box
+            assert size < 64 or tuple(together[int(shape.y), int(shape.x)]) == shape.rgb
+            assert np.abs(np.subtract(shape.rgb, PAINT[shape.colour])).max() <= 14
+            full = np.abs(np.subtract(shape.rgb, scene.background)).sum()
+            ink = np.abs(alone.astype(int) - scene.background).sum() / full
+            assert ink == pytest.approx(AREA[shape.shape] * (shape.size / 2) ** 2, rel=0.15, abs=1)
+        outside = np.ones((size, size), bool)
+        for shape in scene.shapes:
+            outside[shape.box[1] : shape.box[3], shape.box[0] : shape.box[2]] = False
+        assert (together[outside] == scene.background).all()
+
+
+def test_bad_settings_are_told_in_one_sentence() -> None:
+    scene = make_scene(0)
+    white = (255, 255, 255)
+    for wrong in (
+        lambda: make_scene(0, 31),
+        lambda: make_scene(0, 5000),
+        lambda: make_scene(-1),
+        lambda: make_scene((0, 2**32)),
+        lambda: make_questions(scene, 0, 0),
+        lambda: make_questions(scene, 0, MAX_QUESTIONS + 1),
+        lambda: make_questions(Scene(64, white, ()), 0),
+        lambda: Scene(64, white, (Shape("star", "red", white, 9, 20, 20),)),
+        lambda: Scene(64, white, (Shape("circle", "red", white, 9, 2, 20),)),
+    ):
+        with pytest.raises(InputError, match=r"^[A-Z][^\n]*; [a-z][^\n]*\.$"):
+            wrong()
+
+
+def test_a_world_on_disk(tmp_path: Path) -> None:
+    told: list[int] = []
+    path = write_world(
+        tmp_path / "a/world", 4, seed=6, questions_per_scene=5, workers=1, progress=told.append
+    )
+    assert told == [4]
+    folder = path.parent
+    examples = read_examples(path, images=folder / "photos")
+    assert drop_missing_photos(examples) == (examples, 0)
+    scenes = json.loads((folder / "scenes.json").read_text())
+    made = list(generate(4, 6, 5))
+    assert [(e.question, e.answer, e.question_type, e.source) for e in examples] == [
+        (q.question, q.answer, q.family, "world") for _, _, questions in made for q in questions
+    ]
+    asked = [entry for scene in scenes for entry in scene["questions"]]
+    assert [entry["question_id"] for entry in asked] == [e.question_id for e in examples]
+    assert len({e.question_id for e in examples}) == 20
+    for (scene, image, questions), written in zip(made, scenes, strict=True):
+        photo = open_photo(folder / "photos" / written["image"])
+        assert np.array_equal(np.asarray(photo), image)
+        assert [tuple(s["box"]) for s in written["shapes"]] == [s.box for s in scene.shapes]
+        assert [s["colour"] for s in written["shapes"]] == [s.colour for s in scene.shapes]
+        assert [(tuple(e["asked"]), e["relational"]) for e in written["questions"]] == [
+            (q.asked, q.relational) for q in questions
+        ]
+
+
+def test_workers_write_the_same_bytes(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        write_world(tmp_path / str(workers), 260, seed=0, questions_per_scene=1, workers=workers, size=32)
+    names = [sorted(p.relative_to(tmp_path / w).as_posix() for p in (tmp_path / w).rglob("*")) for w in "12"]
+    assert names[0] == names[1] and len(names[0]) == 263
+    for name in names[0]:
+        if (tmp_path / "1" / name).is_file():
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_a_world_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def stop(done: int) -> None:
+        assert any(tmp_path.iterdir())  # it is being written beside its place
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_world(tmp_path / "world", 2, seed=0, workers=1, progress=stop)
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "world").mkdir()  # an empty folder may be filled
+    write_world(tmp_path / "world", 1, seed=0, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["world"]
+    with pytest.raises(InputError, match=r"world is already there and not an empty folder; name a new one\."):
+        write_world(tmp_path / "world", 1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["taken", "--scenes", "2"], "already there and not an empty folder"),
+        (["file/world", "--scenes", "2"], "cannot be written"),
+        (["new", "--scenes", "0"], "A world has 0 scenes"),
+        (["new", "--workers", "0"], "by 0 workers"),
+        (["new", "--seed", "-1"], "The seed is (-1, 0)"),
+        (["new", "--size", "8"], "pixels wide, not 8"),
+        (["new", "--questions", "99"], "1 to 32 questions, not 99"),
+    ],
+)
+def test_the_command_tells_errors_in_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/thing").touch()
+    (tmp_path / "file").touch()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
+
+
+def test_the_command_writes_a_world(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vqa.data.world",
+        str(tmp_path / "world"),
+        "--scenes",
+        "3",
+        "--seed",
+        "4",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("3 of 3 scenes\n")
+    assert len(read_examples(tmp_path / "world/questions.jsonl")) == 24
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2 and again.stderr.count("\n") == 1 and "Traceback" not in again.stderr

@@ -1,0 +1,205 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+import vqa
+from vqa import cli
+from vqa.predict import VQA
+
+QUESTION = "what is on the table?"
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def ask(tiny_checkpoint, photo):
+    """Run `vqa ask` on the photo in this process, with the small model."""
+    return lambda *arguments: cli.main(["ask", str(photo), "--model", str(tiny_checkpoint), *arguments])
+
+
+def run(*arguments: str, **settings) -> subprocess.CompletedProcess:
+    """Run `vqa` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "vqa.cli", *arguments], capture_output=True, text=True, **settings
+    )
+
+
+def told(result: subprocess.CompletedProcess) -> str:
+    """The one sentence with which the command refused."""
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("vqa: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith(".\n")
+    return result.stderr
+
+
+def test_json_is_what_the_python_call_gives(ask, capsys, photo, tiny_checkpoint):
+    assert ask(QUESTION, "--json", "--top", "3") == 0
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    content = json.loads(output)
+    schema = json.loads((Path(vqa.__file__).parent / "schemas" / "answer.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(content)
+    expected = VQA.load(tiny_checkpoint).ask(photo, QUESTION, top=3).to_dict()
+    del content["seconds"], expected["seconds"]
+    assert content == expected
+    assert len(content["top"]) == 3
+
+
+def test_several_questions_give_a_json_line_each(ask, capsys):
+    assert ask(QUESTION, "what color is the cat?", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = [[word["word"] for word in json.loads(line)["words"]] for line in lines]
+    assert words == [["what", "is", "on", "the", "table"], ["what", "color", "is", "the", "cat"]]
+
+
+def test_a_person_reads_everything_that_the_model_says(ask, capsys, photo, tiny_checkpoint):
+    question = "what is on the [bold]zebra[/bold]?"  # square brackets are no markup here
+    assert ask(question) == 0
+    text = capsys.readouterr().out
+    answer = VQA.load(tiny_checkpoint).ask(photo, question)
+    assert question in text
+    assert f"{answer.text}  ({answer.confidence:.0%})" in text
+    for name, score in answer.top:
+        assert any(name in line and f"{score:.1%}" in line for line in text.splitlines())
+    assert f"{answer.blind.answer} ({answer.blind.score:.0%})" in text
+    assert f"the {answer.words[3].weight:.0%}" in text
+    assert "words not known" in text
+    for label in ("without looking", "looked at", "seconds", "zebra"):
+        assert label in text
+
+
+def test_overlay_is_written_for_each_question(ask, tmp_path):
+    assert ask(QUESTION, "--overlay", str(tmp_path / "one.png")) == 0
+    assert ask(QUESTION, "cat", "--overlay", str(tmp_path / "two.webp")) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"photo.jpg", "one.png", "two-1.webp", "two-2.webp"}
+    for name in names - {"photo.jpg"}:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 3 * 400  # the photo and two glimpses
+
+
+@pytest.mark.parametrize("target", ["missing/out.png", "out.tiff", "out"])
+def test_a_bad_overlay_path_is_told_before_anything_is_computed(ask, capsys, tmp_path, monkeypatch, target):
+    monkeypatch.setattr(VQA, "__init__", lambda *_, **__: pytest.fail("the model was loaded"))
+    assert ask(QUESTION, "--overlay", str(tmp_path / target)) == 2
+    assert capsys.readouterr().err.startswith("vqa: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_missing_photo_is_told_before_the_model_loads(capsys, monkeypatch):
+    monkeypatch.setattr(VQA, "__init__", lambda *_, **__: pytest.fail("the model was loaded"))
+    assert cli.main(["ask", "missing.jpg", QUESTION]) == 2
+    assert capsys.readouterr().err == "vqa: There is no photo missing.jpg; check its name and place.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "The question is empty"),
+        (["what \udcff"], "cannot be read as text"),  # an argument that was no UTF-8
+        (["zyzzyva"], "knows none of the words"),
+        ([QUESTION, "--top", "0"], "ask for at least 1"),
+        ([QUESTION, "--device", "abacus"], "The device 'abacus'"),
+        ([QUESTION, "--overlay", ""], "of no known kind"),
+        ([QUESTION, "--model", "./none"], "There is no model folder ./none"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(ask, capsys, arguments, message):
+    assert ask(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_a_failed_question_writes_no_picture(ask, tmp_path):
+    assert ask(QUESTION, "zyzzyva", "--overlay", str(tmp_path / "out.png")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_ctrl_c_ends_quietly(ask, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VQA, "ask_many", interrupt)
+    assert ask(QUESTION) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_app_gets_its_arguments(monkeypatch):
+    from ui import app
+
+    seen = []
+    monkeypatch.setattr(app, "launch", lambda *arguments: seen.append(arguments))
+    assert cli.main(["ui"]) == 0
+    assert cli.main(["ui", "--model", "m", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu"]) == 0
+    assert seen == [(None, "127.0.0.1", 7860, "auto"), ("m", "0.0.0.0", 8000, "cpu")]
+
+
+def test_a_bad_port_is_told(capsys, tiny_checkpoint):
+    assert cli.main(["ui", "--port", "70000", "--model", str(tiny_checkpoint)]) == 2
+    assert "choose one from 1 to 65535" in capsys.readouterr().err
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"glimpse-vqa {vqa.__version__}\n"
+    text = run("--help").stdout
+    assert all(command in text for command in ("ask", "ui"))
+    for command in ("ask", "ui"):
+        assert "--model" in run(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["ask"], ["ask", "photo.jpg"], ["ask", "a", "b", "--top", "x"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "usage:" in result.stderr
+
+
+def test_as_a_user_runs_it(tmp_path, photo, tiny_checkpoint):
+    """From another folder, in a process of its own: the answer and nothing else, or a sentence."""
+    result = run("ask", photo.name, QUESTION, "--json", "--model", str(tiny_checkpoint), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["model"] == str(tiny_checkpoint)
+    assert "There is no photo" in told(run("ask", "missing.jpg", QUESTION, cwd=tmp_path))
+    (tmp_path / "text.jpg").write_text("no photo")
+    assert "is not a JPEG" in told(run("ask", "text.jpg", QUESTION, cwd=tmp_path))
+
+
+def test_a_closed_pipe_is_no_error(photo, tiny_checkpoint):
+    """`vqa ask … | head -0`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [
+        sys.executable,
+        "-m",
+        "vqa.cli",
+        "ask",
+        str(photo),
+        QUESTION,
+        "--json",
+        "--model",
+        str(tiny_checkpoint),
+    ]
+    result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert result.stderr == ""
+    assert result.returncode == 0

@@ -1,0 +1,89 @@
+"""`vqa evaluate`: from files to figures, with a progress bar and a table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from vqa.data.features import FeatureStore
+from vqa.data.readers import drop_missing_photos, read_examples
+from vqa.errors import InputError
+from vqa.evaluation.evaluate import results, write
+from vqa.evaluation.predictions import predict
+from vqa.predict import VQA
+
+COLUMNS = ("model", "question_only", "image_only", "majority", "upper_bound")
+
+
+def evaluate(
+    data: str,
+    annotations: str | None = None,
+    images: str | None = None,
+    model: str | None = None,
+    output: str | None = None,
+    features: str | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Score a model on a data set, print a table and write `results.json` and `predictions.json` to `output`.
+
+    features: a feature store that the same image encoder made; without it every photo is read and encoded.
+    limit: only the first so many questions.
+
+    Raises:
+        InputError: something cannot be read, or no question can be answered.
+    """
+    console = console or Console()
+    examples = read_examples(data, annotations, images)[:limit]
+    there, missing = (examples, 0) if features else drop_missing_photos(examples)
+    if not there:
+        raise InputError(f"None of the photos of {data} is in {images or 'its place'}; name their folder with --images.")
+    vqa = VQA.load(model, device)
+    store = FeatureStore.open(features, vqa.made_by()) if features else None
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("questions", total=len(there))
+        done = predict(vqa, there, store, name_in(images), lambda questions: bar.advance(task, questions))
+    if missing:
+        first = next(e for e in examples if not Path(e.image).is_file())
+        done.skip("photo", missing, f"there is no photo {first.image}")
+    for reason, count in done.skipped.items():
+        console.print(f"{count:,} questions left out ({reason}), such as: {done.told[reason]}", highlight=False)
+    if not done.examples:
+        raise InputError(f"No question of {data} could be answered; the line above says why.")
+    content = results(vqa, done, {"files": [Path(data).name], "n": len(examples)})
+    console.print(table(content))
+    if output is not None:
+        write(Path(output), done, content)
+        console.print(f"results.json and predictions.json are in {output}", highlight=False)
+    return content
+
+
+def name_in(images: str | None) -> Callable[[str], str]:
+    """A photo's name in a feature store: its path inside the folder `images`."""
+
+    def name(image: str) -> str:
+        if images is not None and Path(image).is_relative_to(images):
+            return Path(image).relative_to(images).as_posix()
+        return Path(image).name
+
+    return name
+
+
+def table(content: dict[str, Any]) -> Table:
+    """Exact match for all questions, each answer type and each source; official accuracy below."""
+    tables = content["tables"]
+    columns = [name for name in COLUMNS if name in tables["overall"]]
+    shown = Table("questions", title="exact match, %")
+    for name in ("n", *columns):
+        shown.add_column(name, justify="right")
+    rows = [("all", tables["overall"]), *tables["by_answer_type"].items(), *tables["by_source"].items()]
+    for name, figures in rows:
+        shown.add_row(name, f"{figures['n']:,}", *(f"{figures[column]:.1f}" for column in columns))
+    if (official := tables["overall"].get("official")) is not None:
+        shown.add_section()
+        shown.add_row("official metric", f"{official['n']:,}", *(f"{official[column]:.1f}" for column in columns))
+    return shown
