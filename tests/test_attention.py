@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vqa.attention import SpatialAttention, spread
+from vqa.attention import SpatialAttention
 from vqa.configuration import VQAConfig
 
 
@@ -23,7 +23,7 @@ def test_hard_attention_passes_the_gradient_of_the_soft_weights():
     grid, question, towards = torch.randn(3, 16, 6), torch.randn(3, 8), torch.randn(3, 1, 16)
 
     torch.manual_seed(5)
-    weights = attention.weights(grid, question, None)
+    _, weights = attention(grid, question)
     (weights * towards).sum().backward()
     got = attention.score.weight.grad.clone()
 
@@ -39,15 +39,15 @@ def test_hard_attention_passes_the_gradient_of_the_soft_weights():
 
 
 def test_hard_attention_samples_in_proportion_to_the_soft_weights():
-    """20,000 draws for one question: frequencies within 4 standard errors of softmax(scores)."""
+    """2,000 draws for one question: frequencies within 4 standard errors of softmax(scores)."""
     attention = make("hard").train()
     grid, question = torch.randn(1, 5, 6), torch.randn(1, 8)
     with torch.no_grad():
         attention.score.weight.mul_(3)
         scores = (attention.fuse(grid, question[:, None]) @ attention.score.weight.T).squeeze(-1)
         expected = scores.softmax(-1)[0]
-        draws = attention.weights(grid, question.expand(20_000, -1), torch.zeros(20_000, dtype=torch.long))
-    error = (expected * (1 - expected) / 20_000).sqrt()
+        _, draws = attention(grid, question.expand(2000, -1), torch.zeros(2000, dtype=torch.long))
+    error = (expected * (1 - expected) / 2000).sqrt()
     assert expected.max() < 0.9
     assert ((draws.mean((0, 1)) - expected).abs() < 4 * error + 1e-4).all()
 
@@ -71,7 +71,25 @@ def test_order_of_the_places_does_not_matter(fusion):
     assert torch.allclose(weights[..., order], moved, atol=1e-6)
 
 
-def test_spread():
-    rows = torch.arange(6).view(3, 2)
-    assert spread(rows, None) is rows
-    assert spread(rows, torch.tensor([2, 0, 2])).tolist() == [[4, 5], [0, 1], [4, 5]]
+@pytest.mark.parametrize("fusion", ["product", "concat"])
+@pytest.mark.parametrize("kind", ["soft", "hard", "none"])
+def test_questions_about_shared_photos_one_by_one(kind, fusion):
+    """In any order, some photos asked about often and one never: as if each question came alone."""
+    attention = make(kind, fusion=fusion).eval()
+    grid, question, index = torch.randn(4, 9, 6), torch.randn(7, 8), torch.tensor([2, 0, 2, 3, 2, 0, 3])
+    glimpses, weights = attention(grid, question, index)
+    for i, photo in enumerate(index.tolist()):
+        alone = attention(grid[photo : photo + 1], question[i : i + 1])
+        assert torch.allclose(glimpses[i], alone[0][0], atol=1e-6)
+        assert torch.allclose(weights[i], alone[1][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["product", "concat"])
+def test_gradients_of_shared_photos_add_up(fusion):
+    attention, index = make("soft", fusion=fusion).train(), torch.tensor([1, 0, 1])
+    grid, question = torch.randn(2, 9, 6, requires_grad=True), torch.randn(3, 8)
+    attention(grid, question, index)[0].square().sum().backward()
+    shared, grid.grad = grid.grad, None
+    for i, photo in enumerate(index.tolist()):
+        attention(grid[photo : photo + 1], question[i : i + 1])[0].square().sum().backward()
+    assert torch.allclose(shared, grid.grad, atol=1e-5)

@@ -7,13 +7,14 @@ from vqa.question_encoder import QuestionEncoder
 
 def make(**settings) -> QuestionEncoder:
     torch.manual_seed(0)
-    return QuestionEncoder(VQAConfig(**({"vocab_size": 9, "embedding_size": 5, "hidden_size": 8} | settings)))
+    sizes = {"vocab_size": 9, "embedding_size": 5, "hidden_size": 8}
+    return QuestionEncoder(VQAConfig(**(sizes | settings)))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_vector_by_hand(cell, bidirectional):
-    """q = h_T + V Σ_t a_t e_t, with a = softmax(u · tanh(W h_t + b)) over the words and not over the padding."""
+    """q = h_T + V Σ_t a_t e_t, with a = softmax(u · tanh(W h_t + b)) over the words, not the padding."""
     encoder = make(recurrent_cell=cell, bidirectional=bidirectional).eval()
     ids, mask = torch.tensor([[3, 1, 7, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0]])
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Photos seen a little differently each time, so that an encoder trained on few of them does not learn them by heart."""
+"""Photos seen a little differently each time, so that an encoder trained on few does not learn them by heart."""
 
 import torch
 from torch import Tensor

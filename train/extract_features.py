@@ -27,17 +27,11 @@ from vqa.processing import VQAImageProcessor
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m train.extract_features", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument(
-        "--images", nargs="+", required=True, type=Path, help="folders of photos, read with subfolders"
-    )
+    parser = argparse.ArgumentParser(prog="python -m train.extract_features", description=__doc__.split("\n")[0])
+    parser.add_argument("--images", nargs="+", required=True, type=Path, help="folders of photos, read with subfolders")
     parser.add_argument("--output", required=True, type=Path, help="the feature store's folder")
     parser.add_argument("--backbone", default="timm:tf_efficientnet_lite0")
-    parser.add_argument(
-        "--pretrained", default="package", help="package, hub, torchvision or a safetensors file"
-    )
+    parser.add_argument("--pretrained", default="package", help="package, hub, torchvision or a safetensors file")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -75,7 +69,7 @@ def extract(
     photos = list_photos(folders)
     device = pick_device()
     made_by = provenance(encoder.state_dict(), backbone, image_processor)  # before the weights lose bits
-    encoder = encoder.to(device, fast_dtype(device), memory_format=torch.channels_last).eval()
+    encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
     places = encoder.height * encoder.width
     store = FeatureStore.create(output, made_by, places, encoder.channels, bits)
     known, skipped, start = 0, [], time.perf_counter()
@@ -128,9 +122,7 @@ def list_photos(folders: Sequence[Path]) -> dict[str, Path]:
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
             name = path.relative_to(folder).as_posix()
             if name in photos:
-                raise InputError(
-                    f"Both {photos[name]} and {path} are named {name}; extract them into two stores."
-                )
+                raise InputError(f"Both {photos[name]} and {path} are named {name}; extract them into two stores.")
             photos[name] = path
     if not photos:
         raise InputError(

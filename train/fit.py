@@ -145,7 +145,9 @@ def check_folder(folder: Path, settings: Settings) -> dict | None:
     """The facts to resume from, or None for a new run. Raises `InputError` if the folder does not suit either."""
     if not settings.resume:
         if (folder / "last").exists():
-            raise InputError(f"{folder} holds a run already; add --resume to go on with it, or choose another --output.")
+            raise InputError(
+                f"{folder} holds a run already; add --resume to go on with it, or choose another --output."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         return None
     facts = read_facts(folder / "last")

@@ -30,10 +30,16 @@ LoadPhotos = Callable[[np.ndarray], dict[str, Tensor]]
 
 @dataclass
 class Task:
-    """What there is to learn, and with what: `photos` gives the model's photo input for rows of a `Questions`."""
+    """What there is to learn, and with what.
+
+    train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them.
+    validation: questions that neither the weights nor the choice of an epoch ever see.
+    said: sentences for the user.
+    """
 
     train: Questions
     holdout: Questions
+    validation: list[Example]
     text: Questions | None
     train_photos: LoadPhotos
     holdout_photos: LoadPhotos
@@ -47,7 +53,12 @@ def prepare(settings: Settings) -> Task:
     """Read the data, hold out some photos, build vocabularies and model. The same settings give the same task."""
     data, said = settings.data, []
     examples = read_all(data.train, data.train_annotations, data.images, said)
-    train, holdout = split_by_photo(examples, data.holdout, settings.seed)
+    if data.validation:
+        folders = data.validation_images or data.images
+        validation = read_all(data.validation, data.validation_annotations, folders, said)
+    else:
+        examples, validation = split_by_photo(examples, data.validation_share, settings.seed, 4)
+    train, holdout = split_by_photo(examples, data.holdout, settings.seed, 0)
     pairs = []
     if data.text:
         held = {photo_number(example.image) for example in holdout}
@@ -55,7 +66,7 @@ def prepare(settings: Settings) -> Task:
     answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
     tokenizer = build_tokenizer([e.question for e in (*train, *pairs)], data.min_word_count)
     said.append(
-        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(pairs):,} different ones without photo; "
+        f"{len(validation):,} questions to validate on, {len(train):,} to train on, {len(holdout):,} held out, {len(pairs):,} different ones without photo; "
         f"{len(tokenizer):,} words; {len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
     m = settings.model
@@ -74,10 +85,13 @@ def prepare(settings: Settings) -> Task:
         raise InputError(f"A holdout of {data.holdout} of {len(examples):,} questions leaves a side empty; change it.")
     store = None
     if data.features:
-        store = FeatureStore.open(data.features, provenance(net.image_encoder.state_dict(), m.backbone, processor.image_processor))
+        store = FeatureStore.open(
+            data.features, provenance(net.image_encoder.state_dict(), m.backbone, processor.image_processor)
+        )
     return Task(
         train=train_questions,
         holdout=holdout_questions,
+        validation=validation,
         text=text,
         train_photos=photo_loader(train_questions.photos, data, store, processor),
         holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
@@ -103,13 +117,15 @@ def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[
     return examples
 
 
-def split_by_photo(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training and held-out examples; no photo has examples on both sides."""
+def split_by_photo(
+    examples: Sequence[Example], share: float, seed: int, stream: int
+) -> tuple[list[Example], list[Example]]:
+    """The examples of most photos, and those of a `share` of the photos drawn from `(seed, stream)`."""
     photos = sorted({example.image for example in examples})
-    chosen = np.random.default_rng((seed, 0)).permutation(len(photos))[: round(share * len(photos))]
+    chosen = np.random.default_rng((seed, stream)).permutation(len(photos))[: round(share * len(photos))]
     held = {photos[i] for i in chosen}
-    train = [example for example in examples if example.image not in held]
-    return train, [example for example in examples if example.image in held]
+    rest = [example for example in examples if example.image not in held]
+    return rest, [example for example in examples if example.image in held]
 
 
 def merge(pairs: Iterable[Example]) -> list[Example]:

@@ -17,6 +17,7 @@ class Data:
         train_annotations: for official VQA questions, their annotations, in the same order.
         images: the folder of each file's photos; one folder stands for all files.
         validation: questions on other photos, used once at the end: half of the photos calibrate, half report.
+        validation_share: without `validation`, this share of the training photos is set aside for it.
         validation_annotations: as `train_annotations`.
         validation_images: as `images`; where it is not given, `images`.
         holdout: share of the training photos that is held out to choose the best epoch.
@@ -31,6 +32,7 @@ class Data:
     train_annotations: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
+    validation_share: float = 0.05
     validation_annotations: list[str] = field(default_factory=list)
     validation_images: list[str] = field(default_factory=list)
     holdout: float = 0.05

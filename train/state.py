@@ -40,7 +40,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / "state.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError) as error:
-        raise InputError(f"There is no state to resume in {folder}; start the run without --run.resume.") from error
+        raise InputError(f"There is no state to resume in {folder}; start the run without --resume.") from error
 
 
 def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
@@ -62,7 +62,7 @@ class Average:
 
     def __init__(self, net: nn.Module, decay: float):
         self.decay = decay
-        self.live = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        self.live: dict[str, Tensor] = {name: p for name, p in net.named_parameters() if p.requires_grad}
         self.live |= {n: b for n, b in net.named_buffers() if b.is_floating_point()}
         self.weights = {name: p.detach().clone() for name, p in self.live.items()}
 

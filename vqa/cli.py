@@ -49,9 +49,7 @@ def add_ask(commands) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, BMP or GIF file")
     parser.add_argument("questions", metavar="QUESTION", nargs="+", help='such as "what is on the table?"')
     add_model(parser)
-    parser.add_argument(
-        "--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)"
-    )
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)")
     parser.add_argument(
         "--overlay",
         metavar="FILE",
@@ -76,7 +74,7 @@ def add_evaluate(commands) -> None:
 
 
 def add_ui(commands) -> None:
-    parser = commands.add_parser("ui", help="open the app in the browser")
+    parser = commands.add_parser("ui", help="serve the app to the browser on this machine")
     add_model(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="the port to listen on (default: 7860)")
@@ -123,7 +121,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def ui(arguments: argparse.Namespace) -> None:
-    """Open the app and stay until Ctrl-C."""
+    """Serve the app until Ctrl-C."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from ui.app import launch
 

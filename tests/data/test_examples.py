@@ -124,9 +124,7 @@ EXAMPLES = st.builds(
 
 
 @given(st.lists(EXAMPLES, min_size=1, max_size=5))
-def test_what_is_written_is_read_again(
-    tmp_path_factory: pytest.TempPathFactory, examples: list[Example]
-) -> None:
+def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, examples: list[Example]) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "examples.jsonl"
     assert write_jsonl(examples, path) == len(examples)
     assert read_examples(path) == examples

@@ -19,9 +19,7 @@ N, D = 4, 3
 
 def grids(photos: int, places: int = N, channels: int = D, seed: int = 0) -> Tensor:
     """The first so many of an endless row of random grids."""
-    return torch.from_numpy(
-        np.random.default_rng(seed).standard_normal((photos, places, channels), np.float32)
-    )
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal((photos, places, channels), np.float32))
 
 
 def store_of(folder: Path, photos: int = 5, bits: int = 8) -> FeatureStore:
@@ -124,9 +122,7 @@ def test_a_photo_that_changed_gets_a_new_row(tmp_path: Path) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(cut=st.integers(0, 200), more_data=st.integers(0, 50))
-def test_goes_on_after_a_kill_anywhere(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, more_data: int
-) -> None:
+def test_goes_on_after_a_kill_anywhere(tmp_path_factory: pytest.TempPathFactory, cut: int, more_data: int) -> None:
     """The index is what a kill leaves of it, the data is ahead of it or not; nothing is ever mixed up."""
     folder = tmp_path_factory.mktemp("kill") / "store"
     true = grids(8)
@@ -152,14 +148,10 @@ def test_goes_on_after_a_kill_anywhere(
 def test_other_features_are_refused(tmp_path: Path) -> None:
     store_of(tmp_path / "store")
     other = MADE_BY | {"backbone": "timm:other"}
-    assert "was made with backbone 'tiny', not 'timm:other'; extract" in refusal(
-        tmp_path / "store", made_by=other
-    )
+    assert "was made with backbone 'tiny', not 'timm:other'; extract" in refusal(tmp_path / "store", made_by=other)
     assert "made with new None, not 1" in refusal(tmp_path / "store", made_by=MADE_BY | {"new": 1})
     for arguments in ((other, N, D, 8), (MADE_BY, N + 1, D, 8), (MADE_BY, N, D + 1, 8), (MADE_BY, N, D, 16)):
-        with pytest.raises(
-            InputError, match=r"; (choose a new|extract the features again into another) folder\."
-        ):
+        with pytest.raises(InputError, match=r"; (choose a new|extract the features again into another) folder\."):
             FeatureStore.create(tmp_path / "store", *arguments)
     same = MADE_BY | {"image_mean": (0.5, 0.4, 0.3)}  # JSON has no tuples
     assert len(FeatureStore.create(tmp_path / "store", same, N, D)) == 5

@@ -47,9 +47,7 @@ def test_every_format_from_path_bytes_and_file(tmp_path: Path, format: str) -> N
     content = saved(scene(), format)
     path = tmp_path / "photo.any-suffix"
     path.write_bytes(content)
-    photos = [
-        open_photo(source) for source in (path, str(path), content, bytearray(content), io.BytesIO(content))
-    ]
+    photos = [open_photo(source) for source in (path, str(path), content, bytearray(content), io.BytesIO(content))]
     for photo in photos:
         assert difference(photo, scene()) < (8 if format == "GIF" else 3)
         assert photo.tobytes() == photos[0].tobytes()
@@ -83,9 +81,7 @@ def test_broken_metadata_is_no_reason_to_refuse() -> None:
 def test_transparency_shows_white(format: str) -> None:
     image = Image.new("RGBA", (3, 1))
     image.putdata([(200, 0, 0, 0), (200, 0, 0, 255), (200, 0, 0, 102)])
-    photo = np.asarray(
-        open_photo(saved(image, format, **({"lossless": True} if format == "WEBP" else {}))), int
-    )
+    photo = np.asarray(open_photo(saved(image, format, **({"lossless": True} if format == "WEBP" else {}))), int)
     # 0.4 of the ink and 0.6 of the paper
     assert np.abs(photo[0] - [[255, 255, 255], [200, 0, 0], [233, 153, 153]]).max() <= 1
 
@@ -144,9 +140,7 @@ def test_arrays() -> None:
     assert "no pixels" in refusal(rgb[:0])
 
 
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"]
-)
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"])
 def test_pillow_images_of_any_mode(mode: str) -> None:
     assert open_photo(Image.new(mode, (3, 2))).mode == "RGB"
 
@@ -255,9 +249,7 @@ def test_truncated_files(format: str) -> None:
         refusal(content[:length])
 
 
-@given(
-    st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF89a"])
-)
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF89a"]))
 def test_random_bytes_give_one_sentence_at_worst(content: bytes, start: bytes) -> None:
     opens(start + content)
     opens(b"RIFF\x20\1\0\0WEBPVP8 " + content)

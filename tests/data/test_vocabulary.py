@@ -107,9 +107,7 @@ def answered(*answers: str, **more: object) -> Example:
 
 
 def test_two_spellings_are_one_answer_and_the_most_common_comes_first() -> None:
-    examples = [
-        Example("a.jpg", "?", answer=answer) for answer in ("two", "A cat.", "2", "cat", "Two", "dog")
-    ]
+    examples = [Example("a.jpg", "?", answer=answer) for answer in ("two", "A cat.", "2", "cat", "Two", "dog")]
     vocabulary = AnswerVocabulary.build(examples, size=2)
     assert vocabulary.answers == ("2", "cat")
     assert vocabulary.index == {"2": 0, "cat": 1}

@@ -42,9 +42,7 @@ def test_every_official_accuracy(shared: Path) -> None:
 
 def test_official_run_over_real_questions(shared: Path) -> None:
     run = load(shared, "vqa_metric_val_run.json")
-    annotations = json.loads((shared / "data/vqa-v2-official/annotations_val.json").read_text())[
-        "annotations"
-    ]
+    annotations = json.loads((shared / "data/vqa-v2-official/annotations_val.json").read_text())["annotations"]
     predictions = {p["question_id"]: p["answer"] for p in run["predictions"]}
     questions = {
         a["question_id"]: Question([x["answer"] for x in a["answers"]], a["question_type"], a["answer_type"])
@@ -71,16 +69,12 @@ def test_only_the_first_32_periods_go() -> None:
     assert normalize_answer("x." * 40) == "x" * 32 + "x." * 8
 
 
-@pytest.mark.parametrize(
-    ("m", "percent"), [(0, 0.0), (1, 30.0), (2, 60.0), (3, 90.0), (4, 100.0), (9, 100.0)]
-)
+@pytest.mark.parametrize(("m", "percent"), [(0, 0.0), (1, 30.0), (2, 60.0), (3, 90.0), (4, 100.0), (9, 100.0)])
 def test_leave_one_out(m: int, percent: float) -> None:
     assert vqa_accuracy("cat", ["cat"] * m + ["dog"] * (10 - m)) == percent
 
 
-@given(
-    st.lists(st.sampled_from(["cat", "The cat.", "dog", "two", "2", "red,white"]), min_size=4, max_size=12)
-)
+@given(st.lists(st.sampled_from(["cat", "The cat.", "dog", "two", "2", "red,white"]), min_size=4, max_size=12))
 def test_soft_scores_are_the_metric(answers: list[str]) -> None:
     if len(set(answers)) == 1:  # compared as they stand, unlike targets
         assert soft_scores(answers) == {normalize_answer(answers[0]): 1.0}
@@ -115,18 +109,14 @@ def test_question_without_answers_is_refused() -> None:
 
 
 def test_unknown_types_are_counted_apart() -> None:
-    totals = official_accuracy(
-        [("cat", Question(["cat"] * 10)), ("cat", Question(["dog"] * 10, "what", "other"))]
-    )
+    totals = official_accuracy([("cat", Question(["cat"] * 10)), ("cat", Question(["dog"] * 10, "what", "other"))])
     assert totals["overall"] == 50.0
     assert totals["perQuestionType"] == {"unknown": 100.0, "what": 0.0}
     assert totals["perAnswerType"] == {"unknown": 100.0, "other": 0.0}
 
 
 def test_scoring_20000_questions_takes_under_two_seconds() -> None:
-    question = Question(
-        ["a dog", "dog", "dogs", "The dog", "2 dogs", "two dogs", "cat", "dog.", "puppy", "pup"]
-    )
+    question = Question(["a dog", "dog", "dogs", "The dog", "2 dogs", "two dogs", "cat", "dog.", "puppy", "pup"])
     start = time.perf_counter()
     official_accuracy((f"dog {i}", question) for i in range(20_000))
     assert time.perf_counter() - start < 2

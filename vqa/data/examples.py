@@ -131,8 +131,7 @@ def _are_texts(value: object) -> bool:
 
 def _are_scores(value: object) -> bool:
     return isinstance(value, Mapping) and all(
-        _is_text(answer) and isinstance(score, int | float) and 0 <= score <= 1
-        for answer, score in value.items()
+        _is_text(answer) and isinstance(score, int | float) and 0 <= score <= 1 for answer, score in value.items()
     )
 
 

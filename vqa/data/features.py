@@ -178,10 +178,8 @@ class FeatureStore:
         low, high = grids.amin((1, 2)), grids.amax((1, 2))
         step = ((high - low) / 255).clamp_min(1e-12)
         scales = torch.stack((low, step), 1)
-        if self.bits == 16:
-            data = grids.half()
-        else:
-            data = ((grids - low[:, None, None]) / step[:, None, None]).round().byte()
+        whole = (grids - low[:, None, None]) / step[:, None, None]
+        data = grids.half() if self.bits == 16 else whole.round().byte()
         if not (scales.isfinite().all() and data.isfinite().all()):
             raise InputError(
                 f"The image encoder gave numbers that {self.bits} bits cannot hold (infinite or undefined); "
@@ -224,9 +222,7 @@ class FeatureStore:
                         name, digest, row = json.loads(line)
                         self._remember(name, digest, int(row))
                     except (ValueError, TypeError) as error:
-                        raise InputError(
-                            f"Line {number} of {path} is broken; make the store anew."
-                        ) from error
+                        raise InputError(f"Line {number} of {path} is broken; make the store anew.") from error
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}; make the store anew.") from error
 
@@ -263,6 +259,4 @@ def _check_same(folder: Path, there: dict[str, Any], wanted: dict[str, Any]) -> 
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        f"The feature store {folder} cannot be written: {error.strerror}; mend that and run it again."
-    )
+    return InputError(f"The feature store {folder} cannot be written: {error.strerror}; mend that and run it again.")

@@ -103,9 +103,7 @@ def _read(source: Any, name: str) -> bytes:
             raise InputError("The photo's file is open as text; open it with mode 'rb'.")
     else:
         kind = type(source).__name__
-        raise InputError(
-            f"A photo is a path, bytes, a file, an image or an array, not {kind}; give one of these."
-        )
+        raise InputError(f"A photo is a path, bytes, a file, an image or an array, not {kind}; give one of these.")
     if not content:
         raise InputError(f"{name} is empty; copy or save it again.")
     if len(content) > MAX_BYTES:
@@ -122,9 +120,7 @@ def _read_path(path: Path, name: str) -> bytes:
     except FileNotFoundError as error:
         raise InputError(f"There is no photo {name}; check its name and place.") from error
     except OSError as error:
-        raise InputError(
-            f"{name[:200]} cannot be read ({error.strerror}); check its name and rights."
-        ) from error
+        raise InputError(f"{name[:200]} cannot be read ({error.strerror}); check its name and rights.") from error
     except ValueError as error:
         if isinstance(error, InputError):
             raise
@@ -151,9 +147,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{name} has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}; scale it down first."
-        )
+        raise InputError(f"{name} has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}; scale it down first.")
     if width < 1 or height < 1:
         raise InputError(f"{name} has no pixels; save it again.")
 

@@ -29,9 +29,7 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
             yield item  # type: ignore[misc]
 
 
-def map_ahead(
-    function: Callable[[T], R], items: Iterable[T], threads: int = 2, depth: int = 4
-) -> Generator[R]:
+def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = 2, depth: int = 4) -> Generator[R]:
     """`map` in the same order by a pool of threads, at most `depth` items ahead of the one being read.
 
     Errors and early leaving as in `prefetch`. `items` itself is read in the reader's thread.

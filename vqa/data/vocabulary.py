@@ -61,9 +61,7 @@ class AnswerVocabulary:
         return 100 * sum(best) / len(best) if best else 0.0
 
 
-def build_tokenizer(
-    questions: Iterable[str], min_count: int = 1, size: int | None = None
-) -> "PreTrainedTokenizerFast":
+def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | None = None) -> "PreTrainedTokenizerFast":
     """A word-level tokenizer over the words of `questions`; 0 is the padding, 1 an unknown word.
 
     Words are runs of letters and digits, small and without accents, clitics apart as in the Penn Treebank and

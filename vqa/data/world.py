@@ -160,9 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument("--scenes", type=int, default=10_000, help="how many (default: %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="another one, other scenes (default: %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes (default: %(default)s)")
     parser.add_argument("--questions", type=int, default=8, help="questions a scene (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="pixels (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")

@@ -107,9 +107,7 @@ def _clear_first(values: Sequence[float], margin: float) -> int | None:
 def _named(scene: Scene, kind: str) -> dict[int, str]:
     """Index to name of the shapes that a name of this kind (in `_NAMES`, or "place") singles out."""
     if kind == "place":
-        along = {
-            word: [sign * getattr(s, axis) for s in scene.shapes] for word, (axis, sign) in _PLACES.items()
-        }
+        along = {word: [sign * getattr(s, axis) for s in scene.shapes] for word, (axis, sign) in _PLACES.items()}
         firsts = {word: _clear_first(values, MARGIN * scene.size) for word, values in along.items()}
         return {first: f"{word} object" for word, first in firsts.items() if first is not None}
     names = [_NAMES[kind](s) for s in scene.shapes]

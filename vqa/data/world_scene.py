@@ -91,9 +91,7 @@ def make_scene(seed: Seed, size: int = 64) -> Scene:
         InputError: `size` is not in 32..4096, or `seed` not made of whole numbers from 0 to 2**32 - 1.
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
-        raise InputError(
-            f"A scene is {MIN_SIZE} to {MAX_SIZE} pixels wide, not {size}; give a width between."
-        )
+        raise InputError(f"A scene is {MIN_SIZE} to {MAX_SIZE} pixels wide, not {size}; give a width between.")
     rng = random_stream(seed, 0)
     count = int(rng.integers(3, 9))
     grey = rng.integers(200, 232)
@@ -124,9 +122,7 @@ def _place(shape: str, colour: str, rgb: RGB, size: int, a: float, b: float, c: 
     """Shape whose width, x and y follow from three numbers in [0, 1)."""
     width = round(size * (0.14 + 0.09 * a), 2)
     free = size - width - 2
-    return Shape(
-        shape, colour, rgb, width, round(1 + width / 2 + b * free, 2), round(1 + width / 2 + c * free, 2)
-    )
+    return Shape(shape, colour, rgb, width, round(1 + width / 2 + b * free, 2), round(1 + width / 2 + c * free, 2))
 
 
 def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

@@ -1,7 +1,6 @@
 """Confidence that means what it says: of the answers given with 70%, 70% should be right."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 

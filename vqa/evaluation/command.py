@@ -41,7 +41,9 @@ def evaluate(
     examples = read_examples(data, annotations, images)[:limit]
     there, missing = (examples, 0) if features else drop_missing_photos(examples)
     if not there:
-        raise InputError(f"None of the photos of {data} is in {images or 'its place'}; name their folder with --images.")
+        raise InputError(
+            f"None of the photos of {data} is in {images or 'its place'}; name their folder with --images."
+        )
     vqa = VQA.load(model, device)
     store = FeatureStore.open(features, vqa.made_by()) if features else None
     with Progress(console=console, transient=True) as bar:

@@ -29,7 +29,10 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     """
     priors = read_priors(vqa)
     columns = guesses(priors, done)
-    exact = {name: np.array([a == reference(e) for a, e in zip(c, done.examples, strict=True)]) for name, c in columns.items()}
+    exact = {
+        name: np.array([a == reference(e) for a, e in zip(c, done.examples, strict=True)])
+        for name, c in columns.items()
+    }
     known = set(vqa.answers)
     exact["upper_bound"] = np.array([reference(e) in known for e in done.examples])
     judged = np.array([len(e.answers) >= OFFICIAL for e in done.examples])
@@ -69,9 +72,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
             "n_official": int(judged.sum()),
             **{name: {kind: figures["model"] for kind, figures in table.items()} for name, table in tables.items()},
         },
-        "baselines": {
-            name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")
-        },
+        "baselines": {name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")},
         "tables": {"overall": overall, **tables},
         "calibration": {
             "ece": round(100 * expected_calibration_error(np.array(done.confidence), right), 2),

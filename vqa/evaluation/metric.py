@@ -22,7 +22,9 @@ from vqa.errors import InputError
 
 _NUMBER_WORDS = {
     word: str(number)
-    for number, word in enumerate("zero one two three four five six seven eight nine ten".split())
+    for number, word in enumerate(
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    )
 } | {"none": "0"}
 _ARTICLES = frozenset({"a", "an", "the"})
 _PUNCTUATION = tuple(';/[]"{}()=+\\_-><@`,?!')
@@ -35,14 +37,11 @@ _CONTRACTED = """
     they'll they're they've wasn't we'd've we've weren't what'll what're what's what've when's where'd
     where's where've who'd who'd've who'll who's who've why'll why're why's won't would've wouldn't
     wouldn't've y'all y'all'd've y'all'll you'd you'd've you'll you're you've
-""".split()
+""".split()  # noqa: SIM905 (a list of sixty quoted words is no easier to read)
 # The official table maps each of these from every spelling that lacks one of its apostrophes
 # ("yall'll", "y'allll" -> "y'all'll"), and takes the apostrophe out of one word by mistake.
 _CONTRACTIONS = {
-    word[:at] + word[at + 1 :]: word
-    for word in _CONTRACTED
-    for at, character in enumerate(word)
-    if character == "'"
+    word[:at] + word[at + 1 :]: word for word in _CONTRACTED for at, character in enumerate(word) if character == "'"
 } | {"somebody'd": "somebodyd"}
 
 _DIGIT_COMMA_DIGIT = re.compile(r"\d,\d")

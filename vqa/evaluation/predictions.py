@@ -86,7 +86,8 @@ def batch_logits(
         return None
     grid = torch.stack([grid for grid, _ in batch])
     logits = vqa.logits(grid, [example.question for example in answered], torch.tensor(rows))
-    return answered, *(x.float().cpu() for x in logits)
+    whole, blind, image_only = (x.float().cpu() for x in logits)
+    return answered, whole, blind, image_only
 
 
 def grids(

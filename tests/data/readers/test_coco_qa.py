@@ -99,6 +99,4 @@ def test_real_questions_as_the_authors_wrote_them(shared: Path, tmp_path: Path) 
     }
     folder = write(tmp_path / "val", **{name: "\n".join(lines) for name, lines in columns.items()})
     read = read_examples(folder, images=shared / "data/coco/photos")
-    assert [(Path(e.image).name, e.question, e.answer) for e in read] == [
-        (e.image, e.question, e.answer) for e in rows
-    ]
+    assert [(Path(e.image).name, e.question, e.answer) for e in read] == [(e.image, e.question, e.answer) for e in rows]

@@ -30,9 +30,7 @@ def test_rows_with_every_kind_of_answer(tmp_path: Path) -> None:
 
 def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
-    path.write_bytes(
-        b'\xef\xbb\xbf{"image": "a", "question": "?"}\r\n\r\n  \n{"image": "b", "question": "?"}'
-    )
+    path.write_bytes(b'\xef\xbb\xbf{"image": "a", "question": "?"}\r\n\r\n  \n{"image": "b", "question": "?"}')
     assert [e.image for e in read_jsonl(path, tmp_path)] == [str(tmp_path / "a"), str(tmp_path / "b")]
 
 
@@ -69,9 +67,7 @@ def test_real_questions(shared: Path) -> None:
     examples = list(read_jsonl(path, path.parent / "photos"))
     assert len(examples) == 57_509
     assert len({e.question_id for e in examples}) == len(examples)
-    by_source = {
-        source: [e for e in examples if e.source == source] for source in ("vqa-v2", "ok-vqa", "coco-qa")
-    }
+    by_source = {source: [e for e in examples if e.source == source] for source in ("vqa-v2", "ok-vqa", "coco-qa")}
     assert [len(found) for found in by_source.values()] == [3592, 1540, 11_837]
     assert all(len(e.answers) == 10 and max(targets(e).values()) > 0 for e in by_source["vqa-v2"])
     assert all(set(targets(e).values()) <= {0.667, 1.0} for e in by_source["ok-vqa"])

@@ -60,9 +60,7 @@ def test_pairs_are_joined_by_question_id(tmp_path: Path) -> None:
             image_id=25,
             **common,
         ),
-        Example(
-            "000000000030.jpg", "How many?", "2", ("2",) * 9 + ("x",), None, 30001, image_id=30, **common
-        ),
+        Example("000000000030.jpg", "How many?", "2", ("2",) * 9 + ("x",), None, 30001, image_id=30, **common),
     ]
     assert list(read_official(asked)) == [
         Example("000000000025.jpg", "What is it?", question_id=25000, image_id=25),
@@ -81,9 +79,7 @@ def test_pairs_are_joined_by_question_id(tmp_path: Path) -> None:
         (None, None, "000000000025.jpg"),
     ],
 )
-def test_photos_are_found_by_the_names_they_have(
-    tmp_path: Path, kind: object, split: object, name: str
-) -> None:
+def test_photos_are_found_by_the_names_they_have(tmp_path: Path, kind: object, split: object, name: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / name).touch()

@@ -10,9 +10,7 @@ from vqa.errors import InputError
 
 def test_rows_need_no_photo(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
-    path.write_text(
-        '{"question": "What?", "answer": "cat", "image_id": 25}\n{"question": "Who?", "image": "a.jpg"}\n'
-    )
+    path.write_text('{"question": "What?", "answer": "cat", "image_id": 25}\n{"question": "Who?", "image": "a.jpg"}\n')
     assert list(read_pairs(path)) == [
         Example("none", "What?", answer="cat", image_id=25),
         Example("a.jpg", "Who?"),

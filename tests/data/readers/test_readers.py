@@ -21,9 +21,7 @@ def refusal(*arguments: object, **named: object) -> str:
     return message
 
 
-@pytest.mark.parametrize(
-    "name", ["data.jsonl", "data.NDJSON", "data.jsonl.gz", "data.csv", "data.csv.gz", "data.tsv"]
-)
+@pytest.mark.parametrize("name", ["data.jsonl", "data.NDJSON", "data.jsonl.gz", "data.csv", "data.csv.gz", "data.tsv"])
 def test_the_format_is_told_by_the_name(tmp_path: Path, name: str) -> None:
     text = ROW if "json" in name.lower() else "image,question,answer\na.jpg,What is it?,cat\n"
     content = text.encode()
@@ -34,9 +32,7 @@ def test_the_format_is_told_by_the_name(tmp_path: Path, name: str) -> None:
 def test_the_format_may_be_named(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text(ROW)
     assert read_examples(str(tmp_path / "data.txt"), format="jsonl") == [EXAMPLE]
-    assert "There is no format 'xml': choose one of auto, official" in refusal(
-        tmp_path / "data.txt", format="xml"
-    )
+    assert "There is no format 'xml': choose one of auto, official" in refusal(tmp_path / "data.txt", format="xml")
     assert set(FORMATS) == {
         "auto",
         "official",

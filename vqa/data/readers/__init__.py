@@ -82,9 +82,7 @@ def iter_examples(
     if format == "auto":
         format = _detect(Path(data))
     if annotations is not None and format != "official":
-        raise InputError(
-            f"Annotations belong to official VQA questions, and {data} is {format}: leave them out."
-        )
+        raise InputError(f"Annotations belong to official VQA questions, and {data} is {format}: leave them out.")
     folder = None if images is None else Path(images)
     if folder is not None and not os.path.isdir(folder):
         raise InputError(f"There is no folder {folder}: give the folder of the photos.")
@@ -105,9 +103,7 @@ def _detect(path: Path) -> str:
     suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
-        raise InputError(
-            f"The format of {path} cannot be told by its name: end it in {known}, or name the format."
-        )
+        raise InputError(f"The format of {path} cannot be told by its name: end it in {known}, or name the format.")
     if _BY_SUFFIX[suffix] == "jsonl":
         first, _ = next(json_rows(path), (None, ""))
         if isinstance(first, dict) and "answers_list" in first:

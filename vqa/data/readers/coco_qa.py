@@ -35,9 +35,7 @@ def read_coco_qa(folder: Path, images: Path | None = None) -> Iterator[Example]:
     lengths = {name: len(lines) for name, lines in columns.items()}
     if len(set(lengths.values())) > 1:
         counted = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(
-            f"The files of {folder} differ in their number of lines ({counted}): fetch them again."
-        )
+        raise InputError(f"The files of {folder} differ in their number of lines ({counted}): fetch them again.")
     photo = PhotoNames(images, _PREFIXES)
     for number, (question, answer, kind, image_id) in enumerate(zip(*columns.values(), strict=True), start=1):
         where = f"Line {number} of the files of {folder}"

@@ -20,9 +20,7 @@ from vqa.data.readers.photo_names import SUFFIXES, list_names
 from vqa.errors import InputError
 
 # "what is on the desk in the image3 ?": the photo's name is no part of what is asked.
-_PHOTO = re.compile(
-    r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?([0-9]{1,9})\b", re.IGNORECASE
-)
+_PHOTO = re.compile(r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?([0-9]{1,9})\b", re.IGNORECASE)
 
 
 def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -37,9 +35,7 @@ def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Exampl
             parts = row.get("answers_list")
             if parts is not None:
                 if not (isinstance(parts, list) and all(isinstance(part, str) for part in parts)):
-                    raise InputError(
-                        f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: mend it."
-                    )
+                    raise InputError(f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: mend it.")
                 row["answer"] = ", ".join(parts)
         yield example_from_dict(row, where, images)
 
@@ -59,9 +55,7 @@ def read_daquar_text(path: Path, images: Path | None = None) -> Iterator[Example
         where = f"Line {number} of {path}"
         photos = list(_PHOTO.finditer(question))
         if not photos:
-            raise InputError(
-                f"{where} names no photo (as 'in the image3 ?'): put the photo's name into the question."
-            )
+            raise InputError(f"{where} names no photo (as 'in the image3 ?'): put the photo's name into the question.")
         answer = next(lines, None)
         if answer is None or _PHOTO.search(answer[1]):
             raise InputError(f"{where} is a question without an answer: add a line with its answer.")

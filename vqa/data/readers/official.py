@@ -11,9 +11,7 @@ from vqa.data.readers.photo_names import PhotoNames
 from vqa.errors import InputError
 
 
-def read_official(
-    questions: Path, annotations: Path | None = None, images: Path | None = None
-) -> Iterator[Example]:
+def read_official(questions: Path, annotations: Path | None = None, images: Path | None = None) -> Iterator[Example]:
     """Yields the questions of an official file, with their answers where the annotations are given.
 
     A photo is the file in `images` that is named by its `image_id`: 000000000025.jpg (or .webp, .png) or

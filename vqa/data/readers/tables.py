@@ -46,9 +46,7 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
                 )
             yield example_from_dict(_row(columns, cells), where, images)
     except csv.Error as error:
-        raise InputError(
-            f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line."
-        ) from error
+        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line.") from error
 
 
 def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
