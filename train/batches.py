@@ -20,7 +20,6 @@ class Questions:
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right?
-    `known` `(Q,)`: whether an answer is in the vocabulary; from other questions nothing can be learned.
     """
 
     photos: list[str]
@@ -55,10 +54,6 @@ class Questions:
 
     def __len__(self) -> int:
         return len(self.photo)
-
-    @property
-    def known(self) -> np.ndarray:
-        return np.diff(self.starts) > 0
 
     def batch(self, chosen: np.ndarray) -> dict[str, Tensor]:
         """The model's inputs for the questions `chosen (B,)`, padded to the longest of them only; `rows (P,)` are

@@ -86,7 +86,7 @@ def training() -> dict[str, float | str]:
     grouped = photo_batches(questions.photo, 256, np.random.default_rng(0))
     plain = np.array_split(np.random.default_rng(0).permutation(QUESTIONS), len(grouped))
     rates: dict[str, list[float]] = {"ours": [], "padded": []}
-    for name, work, batches in (("ours", ours, grouped), ("padded", padded, plain)):
+    for _, work, batches in (("ours", ours, grouped), ("padded", padded, plain)):
         work(batches[0])
     for mine, theirs in zip(grouped[:8], plain[:8], strict=True):  # taken in turn, as the machine's speed drifts
         for name, work, chosen in (("ours", ours, mine), ("padded", padded, theirs)):

@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)
+        return 130
     print(report)
     return 0
 
@@ -66,6 +69,8 @@ def extract(
 
     A photo that cannot be read is skipped, counted and named. `each_batch` is called after every batch is safe on disk.
     """
+    if min(batch_size, threads) < 1:
+        raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
     photos = list_photos(folders)
     device = pick_device()
     made_by = provenance(encoder.state_dict(), backbone, image_processor)  # before the weights lose bits
@@ -76,13 +81,13 @@ def extract(
 
     def read(item: tuple[str, Path]) -> tuple[str, str, np.ndarray | None]:
         name, path = item
-        content = path.read_bytes()
-        digest = content_hash(content)
-        if store.hash_of.get(name) == digest or digest in store.hashes:
-            return name, digest, None
         try:
+            content = path.read_bytes()
+            digest = content_hash(content)
+            if store.hash_of.get(name) == digest or digest in store.hashes:
+                return name, digest, None
             return name, digest, image_processor.square(content)
-        except InputError as error:
+        except (InputError, OSError) as error:
             skipped.append(f"{path}: {error}")
             return name, "", None
 
@@ -119,7 +124,7 @@ def list_photos(folders: Sequence[Path]) -> dict[str, Path]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"There is no folder {folder}; name the folder that holds the photos.")
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
             name = path.relative_to(folder).as_posix()
             if name in photos:
                 raise InputError(f"Both {photos[name]} and {path} are named {name}; extract them into two stores.")

@@ -59,7 +59,7 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
 def temperatures(
     vqa: VQA, examples: Sequence[Example], store: FeatureStore | None, name_of: Callable[[str], str]
 ) -> tuple[float, float]:
-    """Those of the whole model and of the blind head."""
+    """Those of the whole model and of the blind head; 1 where nothing can be asked."""
     index = {answer: number for number, answer in enumerate(vqa.answers)}
     done, logits, blind, right = Predictions(), [], [], []
     for batch in grids(vqa, examples, store, name_of, done):
@@ -75,6 +75,8 @@ def temperatures(
         logits.append(whole)
         blind.append(guess)
         right.append(score)
+    if not right:
+        return 1.0, 1.0
     correct = torch.cat(right)
     return fit_temperature(torch.cat(logits), correct), fit_temperature(torch.cat(blind), correct)
 

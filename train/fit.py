@@ -10,6 +10,7 @@ learn to guess. At the end the confidence is calibrated, the validation question
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,10 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     optim, data, net = settings.optim, settings.data, task.net
     process, processes = accelerator.process_index, accelerator.num_processes
 
-    def text_batches(epoch: int) -> Iterator[dict[str, Tensor]]:
+    def text_batches(text: Questions, epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 1, epoch))
-        for chosen in share(plain_batches(len(task.text), optim.batch_size, order), process, processes):
-            batch = task.text.batch(chosen)
+        for chosen in share(plain_batches(len(text), optim.batch_size, order), process, processes):
+            batch = text.batch(chosen)
             yield {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
 
     def photo_question_batches(epoch: int) -> Iterator[dict[str, Tensor]]:
@@ -91,19 +92,19 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     image_processor = task.processor.image_processor
     steps = len(photo_batches(task.train.photo, optim.batch_size)) // processes
     if task.text is not None and optim.text_epochs:
-        objective = Text(net, image_processor, ("question_encoder", "blind_head"))
+        text = Text(net, image_processor, ("question_encoder", "blind_head"))
         text_steps = -(-len(task.text) // optim.batch_size) // processes
-        yield Phase("text", objective, text_batches, text_steps, optim.text_epochs)
+        yield Phase("text", text, partial(text_batches, task.text), text_steps, optim.text_epochs)
     parts = MODEL if data.features else ("image_encoder", *MODEL)
-    objective = Answering(net, image_processor, parts)
-    objective.augment = optim.augment
+    answering = Answering(net, image_processor, parts)
+    answering.augment = optim.augment
     yield Phase(
-        "model", objective, photo_question_batches, steps, optim.epochs, evaluate("answer"),
+        "model", answering, photo_question_batches, steps, optim.epochs, evaluate("answer"),
         rate_of=lambda name: optim.encoder_rate if ".image_encoder." in name else 1.0,
     )  # fmt: skip
-    objective = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
+    heads = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
     scores = evaluate("blind", "image_only")
-    yield Phase("heads", objective, photo_question_batches, steps, optim.head_epochs, scores, patience=2)
+    yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, patience=2)
 
 
 def load(questions: Questions, chosen: np.ndarray, photos: LoadPhotos) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from vqa.errors import InputError
 from vqa.evaluation.priors import Priors
 from vqa.image_encoder import load_pretrained
 from vqa.model import VQAModel
-from vqa.processing import VQAImageProcessor, VQAProcessor
+from vqa.processing import MAX_QUESTION_CHARACTERS, VQAImageProcessor, VQAProcessor
 
 LoadPhotos = Callable[[np.ndarray], dict[str, Tensor]]
 
@@ -51,7 +51,8 @@ class Task:
 
 def prepare(settings: Settings) -> Task:
     """Read the data, hold out some photos, build vocabularies and model. The same settings give the same task."""
-    data, said = settings.data, []
+    data = settings.data
+    said: list[str] = []
     examples = read_all(data.train, data.train_annotations, data.images, said)
     if data.validation:
         folders = data.validation_images or data.images
@@ -59,14 +60,21 @@ def prepare(settings: Settings) -> Task:
     else:
         examples, validation = split_by_photo(examples, data.validation_share, settings.seed, 4)
     train, holdout = split_by_photo(examples, data.holdout, settings.seed, 0)
+    for purpose, part in (("train on", train), ("hold out", holdout), ("validate on", validation)):
+        if not part:
+            raise InputError(
+                f"No question is left to {purpose}; change data.holdout ({data.holdout}) or data.validation_share "
+                f"({data.validation_share}), or give questions about more photos."
+            )
     pairs = []
     if data.text:
-        held = {photo_number(example.image) for example in holdout}
+        held = {photo_number(example.image) for example in (*holdout, *validation)}
         pairs = merge(pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held)
     answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
     tokenizer = build_tokenizer([e.question for e in (*train, *pairs)], data.min_word_count)
     said.append(
-        f"{len(validation):,} questions to validate on, {len(train):,} to train on, {len(holdout):,} held out, {len(pairs):,} different ones without photo; "
+        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(validation):,} to validate on, "
+        f"{len(pairs):,} different ones without photo; "
         f"{len(tokenizer):,} words; {len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
     m = settings.model
@@ -78,21 +86,19 @@ def prepare(settings: Settings) -> Task:
     if m.pretrained:
         load_pretrained(net.image_encoder, m.backbone, m.pretrained)
     processor = VQAProcessor(VQAImageProcessor(m.image_size), tokenizer)
-    train_questions, holdout_questions, text = (
-        Questions.build(part, answers.index, processor) if part else None for part in (train, holdout, pairs)
-    )
-    if train_questions is None or holdout_questions is None:
-        raise InputError(f"A holdout of {data.holdout} of {len(examples):,} questions leaves a side empty; change it.")
+    train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
     store = None
     if data.features:
         store = FeatureStore.open(
             data.features, provenance(net.image_encoder.state_dict(), m.backbone, processor.image_processor)
         )
+    # a store that lacks a validation photo is told now and not when all is trained
+    photo_loader(list({example.image: None for example in validation}), data, store, processor)
     return Task(
         train=train_questions,
         holdout=holdout_questions,
         validation=validation,
-        text=text,
+        text=Questions.build(pairs, answers.index, processor) if pairs else None,
         train_photos=photo_loader(train_questions.photos, data, store, processor),
         holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
         net=net,
@@ -105,16 +111,31 @@ def prepare(settings: Settings) -> Task:
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:
     """All examples of several files; those whose photo is missing are left out, counted and told in `said`."""
     examples: list[Example] = []
+    if len(images) not in (0, 1, len(files)) or len(annotations) not in (0, len(files)):
+        raise InputError(
+            f"There are {len(files)} files of questions with {len(annotations)} of annotations and {len(images)} "
+            "folders of photos; give one of each a file, or one folder for all."
+        )
     for i, file in enumerate(files):
         folder = None if not images else images[i if len(images) > 1 else 0]
         found = read_examples(file, annotations[i] if annotations else None, folder)
         kept, missing = drop_missing_photos(found)
         if missing:
             said.append(f"{missing:,} of {len(found):,} questions of {file} left out: their photo is missing.")
+        asked = [example for example in kept if askable(example.question)]
+        if len(asked) < len(kept):
+            said.append(f"{len(kept) - len(asked):,} questions of {file} left out: they have no words, or too many.")
         if not kept:
-            raise InputError(f"No photo of {file} is in {folder}; name the folder that holds its photos.")
-        examples += kept
+            raise InputError(
+                f"No photo of {file} is in {folder or 'its place'}; name the folder that holds its photos."
+            )
+        examples += asked
     return examples
+
+
+def askable(question: str) -> bool:
+    """Whether a processor reads it: it has a letter or digit and not too many characters."""
+    return len(question) <= MAX_QUESTION_CHARACTERS and any(map(str.isalnum, question))
 
 
 def split_by_photo(
@@ -132,7 +153,7 @@ def merge(pairs: Iterable[Example]) -> list[Example]:
     """One example a question, with the answers that it got about whatever photo."""
     answers: dict[str, list[str]] = {}
     for pair in pairs:
-        if pair.answer is not None:
+        if pair.answer is not None and askable(pair.question):
             answers.setdefault(pair.question.lower(), []).append(pair.answer)
     return [Example("", question, answers=tuple(given)) for question, given in answers.items()]
 
@@ -147,7 +168,7 @@ def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, proc
     if store is None:
         square = processor.image_processor.square
         return lambda rows: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
-    where = store.lookup(stored_name(photo, data.images) for photo in photos)
+    where = store.lookup(stored_name(photo, [*data.images, *data.validation_images]) for photo in photos)
     if len(where) and where.min() < 0:
         lost = photos[int(where.argmin())]
         raise InputError(

@@ -159,4 +159,30 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"The settings cannot be used: {reason}; see python -m train.fit --help.") from error
     del values.config
-    return Settings(**vars(values))
+    settings = Settings(**vars(values))
+    check(settings)
+    return settings
+
+
+def check(settings: Settings) -> None:
+    """Raise `InputError` for a number with which no run can work."""
+    data, model, optim = settings.data, settings.model, settings.optim
+    shares = {
+        "data.holdout": data.holdout,
+        "data.validation_share": data.validation_share,
+        "model.dropout": model.dropout,
+        "model.word_dropout": model.word_dropout,
+        "optim.warmup": optim.warmup,
+        "optim.average": optim.average,
+    }
+    counts = {f"model.{name}": value for name, value in vars(model).items() if type(value) is int}
+    counts |= {f"optim.{name}": getattr(optim, name) for name in ("epochs", "head_epochs", "batch_size")}
+    counts |= {"data.answers": data.answers, "data.min_word_count": data.min_word_count}
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise InputError(f"The setting {name} is {value}; give a share from 0 to below 1.")
+    for name, value in counts.items():
+        if value < 1:
+            raise InputError(f"The setting {name} is {value}; give at least 1.")
+    if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number
+        raise InputError(f"The setting seed is {settings.seed}; give a number from 0 to {(1 << 20) - 1:,}.")

@@ -104,6 +104,8 @@ def launch(model: str | None = None, host: str = "127.0.0.1", port: int = 7860, 
     """
     if not 1 <= port <= 65535:
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
+    if ":" in host:
+        raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
     app = build_app(VQA.load(model, device))
     address = open_app(app, host, port)
     print(f"Glimpse is open on {address} (Ctrl-C ends it).", flush=True)

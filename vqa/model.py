@@ -1,5 +1,6 @@
 """The whole model on one screen: encode, look, join, score."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,8 @@ class VQAModel(PreTrainedModel):
         self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)
         self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
+        # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
+        nn.init.constant_(self.answer_head[1].bias, -math.log(max(config.num_labels, 2)))
         self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
         self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
         self.post_init()

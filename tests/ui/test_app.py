@@ -109,12 +109,14 @@ def test_an_address_that_cannot_be_had_is_told(monkeypatch, model, tiny_checkpoi
             app.launch(port=taken.getsockname()[1])
     with pytest.raises(InputError, match="choose one from 1 to 65535"):
         app.launch(port=0)
+    with pytest.raises(InputError, match="cannot listen on the IPv6 address ::1"):
+        app.launch(host="::1", port=free_port())
 
 
 def test_launch_says_where_it_is_open_and_stays(monkeypatch, model, capsys):
     monkeypatch.setattr(app.VQA, "load", lambda *_: model)
     waited: list[gr.Blocks] = []
-    monkeypatch.setattr(gr.Blocks, "block_thread", waited.append)
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda blocks: waited.append(blocks))
     port = free_port()
     app.launch(port=port)
     assert capsys.readouterr().out == f"Glimpse is open on http://127.0.0.1:{port}/ (Ctrl-C ends it).\n"

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from vqa.data.examples import reference
 from vqa.data.features import FeatureStore
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.errors import InputError
-from vqa.evaluation.evaluate import results, write
+from vqa.evaluation.evaluate import check_output, results, write
 from vqa.evaluation.predictions import predict
 from vqa.predict import VQA
 
@@ -34,11 +35,20 @@ def evaluate(
     features: a feature store that the same image encoder made; without it every photo is read and encoded.
     limit: only the first so many questions.
 
+    Questions that cannot be scored (no photo, no words, no known answer) are left out, counted and told.
+
     Raises:
-        InputError: something cannot be read, or no question can be answered.
+        InputError: something cannot be read or written, or no question can be scored.
     """
     console = console or Console()
-    examples = read_examples(data, annotations, images)[:limit]
+    if limit is not None and limit < 1:
+        raise InputError(f"The limit is {limit} questions; give at least 1.")
+    if output is not None:
+        check_output(Path(output))
+    asked = read_examples(data, annotations, images)[:limit]
+    examples = [example for example in asked if reference(example) is not None]
+    if not examples:
+        raise InputError(f"{data} holds no answers to score against; name its annotations with --annotations.")
     there, missing = (examples, 0) if features else drop_missing_photos(examples)
     if not there:
         raise InputError(
@@ -49,6 +59,9 @@ def evaluate(
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("questions", total=len(there))
         done = predict(vqa, there, store, name_in(images), lambda questions: bar.advance(task, questions))
+    if len(examples) < len(asked):
+        first = next(e for e in asked if reference(e) is None)
+        done.skip("answer", len(asked) - len(examples), f"question {first.question_id} has no answer to compare with")
     if missing:
         first = next(e for e in examples if not Path(e.image).is_file())
         done.skip("photo", missing, f"there is no photo {first.image}")
@@ -56,7 +69,7 @@ def evaluate(
         console.print(f"{count:,} questions left out ({reason}), such as: {done.told[reason]}", highlight=False)
     if not done.examples:
         raise InputError(f"No question of {data} could be answered; the line above says why.")
-    content = results(vqa, done, {"files": [Path(data).name], "n": len(examples)})
+    content = results(vqa, done, {"files": [Path(data).name], "n": len(asked)})
     console.print(table(content))
     if output is not None:
         write(Path(output), done, content)

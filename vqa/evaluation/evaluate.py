@@ -1,7 +1,9 @@
 """Scoring a model on a data set: the figures, and what they have to be held against."""
 
 import json
+import os
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vqa.data.examples import Example, reference
+from vqa.errors import InputError
 from vqa.evaluation.calibration import expected_calibration_error
 from vqa.evaluation.metric import normalize_answer, vqa_accuracy
 from vqa.evaluation.predictions import Predictions
@@ -80,7 +83,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
         },
         "environment": environment(vqa),
         "seed": seed,
-        "command": " ".join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),  # no path of this machine
     }
 
 
@@ -140,14 +143,27 @@ def environment(vqa: VQA) -> dict[str, str]:
     }
 
 
+def check_output(folder: Path) -> None:
+    """Raise `InputError` if nothing can be written to `folder`, which need not exist yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
+    if not (os.path.isdir(there) and os.access(there, os.W_OK)):
+        raise InputError(f"Nothing can be written to {folder}, as {there} is no folder of yours; choose another.")
+
+
 def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
-    """Write `results.json` and `predictions.json` (the challenge's format), each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `results.json` and `predictions.json` (the challenge's format), each whole or not at all.
+
+    Raises `InputError` if the folder cannot be written.
+    """
     predictions = [
         {"question_id": i if e.question_id is None else e.question_id, "answer": answer}
         for i, (e, answer) in enumerate(zip(done.examples, done.answer, strict=True))
     ]
-    for name, value in (("predictions.json", predictions), ("results.json", content)):
-        temporary = folder / f".{name}.new"
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in (("predictions.json", predictions), ("results.json", content)):
+            temporary = folder / f".{name}.new"
+            temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from error

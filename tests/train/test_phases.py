@@ -1,0 +1,143 @@
+"""The loop of a phase: its schedule, its optimiser, what it keeps."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from train.objectives import Answering, SideHeads, Text
+from train.phases import Phase, Run, make_optimizer, schedule
+from train.settings import Optimisation
+from vqa.configuration import VQAConfig
+from vqa.model import VQAModel
+from vqa.processing import VQAImageProcessor
+
+
+def test_schedule_rises_along_a_line_and_falls_along_a_cosine() -> None:
+    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert max(rates) == 1.0
+    assert rates[10:] == pytest.approx([(1 + math.cos(math.pi * i / 90)) / 2 for i in range(90)])
+    assert all(before > after for before, after in itertools.pairwise(rates[10:]))
+    assert schedule(100, 100, 0.1) == pytest.approx(0)
+    assert rates[55] == pytest.approx(0.5)
+
+
+def test_schedule_of_short_runs() -> None:
+    assert schedule(0, 1, 0.0) == 1.0
+    assert all(0 < schedule(step, 3, 0.9) <= 1 for step in range(3))
+
+
+@pytest.fixture
+def net() -> VQAModel:
+    torch.manual_seed(0)
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "fusion_size": 8}
+    heads = {"blind_size": 16, "image_only_size": 16}
+    answers = dict(enumerate(["yes", "no", "2"]))
+    return VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, **sizes, **heads))
+
+
+def names_by_setting(phase: Phase, optim: Optimisation) -> dict[tuple[float, float], set[str]]:
+    name_of = {id(parameter): name for name, parameter in phase.objective.named_parameters()}
+    groups = make_optimizer(phase, optim).param_groups
+    return {(g["share"], g["weight_decay"]): {name_of[id(p)] for p in g["params"]} for g in groups}
+
+
+def test_decay_is_for_matrices_and_the_encoder_has_its_own_rate(net: VQAModel) -> None:
+    parts = ("image_encoder", "question_encoder", "attention", "fusion", "answer_head")
+    objective = Answering(net, VQAImageProcessor(16), parts)
+    phase = Phase("model", objective, lambda epoch: iter(()), 1, 1, rate_of=lambda name: 0.1 if "image" in name else 1)
+    groups = names_by_setting(phase, Optimisation(weight_decay=0.02))
+    trained = {name for name, p in objective.named_parameters() if p.requires_grad}
+    assert set.union(*groups.values()) == trained
+    assert sum(map(len, groups.values())) == len(trained)
+    assert not any("blind_head" in name or "image_only_head" in name for name in trained)
+    dimensions = {name: p.ndim for name, p in objective.named_parameters()}
+    for (share, decay), names in groups.items():
+        for name in names:
+            assert share == (0.1 if name.startswith("net.image_encoder.") else 1.0)
+            assert decay == (0.02 if dimensions[name] > 1 and name != "net.question_encoder.embedding.weight" else 0.0)
+    assert "net.question_encoder.embedding.weight" in groups[1.0, 0.0]
+    assert "net.answer_head.1.weight" in groups[1.0, 0.02]
+    assert "net.answer_head.1.bias" in groups[1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [(Text, ("question_encoder", "blind_head")), (SideHeads, ("blind_head", "image_only_head"))],
+)
+def test_only_the_named_parts_learn(net: VQAModel, kind: type, parts: tuple[str, ...]) -> None:
+    objective = kind(net, VQAImageProcessor(16), parts).train()
+    batch = {
+        "input_ids": torch.tensor([[2, 3], [4, 0]]),
+        "attention_mask": torch.tensor([[1, 1], [1, 0]]),
+        "labels": torch.tensor([[1.0, 0, 0], [0, 0.3, 1]]),
+    }
+    if kind is SideHeads:
+        photos = torch.randint(0, 255, (1, 16, 16, 3), dtype=torch.uint8)
+        batch |= {"photo_index": torch.tensor([0, 0]), "squares": photos, "mirror": torch.tensor([True])}
+    running = net.image_encoder.cnn[1].running_mean.clone()
+    objective(**batch).backward()
+    for name, child in net.named_children():
+        grads = [p.grad for p in child.parameters()]
+        assert child.training == (name in parts), name
+        assert any(g is not None and g.abs().sum() > 0 for g in grads) == (name in parts), name
+        assert name in parts or all(g is None for g in grads), name
+    assert torch.equal(net.image_encoder.cnn[1].running_mean, running)  # a frozen encoder's statistics stay
+
+
+class Line(nn.Module):
+    """Learns y = 3 x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        return (self.weight * input_ids - 3 * input_ids).square().mean()
+
+
+def batches(epoch: int) -> Iterator[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(4):
+        yield {"input_ids": torch.rand(8, generator=generator)}
+
+
+def run_phase(folder: Path, scores: list[float], **changes: float) -> tuple[float, list[str]]:
+    """The weight that is kept, and what was logged."""
+    objective, logged = Line(), []
+    left = iter(scores)
+    phase = Phase("line", objective, batches, 4, len(scores), lambda: {"score": next(left)}, patience=2)
+    optim = Optimisation(rate=0.1, average=0.0, clip=10.0, warmup=0.0, precision="no")
+    for name, value in changes.items():
+        setattr(optim, name, value)
+    run = Run(folder, Accelerator(mixed_precision="no"), optim, 1, 1e9, {}, lambda name, *_: logged.append(name))
+    run.run(phase)
+    return objective.weight.item(), logged
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_phase(tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "long").mkdir()
+    kept, logged = run_phase(tmp_path / "long", [10, 20, 15, 19, 50, 60])
+    assert logged.count("line/score") == 4  # the fifth epoch would have come after two without a better score
+    alone, _ = run_phase(tmp_path / "two", [10, 20, 0, 0, 0, 0])
+    assert kept == alone > 0.5
+    assert load_file(tmp_path / "long/line.safetensors")["weight"].item() == kept
+
+
+def test_gradients_are_cut(tmp_path: Path) -> None:
+    """AdamW's first steps have the size of the rate whatever the gradient: what shows a cut is the second moment."""
+    moments = {}
+    for clip in (1e-3, 1e9):
+        folder = tmp_path / str(clip)
+        folder.mkdir()
+        run_phase(folder, [1.0], clip=clip)
+        moments[clip] = load_file(folder / "last/optimizer.safetensors")["0.exp_avg_sq"].item()
+    assert moments[1e-3] <= 1e-6 < moments[1e9]
