@@ -31,9 +31,7 @@ def ask(tiny_checkpoint, photo):
 
 def run(*arguments: str, **settings) -> subprocess.CompletedProcess:
     """Run `vqa` as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "vqa.cli", *arguments], capture_output=True, text=True, **settings
-    )
+    return subprocess.run([sys.executable, "-m", "vqa.cli", *arguments], capture_output=True, text=True, **settings)
 
 
 def told(result: subprocess.CompletedProcess) -> str:
@@ -163,9 +161,7 @@ def test_version_and_help():
         assert "--model" in run(command, "--help").stdout
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["ask"], ["ask", "photo.jpg"], ["ask", "a", "b", "--top", "x"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["ask"], ["ask", "photo.jpg"], ["ask", "a", "b", "--top", "x"]])
 def test_wrong_usage_is_exit_code_2(arguments):
     result = run(*arguments)
     assert result.returncode == 2

@@ -74,9 +74,7 @@ def test_overlay_has_a_panel_for_the_photo_and_for_each_glimpse():
     found = np.argwhere((np.abs(pixels.astype(int) - (200, 60, 60)) < 2).all(-1))
     (top, left), (bottom, right) = found.min(0), found.max(0)
     assert (right - left + 1, bottom - top + 1) == (420, 280)  # the photo, whole and in its proportions
-    panel = pixels[top : bottom + 1, left + 420 + explain.MARGIN : right + 1 + 420 + explain.MARGIN].astype(
-        int
-    )
+    panel = pixels[top : bottom + 1, left + 420 + explain.MARGIN : right + 1 + 420 + explain.MARGIN].astype(int)
     y, x = np.unravel_index(panel.sum(-1).argmax(), panel.shape[:2])
     assert (int(7 * y / 280), int(7 * x / 420)) == (1, 5)
 

@@ -182,8 +182,7 @@ def test_weights_from_a_safetensors_file(tmp_path):
     save_file(trained.state_dict(), tmp_path / "weights.safetensors")
     load_pretrained(encoder, "tiny", str(tmp_path / "weights.safetensors"))
     assert all(
-        torch.equal(a, b)
-        for a, b in zip(trained.state_dict().values(), encoder.state_dict().values(), strict=True)
+        torch.equal(a, b) for a, b in zip(trained.state_dict().values(), encoder.state_dict().values(), strict=True)
     )
 
 

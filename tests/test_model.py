@@ -88,9 +88,7 @@ def test_attention_kinds():
 
 def matvec(matrix, vector, bias=None):
     bias = [0.0] * len(matrix) if bias is None else bias
-    return [
-        sum(w * x for w, x in zip(row, vector, strict=True)) + b for row, b in zip(matrix, bias, strict=True)
-    ]
+    return [sum(w * x for w, x in zip(row, vector, strict=True)) + b for row, b in zip(matrix, bias, strict=True)]
 
 
 def softmax(values):
@@ -100,9 +98,7 @@ def softmax(values):
 
 def fuse(kind, weights, name, a, b):
     """ReLU(W_a a + b_a) ⊙ ReLU(W_b b + b_b), or ReLU(W [a; b] + c) with one matrix W = [W_a W_b]."""
-    wa, ca, wb = (
-        weights[f"{name}.{key}"] for key in ("project_a.weight", "project_a.bias", "project_b.weight")
-    )
+    wa, ca, wb = (weights[f"{name}.{key}"] for key in ("project_a.weight", "project_a.bias", "project_b.weight"))
     if kind == "product":
         sides = matvec(wa, a, ca), matvec(wb, b, weights[f"{name}.project_b.bias"])
         return [max(x, 0) * max(y, 0) for x, y in zip(*sides, strict=True)]
@@ -121,12 +117,8 @@ def oracle(net, grid, ids):
     places = []
     for n, place in enumerate(grid):
         length = math.sqrt(sum(x * x for x in place))
-        xy = (
-            [-1 + 2 * (n % side) / (side - 1), -1 + 2 * (n // side) / (side - 1)]
-            if config.coordinates
-            else []
-        )
-        places.append([x / length for x in place] + xy)
+        xy = [-1 + 2 * (n % side) / (side - 1), -1 + 2 * (n // side) / (side - 1)] if config.coordinates else []
+        places.append([x / length * math.sqrt(len(place)) for x in place] + xy)
 
     embedding = [weights["question_encoder.embedding.weight"][i] for i in ids]
     embedded = torch.tensor([embedding], dtype=torch.float64)
@@ -146,11 +138,7 @@ def oracle(net, grid, ids):
             w = weights["attention.score.weight"][g]
             joint = [fuse(config.fusion, weights, "attention.fuse", v, q) for v in places]
             s = [sum(x * y for x, y in zip(w, j, strict=True)) for j in joint]
-            a = (
-                softmax(s)
-                if config.attention == "soft"
-                else [float(n == s.index(max(s))) for n in range(len(s))]
-            )
+            a = softmax(s) if config.attention == "soft" else [float(n == s.index(max(s))) for n in range(len(s))]
         maps.append(a)
         z += [sum(a_n * v[d] for a_n, v in zip(a, places, strict=True)) for d in range(len(places[0]))]
     joint = fuse(config.fusion, weights, "fusion", z, q)
@@ -189,9 +177,7 @@ def test_pixels_and_kept_grid_give_the_same(fusion):
     assert torch.equal(a.attention, b.attention)
 
 
-@pytest.mark.parametrize(
-    ("attention", "fusion"), itertools.product(("soft", "hard", "none"), ("product", "concat"))
-)
+@pytest.mark.parametrize(("attention", "fusion"), itertools.product(("soft", "hard", "none"), ("product", "concat")))
 def test_photo_index_is_the_same_as_repeating_the_photo(attention, fusion):
     net = make(attention=attention, fusion=fusion)
     ids, index = questions([3, 5, 2, 4]), torch.tensor([1, 0, 1, 1])
@@ -214,9 +200,7 @@ def test_padding_and_company_change_nothing():
     assert torch.equal(net(rubbish, mask, grid=grid).logits, together.logits)
 
 
-@pytest.mark.parametrize(
-    ("attention", "loss"), itertools.product(("soft", "hard", "none"), ("sigmoid", "softmax"))
-)
+@pytest.mark.parametrize(("attention", "loss"), itertools.product(("soft", "hard", "none"), ("sigmoid", "softmax")))
 def test_gradient_reaches_every_part(attention, loss):
     net = make(attention=attention, loss=loss).train()
     net(*questions([3, 5, 4, 2]), pixel_values=photos(4), labels=torch.rand(4, ANSWERS)).loss.backward()
@@ -245,18 +229,13 @@ def test_losses_by_hand():
     labels = torch.tensor([[0.3, 0.0, 1.0], [0.0, 0.0, 0.0]])
     settings = {"id2label": dict(enumerate("abc"))}
     rows = [
-        [
-            y * math.log1p(math.exp(-x)) + (1 - y) * math.log1p(math.exp(x))
-            for x, y in zip(xs, ys, strict=True)
-        ]
+        [y * math.log1p(math.exp(-x)) + (1 - y) * math.log1p(math.exp(x)) for x, y in zip(xs, ys, strict=True)]
         for xs, ys in zip(logits.tolist(), labels.tolist(), strict=True)
     ]
     assert float(make(**settings).loss(logits, labels)) == pytest.approx(sum(map(sum, rows)) / 2)
     log_p = [x - math.log(sum(math.exp(v) for v in logits[0].tolist())) for x in logits[0].tolist()]
     expected = -(0.3 * log_p[0] + 1.0 * log_p[2]) / 1.3
-    got = make(loss="softmax", **settings).loss(
-        logits, labels
-    )  # the second question has no known answer: no loss
+    got = make(loss="softmax", **settings).loss(logits, labels)  # the second question has no known answer: no loss
     assert float(got) == pytest.approx(expected / 2)
 
 

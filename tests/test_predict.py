@@ -169,9 +169,7 @@ def test_every_kind_of_input_gives_the_same_answer(model, photo):
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16", "LA"])
 def test_every_mode_of_image_is_read(model, mode):
     grey = Image.fromarray(np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1)))
-    image = (
-        Image.fromarray(np.asarray(grey).astype(np.uint16) * 256) if mode == "I;16" else grey.convert(mode)
-    )
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 256) if mode == "I;16" else grey.convert(mode)
     assert model.ask(image, QUESTION).text in model.answers
 
 
@@ -243,9 +241,7 @@ def test_what_is_no_photo_at_all_is_told(model, source):
         (None, "A question is text"),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_told_before_the_photo_is_read(
-    model, photo, encoded, question, message
-):
+def test_a_question_that_cannot_be_asked_is_told_before_the_photo_is_read(model, photo, encoded, question, message):
     with pytest.raises(InputError, match=message):
         model.ask(photo, question)
     with pytest.raises(InputError, match=message):

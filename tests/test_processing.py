@@ -34,9 +34,7 @@ def test_the_photo_is_squashed_whole(processor, size):
 
 
 def test_normalize_by_hand(processor):
-    squares = torch.randint(
-        0, 256, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    squares = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pixels = processor.image_processor.normalize(squares)
     assert pixels.shape == (2, 3, 32, 32)
     assert pixels.dtype == torch.float32

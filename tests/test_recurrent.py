@@ -93,8 +93,7 @@ def naive(module, x, lengths, start):
             for direction, suffix in enumerate(suffixes):
                 index = layer * len(suffixes) + direction
                 named = [
-                    weights[f"{name}_l{layer}{suffix}"]
-                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                    weights[f"{name}_l{layer}{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 ]
                 h = start[0][index, example]
                 c = start[1][index, example] if parts == 2 else None
@@ -108,9 +107,7 @@ def naive(module, x, lengths, start):
                 if parts == 2:
                     ends[1][index].append(c)
             layer_input = [torch.cat(pair) for pair in outputs]
-        states = states.index_put(
-            (torch.tensor([example] * length), torch.arange(length)), torch.stack(layer_input)
-        )
+        states = states.index_put((torch.tensor([example] * length), torch.arange(length)), torch.stack(layer_input))
         last.append(torch.cat([ends[0][index - len(suffixes)][-1] for index in range(len(suffixes))]))
     final = [torch.stack([torch.stack(examples) for examples in part]) for part in ends]
     return [states, torch.stack(last), *final], traces
@@ -119,8 +116,7 @@ def naive(module, x, lengths, start):
 def gradients(outputs, inputs) -> list[Tensor]:
     """Of a random projection of every output."""
     loss = sum(
-        (out * weight).sum()
-        for out, weight in zip(outputs, tensors(*[out.shape for out in outputs]), strict=True)
+        (out * weight).sum() for out, weight in zip(outputs, tensors(*[out.shape for out in outputs]), strict=True)
     )
     return list(torch.autograd.grad(loss, inputs, retain_graph=True))
 
@@ -147,6 +143,10 @@ def test_fast_path_readable_path_and_naive_loop_agree(cell, layers, bidirectiona
     wanted = gradients(expected, inputs)
     close(gradients(flat(readable), inputs), wanted)
     close(gradients(flat(fast), inputs), wanted)
+    if ragged and not bidirectional:
+        traced = module._padded(x, lengths, state)[:2]
+        close(list(traced), expected[:2])
+        close(gradients(traced, inputs), gradients(expected[:2], inputs))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
@@ -183,9 +183,7 @@ paddings = st.sampled_from([0.0, -7.5, 1e300, math.inf, math.nan])
     junk=paddings,
     seed=st.integers(0, 999),
 )
-def test_padding_changes_neither_values_nor_gradients(
-    cell, layers, bidirectional, path, lengths, extra, junk, seed
-):
+def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectional, path, lengths, extra, junk, seed):
     """Each sequence alone, without padding, against the batch with any padding and any amount of it."""
     module = build(cell, layers, bidirectional, seed)
     longest = max(lengths) + extra
@@ -197,9 +195,7 @@ def test_padding_changes_neither_values_nor_gradients(
         if path == "readable":
             return module.readable(x, lengths)[0]
         # What is compiled or exported cannot pack; both directions always do.
-        return (
-            module._padded(x, lengths, None) if path == "traced" and not bidirectional else module(x, lengths)
-        )
+        return module._padded(x, lengths, None) if path == "traced" and not bidirectional else module(x, lengths)
 
     batch = run(x, torch.tensor(lengths))
     assert batch.states.shape[:2] == padding.shape
@@ -264,9 +260,7 @@ def test_gradients_are_the_finite_differences(cell):
     (x,) = tensors((2, 3, IN))
 
     def run(x, *weights):
-        output = torch.func.functional_call(
-            module, dict(zip(names, weights, strict=True)), (x, torch.tensor([3, 2]))
-        )
+        output = torch.func.functional_call(module, dict(zip(names, weights, strict=True)), (x, torch.tensor([3, 2])))
         return output.states, output.last
 
     inputs = [tensor.detach().clone().requires_grad_() for tensor in (x, *module.parameters())]
@@ -309,6 +303,7 @@ def test_dropout_falls_between_the_layers_and_only_while_training(cell):
     plain, dropping = build(cell, 2), build(cell, 2, dropout=0.5)
     (x,) = tensors((1, STEPS, IN))
     close(dropping.eval()(x).states, plain(x).states)
+    close(dropping.readable(x)[0].states, plain(x).states)
     dropping.train()
     # With one sequence torch's kernel draws in the order of the readable path: the same seed, the same mask.
     torch.manual_seed(5)

@@ -160,7 +160,7 @@ def merge(pairs: Iterable[Example]) -> list[Example]:
 
 def photo_number(image: str) -> str:
     """The number in a COCO photo's file name, by which `text` names photos."""
-    return Path(image).stem.rpartition("_")[2].lstrip("0")
+    return Path(image).stem.rpartition("_")[2].lstrip("0") or "0"
 
 
 def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, processor: VQAProcessor) -> LoadPhotos:

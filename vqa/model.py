@@ -50,9 +50,10 @@ class VQAModel(PreTrainedModel):
         seen, asked = config.glimpses * channels, config.question_size
         self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)
-        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
+        last = nn.Linear(config.fusion_size, answers)
         # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
-        nn.init.constant_(self.answer_head[1].bias, -math.log(max(config.num_labels, 2)))
+        nn.init.constant_(last.bias, -math.log(max(answers, 2)))
+        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), last)
         self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
         self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
         self.post_init()
@@ -94,10 +95,10 @@ class VQAModel(PreTrainedModel):
         return self.image_encoder(pixel_values)
 
     def prepare(self, grid: Tensor) -> Tensor:
-        """The grid as the question sees it: each place's vector at length 1 (Kazemi & Elqursh 2017), with its
-        (x, y) if the configuration asks for coordinates."""
-        own = self.fusion.project_a.weight.dtype  # the CNN may run in another
-        grid = F.normalize(grid.to(own), dim=-1)
+        """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
+        √D so that its numbers are about 1, with its (x, y) if the configuration asks for coordinates."""
+        dtype = self.fusion.project_a.weight.dtype  # the CNN may run in another one
+        grid = F.normalize(grid.to(dtype), dim=-1) * math.sqrt(grid.shape[-1])
         if self.config.coordinates:
             rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
             y, x = torch.meshgrid(rows, columns, indexing="ij")

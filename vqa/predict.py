@@ -122,9 +122,7 @@ class VQA:
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
     @torch.inference_mode()
-    def logits(
-        self, grid: Tensor, questions: Sequence[str], photo_index: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def logits(self, grid: Tensor, questions: Sequence[str], photo_index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`.
 
         Returns the logits `(B, A)` of the whole model, of the blind head and of the image-only head.
@@ -179,9 +177,7 @@ class VQA:
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
         for i, (known, unknown) in enumerate(words):
-            ranked = [
-                Score(self.answers[a], s) for a, s in zip(best[i].tolist(), scores[i].tolist(), strict=True)
-            ]
+            ranked = [Score(self.answers[a], s) for a, s in zip(best[i].tolist(), scores[i].tolist(), strict=True)]
             blind_answer = int(blind[i].argmax())
             answers.append(
                 Answer(
@@ -201,9 +197,7 @@ class VQA:
     @torch.inference_mode()
     def _answer(self, grid: Tensor, input_ids: Tensor, mask: Tensor, top: int) -> tuple[Tensor, ...]:
         photo_index = torch.zeros(len(input_ids), dtype=torch.long, device=self.device)
-        output = self.model(
-            input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index
-        )
+        output = self.model(input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index)
         probabilities = (output.logits / self.config.temperature).softmax(-1)
         blind = (self.model.blind_logits(output.question) / self.config.blind_temperature).softmax(-1)
         scores, best = probabilities.topk(min(top, len(self.answers)))
@@ -212,9 +206,7 @@ class VQA:
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)
         if len(unknown) == len(words):
-            raise InputError(
-                f"The model knows none of the words in {short(question)}; ask in plain English words."
-            )
+            raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
         return words, unknown
 
 

@@ -80,9 +80,7 @@ class VQAProcessor(ProcessorMixin):
         image_processor = VQAImageProcessor.from_pretrained(folder, **kwargs)
         return [image_processor, PreTrainedTokenizerFast.from_pretrained(folder, **kwargs)]
 
-    def __call__(
-        self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any
-    ) -> BatchFeature:
+    def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
         """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given."""
         data: dict[str, Tensor] = {}
         if images is not None:

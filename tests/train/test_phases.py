@@ -11,10 +11,9 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from train.objectives import Answering, SideHeads, Text
+from train.objectives import Answering
 from train.phases import Phase, Run, make_optimizer, schedule
 from train.settings import Optimisation
-from vqa.configuration import VQAConfig
 from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor
 
@@ -32,15 +31,6 @@ def test_schedule_rises_along_a_line_and_falls_along_a_cosine() -> None:
 def test_schedule_of_short_runs() -> None:
     assert schedule(0, 1, 0.0) == 1.0
     assert all(0 < schedule(step, 3, 0.9) <= 1 for step in range(3))
-
-
-@pytest.fixture
-def net() -> VQAModel:
-    torch.manual_seed(0)
-    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "fusion_size": 8}
-    heads = {"blind_size": 16, "image_only_size": 16}
-    answers = dict(enumerate(["yes", "no", "2"]))
-    return VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, **sizes, **heads))
 
 
 def names_by_setting(phase: Phase, optim: Optimisation) -> dict[tuple[float, float], set[str]]:
@@ -66,30 +56,6 @@ def test_decay_is_for_matrices_and_the_encoder_has_its_own_rate(net: VQAModel) -
     assert "net.question_encoder.embedding.weight" in groups[1.0, 0.0]
     assert "net.answer_head.1.weight" in groups[1.0, 0.02]
     assert "net.answer_head.1.bias" in groups[1.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("kind", "parts"),
-    [(Text, ("question_encoder", "blind_head")), (SideHeads, ("blind_head", "image_only_head"))],
-)
-def test_only_the_named_parts_learn(net: VQAModel, kind: type, parts: tuple[str, ...]) -> None:
-    objective = kind(net, VQAImageProcessor(16), parts).train()
-    batch = {
-        "input_ids": torch.tensor([[2, 3], [4, 0]]),
-        "attention_mask": torch.tensor([[1, 1], [1, 0]]),
-        "labels": torch.tensor([[1.0, 0, 0], [0, 0.3, 1]]),
-    }
-    if kind is SideHeads:
-        photos = torch.randint(0, 255, (1, 16, 16, 3), dtype=torch.uint8)
-        batch |= {"photo_index": torch.tensor([0, 0]), "squares": photos, "mirror": torch.tensor([True])}
-    running = net.image_encoder.cnn[1].running_mean.clone()
-    objective(**batch).backward()
-    for name, child in net.named_children():
-        grads = [p.grad for p in child.parameters()]
-        assert child.training == (name in parts), name
-        assert any(g is not None and g.abs().sum() > 0 for g in grads) == (name in parts), name
-        assert name in parts or all(g is None for g in grads), name
-    assert torch.equal(net.image_encoder.cnn[1].running_mean, running)  # a frozen encoder's statistics stay
 
 
 class Line(nn.Module):

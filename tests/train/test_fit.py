@@ -1,0 +1,228 @@
+"""Training from end to end, on a small drawn world."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from train import extract_features
+from train.fit import main
+from train.prepare import prepare
+from train.settings import parse
+from vqa.image_encoder import ImageEncoder
+from vqa.predict import VQA
+
+Flags = Callable[..., list[str]]
+
+CHECKPOINT = {
+    "README.md",
+    "config.json",
+    "model.safetensors",
+    "priors.json",
+    "processor_config.json",
+    "results.json",
+    "tokenizer.json",
+    "training.json",
+}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """The one sentence with which a run is refused."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1 and sentence.endswith(".\n")
+    return sentence
+
+
+def test_a_run_leaves_a_complete_checkpoint(fitted, world: Path) -> None:
+    best = fitted.folder / "best"
+    assert {path.name for path in best.iterdir()} >= CHECKPOINT
+    vqa = VQA.load(best)
+    answer = vqa.ask(world / "photos/000003.png", "what color is the square?")
+    assert answer.text in vqa.answers
+    assert answer.attention.shape == (2, 8, 8)
+    assert vqa.config.temperature == read(best / "results.json")["calibration"]["temperature"] != 1.0
+    assert read(best / "training.json")["optim"]["epochs"] == 3
+
+
+def test_the_loss_falls(fitted) -> None:
+    losses = [float(loss) for loss in re.findall(r"model \d/3: loss ([\d.]+)", fitted.printed)]
+    assert len(losses) == 3
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_the_encoder_and_the_heads_learned(fitted, flags: Flags, tmp_path: Path) -> None:
+    before = prepare(parse(flags(tmp_path))).net.state_dict()
+    after = load_file(fitted.folder / "best/model.safetensors")
+    names = ("image_encoder.cnn.0.weight", "blind_head.3.weight", "image_only_head.3.weight", "answer_head.1.weight")
+    for name in names:
+        assert (before[name] - after[name].float()).abs().max() > 1e-3, name
+
+
+def test_every_validation_question_is_predicted_once(fitted) -> None:
+    predictions = read(fitted.folder / "predictions.json")
+    results = read(fitted.folder / "best/results.json")
+    assert len({p["question_id"] for p in predictions}) == len(predictions) == results["n"] == 48
+    assert results["data"]["n"] == 48
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, phase: str, epoch: int, step: int) -> None:
+    """The run is interrupted right after the state of this step is saved."""
+    from train import phases
+
+    save = phases.save_state
+
+    def save_and_stop(folder: Path, net: Any, optimizer: Any, average: Any, facts: dict) -> None:
+        save(folder, net, optimizer, average, facts)
+        if (facts["phase"], facts["epoch"], facts["step"]) == (phase, epoch, step):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(phases, "save_state", save_and_stop)
+
+
+def test_a_run_broken_in_every_phase_ends_in_the_same_weights(
+    fitted, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = flags(tmp_path / "run", "--save_seconds=0")
+    # the second of the model's: all steps of the epoch are done, but it is not judged yet
+    kills = [("text", 0, 1), ("model", 0, 2), ("model", 0, 5), ("model", 1, 3), ("heads", 0, 1), ("heads", 1, 4)]
+    for kill in kills:
+        with monkeypatch.context() as patch:
+            kill_after(patch, *kill)
+            assert main(arguments) == 130
+        facts = read(tmp_path / "run/last/state.json")
+        assert (facts["phase"], facts["epoch"], facts["step"]) == kill
+        arguments = flags(tmp_path / "run", "--save_seconds=0", "--resume")
+    assert main(arguments) == 0
+    for name in ("text.safetensors", "model.safetensors", "heads.safetensors", "best/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (fitted.folder / name).read_bytes(), name
+    mine, theirs = (read(folder / "best/results.json") for folder in (tmp_path / "run", fitted.folder))
+    assert mine == theirs
+    assert main(arguments) == 0  # a finished run stays as it is
+    assert (tmp_path / "run/best/model.safetensors").read_bytes() == (
+        fitted.folder / "best/model.safetensors"
+    ).read_bytes()
+
+
+def test_the_seed_decides(fitted, flags: Flags, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        assert main(flags(tmp_path / str(seed), f"--seed={seed}")) == 0
+    first, same, other = (
+        (folder / "best/model.safetensors").read_bytes() for folder in (fitted.folder, tmp_path / "1", tmp_path / "2")
+    )
+    assert first == same
+    assert first != other
+    assert read(fitted.folder / "best/results.json") == read(tmp_path / "1/best/results.json")
+    assert read(fitted.folder / "best/results.json")["tables"] != read(tmp_path / "2/best/results.json")["tables"]
+
+
+def test_runs_are_not_mixed(fitted, flags: Flags, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "holds a run already; add --resume" in refusal(capsys, flags(fitted.folder))
+    assert "other settings of 'optim'" in refusal(capsys, flags(fitted.folder, "--resume", "--optim.rate=0.02"))
+    assert "other settings of 'seed'" in refusal(capsys, flags(fitted.folder, "--resume", "--seed=2"))
+    assert "no state to resume" in refusal(capsys, flags(tmp_path / "new", "--resume"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--data.holdout=0.001", "No question is left to hold out"),
+        ("--data.holdout=0.999", "No question is left to train on"),
+        ("--data.validation_share=0", "No question is left to validate on"),
+        ("--data.min_answer_count=1000", "No answer was given 1000 times"),
+        ("--data.images=[a,b]", "1 files of questions"),
+        ("--data.train=[nowhere.jsonl]", "nowhere.jsonl"),
+        ("--data.validation=[nowhere.jsonl]", "nowhere.jsonl"),  # before anything is trained
+        ("--data.features=nowhere", "no feature store in nowhere"),
+        ("--model.backbone=tinny", "tinny"),
+        ("--model.attention=hard", "glimpses"),
+        ("--optim.epoch=1", "optim.epoch"),
+    ],
+)
+def test_bad_settings_end_with_a_sentence(
+    flags: Flags, capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str, told: str
+) -> None:
+    assert told in refusal(capsys, flags(tmp_path / "run", flag))
+    assert not (tmp_path / "run/last").exists()
+
+
+def test_questions_that_cannot_be_learned_are_counted(flags: Flags, world: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (world / "questions.jsonl").read_text().splitlines()]
+    for row in rows[:3]:
+        row["image"] = "nowhere.png"
+    rows[4]["question"], rows[5]["question"] = "???", "why " * 100
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = prepare(parse(flags(tmp_path / "run", f"--data.train=[{file}]")))
+    told = "\n".join(task.said)
+    assert f"3 of 240 questions of {file} left out: their photo is missing." in told
+    assert f"2 questions of {file} left out: they have no words, or too many." in told
+    assert len(task.train) + len(task.holdout) + len(task.validation) == 235
+
+
+def test_no_photo_at_all_is_told(flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"is in {tmp_path}" in refusal(capsys, flags(tmp_path / "run", f"--data.images=[{tmp_path}]"))
+
+
+def test_no_photo_stands_on_two_sides(flags: Flags, tmp_path: Path) -> None:
+    task = prepare(parse(flags(tmp_path)))
+    sides = [set(task.train.photos), set(task.holdout.photos), {example.image for example in task.validation}]
+    assert [len(side) for side in sides] == [38, 10, 12]
+    assert len(set.union(*sides)) == 60
+
+
+def test_text_leaves_out_what_is_held_out(flags: Flags, tmp_path: Path) -> None:
+    """Each row of the text names its photo, so that a word too many in the vocabulary is a leak."""
+    task = prepare(parse(flags(tmp_path)))
+    words = {word for word in task.processor.tokenizer.get_vocab() if word.startswith("scene")}
+    assert words == {f"scene{int(Path(photo).stem)}" for photo in task.train.photos}
+    assert task.text is not None and len(task.text) == 38
+
+
+def test_training_reads_a_feature_store(
+    flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        save_file(ImageEncoder("tiny", 64).state_dict(), tmp_path / f"encoder{seed}.safetensors")
+    encoder, store = tmp_path / "encoder1.safetensors", tmp_path / "store"
+    extract = ["--backbone=tiny", f"--pretrained={encoder}", "--image-size=64", f"--output={store}", "--images"]
+    assert extract_features.main([*extract, str(world / "photos")]) == 0
+    stored = flags(tmp_path / "run", f"--data.features={store}", "--data.text=null", "--optim.epochs=1")
+    assert main([*stored, f"--model.pretrained={encoder}"]) == 0
+    results = read(tmp_path / "run/best/results.json")
+    assert results["n"] == 48 and not results["skipped"]
+    kept = load_file(tmp_path / "run/best/model.safetensors")
+    for name, value in load_file(encoder).items():  # an encoder whose grids are stored stays as it is
+        assert torch.equal(kept[f"image_encoder.{name}"], value.half() if value.is_floating_point() else value)
+    other = flags(tmp_path / "other", f"--data.features={store}", f"--model.pretrained={tmp_path}/encoder2.safetensors")
+    assert "was made with weights" in refusal(capsys, other)
+
+
+def test_a_store_that_lacks_photos_is_told_before_training(
+    flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where only validation, which is read at the end, would miss them."""
+    validated = sorted({Path(e.image).name for e in prepare(parse(flags(tmp_path / "run"))).validation})
+    (tmp_path / "photos").mkdir()
+    for photo in sorted((world / "photos").iterdir()):
+        if photo.name not in validated[:2]:
+            (tmp_path / "photos" / photo.name).write_bytes(photo.read_bytes())
+    torch.manual_seed(1)
+    encoder = tmp_path / "encoder.safetensors"
+    save_file(ImageEncoder("tiny", 64).state_dict(), encoder)
+    store = tmp_path / "store"
+    extract = ["--backbone=tiny", f"--pretrained={encoder}", "--image-size=64", f"--output={store}", "--images"]
+    assert extract_features.main([*extract, str(tmp_path / "photos")]) == 0
+    told = refusal(capsys, flags(tmp_path / "run", f"--data.features={store}", f"--model.pretrained={encoder}"))
+    assert "lacks 2 of 12 photos" in told and "run train.extract_features" in told
