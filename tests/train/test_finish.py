@@ -1,0 +1,80 @@
+"""The finished checkpoint: what it says of itself is true."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from train.prepare import prepare, split_by_photo
+from train.settings import parse
+from vqa.data.examples import Example, reference
+from vqa.predict import VQA
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def results(fitted) -> dict[str, Any]:
+    return json.loads((fitted.folder / "best/results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def validation(flags: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    return prepare(parse(flags(tmp_path_factory.mktemp("again")))).validation
+
+
+@pytest.fixture(scope="module")
+def asked(fitted, validation: list[Example]) -> list[tuple[Example, str, float]]:
+    """Each validation question asked by itself: example, answer, confidence."""
+    model = VQA.load(fitted.folder / "best")
+    answers = [model.ask(example.image, example.question) for example in validation]
+    return [(e, answer.text, answer.confidence) for e, answer in zip(validation, answers, strict=True)]
+
+
+def naive_ece(pairs: list[tuple[float, bool]]) -> float:
+    """In percent, over 15 bins, as a loop."""
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for confidence, right in pairs:
+        bins[min(int(confidence * 15), 14)].append((confidence, right))
+    gaps = [abs(sum(c for c, _ in inside) - sum(r for _, r in inside)) for inside in bins.values()]
+    return 100 * sum(gaps) / len(pairs)
+
+
+def test_results_follow_their_schema(results: dict[str, Any]) -> None:
+    schema = json.loads((ROOT / "vqa/schemas/results.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(results)
+    assert results["model"] == "A Glimpse model"
+    assert results["seed"] == 1
+
+
+def test_figures_are_those_of_asking_one_by_one(
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted
+) -> None:
+    right = [answer == reference(example) for example, answer, _ in asked]
+    assert results["metrics"]["exact"] == pytest.approx(100 * sum(right) / len(right), abs=0.006)
+    predictions = json.loads((fitted.folder / "predictions.json").read_text())
+    assert {p["question_id"]: p["answer"] for p in predictions} == {e.question_id: a for e, a, _ in asked}
+
+
+def test_calibration_is_reported_on_photos_that_did_not_calibrate(
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], validation: list[Example]
+) -> None:
+    calibrating, reporting = split_by_photo(validation, 0.5, 1, 3)
+    assert not {e.image for e in calibrating} & {e.image for e in reporting}
+    calibration = results["calibration"]
+    assert (calibration["fitted_on"], calibration["reported_on"]) == (len(calibrating), len(reporting)) == (24, 24)
+    reported = {example.question_id for example in reporting}
+    pairs = [(c, answer == reference(e)) for e, answer, c in asked if e.question_id in reported]
+    assert calibration["ece"] == pytest.approx(naive_ece(pairs), abs=0.02)
+
+
+def test_a_further_run_may_be_evaluated_again(fitted, results: dict[str, Any]) -> None:
+    """The checkpoint holds what its own evaluation needs: `vqa evaluate` finds the same baselines."""
+    priors = json.loads((fitted.folder / "best/priors.json").read_text())
+    assert set(priors) == {"majority", "by_type", "by_prefix"}
+    assert all(results["baselines"][name] is not None for name in ("majority", "question_only", "image_only"))
+    assert results["baselines"]["upper_bound"] >= results["metrics"]["exact"]

@@ -1,0 +1,65 @@
+"""From files to what is learned."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from train.prepare import askable, merge, photo_number, split_by_photo, stored_name
+from vqa.data.examples import Example
+from vqa.data.vocabulary import build_tokenizer
+from vqa.errors import InputError
+from vqa.processing import VQAImageProcessor, VQAProcessor
+
+EXAMPLES = [Example(f"{i % 20}.png", f"what {i}?", answer="a", question_id=i) for i in range(70)]
+PROCESSOR = VQAProcessor(VQAImageProcessor(64), build_tokenizer(["what is it?"]))
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 9), stream=st.integers(0, 4))
+def test_photos_are_split_with_all_their_questions(share: float, seed: int, stream: int) -> None:
+    rest, held = split_by_photo(EXAMPLES, share, seed, stream)
+    assert sorted(e.question_id for e in (*rest, *held)) == list(range(70))
+    assert not {e.image for e in rest} & {e.image for e in held}
+    assert len({e.image for e in held}) == round(share * 20)
+    assert [e.question_id for e in rest] == sorted(e.question_id for e in rest)  # the order stays
+
+
+def test_seed_and_stream_decide_and_the_order_of_the_data_does_not() -> None:
+    def held(seed: int, stream: int, examples: list[Example]) -> set[str]:
+        return {e.image for e in split_by_photo(examples, 0.5, seed, stream)[1]}
+
+    first = held(1, 0, EXAMPLES)
+    assert first == held(1, 0, EXAMPLES[::-1])
+    assert first != held(2, 0, EXAMPLES)
+    assert first != held(1, 4, EXAMPLES)
+
+
+def test_equal_questions_become_one_with_all_answers() -> None:
+    rows = [("What is it?", "cat"), ("why?", "no"), ("what is it?", "dog"), ("What is it?", None), ("?!", "cat")]
+    merged = merge(Example("none", question, answer=answer) for question, answer in rows)
+    assert [(e.question, e.answers) for e in merged] == [("what is it?", ("cat", "dog")), ("why?", ("no",))]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.text("?! 1a'-é²…中", min_size=1, max_size=5))
+def test_what_is_askable_can_be_encoded_and_nothing_else(question: str) -> None:
+    try:
+        PROCESSOR.encode([question])
+        read = True
+    except InputError:
+        read = False
+    assert askable(question) == read
+
+
+def test_long_questions_are_not_askable() -> None:
+    assert askable("a" * 300) and not askable("a" * 301)
+
+
+def test_photos_go_by_the_name_inside_their_folder() -> None:
+    folders = ["data/photos", "/elsewhere"]
+    assert stored_name("data/photos/sub/1.png", folders) == "sub/1.png"
+    assert stored_name("/elsewhere/2.png", folders) == "2.png"
+    assert stored_name("third/3.png", folders) == "3.png"
+    assert stored_name("data/photos2/4.png", folders) == "4.png"
+
+
+def test_photo_numbers() -> None:
+    for image, number in (("COCO_train2014_000000000025.jpg", "25"), ("p/000000000120.webp", "120"), ("0.png", "0")):
+        assert photo_number(image) == number
