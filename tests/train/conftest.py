@@ -3,8 +3,8 @@
 import gzip
 import io
 import json
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,25 @@ class Fitted(NamedTuple):
 
     folder: Path
     printed: str
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """Everything runs in float32 on the CPU, so that figures can be compared on every machine."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        for module in ("vqa.predict", "train.extract_features"):
+            patch.setattr(f"{module}.pick_device", lambda name="auto": torch.device("cpu"))
+            patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alike_everywhere() -> Iterator[None]:
+    with alike():
+        yield
 
 
 @pytest.fixture
@@ -95,6 +114,6 @@ def fitted(flags: Flags, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     from train.fit import main
 
     folder, printed = tmp_path_factory.mktemp("fitted") / "run", io.StringIO()
-    with redirect_stdout(printed):
+    with alike(), redirect_stdout(printed):
         assert main(flags(folder)) == 0
     return Fitted(folder, printed.getvalue())

@@ -21,13 +21,6 @@ SIZE = 16
 Extract = Callable[..., str]
 
 
-@pytest.fixture(autouse=True)
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On every machine alike, so that grids can be compared."""
-    monkeypatch.setattr("train.extract_features.pick_device", lambda: torch.device("cpu"))
-    monkeypatch.setattr("train.extract_features.fast_dtype", lambda device: torch.float32)
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Seven photos, one of them in a subfolder, and a file that is none."""

@@ -1,12 +1,14 @@
 """`vqa evaluate`: from files to figures, with a progress bar and a table."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from vqa.data.examples import reference
 from vqa.data.features import FeatureStore
@@ -65,15 +67,16 @@ def evaluate(
     if missing:
         first = next(e for e in examples if not Path(e.image).is_file())
         done.skip("photo", missing, f"there is no photo {first.image}")
+    plain = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # file names may hold anything
     for reason, count in done.skipped.items():
-        console.print(f"{count:,} questions left out ({reason}), such as: {done.told[reason]}", highlight=False)
+        plain(f"{count:,} questions left out ({reason}), such as: {done.told[reason]}")
     if not done.examples:
         raise InputError(f"No question of {data} could be answered; the line above says why.")
     content = results(vqa, done, {"files": [Path(data).name], "n": len(asked)})
     console.print(table(content))
     if output is not None:
         write(Path(output), done, content)
-        console.print(f"results.json and predictions.json are in {output}", highlight=False)
+        plain(f"results.json and predictions.json are in {output}")
     return content
 
 
@@ -94,10 +97,10 @@ def table(content: dict[str, Any]) -> Table:
     columns = [name for name in COLUMNS if name in tables["overall"]]
     shown = Table("questions", title="exact match, %")
     for name in ("n", *columns):
-        shown.add_column(name, justify="right")
+        shown.add_column(name.replace("_", " "), justify="right")
     rows = [("all", tables["overall"]), *tables["by_answer_type"].items(), *tables["by_source"].items()]
     for name, figures in rows:
-        shown.add_row(name, f"{figures['n']:,}", *(f"{figures[column]:.1f}" for column in columns))
+        shown.add_row(Text(name), f"{figures['n']:,}", *(f"{figures[column]:.1f}" for column in columns))
     if (official := tables["overall"].get("official")) is not None:
         shown.add_section()
         shown.add_row("official metric", f"{official['n']:,}", *(f"{official[column]:.1f}" for column in columns))
