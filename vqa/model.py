@@ -50,12 +50,12 @@ class VQAModel(PreTrainedModel):
         seen, asked = config.glimpses * channels, config.question_size
         self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)
-        last = nn.Linear(config.fusion_size, answers)
-        # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
-        nn.init.constant_(last.bias, -math.log(max(answers, 2)))
-        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), last)
+        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
         self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
         self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
+        for head in (self.answer_head, self.blind_head, self.image_only_head):
+            # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
+            nn.init.constant_(head[-1].bias, -math.log(max(answers, 2)))
         self.post_init()
 
     def forward(

@@ -31,6 +31,7 @@ class QuestionEncoder(nn.Module):
         super().__init__()
         size, words = config.question_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
+        nn.init.normal_(self.embedding.weight[1:], std=0.1)  # small, so that what is learned soon outweighs chance
         self.dropout = nn.Dropout(config.word_dropout)
         self.recurrent = Recurrent(
             config.recurrent_cell, words, config.hidden_size, config.num_layers, config.bidirectional

@@ -175,7 +175,9 @@ def test_the_schema_refuses(content: dict[str, Any], change: Callable[[dict[str,
 
 
 def test_official_scores_are_the_metric(done: Predictions) -> None:
-    expected = [vqa_accuracy(a, e.answers) / 100 if e.answers else 0 for a, e in zip(done.answer, done.examples)]
+    expected = [
+        vqa_accuracy(a, e.answers) / 100 if e.answers else 0 for a, e in zip(done.answer, done.examples, strict=True)
+    ]
     assert official_scores(done.answer, done.examples) == pytest.approx(expected)
 
 

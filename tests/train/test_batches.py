@@ -24,7 +24,9 @@ EXAMPLES = [
 ]
 INDEX = {answer: number for number, answer in enumerate(["yes", "2", "dog", "cat", "no"])}
 
-groups = st.lists(st.integers(0, 7), min_size=1, max_size=60).map(lambda photo: np.unique(photo, return_inverse=True)[1])
+groups = st.lists(st.integers(0, 7), min_size=1, max_size=60).map(
+    lambda photo: np.unique(photo, return_inverse=True)[1]
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from train.card import skipped, table
 
 
 @pytest.fixture(scope="module")
-def card(fitted) -> str:
+def card(fitted: Any) -> str:
     return (fitted.folder / "best/README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def results(fitted) -> dict[str, Any]:
+def results(fitted: Any) -> dict[str, Any]:
     return json.loads((fitted.folder / "best/results.json").read_text())
 
 

@@ -105,9 +105,7 @@ def get_photos(server: Server, output: Path, **options: Any) -> str:
 
 
 def assert_photos(output: Path) -> None:
-    found = {
-        p.relative_to(output / "images").as_posix(): p.read_bytes() for p in (output / "images").rglob("*.*")
-    }
+    found = {p.relative_to(output / "images").as_posix(): p.read_bytes() for p in (output / "images").rglob("*.*")}
     assert found == PHOTOS
 
 
@@ -150,9 +148,7 @@ def test_an_interrupted_run_is_taken_up_by_the_next(server: Server, tmp_path: Pa
     assert_photos(tmp_path)
 
 
-def test_a_whole_part_is_not_fetched_again_and_a_longer_one_is_begun_anew(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_whole_part_is_not_fetched_again_and_a_longer_one_is_begun_anew(server: Server, tmp_path: Path) -> None:
     part = tmp_path / "zips" / "val2014.zip.part"
     part.parent.mkdir()
     part.write_bytes(server.files["val2014.zip"])  # killed between the last byte and its renaming
@@ -177,9 +173,7 @@ def test_no_headway_is_given_up_and_kept_for_the_next_run(server: Server, tmp_pa
     server.ranges, server.cuts = False, [50_000, 40_000, 45_000] + [50_000] * 99
     with pytest.raises(InputError, match=r"lost after 50,000 of [\d,]+ bytes .*run the same command again"):
         get_photos(server, tmp_path)
-    assert (
-        len(server.gets()) == 1 + module.RETRIES + 1
-    )  # the one that brought something, and those that did not
+    assert len(server.gets()) == 1 + module.RETRIES + 1  # the one that brought something, and those that did not
     assert not (tmp_path / "zips" / "val2014.zip").exists()
     server.ranges, server.cuts = True, []
     get_photos(server, tmp_path)
@@ -235,9 +229,7 @@ def test_a_changed_archive_is_told(server: Server, tmp_path: Path) -> None:
     get_photos(server, tmp_path)
     path = tmp_path / "zips" / "val2014.zip"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(
-        InputError, match=r"has the SHA-256 [0-9a-f]{64}, but .*checksums.json says .*delete the file"
-    ):
+    with pytest.raises(InputError, match=r"has the SHA-256 [0-9a-f]{64}, but .*checksums.json says .*delete the file"):
         get_photos(server, tmp_path)
 
 
@@ -312,9 +304,7 @@ def test_a_link_is_refused(server: Server, tmp_path: Path) -> None:
         get_photos(server, tmp_path)
 
 
-def test_too_little_disk_space_is_told_first(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_disk_space_is_told_first(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = module.shutil.disk_usage(tmp_path)
     needed = module.RESERVE + 2 * len(server.files["val2014.zip"])
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
@@ -331,9 +321,7 @@ def test_too_little_space_to_unpack(server: Server, tmp_path: Path, monkeypatch:
         archive.writestr("val2014/zeros", bytes(10_000_000))  # 10 kB in the zip
     server.files["val2014.zip"] = memory.getvalue()
     usage = module.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda _: usage._replace(free=module.RESERVE + 9_000_000)
-    )
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=module.RESERVE + 9_000_000))
     with pytest.raises(InputError, match=r"To unpack val2014.zip takes"):
         get_photos(server, tmp_path)
 

@@ -51,9 +51,7 @@ def run(photos: Path, encoder: ImageEncoder, tmp_path: Path) -> Extract:
 
 
 def open_store(tmp_path: Path, encoder: ImageEncoder) -> FeatureStore:
-    return FeatureStore.open(
-        tmp_path / "store", provenance(encoder.state_dict(), "tiny", VQAImageProcessor(SIZE))
-    )
+    return FeatureStore.open(tmp_path / "store", provenance(encoder.state_dict(), "tiny", VQAImageProcessor(SIZE)))
 
 
 def direct(encoder: ImageEncoder, photos: Path, names: list[str]) -> torch.Tensor:
@@ -147,7 +145,9 @@ def test_a_changed_photo_is_encoded_again(run: Extract, photos: Path, tmp_path: 
     Image.new("RGB", (20, 20), "red").save(photos / "1.png")
     assert "1 photos encoded" in run()
     store = open_store(tmp_path, encoder)
-    torch.testing.assert_close(store.read(store.lookup(["1.png"])), direct(encoder, photos, ["1.png"]), rtol=0, atol=0.02)
+    torch.testing.assert_close(
+        store.read(store.lookup(["1.png"])), direct(encoder, photos, ["1.png"]), rtol=0, atol=0.02
+    )
 
 
 def test_folders_are_put_together(run: Extract, photos: Path, tmp_path: Path, encoder: ImageEncoder) -> None:

@@ -8,17 +8,19 @@ from typing import Any
 
 import jsonschema
 import pytest
+import torch
 
 from train.prepare import prepare, split_by_photo
 from train.settings import parse
 from vqa.data.examples import Example, reference
+from vqa.evaluation.calibration import fit_temperature
 from vqa.predict import VQA
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def results(fitted) -> dict[str, Any]:
+def results(fitted: Any) -> dict[str, Any]:
     return json.loads((fitted.folder / "best/results.json").read_text())
 
 
@@ -28,7 +30,7 @@ def validation(flags: Callable[..., list[str]], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def asked(fitted, validation: list[Example]) -> list[tuple[Example, str, float]]:
+def asked(fitted: Any, validation: list[Example]) -> list[tuple[Example, str, float]]:
     """Each validation question asked by itself: example, answer, confidence."""
     model = VQA.load(fitted.folder / "best")
     answers = [model.ask(example.image, example.question) for example in validation]
@@ -52,7 +54,7 @@ def test_results_follow_their_schema(results: dict[str, Any]) -> None:
 
 
 def test_figures_are_those_of_asking_one_by_one(
-    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted: Any
 ) -> None:
     right = [answer == reference(example) for example, answer, _ in asked]
     assert results["metrics"]["exact"] == pytest.approx(100 * sum(right) / len(right), abs=0.006)
@@ -72,7 +74,24 @@ def test_calibration_is_reported_on_photos_that_did_not_calibrate(
     assert calibration["ece"] == pytest.approx(naive_ece(pairs), abs=0.02)
 
 
-def test_a_further_run_may_be_evaluated_again(fitted, results: dict[str, Any]) -> None:
+def test_the_temperatures_are_those_of_the_other_half(
+    results: dict[str, Any], fitted: Any, validation: list[Example]
+) -> None:
+    calibrating, _ = split_by_photo(validation, 0.5, 1, 3)
+    model = VQA.load(fitted.folder / "best")
+    grid = torch.cat([model.look(example.image).grid for example in calibrating])
+    whole, blind, _ = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
+    right = torch.zeros_like(whole)
+    for row, example in enumerate(calibrating):
+        answer = reference(example)
+        if answer in model.answers:
+            right[row, model.answers.index(answer)] = 1.0
+    assert results["calibration"]["temperature"] == pytest.approx(fit_temperature(whole, right), rel=0.02)
+    assert results["calibration"]["blind_temperature"] == pytest.approx(fit_temperature(blind, right), rel=0.02)
+    assert model.config.blind_temperature == results["calibration"]["blind_temperature"]
+
+
+def test_a_further_run_may_be_evaluated_again(fitted: Any, results: dict[str, Any]) -> None:
     """The checkpoint holds what its own evaluation needs: `vqa evaluate` finds the same baselines."""
     priors = json.loads((fitted.folder / "best/priors.json").read_text())
     assert set(priors) == {"majority", "by_type", "by_prefix"}

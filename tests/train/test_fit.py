@@ -44,7 +44,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     return sentence
 
 
-def test_a_run_leaves_a_complete_checkpoint(fitted, world: Path) -> None:
+def test_a_run_leaves_a_complete_checkpoint(fitted: Any, world: Path) -> None:
     best = fitted.folder / "best"
     assert {path.name for path in best.iterdir()} >= CHECKPOINT
     vqa = VQA.load(best)
@@ -55,13 +55,13 @@ def test_a_run_leaves_a_complete_checkpoint(fitted, world: Path) -> None:
     assert read(best / "training.json")["optim"]["epochs"] == 3
 
 
-def test_the_loss_falls(fitted) -> None:
+def test_the_loss_falls(fitted: Any) -> None:
     losses = [float(loss) for loss in re.findall(r"model \d/3: loss ([\d.]+)", fitted.printed)]
     assert len(losses) == 3
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_the_encoder_and_the_heads_learned(fitted, flags: Flags, tmp_path: Path) -> None:
+def test_the_encoder_and_the_heads_learned(fitted: Any, flags: Flags, tmp_path: Path) -> None:
     before = prepare(parse(flags(tmp_path))).net.state_dict()
     after = load_file(fitted.folder / "best/model.safetensors")
     names = ("image_encoder.cnn.0.weight", "blind_head.3.weight", "image_only_head.3.weight", "answer_head.1.weight")
@@ -69,7 +69,7 @@ def test_the_encoder_and_the_heads_learned(fitted, flags: Flags, tmp_path: Path)
         assert (before[name] - after[name].float()).abs().max() > 1e-3, name
 
 
-def test_every_validation_question_is_predicted_once(fitted) -> None:
+def test_every_validation_question_is_predicted_once(fitted: Any) -> None:
     predictions = read(fitted.folder / "predictions.json")
     results = read(fitted.folder / "best/results.json")
     assert len({p["question_id"] for p in predictions}) == len(predictions) == results["n"] == 48
@@ -91,7 +91,7 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, phase: str, epoch: int, step: in
 
 
 def test_a_run_broken_in_every_phase_ends_in_the_same_weights(
-    fitted, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = flags(tmp_path / "run", "--save_seconds=0")
     # the second of the model's: all steps of the epoch are done, but it is not judged yet
@@ -114,7 +114,7 @@ def test_a_run_broken_in_every_phase_ends_in_the_same_weights(
     ).read_bytes()
 
 
-def test_the_seed_decides(fitted, flags: Flags, tmp_path: Path) -> None:
+def test_the_seed_decides(fitted: Any, flags: Flags, tmp_path: Path) -> None:
     for seed in (1, 2):
         assert main(flags(tmp_path / str(seed), f"--seed={seed}")) == 0
     first, same, other = (
@@ -126,7 +126,7 @@ def test_the_seed_decides(fitted, flags: Flags, tmp_path: Path) -> None:
     assert read(fitted.folder / "best/results.json")["tables"] != read(tmp_path / "2/best/results.json")["tables"]
 
 
-def test_runs_are_not_mixed(fitted, flags: Flags, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_runs_are_not_mixed(fitted: Any, flags: Flags, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "holds a run already; add --resume" in refusal(capsys, flags(fitted.folder))
     assert "other settings of 'optim'" in refusal(capsys, flags(fitted.folder, "--resume", "--optim.rate=0.02"))
     assert "other settings of 'seed'" in refusal(capsys, flags(fitted.folder, "--resume", "--seed=2"))

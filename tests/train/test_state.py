@@ -1,5 +1,6 @@
 """A run's state on disk, and the moving average of its weights."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path, monkeypatch: 
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "rename", stop)
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 save_state(folder, *make(0), {"step": 2})
-            except KeyboardInterrupt:
-                pass
         assert read_facts(folder) == {"step": 1 if kill_at < 2 else 2}
         assert {path.name for path in folder.iterdir()} == parts
         load_state(folder, *make(2))

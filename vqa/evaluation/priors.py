@@ -25,7 +25,7 @@ class Priors:
     by_prefix: dict[str, str]
 
     @classmethod
-    def count(cls, examples: Iterable[Example], min_count: int = 2) -> "Priors":
+    def count(cls, examples: Iterable[Example], min_count: int = 3) -> "Priors":
         """Count the references of `examples`; a prefix counts from `min_count` questions on."""
         by_type: defaultdict[str, Counter[str]] = defaultdict(Counter)
         by_prefix: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -1,0 +1,278 @@
+"""`vqa evaluate`, from the command line to its files."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import vqa
+from train import extract_features
+from vqa.cli import main
+from vqa.data.examples import Example, write_jsonl
+from vqa.image_encoder import ImageEncoder
+
+QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
+ANSWERS = ["yes", "no", "two", "red", "a teddy bear", "zebra"]
+PHOTOS = 6
+PRIORS = {"majority": "yes", "by_type": {}, "by_prefix": {"how": "2", "what color": "red"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alike() -> Any:
+    """In float32 on the CPU, so that photos and stored grids give the same on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("vqa.predict", "train.extract_features"):
+            patch.setattr(f"{module}.pick_device", lambda name="auto": torch.device("cpu"))
+            patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
+        yield
+
+
+class Data(NamedTuple):
+    """The same questions twice, their photos, and a checkpoint."""
+
+    jsonl: Path
+    questions: Path
+    annotations: Path
+    photos: Path
+    model: Path
+
+    def command(self, *more: str | Path, data: Path | None = None) -> list[str]:
+        flags = ["evaluate", "--data", data or self.jsonl, "--images", self.photos, "--model", self.model, *more]
+        return [str(flag) for flag in flags]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Data:
+    folder, generator = tmp_path_factory.mktemp("data"), np.random.default_rng(1)
+    (folder / "photos").mkdir()
+    for photo in range(1, PHOTOS + 1):
+        pixels = generator.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"photos/{photo:012d}.png")
+    rows, asked, annotated = [], [], []
+    for number in range(3 * PHOTOS):
+        photo, question = number % PHOTOS + 1, QUESTIONS[number // PHOTOS]
+        answers = generator.choice(ANSWERS, 10, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]).tolist()
+        answer, kind = max(answers, key=answers.count), ("other", "number")[number % 2]
+        name, begin = f"{photo:012d}.png", question.split()[0]
+        rows.append(Example(name, question, answer, tuple(answers), None, number, photo, begin, kind))
+        asked.append({"image_id": photo, "question": question, "question_id": number})
+        annotated.append(
+            {
+                "image_id": photo,
+                "question_id": number,
+                "question_type": begin,
+                "answer_type": kind,
+                "multiple_choice_answer": answer,
+                "answers": [{"answer": a, "answer_id": i, "answer_confidence": "yes"} for i, a in enumerate(answers)],
+            }
+        )
+    write_jsonl(rows, folder / "data.jsonl")
+    (folder / "questions.json").write_text(json.dumps({"data_type": "mscoco", "questions": asked}))
+    (folder / "annotations.json").write_text(json.dumps({"data_type": "mscoco", "annotations": annotated}))
+    shutil.copytree(tiny_checkpoint, folder / "model")
+    (folder / "model/priors.json").write_text(json.dumps(PRIORS))
+    names = ("data.jsonl", "questions.json", "annotations.json", "photos", "model")
+    return Data(*(folder / name for name in names))
+
+
+@pytest.fixture(scope="module")
+def results(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a plain run."""
+    output = tmp_path_factory.mktemp("output") / "results"
+    assert main(data.command("--output", output)) == 0
+    return output
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def figures(output: Path) -> dict[str, Any]:
+    """The results but for what names the files."""
+    return {name: value for name, value in read(output / "results.json").items() if name not in ("data", "command")}
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    capsys.readouterr()
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("vqa: ") and sentence.count("\n") == 1 and sentence.endswith(".\n")
+    return sentence
+
+
+def test_the_files_are_complete(results: Path) -> None:
+    assert sorted(path.name for path in results.iterdir()) == ["predictions.json", "results.json"]
+    content = read(results / "results.json")
+    schema = read(Path(vqa.__file__).parent / "schemas/results.json")
+    jsonschema.validate(content, schema, jsonschema.Draft202012Validator)
+    assert content["n"] == content["metrics"]["n_official"] == 3 * PHOTOS
+    assert content["data"] == {"files": ["data.jsonl"], "n": 3 * PHOTOS}
+    assert content["baselines"]["majority"] > 50
+    predictions = read(results / "predictions.json")
+    assert sorted(p["question_id"] for p in predictions) == list(range(3 * PHOTOS))
+    assert all(p.keys() == {"question_id", "answer"} for p in predictions)
+
+
+def test_official_files_give_the_same_figures(data: Data, results: Path, tmp_path: Path) -> None:
+    arguments = data.command("--annotations", data.annotations, "--output", tmp_path, data=data.questions)
+    assert main(arguments) == 0
+    assert figures(tmp_path) == figures(results)
+    assert read(tmp_path / "predictions.json") == read(results / "predictions.json")
+
+
+def test_real_official_files_give_the_same_figures(data: Data, shared: Path, tmp_path: Path) -> None:
+    official, coco, count = shared / "data/vqa-v2-official", shared / "data/coco", 30
+    wanted = [q["question_id"] for q in read(official / "questions_val.json")["questions"]][:count]
+    rows = [json.loads(line) for line in (coco / "questions_val.jsonl").read_text().splitlines()]
+    of_id = {
+        row["question_id"]: {**row, "source": None} for row in rows if "answers" in row
+    }  # official files name none
+    file = tmp_path / "same.jsonl"
+    file.write_text("".join(json.dumps(of_id[i]) + "\n" for i in wanted))
+    same = ["--images", str(coco / "photos"), "--model", str(data.model)]
+    pair = ["--data", str(official / "questions_val.json"), "--annotations", str(official / "annotations_val.json")]
+    assert main(["evaluate", *pair, *same, "--limit", str(count), "--output", str(tmp_path / "pair")]) == 0
+    assert main(["evaluate", "--data", str(file), *same, "--output", str(tmp_path / "jsonl")]) == 0
+    assert figures(tmp_path / "pair") == figures(tmp_path / "jsonl")
+    assert figures(tmp_path / "pair")["n"] == count
+
+
+def test_the_table_shows_the_figures(data: Data, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(data.command()) == 0
+    shown = capsys.readouterr().out
+    content = read(results / "results.json")
+    for figure in (content["metrics"]["exact"], content["metrics"]["official"], *content["baselines"].values()):
+        assert f"{figure:.1f}" in shown
+    for word in ("question", "image", "majority", "upper", "number", "other", "official"):
+        assert word in shown
+
+
+def test_missing_photos_are_counted_and_shown(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(data.photos, tmp_path / "photos")
+    (tmp_path / "photos/000000000002.png").unlink()
+    (tmp_path / "photos/000000000004.png").write_bytes(b"no photo")
+    arguments = data.command("--output", tmp_path / "out")
+    arguments[arguments.index(str(data.photos))] = str(tmp_path / "photos")
+    assert main(arguments) == 0
+    assert "6 questions left out (photo), such as: " in capsys.readouterr().out
+    content = read(tmp_path / "out/results.json")
+    assert content["skipped"] == {"photo": 6}
+    assert (content["n"], content["data"]["n"]) == (12, 18)
+
+
+def test_odd_questions_and_names_are_counted_and_shown(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets are markup to what draws the table: they must come out as they are."""
+    rows = [json.loads(line) for line in data.jsonl.read_text().splitlines()]
+    for row in rows:
+        row["source"] = "[/red]"
+    rows[0]["question"] = "[/]?!"
+    del rows[1]["answer"], rows[1]["answers"]
+    file = tmp_path / "[bold].jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(data.command("--output", tmp_path / "[/out]", data=file)) == 0
+    shown = capsys.readouterr().out
+    assert "1 questions left out (question), such as: question 0: The question '[/]?!' has no words" in shown
+    assert "1 questions left out (answer), such as: question 1 has no answer" in shown
+    assert "[/red]" in shown and "[/out]" in shown
+    assert read(tmp_path / "[/out]/results.json")["skipped"] == {"question": 1, "answer": 1}
+
+
+def test_a_limit_takes_the_first_questions(data: Data, tmp_path: Path) -> None:
+    assert main(data.command("--limit", "5", "--output", tmp_path)) == 0
+    assert sorted(p["question_id"] for p in read(tmp_path / "predictions.json")) == [0, 1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def make_store(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, torch.Tensor]], Path]:
+    """A feature store of the photos, made by an encoder of these tensors."""
+
+    def make(tensors: dict[str, torch.Tensor]) -> Path:
+        folder = tmp_path_factory.mktemp("features")
+        save_file(tensors, folder / "encoder.safetensors")
+        flags = ["--backbone=tiny", f"--pretrained={folder}/encoder.safetensors", "--image-size=64", "--bits=16"]
+        paths = [f"--output={folder}/store", "--images", str(data.photos)]
+        assert extract_features.main([*flags, *paths]) == 0
+        return folder / "store"
+
+    return make
+
+
+def test_features_and_photos_agree(data: Data, results: Path, make_store: Callable, tmp_path: Path) -> None:
+    prefix = "image_encoder."
+    tensors = load_file(data.model / "model.safetensors")
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    store = make_store(own)
+    arguments = data.command("--features", store, "--output", tmp_path / "out")
+    assert main(arguments) == 0
+    assert read(tmp_path / "out/predictions.json") == read(results / "predictions.json")
+    mine, theirs = figures(tmp_path / "out"), figures(results)
+    stored, seen = (content.pop("calibration") for content in (mine, theirs))
+    assert stored["mean_confidence"] == pytest.approx(seen["mean_confidence"], abs=0.05)  # 16 bits were kept
+    assert mine == theirs
+
+
+def test_the_store_of_another_encoder_is_refused(
+    data: Data, make_store: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(9)
+    store = make_store(ImageEncoder("tiny", 64).state_dict())
+    assert "was made with weights" in refusal(capsys, data.command("--features", store, "--output", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = data.jsonl.read_text().splitlines()
+    lines[16] = lines[16][:40]
+    file = tmp_path / "data.jsonl"
+    file.write_text("\n".join(lines))
+    told = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
+    assert f"Line 17 of {file} is not JSON" in told and "mend or delete that line" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--data", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["--images", "nowhere"], "There is no folder nowhere"),
+        (["--images", "EMPTY"], "None of the photos of"),
+        (["--model", "nowhere/at/all"], "nowhere/at/all"),
+        (["--features", "nowhere"], "no feature store in nowhere"),
+        (["--annotations", "some.json"], "leave them out"),
+        (["--output", "FILE"], "Nothing can be written to"),
+        (["--limit", "0"], "The limit is 0 questions"),
+        (["--limit", "-1"], "The limit is -1 questions"),
+    ],
+)
+def test_bad_arguments_end_with_a_sentence(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FILE").write_text("")
+    flags = [str(tmp_path / flag) if flag.isupper() else flag for flag in flags]
+    assert told in refusal(capsys, data.command("--output", tmp_path / "out", *flags))
+    assert not (tmp_path / "out").exists()
+
+
+def test_questions_without_answers_are_refused(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refusal(capsys, data.command(data=data.questions))
+    assert "holds no answers to score against; name its annotations" in told
+
+
+def test_where_nothing_can_be_asked_nothing_is_written(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "data.jsonl"
+    write_jsonl([Example("000000000001.png", "?!", "yes", question_id=1)], file)
+    assert "No question of" in refusal(capsys, data.command("--output", tmp_path / "out", data=file))
+    assert not (tmp_path / "out").exists()
