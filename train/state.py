@@ -1,7 +1,6 @@
 """A training run's state on disk, without pickles: tensors as safetensors, the rest as JSON."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vqa.errors import InputError
+from vqa.files import whole_folder
 
 
 def save_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average", facts: dict) -> None:
@@ -19,18 +19,11 @@ def save_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, a
         for index, slots in optimizer.state_dict()["state"].items()
         for name, value in slots.items()
     }
-    temporary = folder.with_name(folder.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, tensors in (("weights", net.state_dict()), ("optimizer", moments), ("average", average.weights)):
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary / f"{name}.safetensors")
-    (temporary / "state.json").write_text(json.dumps(facts, indent=1))
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    parts = (("weights", net.state_dict()), ("optimizer", moments), ("average", average.weights))
+    with whole_folder(folder) as new:
+        for name, tensors in parts:
+            save_file({key: value.contiguous() for key, value in tensors.items()}, new / f"{name}.safetensors")
+        (new / "state.json").write_text(json.dumps(facts, indent=1))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from vqa.configuration import VQAConfig
 from vqa.errors import InputError
+from vqa.files import whole_folder
 from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor, VQAProcessor
 
@@ -112,25 +112,16 @@ def save_checkpoint(
     """Write a complete checkpoint, 16-bit; `extra` maps further file names to JSON-able objects.
 
     The folder appears whole or not at all."""
-    folder = Path(folder)
-    temporary = folder.with_name(folder.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     net.config.architectures = [type(net).__name__]
     net.config.dtype = torch.float16
-    net.config.save_pretrained(temporary)
-    processor.save_pretrained(temporary)
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
-    # written here, since save_file lets nobody but the owner read the file
-    (temporary / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
-    for name, content in (extra or {}).items():
-        (temporary / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with whole_folder(Path(folder)) as new:
+        net.config.save_pretrained(new)
+        processor.save_pretrained(new)
+        # written here, since save_file lets nobody but the owner read the file
+        (new / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+        for name, content in (extra or {}).items():
+            (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def half(value: torch.Tensor) -> torch.Tensor:

@@ -75,6 +75,7 @@ def test_ece_by_hand() -> None:
     assert expected_calibration_error(np.array([0.9, 0.9, 0.2, 0.2]), np.array([1, 0, 0, 0])) == pytest.approx(0.3)
     assert expected_calibration_error(np.array([1.0, 0.0]), np.array([1, 0])) == 0
     assert expected_calibration_error(np.array([1.0]), np.array([0])) == 1
+    assert expected_calibration_error(np.array([1.0, 0.95]), np.array([0, 1])) == pytest.approx(0.475)  # one bin
     assert expected_calibration_error(np.array([]), np.array([])) == 0
 
 

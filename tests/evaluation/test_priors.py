@@ -60,7 +60,7 @@ def test_the_order_of_the_data_is_no_matter_and_a_file_keeps_them(pairs: list[tu
 
 def test_what_the_shorter_prefix_says_is_not_kept_twice() -> None:
     pairs = [("is it red", "yes")] * 5 + [("is it blue", "no")] * 3 + [("what is it", "dog")] * 2
-    assert Priors.count(examples(pairs)).by_prefix == {"is it blue": "no", "what": "dog"}
+    assert Priors.count(examples(pairs), min_count=2).by_prefix == {"is it blue": "no", "what": "dog"}
 
 
 def test_references_are_normalised_and_unknown_ones_left_out() -> None:
