@@ -77,9 +77,7 @@ def need_model() -> None:
 
 
 def test_the_wheel_holds_the_packages_and_the_model_and_nothing_else(wheel: Path, tree: Path) -> None:
-    files = [
-        p.relative_to(tree) for folder in ("vqa", "ui", "train", MODEL) for p in (tree / folder).rglob("*")
-    ]
+    files = [p.relative_to(tree) for folder in ("vqa", "ui", "train", MODEL) for p in (tree / folder).rglob("*")]
     expected = {Path("vqa", f) if f.is_relative_to(MODEL) else f for f in files if (tree / f).is_file()}
     found = {Path(name) for name in members(wheel)}
     facts = {path for path in found if path.parts[0].endswith(".dist-info")}

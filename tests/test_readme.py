@@ -25,12 +25,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     """The commands in the shell blocks, cut into words; continued lines are one, comments are left out."""
-    lines = [
-        line
-        for page in PAGES
-        for block in blocks(page, "sh")
-        for line in block.replace("\\\n", "").splitlines()
-    ]
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.replace("\\\n", "").splitlines()]
     return [words for line in lines if (words := line.split("#")[0].split())]
 
 

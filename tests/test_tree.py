@@ -27,10 +27,7 @@ MUST_NOT_IMPORT = {
         *(f"vqa.{m}" for m in (*MODELS, *DOORS, "processing", "data", "evaluation")),
         "torch",
     },
-    **{
-        f"vqa.{m}": {*(f"vqa.{d}" for d in (*DOORS, "processing", "data", "evaluation")), "PIL"}
-        for m in MODELS
-    },
+    **{f"vqa.{m}": {*(f"vqa.{d}" for d in (*DOORS, "processing", "data", "evaluation")), "PIL"} for m in MODELS},
     "vqa.processing": {f"vqa.{m}" for m in (*MODELS, *DOORS)},
     "vqa.data": {f"vqa.{m}" for m in (*MODELS, *DOORS, "processing", "configuration")},
     "vqa.evaluation.metric": {"vqa.data", "torch", "transformers"},
@@ -51,13 +48,8 @@ def committed() -> tuple[Path, ...]:
 
 def modules() -> dict[str, Path]:
     """Module name to file, of the three packages."""
-    paths = [
-        path for path in committed() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES
-    ]
-    return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in paths
-    }
+    paths = [path for path in committed() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
 def imports(path: Path, lazy: bool = True) -> Iterator[tuple[int, str]]:
@@ -153,12 +145,7 @@ def test_nothing_is_unpickled() -> None:
         for line, call, words in calls(path):
             loads = call == "torch.load" and (path, call, words.get("weights_only")) != allowed
             reads = call in [f"{name}.{verb}" for name in unpicklers for verb in ("load", "loads", "open")]
-            if (
-                loads
-                or reads
-                or call.endswith("read_pickle")
-                or words.get("allow_pickle", "False") != "False"
-            ):
+            if loads or reads or call.endswith("read_pickle") or words.get("allow_pickle", "False") != "False":
                 named.append((line, call))
         found += [f"{path.relative_to(ROOT)}:{line} {name}" for line, name in named]
     assert found == []

@@ -36,6 +36,7 @@ grid; {config.fusion} joins both; {config.num_labels:,} answers are scored. {par
 
 ```python
 from vqa import VQA
+
 VQA.load("this-folder").ask("photo.jpg", "what is on the table?")
 ```
 

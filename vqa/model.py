@@ -55,7 +55,7 @@ class VQAModel(PreTrainedModel):
         self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
         for head in (self.answer_head, self.blind_head, self.image_only_head):
             # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
-            nn.init.constant_(head[-1].bias, -math.log(max(answers, 2)))
+            nn.init.constant_(head[-1].get_parameter("bias"), -math.log(max(answers, 2)))
         self.post_init()
 
     def forward(

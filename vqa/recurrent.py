@@ -83,9 +83,7 @@ class Recurrent(nn.Module):
             if self.cell == "lstm":  # torch stacks the gates in the order i, f, g, o
                 nn.init.constant_(input_bias[size : 2 * size], forget_bias)
 
-    def forward(
-        self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
-    ) -> RecurrentOutput:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
         """Read the sequences with torch's kernels.
 
         x: `(B, T, E)`; lengths: `(B,)` integers in 1 … T, without them every sequence has length T.

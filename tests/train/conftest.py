@@ -55,7 +55,7 @@ def net() -> "VQAModel":
     from vqa.model import VQAModel
 
     torch.manual_seed(0)
-    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 8, "fusion_size": 16}
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 16, "fusion_size": 64}
     heads = {"blind_size": 16, "image_only_size": 16, "dropout": 0.0}
     answers = dict(enumerate(["yes", "no", "2"]))
     return VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, **sizes, **heads))

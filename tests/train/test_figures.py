@@ -11,7 +11,9 @@ RESULTS = {
     "data": {"files": ["questions_val.jsonl"]},
     "tables": {"overall": ROW, "by_answer_type": {"yes/no": ROW}, "by_source": {"vqa-v2": ROW}},
 }
-README = "# Title\n<!-- figures: accuracy -->\nold\n<!-- /figures -->\nrest\n<!-- figures: speed -->\n<!-- /figures -->\n"
+README = (
+    "# Title\n<!-- figures: accuracy -->\nold\n<!-- /figures -->\nrest\n<!-- figures: speed -->\n<!-- /figures -->\n"
+)
 
 
 def test_the_figures_stand_between_the_markers_and_nothing_else_changes(tmp_path, monkeypatch):

@@ -114,6 +114,30 @@ def test_a_run_broken_in_every_phase_ends_in_the_same_weights(
     ).read_bytes()
 
 
+def test_steps_after_the_last_save_are_done_again(
+    fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train.state import Average
+
+    update, steps = Average.update, 0
+
+    def kill(self: Average, step: int) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 10:  # two of the text, five of the model's first epoch, three of its second
+            raise KeyboardInterrupt
+        update(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Average, "update", kill)
+        assert main(flags(tmp_path / "run")) == 130
+    facts = read(tmp_path / "run/last/state.json")
+    assert (facts["phase"], facts["epoch"], facts["step"]) == ("model", 1, 0)
+    assert main(flags(tmp_path / "run", "--resume")) == 0
+    for name in ("model.safetensors", "best/model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (fitted.folder / name).read_bytes(), name
+
+
 def test_the_seed_decides(fitted: Any, flags: Flags, tmp_path: Path) -> None:
     for seed in (1, 2):
         assert main(flags(tmp_path / str(seed), f"--seed={seed}")) == 0
