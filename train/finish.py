@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from train.card import model_card
-from train.prepare import Task, split_by_photo, stored_name, write_json
+from train.prepare import Task, split_by_photo
 from train.settings import Settings
 from vqa.checkpoint import save_checkpoint
 from vqa.data.examples import Example, targets
-from vqa.data.features import FeatureStore
+from vqa.data.features import FeatureStore, stored_name
 from vqa.evaluation.calibration import expected_calibration_error, fit_temperature
 from vqa.evaluation.evaluate import results, write
 from vqa.evaluation.predictions import Predictions, batch_logits, grids, predict
+from vqa.files import write_json
 from vqa.predict import VQA
 
 MOST = 20_000  # questions that calibrate
@@ -27,11 +29,7 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
     save_checkpoint(folder, net, task.processor, extra)
     uncalibrated = VQA.load(folder)
     store = FeatureStore.open(data.features, uncalibrated.made_by()) if data.features else None
-    images = [*data.images, *data.validation_images]
-
-    def name_of(image: str) -> str:
-        return stored_name(image, images)
-
+    name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
     calibrating, reporting = split_by_photo(task.validation, 0.5, settings.seed, 3)
     calibrating = calibrating[:MOST]
     net.config.temperature, net.config.blind_temperature = temperatures(uncalibrated, calibrating, store, name_of)
@@ -46,8 +44,8 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
         "blind_temperature": net.config.blind_temperature,
         "fitted_on": len(calibrating),
         "reported_on": len(reporting),
-        "ece_before": ece(predict(uncalibrated, reporting, store, name_of)),
-        "ece": ece(predict(vqa, reporting, store, name_of)),
+        "ece_before": ece(predict(uncalibrated, reporting, store, name_of), reporting),
+        "ece": ece(done, reporting),
     }
     write(folder, done, content)
     (folder / "predictions.json").replace(folder.parent / "predictions.json")  # not part of the model
@@ -81,7 +79,9 @@ def temperatures(
     return fit_temperature(torch.cat(logits), correct), fit_temperature(torch.cat(blind), correct)
 
 
-def ece(done: Predictions) -> float:
-    """Expected calibration error in percent."""
-    right = [targets(e).get(answer, 0.0) for e, answer in zip(done.examples, done.answer, strict=True)]
-    return round(100 * expected_calibration_error(np.array(done.confidence), np.array(right)), 2)
+def ece(done: Predictions, reporting: Sequence[Example]) -> float:
+    """Expected calibration error in percent over the predictions about the photos of `reporting`."""
+    photos = {example.image for example in reporting}
+    chosen = [i for i, example in enumerate(done.examples) if example.image in photos]
+    right = [targets(done.examples[i]).get(done.answer[i], 0.0) for i in chosen]
+    return round(100 * expected_calibration_error(np.array(done.confidence)[chosen], np.array(right)), 2)

@@ -35,7 +35,7 @@ class Objective(nn.Module):
         pixel_values = self.normalize(squares)
         return augment(pixel_values, mirror) if self.augment and self.training else pixel_values
 
-    def grid(self, grid: Tensor | None, squares: Tensor | None, mirror: Tensor) -> Tensor:
+    def grid(self, mirror: Tensor, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
         """The photos' grids, given or computed."""
         if grid is not None:
             return grid
@@ -47,16 +47,9 @@ class Answering(Objective):
     """The model itself: binary cross-entropy (or softmax) on the answers' soft scores."""
 
     def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        photo_index: Tensor,
-        labels: Tensor,
-        mirror: Tensor,
-        grid: Tensor | None = None,
-        squares: Tensor | None = None,
+        self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
     ) -> Tensor:
-        grid = self.grid(grid, squares, mirror)
+        grid = self.grid(**photos)
         return self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, labels=labels).loss
 
 
@@ -72,17 +65,10 @@ class SideHeads(Objective):
     """The two heads that guess, one without the photo and one without the question, on the finished encoders."""
 
     def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        photo_index: Tensor,
-        labels: Tensor,
-        mirror: Tensor,
-        grid: Tensor | None = None,
-        squares: Tensor | None = None,
+        self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
     ) -> Tensor:
         with torch.no_grad():
             question = self.net.question_encoder(input_ids, attention_mask).vector
-            grid = self.grid(grid, squares, mirror)
+            grid = self.grid(**photos)
         seen = self.net.image_only_logits(grid)[photo_index]
         return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(seen, labels)

@@ -65,7 +65,7 @@ class Run:
             return
         optimizer = make_optimizer(phase, self.optim)
         average = Average(phase.objective, self.optim.average)
-        facts: dict[str, Any] = {"phase": phase.name, "epoch": 0, "step": 0, "best": -1.0, "stale": 0, "seconds": 0.0}
+        facts: dict[str, Any] = {"phase": phase.name, "epoch": 0, "step": 0, "best": -1.0, "stale": 0}
         facts |= {"done": [], "fingerprint": self.fingerprint}
         if self.resumed is not None:
             facts["done"] = self.resumed["done"]
@@ -88,7 +88,7 @@ class Run:
         columns = (*Progress.get_default_columns(), TextColumn("{task.fields[now]}"))
         with Progress(*columns, transient=True, disable=not accelerator.is_main_process) as bar:
             task = bar.add_task(phase.name, total=total, completed=facts["epoch"] * phase.steps + facts["step"], now="")
-            saved = started = time.perf_counter()
+            saved = time.perf_counter()
             while facts["epoch"] < phase.epochs and facts["stale"] < phase.patience:
                 model.train()
                 losses, questions, epoch_start = [], 0, time.perf_counter()
@@ -129,9 +129,8 @@ class Run:
                 if accelerator.is_main_process:
                     bar.console.print(line, highlight=False)
                 facts |= {"epoch": facts["epoch"] + 1, "step": 0}
-                facts["seconds"] += time.perf_counter() - started
-                saved = started = time.perf_counter()
                 self._save(phase, optimizer, average, facts)
+                saved = time.perf_counter()
 
     def _judge(self, phase: Phase, average: Average, facts: dict, best_file: Path) -> str:
         """Evaluate the averaged weights, keep them if they are the best so far; returns what to print."""

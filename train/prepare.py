@@ -1,7 +1,5 @@
 """From files of questions and photos to what the training loop eats."""
 
-import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from train.settings import Data, Settings
 from vqa.checkpoint import provenance
 from vqa.configuration import VQAConfig
 from vqa.data.examples import Example
-from vqa.data.features import FeatureStore
+from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.pairs import read_pairs
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
@@ -175,16 +173,3 @@ def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, proc
             f"{lost}; run train.extract_features on their folder with the same --output."
         )
     return lambda rows: {"grid": store.read(where[rows], torch.bfloat16)}
-
-
-def stored_name(photo: str, folders: Sequence[str]) -> str:
-    """A photo's path inside the folder it came from, which is its name in a feature store."""
-    inside = next((folder for folder in folders if Path(photo).is_relative_to(folder)), None)
-    return os.path.basename(photo) if inside is None else Path(photo).relative_to(inside).as_posix()
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)

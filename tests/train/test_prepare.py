@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.prepare import askable, merge, photo_number, split_by_photo, stored_name
+from train.prepare import askable, merge, photo_number, split_by_photo
 from vqa.data.examples import Example
+from vqa.data.features import stored_name
 from vqa.data.vocabulary import build_tokenizer
 from vqa.errors import InputError
 from vqa.processing import VQAImageProcessor, VQAProcessor

@@ -260,3 +260,9 @@ def _check_same(folder: Path, there: dict[str, Any], wanted: dict[str, Any]) -> 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
     return InputError(f"The feature store {folder} cannot be written: {error.strerror}; mend that and run it again.")
+
+
+def stored_name(photo: str, folders: Sequence[str]) -> str:
+    """A photo's path inside the folder it came from, which is its name in a feature store."""
+    inside = next((folder for folder in folders if Path(photo).is_relative_to(folder)), None)
+    return Path(photo).name if inside is None else Path(photo).relative_to(inside).as_posix()

@@ -1,6 +1,5 @@
 """`vqa evaluate`: from files to figures, with a progress bar and a table."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vqa.data.examples import reference
-from vqa.data.features import FeatureStore
+from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.errors import InputError
 from vqa.evaluation.evaluate import check_output, results, write
@@ -58,9 +57,10 @@ def evaluate(
         )
     vqa = VQA.load(model, device)
     store = FeatureStore.open(features, vqa.made_by()) if features else None
+    folders = [] if images is None else [images]
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("questions", total=len(there))
-        done = predict(vqa, there, store, name_in(images), lambda questions: bar.advance(task, questions))
+        done = predict(vqa, there, store, partial(stored_name, folders=folders), partial(bar.advance, task))
     if len(examples) < len(asked):
         first = next(e for e in asked if reference(e) is None)
         done.skip("answer", len(asked) - len(examples), f"question {first.question_id} has no answer to compare with")
@@ -78,17 +78,6 @@ def evaluate(
         write(Path(output), done, content)
         plain(f"results.json and predictions.json are in {output}")
     return content
-
-
-def name_in(images: str | None) -> Callable[[str], str]:
-    """A photo's name in a feature store: its path inside the folder `images`."""
-
-    def name(image: str) -> str:
-        if images is not None and Path(image).is_relative_to(images):
-            return Path(image).relative_to(images).as_posix()
-        return Path(image).name
-
-    return name
 
 
 def table(content: dict[str, Any]) -> Table:

@@ -1,6 +1,5 @@
 """Scoring a model on a data set: the figures, and what they have to be held against."""
 
-import json
 import os
 import platform
 import shlex
@@ -17,6 +16,7 @@ from vqa.evaluation.calibration import expected_calibration_error
 from vqa.evaluation.metric import normalize_answer, vqa_accuracy
 from vqa.evaluation.predictions import Predictions
 from vqa.evaluation.priors import Priors
+from vqa.files import write_json
 from vqa.predict import VQA
 
 SCHEMA_VERSION = 1
@@ -162,8 +162,6 @@ def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in (("predictions.json", predictions), ("results.json", content)):
-            temporary = folder / f".{name}.new"
-            temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            temporary.replace(folder / name)
+            write_json(folder / name, value)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from error
