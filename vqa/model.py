@@ -79,8 +79,7 @@ class VQAModel(PreTrainedModel):
             grid = self.encode_image(pixel_values)
         v = self.prepare(grid)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
-        z, attention = self.attention(v, q, photo_index)
-        logits = self.answer_head(self.fusion(z, q)).float()
+        logits, attention = self.score(v, q, photo_index)
         return VQAOutput(
             loss=None if labels is None else self.loss(logits, labels),
             logits=logits,
@@ -89,6 +88,12 @@ class VQAModel(PreTrainedModel):
             question=q,
             states=states,
         )
+
+    def score(self, v: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Look, join, score: a prepared grid `v (P, N, D)` and question vectors `q (B, H)` to the answers' logits
+        `(B, A)` and the attention `(B, G, N)`."""
+        z, attention = self.attention(v, q, photo_index)
+        return self.answer_head(self.fusion(z, q)).float(), attention
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which is worth keeping."""

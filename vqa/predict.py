@@ -198,10 +198,14 @@ class VQA:
     def _answer(self, grid: Tensor, input_ids: Tensor, mask: Tensor, top: int) -> tuple[Tensor, ...]:
         photo_index = torch.zeros(len(input_ids), dtype=torch.long, device=self.device)
         output = self.model(input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index)
-        probabilities = (output.logits / self.config.temperature).softmax(-1)
+        probabilities = self.calibrated(output.logits)
         blind = (self.model.blind_logits(output.question) / self.config.blind_temperature).softmax(-1)
         scores, best = probabilities.topk(min(top, len(self.answers)))
         return best, scores, blind, output.attention.float(), output.word_weights.float()
+
+    def calibrated(self, logits: Tensor) -> Tensor:
+        """Logits `(…, A)` to probabilities that mean what they say (temperature scaling, Guo et al. 2017)."""
+        return (logits / self.config.temperature).softmax(-1)
 
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)

@@ -1,0 +1,212 @@
+// What the page draws by itself: no call to the server, and everything that came from one is set as text, never as HTML.
+"use strict";
+
+window.glimpse = (() => {
+  // Nine steps of perceptually even maps (Smith & van der Walt 2015; cividis: Nuñez et al. 2018), safe for colour-blind eyes.
+  const MAPS = {
+    inferno: "000003 1f0c47 550f6d 882169 ba3655 e35832 f98c09 f8c931 fcfea4",
+    viridis: "440154 472d7b 3b528b 2c728e 21918c 28ae80 5ec962 addc30 fde725",
+    cividis: "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 fee838",
+  };
+  const SIZE = 224; // pixels of the heat, stretched over the photo
+
+  function make(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== false) node.setAttribute(name, value);
+    }
+    node.append(...children.filter((child) => child !== null));
+    return node;
+  }
+
+  const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : `${Math.round(100 * share)}%`);
+
+  function colour(name, value) {
+    const steps = MAPS[name].split(" ");
+    const at = Math.min(Math.max(value, 0), 1) * (steps.length - 1);
+    const low = Math.min(Math.floor(at), steps.length - 2);
+    return [0, 2, 4].map((k) => {
+      const [a, b] = [steps[low], steps[low + 1]].map((step) => parseInt(step.slice(k, k + 2), 16));
+      return a + (at - low) * (b - a);
+    });
+  }
+
+  // A map of weights, row by row, as heat on a canvas; `top` is the weight of the hottest colour.
+  function drawHeat(canvas, weights, height, width, top, name) {
+    const small = make("canvas", { width, height });
+    const cells = small.getContext("2d").createImageData(width, height);
+    weights.forEach((weight, i) => cells.data.set([255 * Math.min(Math.max(weight / top, 0), 1), 0, 0, 255], 4 * i));
+    small.getContext("2d").putImageData(cells, 0, 0);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    canvas.width = canvas.height = SIZE;
+    context.imageSmoothingQuality = "high";
+    // half a cell beyond each edge is cut off, so that a cell's colour sits at its centre
+    context.drawImage(small, 0, 0, width, height, 0, 0, SIZE, SIZE);
+    const pixels = context.getImageData(0, 0, SIZE, SIZE);
+    const table = Array.from({ length: 256 }, (_, i) => [...colour(name, i / 255), 255 * (0.1 + 0.9 * Math.sqrt(i / 255))]);
+    for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(table[pixels.data[i]], i);
+    context.putImageData(pixels, 0, 0);
+  }
+
+  const ROWS = ["upper", "", "lower"], COLUMNS = ["left", "", "right"];
+  function peakPlace(weights, height, width) {
+    const top = Math.max(...weights);
+    if (top <= (1.05 * weights.reduce((a, b) => a + b, 0)) / weights.length) return "everywhere";
+    const at = weights.indexOf(top);
+    const row = Math.floor((3 * (Math.floor(at / width) + 0.5)) / height);
+    const column = Math.floor((3 * ((at % width) + 0.5)) / width);
+    if (row === 1 && column === 1) return "centre";
+    if (column === 1) return row === 0 ? "top" : "bottom";
+    return `${ROWS[row]} ${COLUMNS[column]}`.trim();
+  }
+
+  // Every map that can be laid over the photo: the glimpses, their mean, and the evidence for one answer.
+  function layers(shown) {
+    const { maps, height, width } = shown.result.attention;
+    const even = 2 / (height * width); // an even map is to look even, not hot everywhere
+    const mean = maps[0].map((_, i) => maps.reduce((sum, map) => sum + map[i], 0) / maps.length);
+    const top = Math.max(even, ...maps.flat());
+    const found = maps.map((weights, g) => ({ name: `glimpse ${g + 1}`, weights, height, width, top }));
+    if (maps.length > 1) found.unshift({ name: "all glimpses", weights: mean, height, width, top: Math.max(even, ...mean) });
+    else found[0].name = "attention";
+    for (const extra of shown.layers || [])
+      found.push({ ...extra, top: Math.max(1e-9, ...extra.weights) });
+    return found;
+  }
+
+  // The photo with heat over it, a slider for how strong it is, which map, and which colours.
+  function overlay(shown, small = false) {
+    const all = layers(shown);
+    const heat = make("canvas", { class: "heat", role: "img", width: SIZE, height: SIZE });
+    const photo = make("img", { src: shown.photo, alt: "the photo that was asked about" });
+    const place = make("figcaption", { class: "note" });
+    const which = make("select", { "aria-label": "which map", onchange: draw });
+    all.forEach((layer, i) => which.append(make("option", { value: i }, layer.name)));
+    const colours = make("select", { "aria-label": "colours", onchange: draw });
+    Object.keys(MAPS).forEach((name) => colours.append(make("option", { value: name }, name)));
+    const strength = make("input", {
+      type: "range", min: 0, max: 100, value: 65, class: "strength", "aria-label": "how strong the heat is",
+      oninput: () => (heat.style.opacity = strength.value / 100),
+    });
+    if (shown.layers && shown.layers.length) which.value = all.length - 1;
+    function draw() {
+      const layer = all[which.value];
+      drawHeat(heat, layer.weights, layer.height, layer.width, layer.top, colours.value);
+      heat.style.opacity = strength.value / 100;
+      const where = peakPlace(layer.weights, layer.height, layer.width);
+      heat.setAttribute("aria-label", `${layer.name}: strongest ${where === "everywhere" ? "nowhere, it is even" : `at the ${where}`}`);
+      place.textContent = `${layer.name}: ${where}`;
+    }
+    draw();
+    const controls = make("div", { class: "controls" }, which, colours, make("label", {}, "heat ", strength));
+    return make("figure", { class: "overlay" }, make("div", { class: "stack" }, photo, heat), small ? null : controls, place);
+  }
+
+  function words(result) {
+    const top = Math.max(...result.words.map((word) => word.weight));
+    const row = make("p", { class: "words" });
+    for (const { word, weight } of result.words) {
+      const span = make("span", { title: `${percent(weight)} of the question's weight` }, word, make("small", {}, ` ${percent(weight)}`));
+      span.style.setProperty("--weight", (weight / top).toFixed(2));
+      if (result.unknown_words.includes(word)) span.classList.add("unknown");
+      row.append(span);
+    }
+    return row;
+  }
+
+  function bars(result, pick, picked) {
+    const list = make("ol", { class: "bars" });
+    for (const { answer, score } of result.top) {
+      const fill = make("i", {});
+      fill.style.width = `${100 * score}%`;
+      const label = [make("span", {}, answer), make("b", {}, percent(score)), fill];
+      const tell = `where does '${answer}' come from?`;
+      const shown = answer === picked ? "true" : "false";
+      list.append(make("li", {}, pick ? make("button", { type: "button", title: tell, "aria-pressed": shown, onclick: () => pick(answer) }, ...label)
+        : make("div", {}, ...label)));
+    }
+    return list;
+  }
+
+  function headline(shown) {
+    const { answer, confidence } = shown.result;
+    const sure = confidence >= shown.threshold;
+    const text = sure ? answer : `not sure, perhaps ${answer}`;
+    return make("p", { class: "headline" }, text, make("span", { class: "confidence" }, ` ${percent(confidence)} sure`));
+  }
+
+  function blind(result) {
+    const { answer, score } = result.blind;
+    const same = answer === result.answer ? "the same, so the photo may not have been needed" : "the photo changed its mind";
+    return make("p", { class: "blind" }, make("b", {}, "Without looking: "), `${answer}, ${percent(score)} (${same}).`);
+  }
+
+  function seconds({ photo, question }) {
+    return make("p", { class: "note" }, `${Math.round(1000 * question)} ms for the question, ${Math.round(1000 * photo)} ms once for the photo.`);
+  }
+
+  const failed = (text) => make("p", { class: "failed", role: "alert" }, text);
+
+  // An answer with all its reasons; `pick(answer)` asks where that answer comes from.
+  function answer(shown, pick) {
+    if (shown.error) return failed(shown.error);
+    const unknown = shown.result.unknown_words;
+    const picked = (shown.layers || []).map((layer) => layer.answer)[0];
+    return make("article", { class: "answer" },
+      shown.title ? make("h3", {}, shown.title) : null,
+      make("p", { class: "question" }, shown.question),
+      headline(shown), blind(shown.result),
+      unknown.length ? make("p", { class: "note" }, `Words that it does not know: ${unknown.join(", ")}.`) : null,
+      overlay(shown),
+      bars(shown.result, pick, picked),
+      pick ? make("p", { class: "note" }, "Choose an answer to see which places speak for it.") : null,
+      make("p", { class: "note" }, "What counted in the question:"), words(shown.result), seconds(shown.result.seconds));
+  }
+
+  function viewer({ element, props, watch, trigger }) {
+    const draw = () => {
+      const shown = props.value;
+      const root = element.querySelector(".glimpse");
+      if (!root) return;
+      root.replaceChildren();
+      if (!shown) return;
+      for (const one of Array.isArray(shown) ? shown : [shown])
+        root.append(answer(one, props.pickable && !one.error ? (text) => trigger("pick", { answer: text, question: one.question }) : null));
+    };
+    watch("value", draw);
+    draw();
+  }
+
+  function conversation({ element, props, watch }) {
+    const draw = () => {
+      const root = element.querySelector(".glimpse");
+      if (!root) return;
+      const { turns = [], error = "" } = props.value || {};
+      root.replaceChildren(...turns.map((shown) => make("div", { class: "turn" },
+        make("p", { class: "asked" }, shown.question),
+        make("details", { class: "said" },
+          make("summary", {}, headline(shown), make("span", { class: "note" }, `without looking: ${shown.result.blind.answer}`)),
+          overlay(shown), bars(shown.result), words(shown.result)))));
+      root.querySelectorAll("details").forEach((details, i, all) => (details.open = i === all.length - 1));
+      if (error) root.append(failed(error));
+      root.lastElementChild?.scrollIntoView({ block: "nearest" });
+    };
+    watch("value", draw);
+    draw();
+  }
+
+  // Buttons with questions; the chosen one is asked.
+  function chips({ element, props, watch, trigger }) {
+    const draw = () => {
+      const root = element.querySelector(".glimpse");
+      if (!root) return;
+      root.replaceChildren(...(props.value || []).map((text) =>
+        make("button", { type: "button", class: "chip", onclick: () => trigger("pick", { question: text }) }, text)));
+    };
+    watch("value", draw);
+    draw();
+  }
+
+  return { make, percent, answer, overlay, failed, viewer, conversation, chips };
+})();

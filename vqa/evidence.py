@@ -1,0 +1,146 @@
+"""Which part of the photo speaks for an answer: by gradient, by painting over, by covering place after place."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vqa.errors import InputError
+from vqa.predict import VQA, Answer
+from vqa.processing import short
+
+MAX_CELLS = 128  # a side of a mask
+BATCH = 8  # photos that are encoded at once
+
+Mask = Sequence[Sequence[int]] | np.ndarray
+
+
+def evidence(vqa: VQA, photo: Any, question: str, answer: str) -> np.ndarray:
+    """How much an answer's log-probability would fall, to first order, if a place were as the photo's average: `(h, w)`.
+
+    e_n = ∂log p/∂v_n · (v_n − v̄), gradient times activation place by place (HiResCAM, Draelos & Carin 2020; the form
+    of Grad-CAM, Selvaraju et al. 2017, for places that are weighed). Positive speaks for the answer, negative against.
+    v is the grid as the question sees it: the raw grid is normalised first, so its gradient is at right angles to it.
+    With the log-probability and v̄ the map agrees best with `occlusion` (mean correlation over 40 validation
+    questions 0.30, against 0.10 for the logit without v̄). Raises `InputError` for an answer that is none.
+    """
+    index = answer_index(vqa, answer)
+    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode([question]))
+    grid = vqa.look(photo).grid
+    with torch.no_grad():
+        q, *_ = vqa.model.question_encoder(input_ids, mask)
+        v = vqa.model.prepare(grid.clone())  # outside inference mode, where gradients can be had
+    v.requires_grad_()
+    with torch.enable_grad():
+        logits, _ = vqa.model.score(v, q)
+        (gradient,) = torch.autograd.grad(logits.log_softmax(-1)[0, index], v)
+    v = v.detach()
+    return (gradient * (v - v.mean(1, keepdim=True))).sum(-1).reshape(vqa.model.grid_size).float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """An answer before and after a part of the photo was covered; photo: what was seen after."""
+
+    before: Answer
+    after: Answer
+    changes: list[tuple[str, float, float]]
+    photo: Image.Image
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the app's `/what_if` returns."""
+        changes = [{"answer": a, "before": x, "after": y, "change": y - x} for a, x, y in self.changes]
+        return {"before": self.before.to_dict(), "after": self.after.to_dict(), "changes": changes}
+
+
+def what_if(vqa: VQA, photo: Any, question: str, mask: Mask, top: int = 5) -> WhatIf:
+    """Cover what the mask says and ask again.
+
+    mask: rows of 0 and 1 over the whole photo, see `cover`. The changes are those of the best `top` answers of both,
+    the greatest change first. Raises `InputError` for a mask that is none.
+    """
+    cells = check_mask(mask)
+    seen = vqa.look(photo)
+    covered = vqa.look(cover(seen.photo, cells))
+    before, after = (vqa.ask(look, question, top) for look in (seen, covered))
+    first, second = (probabilities(vqa, look.grid, question)[0] for look in (seen, covered))
+    names = dict.fromkeys(score.answer for answer in (before, after) for score in answer.top)
+    indices = [answer_index(vqa, name) for name in names]
+    changes = [(name, float(first[i]), float(second[i])) for name, i in zip(names, indices, strict=True)]
+    return WhatIf(before, after, sorted(changes, key=lambda row: -abs(row[2] - row[1])), covered.photo)
+
+
+def cover(photo: Image.Image, mask: np.ndarray) -> Image.Image:
+    """An RGB photo whose masked parts have its mean colour.
+
+    mask: `(h, w)`, true where covered; cell (i, j) lies over the rows from i/h to (i+1)/h, and so with columns.
+    """
+    pixels = np.asarray(photo).copy()
+    height, width = pixels.shape[:2]
+    rows, columns = (np.arange(n) * cells // n for n, cells in zip((height, width), mask.shape, strict=True))
+    pixels[mask[rows][:, columns]] = pixels.reshape(-1, 3).mean(0).round()
+    return Image.fromarray(pixels)
+
+
+def occlusion(
+    vqa: VQA,
+    photo: Any,
+    question: str,
+    answer: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """How far an answer's probability falls when each cell of the grid is covered: `(h, w)`, negative where it rises
+    (Zeiler & Fergus 2014). Slow, since each cell needs a look of its own, and honest.
+
+    answer: by default the best one. progress: called with the cells done and their number.
+    """
+    seen = vqa.look(photo)
+    index = int(probabilities(vqa, seen.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
+    square = torch.from_numpy(vqa.processor.image_processor.square(seen.photo).copy())
+    height, width = vqa.model.grid_size
+    masks = np.eye(height * width, dtype=bool).reshape(-1, height, width)
+    image = Image.fromarray(square.numpy())
+    scores = []
+    for start in range(0, len(masks), BATCH):
+        covered = [np.asarray(cover(image, mask)) for mask in masks[start : start + BATCH]]
+        grids = vqa.encode_squares(torch.from_numpy(np.stack(covered)))
+        scores.append(probabilities(vqa, grids, question)[:, index])
+        progress(min(start + BATCH, len(masks)), len(masks))
+    whole = probabilities(vqa, vqa.encode_squares(square[None]), question)[0, index]
+    return (whole - torch.cat(scores)).reshape(height, width).cpu().numpy()
+
+
+@torch.inference_mode()
+def probabilities(vqa: VQA, grids: Tensor, question: str) -> Tensor:
+    """One question about P photos, as grids `(P, N, D)`: the answers' probabilities `(P, A)`."""
+    logits, *_ = vqa.logits(grids, [question] * len(grids), torch.arange(len(grids)))
+    return vqa.calibrated(logits).cpu()
+
+
+def answer_index(vqa: VQA, answer: str) -> int:
+    """Where an answer stands in the model's list. Raises `InputError` if it does not."""
+    try:
+        return vqa.answers.index(answer)
+    except ValueError:
+        raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.") from None
+
+
+def check_mask(mask: Any) -> np.ndarray:
+    """The mask as `(h, w)` booleans. Raises `InputError` for anything but rows of 0 and 1, some of them 1."""
+    try:
+        cells = np.asarray(mask, dtype=float)
+    except (TypeError, ValueError):
+        cells = np.empty(0)
+    if cells.ndim != 2 or 0 in cells.shape or not np.isin(cells, (0, 1)).all():
+        raise InputError("The mask is not a table of 0 and 1; give rows of equal length, 1 where the photo is covered.")
+    if max(cells.shape) > MAX_CELLS:
+        raise InputError(
+            f"The mask has {cells.shape[0]} x {cells.shape[1]} cells; at most {MAX_CELLS} a side are read."
+        )
+    if not cells.any():
+        raise InputError("Nothing is painted over; cover a part of the photo first.")
+    return cells.astype(bool)
