@@ -1,0 +1,72 @@
+"""The app in a window of its own, beside the browser's tabs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge", "brave-browser")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+
+
+def open_window(address: str, title: str = "Glimpse", extra: Sequence[str] = ()) -> bool:
+    """Show `address` in a window and return when it is closed: True.
+
+    By pywebview (the extra `desktop`), else by the app mode of a Chromium-like browser, which gets `extra` arguments.
+    Where neither can be had it is a tab of the usual browser, and False comes back at once. Every step down is told in
+    a sentence on the terminal.
+    """
+    return by_webview(address, title) or by_app_mode(address, extra) or by_tab(address)
+
+
+def by_webview(address: str, title: str) -> bool:
+    try:
+        import webview
+    except ImportError:
+        print("For a window of its own without a browser: pip install 'glimpse-vqa[desktop]'.", flush=True)
+        return False
+    try:
+        webview.create_window(title, address, width=1280, height=900)
+        webview.start()
+    except Exception as error:  # each of its backends raises its own kinds where there is no screen
+        print(f"pywebview cannot open a window here ({str(error).splitlines()[0][:80]}); trying a browser.", flush=True)
+        return False
+    return True
+
+
+def by_app_mode(address: str, extra: Sequence[str] = ()) -> bool:
+    program = find_browser()
+    if program is None:
+        print("There is no Chromium, Chrome or Edge for a window of its own.", flush=True)
+        return False
+    # Chromium refuses to sandbox for root, as in a container.
+    root = ["--no-sandbox"] if sys.platform != "win32" and os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        # a profile of its own makes it a process of its own, which can be waited for
+        own = [f"--app={address}", f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking"]
+        ended = subprocess.run([program, *own, *root, *extra], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if ended.returncode:
+        print(f"{Path(program).name} could not open a window; taking the usual browser.", flush=True)
+    return ended.returncode == 0
+
+
+def by_tab(address: str) -> bool:
+    told = "The app is in your browser" if webbrowser.open(address) else "Open it in a browser"
+    print(f"{told}: {address} (Ctrl-C ends it).", flush=True)
+    return False
+
+
+def find_browser() -> str | None:
+    """The program of an installed browser that knows the app mode."""
+    found = filter(None, map(shutil.which, BROWSERS))
+    return next(found, None) or next((place for place in PLACES if Path(place).is_file()), None)
