@@ -6,7 +6,7 @@ import gradio as gr
 
 from ui.models import Models
 from ui.photos import photo_bytes
-from ui.shown import api
+from ui.shown import PROGRESS, api
 from vqa.errors import InputError
 
 MAX_QUESTIONS = 50
@@ -77,7 +77,7 @@ class Api:
 
     @api
     def occlusion(
-        self, photo: dict[str, Any] | None, question: str, progress: gr.Progress = gr.Progress()
+        self, photo: dict[str, Any] | None, question: str, progress: gr.Progress = PROGRESS
     ) -> dict[str, Any]:
         """How far the best answer's probability falls when each place of the photo is covered in turn.
 

@@ -1,7 +1,7 @@
 """Serve the app: on this machine, on the local network, or as a Space."""
 
+import importlib.util
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ import gradio as gr
 
 from ui.models import Models, on_a_space, static
 from ui.page import build_page
+from ui.window import open_window
 from vqa.errors import InputError
 
 SYSTEM_FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
@@ -33,7 +34,7 @@ def launch(
     """Serve the app until Ctrl-C, or until its window is closed.
 
     compare: further models on offer; where only this machine can reach the page, any may be typed there.
-    auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: open a window of its own.
+    auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: in a window of its own.
     Raises `InputError` for a model that cannot be read or an address that cannot be had.
     """
     check(host, port)
@@ -44,7 +45,7 @@ def launch(
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
         print("The model is loaded.", flush=True)
-        if not (window and in_a_window(address)):
+        if not (window and open_window(address)):
             page.block_thread()
     finally:
         page.close(verbose=False)
@@ -68,15 +69,13 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
     return name, password
 
 
-def open_page(
-    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False
-) -> str:
+def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 
     Raises `InputError` for an address that cannot be had.
     """
-    if mcp:
-        need_mcp()
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         _, address, _ = page.launch(
@@ -104,31 +103,11 @@ def open_page(
 
 def looks() -> dict[str, Any]:
     """The page's theme, style and scripts, all from this package."""
-    scripts = "".join(f"<script>{static(name).read_text(encoding='utf-8')}</script>" for name in ("glimpse.js", "paint.js"))
+    scripts = "".join(
+        f"<script>{static(name).read_text(encoding='utf-8')}</script>" for name in ("glimpse.js", "paint.js")
+    )
     return {
         "theme": gr.themes.Default(font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
         "css": static("glimpse.css").read_text(encoding="utf-8"),
         "head": f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
     }
-
-
-def need_mcp() -> None:
-    """Raises `InputError` where the packages for MCP are missing."""
-    import importlib.util
-
-    if importlib.util.find_spec("mcp") is None:
-        raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
-
-
-def in_a_window(address: str) -> bool:
-    """Open the window and wait until it is closed; False if there is none but the browser's."""
-    from ui.window import open_window
-
-    return open_window(address)
-
-
-def load_behind(models: Models) -> threading.Thread:
-    """Load the model while the page is open already."""
-    thread = threading.Thread(target=models.load, daemon=True)
-    thread.start()
-    return thread

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from ui.models import static
 
-GENERAL = ("what is this?", "what color is it?", "how many people are there?", "is this outside?", "what is the man doing?")
+GENERAL = (
+    "what is this?",
+    "what color is it?",
+    "how many people are there?",
+    "is this outside?",
+    "what is the man doing?",
+)
 
 
 class Example(NamedTuple):

@@ -15,6 +15,8 @@ from vqa.errors import InputError
 NOT_SURE = 1 / 3  # below this calibrated probability the page says so: it is wrong two times out of three
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
 
+PROGRESS = gr.Progress()  # gradio gives each event its own in place of this default
+
 logger = logging.getLogger("glimpse")
 
 

@@ -2,17 +2,14 @@
 
 import base64
 import io
-import tempfile
-from pathlib import Path
+import json
 from typing import Any
 
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from vqa.data.photos import open_photo
 from vqa.explain import overlay
-from vqa.files import write_json as write
 
 MAX_TURNS = 50  # kept; older ones are dropped, so that a page left open does not fill the memory
 
@@ -22,24 +19,23 @@ def add(turns: list[dict[str, Any]], turn: dict[str, Any]) -> list[dict[str, Any
     return [*turns, turn][-MAX_TURNS:]
 
 
-def write_json(turns: list[dict[str, Any]]) -> str:
-    """A file with the questions and the objects that `vqa ask --json` prints; returns its path."""
-    path = new_folder() / "glimpse.json"
-    write(path, [{"question": turn["question"], **turn["result"]} for turn in turns])
-    return str(path)
+def as_json(turns: list[dict[str, Any]]) -> dict[str, str]:
+    """The questions and the objects that `vqa ask --json` prints, as a file to save: its `name` and `data:` address."""
+    content = [{"question": turn["question"], **turn["result"]} for turn in turns]
+    return to_save("glimpse.json", "application/json", json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
-def write_picture(turns: list[dict[str, Any]]) -> str:
-    """A PNG card with every question, answer and where it looked, one below the other; returns its path."""
-    path = new_folder() / "glimpse.png"
+def as_picture(turns: list[dict[str, Any]]) -> dict[str, str]:
+    """A PNG card with every question, answer and where it looked, one below the other, as a file to save."""
     cards = [card(turn) for turn in turns] or [Image.new("RGB", (420, 60), "white")]
-    sheet = Image.new("RGB", (max(c.width for c in cards), sum(c.height for c in cards)), "white")
+    sheet = Image.new("RGB", (max(one.width for one in cards), sum(one.height for one in cards)), "white")
     top = 0
     for one in cards:
         sheet.paste(one, (0, top))
         top += one.height
-    sheet.save(path)
-    return str(path)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return to_save("glimpse.png", "image/png", buffer.getvalue())
 
 
 def card(turn: dict[str, Any]) -> Image.Image:
@@ -53,10 +49,6 @@ def card(turn: dict[str, Any]) -> Image.Image:
     return overlay(photo, attention, turn["question"], told)
 
 
-def new_folder() -> Path:
-    """A folder that gradio may serve from and deletes with its cache."""
-    root = Path(get_upload_folder())
-    root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=root))
-
-
+def to_save(name: str, kind: str, content: bytes) -> dict[str, str]:
+    """A file that the browser saves; nothing of it stays on the server."""
+    return {"name": name, "url": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"}

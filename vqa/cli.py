@@ -78,6 +78,12 @@ def add_ui(commands) -> None:
     add_model(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="the port to listen on (default: 7860)")
+    parser.add_argument(
+        "--compare", nargs="+", default=[], metavar="M", help="further models to offer in the tab Compare"
+    )
+    parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask for this name and password")
+    parser.add_argument("--mcp", action="store_true", help="serve MCP clients too (needs the extra mcp)")
+    parser.add_argument("--window", action="store_true", help="open the app in a window of its own")
     parser.set_defaults(command=ui)
 
 
@@ -122,10 +128,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def ui(arguments: argparse.Namespace) -> None:
     """Serve the app until Ctrl-C."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from ui.app import launch
 
-    launch(arguments.model, arguments.host, arguments.port, arguments.device)
+    options = vars(arguments)
+    del options["command"]
+    launch(**options)
 
 
 def numbered(name: str, count: int) -> list[Path]:

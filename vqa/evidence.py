@@ -20,10 +20,11 @@ Mask = Sequence[Sequence[int]] | np.ndarray
 
 
 def evidence(vqa: VQA, photo: Any, question: str, answer: str) -> np.ndarray:
-    """How much an answer's log-probability would fall, to first order, if a place were as the photo's average: `(h, w)`.
+    """How far an answer's log-probability would fall, to first order, if a place looked like the photo's mean.
 
-    e_n = ∂log p/∂v_n · (v_n − v̄), gradient times activation place by place (HiResCAM, Draelos & Carin 2020; the form
-    of Grad-CAM, Selvaraju et al. 2017, for places that are weighed). Positive speaks for the answer, negative against.
+    e_n = ∂log p/∂v_n · (v_n - v̄), `(h, w)`: gradient times activation place by place (HiResCAM, Draelos & Carin 2020;
+    the form of Grad-CAM, Selvaraju et al. 2017, for places that are weighed). Positive speaks for the answer, negative
+    against.
     v is the grid as the question sees it: the raw grid is normalised first, so its gradient is at right angles to it.
     With the log-probability and v̄ the map agrees best with `occlusion` (mean correlation over 40 validation
     questions 0.30, against 0.10 for the logit without v̄). Raises `InputError` for an answer that is none.
@@ -138,9 +139,7 @@ def check_mask(mask: Any) -> np.ndarray:
     if cells.ndim != 2 or 0 in cells.shape or not np.isin(cells, (0, 1)).all():
         raise InputError("The mask is not a table of 0 and 1; give rows of equal length, 1 where the photo is covered.")
     if max(cells.shape) > MAX_CELLS:
-        raise InputError(
-            f"The mask has {cells.shape[0]} x {cells.shape[1]} cells; at most {MAX_CELLS} a side are read."
-        )
+        raise InputError(f"The mask has {max(cells.shape)} cells a side; give at most {MAX_CELLS}.")
     if not cells.any():
         raise InputError("Nothing is painted over; cover a part of the photo first.")
     return cells.astype(bool)

@@ -138,7 +138,8 @@ window.glimpse = (() => {
 
   function blind(result) {
     const { answer, score } = result.blind;
-    const same = answer === result.answer ? "the same, so the photo may not have been needed" : "the photo changed its mind";
+    const same = answer !== result.answer ? "the photo changed its mind"
+      : result.confidence > score + 0.2 ? "the same, but the photo made it surer" : "nearly the same: it may be a guess";
     return make("p", { class: "blind" }, make("b", {}, "Without looking: "), `${answer}, ${percent(score)} (${same}).`);
   }
 
@@ -208,5 +209,8 @@ window.glimpse = (() => {
     draw();
   }
 
-  return { make, percent, answer, overlay, failed, viewer, conversation, chips };
+  // Save a file that came as a `data:` address.
+  const save = ({ name, url }) => make("a", { href: url, download: name }).click();
+
+  return { save, make, percent, answer, overlay, failed, viewer, conversation, chips };
 })();

@@ -24,7 +24,7 @@ window.glimpse.paint = ({ element, props, watch, trigger }) => {
     const context = canvas.getContext("2d"), step = [canvas.width / CELLS, canvas.height / CELLS];
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = "rgba(31, 12, 71, 0.82)";
-    cells.forEach((on, i) => on && context.fillRect((i % CELLS) * step[0], Math.floor(i / CELLS) * step[1], step[0] + 1, step[1] + 1));
+    cells.forEach((on, i) => on && context.fillRect((i % CELLS) * step[0], Math.floor(i / CELLS) * step[1], step[0], step[1]));
     if (cursor && document.activeElement === canvas) {
       context.lineWidth = 4;
       context.strokeStyle = "#f98c09";
