@@ -7,6 +7,7 @@ import gradio as gr
 from ui.models import Models
 from ui.photos import photo_bytes
 from ui.shown import PROGRESS, api
+from ui.zero_gpu import gpu
 from vqa.errors import InputError
 
 MAX_QUESTIONS = 50
@@ -137,4 +138,4 @@ def register(models: Models) -> None:
         (calls.compare, [*asked, first, second]),
     ):
         # Without gradio's preprocessing it is `open_photo` that opens the file and says what is wrong with it.
-        gr.on([], function, inputs, result, api_name=function.__name__, preprocess=False, concurrency_id="model")
+        gr.on([], gpu(function), inputs, result, api_name=function.__name__, preprocess=False, concurrency_id="model")

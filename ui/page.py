@@ -9,6 +9,7 @@ from ui.acts import MAX_CHARACTERS, Acts
 from ui.examples import GENERAL, examples
 from ui.models import Models
 from ui.viewer import chips, conversation, paint, viewer
+from ui.zero_gpu import gpu
 
 LOADING = "The model is loading: a few seconds, once. You can choose a photo meanwhile."
 
@@ -74,7 +75,7 @@ def build_page(models: Models) -> gr.Blocks:
         page.load(acts.ready, outputs=[note, facts], api_name="ready", api_visibility="private", show_progress="hidden")
 
         asking: dict[str, Any] = {
-            "fn": acts.go,
+            "fn": gpu(acts.go),
             "inputs": [tab, photo, question, mask, turns, first, second],
             "outputs": [tabs, answer, painting, said, turns, both],
             "preprocess": False,
@@ -89,12 +90,12 @@ def build_page(models: Models) -> gr.Blocks:
         cleared = photo.change(
             acts.clear, outputs=[answer, covered, both, mask, turns, said], api_name="clear", **quick
         )
-        cleared.then(acts.look, photo, [answer, painting], preprocess=False, api_name="look", **busy)
+        cleared.then(gpu(acts.look), photo, [answer, painting], preprocess=False, api_name="look", **busy)
         photo.upload(lambda: list(GENERAL), outputs=suggestions, api_name="suggest", **quick)
 
         painting.painted(acts.painted, outputs=mask, api_name="painted", **quick)
-        answer.pick(acts.pick, photo, answer, preprocess=False, api_name="pick", **busy)
-        cover.click(acts.cover, [photo, question], covered, preprocess=False, api_name="cover", **busy)
+        answer.pick(gpu(acts.pick), photo, answer, preprocess=False, api_name="pick", **busy)
+        cover.click(gpu(acts.cover), [photo, question], covered, preprocess=False, api_name="cover", **busy)
         forget.click(lambda: ([], {}), outputs=[turns, said], api_name="forget", **quick)
         for download, make in ((as_json, talk.as_json), (as_picture, talk.as_picture)):
             made = download.click(make, turns, file, api_name=f"talk_{make.__name__}", **quick)

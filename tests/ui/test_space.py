@@ -1,0 +1,124 @@
+import os
+import re
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from gradio_client import Client, handle_file
+
+from tests.ui.conftest import QUESTION, free_port
+from ui import space
+from vqa.errors import InputError
+
+# Runs before the Space's app.py: only what its requirements bring may be imported, whatever else is installed here.
+SITE = """
+import importlib.abc, sys
+allowed = set({allowed!r})
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {known!r} - allowed:
+            raise ModuleNotFoundError(f"No module named {{name!r}}: it is not in requirements.txt", name=name)
+sys.meta_path[:] = [Nothing(), *(finder for finder in sys.meta_path if "editable" not in repr(finder).lower())]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_checkpoint) -> Path:
+    return space.assemble(tmp_path / "space", str(tiny_checkpoint))
+
+
+def closure(names: list[str]) -> set[str]:
+    """The names of these distributions and of all that they need, without extras."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = re.split(r"[^\w.-]", todo.pop().strip())[0].lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            todo += [line for line in metadata.requires(name) or [] if "extra ==" not in line]
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def test_the_front_matter_is_what_a_space_needs(folder):
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["sdk"] == "gradio"
+    assert front["sdk_version"] == metadata.version("gradio")
+    assert (folder / front["app_file"]).is_file()
+    assert front["python_version"] == "3.12"
+    assert len(front["short_description"]) <= 60  # the Hub's limit
+    assert front["suggested_hardware"] == "cpu-basic"
+
+
+def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"README.md", "app.py", "requirements.txt", ".gitattributes", "vqa", "ui", "assets"}
+    assert (folder / "assets" / "model" / "model.safetensors").is_file()
+    assert (folder / "ui" / "static" / "glimpse.js").is_file()
+    assert not [path for path in folder.rglob("*") if path.suffix == ".pyc" or path.name == "__pycache__"]
+
+
+def test_the_requirements_are_the_core(folder):
+    lines = (folder / "requirements.txt").read_text().split()
+    names = {re.split(r"[^\w-]", line)[0] for line in lines}
+    assert {"torch", "timm", "transformers", "scikit-image"} <= names
+    assert not names & {"gradio", "pytest", "jsonargparse", "easy-vqa"}
+
+
+def test_only_a_space_is_replaced(folder, tmp_path, tiny_checkpoint):
+    (folder / "stale.txt").write_text("old")
+    space.assemble(folder, str(tiny_checkpoint))
+    assert not (folder / "stale.txt").exists()
+    other = tmp_path / "mine"
+    other.mkdir()
+    (other / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match="holds something else than a Space"):
+        space.assemble(other, str(tiny_checkpoint))
+    assert (other / "thesis.txt").read_text() == "precious"
+    with pytest.raises(InputError, match="There is no model folder"):
+        space.assemble(tmp_path / "new", "./none")
+    assert not (tmp_path / "new").exists()
+
+
+def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
+    allowed_names = closure([*(folder / "requirements.txt").read_text().splitlines(), "gradio"])
+    owners = metadata.packages_distributions()
+    normal = {name: {owner.lower().replace("_", "-") for owner in who} for name, who in owners.items()}
+    allowed = {name for name, who in normal.items() if who & allowed_names}
+    assert "torch" in allowed and "jsonargparse" not in allowed and "pytest" not in allowed
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SITE.format(allowed=allowed | {"vqa", "ui"}, known=set(normal) | {"train"}))
+    port = free_port()
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    environment = kept | {"PYTHONPATH": str(site), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    check = "import runpy, ui, vqa; print(ui.__file__, vqa.__file__, flush=True); runpy.run_path('app.py')"
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-c", check], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        end = time.monotonic() + 120
+        client = None
+        while client is None and time.monotonic() < end and process.poll() is None:
+            try:
+                client = Client(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
+            except Exception:
+                time.sleep(0.5)
+        assert client is not None, (tmp_path / "log").read_text()
+        found = client.predict(handle_file(photo), QUESTION, api_name="/ask")
+        assert found["answer"] == vqa.ask(photo, QUESTION).text
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+    first = (tmp_path / "log").read_text().splitlines()[0]
+    assert first == f"{folder / 'ui' / '__init__.py'} {folder / 'vqa' / '__init__.py'}"

@@ -1,0 +1,15 @@
+"""Hugging Face's ZeroGPU lends a GPU for the length of a call to functions that are marked for it."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable)
+
+
+def gpu(function: F) -> F:
+    """The function, marked for ZeroGPU where the package `spaces` is present; elsewhere itself."""
+    if importlib.util.find_spec("spaces") is None:
+        return function
+    return importlib.import_module("spaces").GPU(function)
