@@ -34,13 +34,13 @@ class Models:
         self.lock = threading.RLock()
         self._loaded: OrderedDict[str, VQA] = OrderedDict()
         self._ready = threading.Event()
-        self._failure: InputError | None = None
+        self._failure: Exception | None = None
 
     def load(self, vqa: "VQA | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
             self._loaded[self.own] = vqa or self._read(self.own)
-        except InputError as error:
+        except Exception as error:
             self._failure = error
             raise
         finally:

@@ -19,7 +19,7 @@ def fast(monkeypatch, vqa):
     waited: list[gr.Blocks] = []
     load = Models.load
     monkeypatch.setattr(Models, "load", lambda models: load(models, vqa))
-    monkeypatch.setattr(gr.Blocks, "block_thread", waited.append)
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: waited.append(page))
     return waited
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,12 +16,12 @@ def call(address: str, work):
     """Run `work(session)` in a session of a real MCP client."""
 
     async def run():
-        async with streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _):
-            async with ClientSession(read, write) as session:
-                await session.initialize()
-                return await work(session)
+        async with streamablehttp_client(f"{address}gradio_api/mcp/") as (r, w, _), ClientSession(r, w) as session:
+            await session.initialize()
+            return await work(session)
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own: the browser tests keep one in this thread
+        return thread.submit(lambda: asyncio.run(run())).result()
 
 
 def test_the_tools_are_the_functions_of_the_api(address):
