@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench wheel clean distclean
+.PHONY: help install app test bench load screenshots wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,12 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 
 bench: $(VENV)/.developed ## measure speed and memory on this machine
 	$(BIN)/python -m train.benchmark
+
+load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
+	$(BIN)/python -m ui.load --clients 64 --seconds 60
+
+screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
+	$(BIN)/python -m ui.screenshots
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
@@ -54,7 +60,7 @@ $(BIN)/python:
 # The stamps: installed again only when pyproject.toml has changed (the install is editable).
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[examples]'
 	@touch $@
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python

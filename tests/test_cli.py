@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import subprocess
@@ -141,11 +142,17 @@ def test_ctrl_c_ends_quietly(ask, capsys, monkeypatch):
 def test_the_app_gets_its_arguments(monkeypatch):
     from ui import app
 
-    seen = []
-    monkeypatch.setattr(app, "launch", lambda *arguments: seen.append(arguments))
+    launch = app.launch
+    seen: list[dict] = []
+    monkeypatch.setattr(app, "launch", lambda **options: seen.append(options))
     assert cli.main(["ui"]) == 0
-    assert cli.main(["ui", "--model", "m", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu"]) == 0
-    assert seen == [(None, "127.0.0.1", 7860, "auto"), ("m", "0.0.0.0", 8000, "cpu")]
+    usual = {"model": None, "host": "127.0.0.1", "port": 7860, "device": "auto"}
+    assert seen.pop() == {**usual, "compare": [], "auth": None, "mcp": False, "window": False}
+    given = ["--model", "m", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu"]
+    assert cli.main(["ui", *given, "--compare", "a", "b", "--auth", "ann:secret", "--mcp", "--window"]) == 0
+    asked = {"model": "m", "host": "0.0.0.0", "port": 8000, "device": "cpu", "compare": ["a", "b"]}
+    assert seen.pop() == {**asked, "auth": "ann:secret", "mcp": True, "window": True}
+    assert set(inspect.signature(launch).parameters) == {*asked, "auth", "mcp", "window"}
 
 
 def test_a_bad_port_is_told(capsys, tiny_checkpoint):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ui import drawings
 from vqa.data.photos import SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +86,9 @@ def test_the_wheel_holds_the_packages_and_the_model_and_nothing_else(wheel: Path
     assert {"LICENSE", "METADATA", "entry_points.txt"} <= {path.name for path in facts}
     assert Path("vqa/schemas/answer.json") in found
     assert {Path(f"{name}/__init__.py") for name in ("vqa", "ui", "train")} <= expected
-    assert not [path for path in found if path.suffix.lower() in SUFFIXES]  # photos are their owners'
+    pictures = {path for path in found if path.suffix.lower() in SUFFIXES}  # photos are their owners', these are ours
+    drawn = {Path("ui/static/examples", f"{name}.webp") for name in drawings.SHAPES}
+    assert pictures == {Path("ui/static/icon-512.png"), *drawn}
 
 
 def test_the_bundled_model_stays_small(wheel: Path) -> None:

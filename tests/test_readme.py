@@ -89,8 +89,33 @@ def test_the_example_in_python_runs(
     monkeypatch.setattr("vqa.predict.find_checkpoint", lambda model: tiny_checkpoint)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
-    (block,) = blocks(ROOT / "README.md", "python")
+    block = blocks(ROOT / "README.md", "python")[0]
     exec(compile(block, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 3
     with Image.open("where.png") as picture:
         assert min(picture.size) > 100
+
+
+def test_the_example_of_the_api_runs(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.ui.conftest import free_port
+    from ui.app import open_page
+    from ui.models import Models
+    from ui.page import build_page
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
+    models = Models(str(tiny_checkpoint), "cpu")
+    models.load()
+    page = build_page(models)
+    address = open_page(page, "127.0.0.1", free_port())
+    try:
+        block = blocks(ROOT / "README.md", "python")[1]
+        assert "http://127.0.0.1:7860/" in block
+        exec(compile(block.replace("http://127.0.0.1:7860/", address), "README.md", "exec"), {})
+    finally:
+        page.close(verbose=False)
+    answer, changes = capsys.readouterr().out.splitlines()[-2:]
+    assert answer in models.get().answers
+    assert "'change'" in changes

@@ -175,7 +175,11 @@ window.glimpse = (() => {
       for (const one of Array.isArray(shown) ? shown : [shown])
         root.append(answer(one, props.pickable && !one.error ? (text) => trigger("pick", { answer: text, question: one.question }) : null));
     };
-    watch("value", draw);
+    watch("value", () => {
+      draw();
+      // on a phone the answer stands below the photo and the examples
+      if (props.value && innerWidth < 700) element.scrollIntoView({ behavior: "smooth", block: "start" });
+    });
     draw();
   }
 
