@@ -9,6 +9,7 @@ from ui.examples import examples
 from ui.models import Models
 from ui.photos import photo_bytes, picture_url
 from ui.shown import PROGRESS, drawable, layer, refusal, shown
+from vqa.errors import InputError
 
 MAX_CHARACTERS = 300
 
@@ -70,8 +71,10 @@ class Acts:
     def canvas(self, photo: dict | None) -> dict[str, Any]:
         """The painting tab's photo, if there is one that can be read."""
         try:
-            return {"photo": picture_url(self.models.get().look(photo_bytes(photo)).photo)}
-        except Exception:
+            content, vqa = photo_bytes(photo), self.models.get()
+            with self.models.lock:
+                return {"photo": picture_url(vqa.look(content).photo)}
+        except InputError:
             return {}
 
     def look(self, photo: dict | None):

@@ -17,7 +17,7 @@ LOADING = "The model is loading: a few seconds, once. You can choose a photo mea
 def build_page(models: Models) -> gr.Blocks:
     """The app over models that may still be loading."""
     acts = Acts(models)
-    with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as page:
+    with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.Markdown("# Glimpse\nAsk a photo a question, and see where the model looked.")
         note = gr.Markdown(LOADING, elem_id="loading")
         tab, mask, turns = gr.State("ask"), gr.State(None), gr.State([], time_to_live=3600)

@@ -1,5 +1,6 @@
 """The app in a window of its own, beside the browser's tabs."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -43,11 +44,12 @@ def by_webview(address: str, title: str) -> bool:
     except ImportError:
         print("For a window of its own without a browser: pip install 'glimpse-vqa[desktop]'.", flush=True)
         return False
+    logging.getLogger("pywebview").setLevel(logging.CRITICAL)  # it logs the traceback of every backend that is missing
     try:
         webview.create_window(title, address, width=1280, height=900)
         webview.start()
     except Exception as error:  # each of its backends raises its own kinds where there is no screen
-        print(f"pywebview cannot open a window here ({str(error).splitlines()[0][:80]}); trying a browser.", flush=True)
+        print(f"pywebview cannot open a window here ({str(error)[:60]}…); trying a browser.", flush=True)
         return False
     return True
 

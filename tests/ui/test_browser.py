@@ -28,8 +28,10 @@ def opened(page, address):
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
-def choose(page, photo: Path) -> None:
+def choose(page, photo: Path, good: bool = True) -> None:
     page.locator("#photo input[type=file]").first.set_input_files(photo)
+    if good:  # it is there when its upload is done
+        page.locator("#photo img").wait_for()
 
 
 def ask(page, question: str = QUESTION) -> None:
@@ -163,7 +165,7 @@ def test_what_it_refuses_it_says_in_the_page(opened, photo, tmp_path):
 
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"just some text")
-    choose(opened, bad)
+    choose(opened, bad, good=False)
     opened.get_by_text("The photo is not a JPEG").first.wait_for()
 
     opened.get_by_label("Clear").or_(opened.get_by_label("Remove Image")).first.click()
@@ -176,11 +178,22 @@ def test_what_it_refuses_it_says_in_the_page(opened, photo, tmp_path):
     assert "Traceback" not in opened.locator("body").inner_text()
 
 
+def test_what_people_and_models_say_is_no_html(opened, photo, vqa, monkeypatch):
+    monkeypatch.setattr(vqa, "answers", [f"<b class=injected>{i}</b>" for i in range(5)])
+    choose(opened, photo)
+    for tab in ("Ask", "Many questions", "Compare"):
+        open_tab(opened, tab)
+        ask(opened, "<i class=injected>what</i> is on the table?")
+        opened.locator(".glimpse .headline:visible").first.wait_for()
+        assert "<b class=injected>" in opened.locator("#tabs").inner_text()
+        assert opened.locator(".injected").count() == 0
+
+
 def test_a_file_that_is_too_large_is_refused(opened, tmp_path):
     huge = tmp_path / "huge.png"
     with huge.open("wb") as file:
         file.truncate(65 << 20)
-    choose(opened, huge)
+    choose(opened, huge, good=False)
     opened.get_by_text(re.compile("maximum|too large|exceed", re.IGNORECASE)).first.wait_for()
 
 

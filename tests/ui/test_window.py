@@ -48,7 +48,7 @@ def test_without_a_screen_for_pywebview_a_browser_is_tried(monkeypatch, tmp_path
     fake_webview(monkeypatch, broken)
     monkeypatch.setattr(window, "find_browser", lambda: fake_browser(tmp_path, 0))
     assert window.open_window(ADDRESS) is True
-    assert "pywebview cannot open a window here (You must have either QT or GTK)" in capsys.readouterr().out
+    assert "pywebview cannot open a window here (You must have either QT or GTK…)" in capsys.readouterr().out
     arguments = (tmp_path / "arguments").read_text().splitlines()
     assert f"--app={ADDRESS}" in arguments
     assert [argument for argument in arguments if argument.startswith("--user-data-dir=")]
