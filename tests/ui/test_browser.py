@@ -144,9 +144,18 @@ def test_a_conversation_is_kept_and_saved(opened, photo, tmp_path):
 def test_two_models_beside_each_other(opened, photo, models):
     choose(opened, photo)
     open_tab(opened, "Compare")
+    second = opened.locator(".model input").nth(1)
+    second.click()
+    opened.get_by_role("option", name="bundled").click()
     ask(opened)
     opened.locator("#both .headline").nth(1).wait_for()
-    boxes = [opened.locator("#both article").nth(i).bounding_box() for i in (0, 1)]
+    articles = [opened.locator("#both article").nth(i) for i in (0, 1)]
+    assert [article.locator("h3").inner_text() for article in articles] == [models.own, "bundled"]
+    answers = [models.get(name).ask(photo, QUESTION).text for name in (models.own, "bundled")]
+    assert answers[0] != answers[1]
+    for article, answer in zip(articles, answers, strict=True):
+        assert answer in article.locator(".headline").inner_text()
+    boxes = [article.bounding_box() for article in articles]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
 
 
