@@ -33,11 +33,12 @@ pinned: false
 license: apache-2.0
 short_description: Ask a photo a question, see where the model looked
 tags: [visual-question-answering, attention, lstm]
----
+{models}---
+<!-- Made by python -m ui.space, which replaces this folder when it is run again. -->
 # Glimpse
 
 Ask a photo a question, get an answer, and see why: where the model looked, which words counted, and what it would have
-said without looking. A CNN, an LSTM and spatial attention; `{model}`, {megabytes:.0f} MB, runs on a CPU.
+said without looking. A CNN, an LSTM and spatial attention, {megabytes:.0f} MB; it runs on a CPU.
 Uploads are deleted after an hour.
 """
 APP = """import importlib.util
@@ -50,8 +51,9 @@ from ui.app import launch
 
 launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 """
+LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*")  # .* is also the .git of a model that was cloned from the Hub
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
-MARK = "app_file: app.py"  # a folder whose README says so is a Space, and may be replaced
+MARK = "<!-- Made by python -m ui.space,"  # a folder whose README says so may be replaced
 
 
 def assemble(output: Path, model: str | None = None) -> Path:
@@ -61,28 +63,56 @@ def assemble(output: Path, model: str | None = None) -> Path:
     """
     checkpoint = find_checkpoint(model)
     load_checkpoint(checkpoint)  # told here rather than on the Space
-    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not is_space(output)):
-        raise InputError(f"The folder {output} holds something else than a Space; name a new or an empty one.")
-    with whole_folder(output) as folder:
-        skipped = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyi", "assets")
-        for package in (vqa, ui):
-            source = Path(package.__path__[0])
-            shutil.copytree(source, folder / source.name, ignore=skipped)
-        shutil.copytree(checkpoint, folder / "assets" / "model")
-        weight = sum(file.stat().st_size for file in (folder / "assets").rglob("*") if file.is_file()) / 1e6
-        about = README.format(
-            gradio=gradio.__version__, python=PYTHON, model=model or "the bundled model", megabytes=weight
-        )
-        (folder / "README.md").write_text(about, encoding="utf-8")
-        (folder / "app.py").write_text(APP, encoding="utf-8")
-        (folder / "requirements.txt").write_text("\n".join(requirements()) + "\n", encoding="utf-8")
-        (folder / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+    packages = [Path(package.__path__[0]) for package in (vqa, ui)]
+    output = output.resolve()
+    check(output, [checkpoint, *packages])
+    try:
+        with whole_folder(output) as folder:
+            for package in packages:
+                shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
+            shutil.copytree(checkpoint, folder / "assets" / "model", ignore=shutil.ignore_patterns(*LEFT_OUT))
+            # A path would tell strangers about this machine; a Hub id leads them to the model.
+            models = "" if model is None or Path(model).is_dir() else f"models: [{model}]\n"
+            about = README.format(
+                gradio=gradio.__version__, python=PYTHON, models=models, megabytes=size(folder / "assets") / 1e6
+            )
+            (folder / "README.md").write_text(about, encoding="utf-8")
+            (folder / "app.py").write_text(APP, encoding="utf-8")
+            (folder / "requirements.txt").write_text("\n".join(requirements()) + "\n", encoding="utf-8")
+            (folder / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+            if (output / ".git").is_dir():  # of a Space that was pushed: its history stays
+                shutil.copytree(output / ".git", folder / ".git", symlinks=True)
+    except OSError as error:
+        raise InputError(f"The folder {output} cannot be written ({error}); name another --output.") from error
     return output
+
+
+def check(output: Path, sources: list[Path]) -> None:
+    """Raises `InputError` for a folder that may not be replaced."""
+    if output in (here := Path.cwd(), *here.parents):
+        raise InputError(f"You stand in the folder {output}, which would be replaced; name another --output.")
+    if any(output.is_relative_to(source.resolve()) for source in sources):
+        raise InputError(f"The folder {output} lies in what is to be copied; name another --output.")
+    try:
+        taken = output.is_file() or (output.is_dir() and any(output.iterdir()) and not is_space(output))
+    except OSError as error:
+        raise InputError(f"The folder {output} cannot be read ({error}); name another --output.") from error
+    if taken:
+        raise InputError(f"The folder {output} holds something else than a Space; name a new or an empty one.")
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder, without git's own."""
+    files = (file for file in folder.rglob("*") if ".git" not in file.relative_to(folder).parts)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def requirements() -> list[str]:
     """What the core needs, and the example photos; gradio comes with `sdk_version`."""
-    needed = [line for line in metadata.requires("glimpse-vqa") or [] if "extra ==" not in line]
+    try:
+        needed = [line for line in metadata.requires("glimpse-vqa") or [] if "extra ==" not in line]
+    except metadata.PackageNotFoundError as error:
+        raise InputError("glimpse-vqa is not installed, only unpacked; run: pip install -e . in its folder.") from error
     return [line for line in needed if re.split(r"[^\w-]", line)[0] != "gradio"] + ["scikit-image"]
 
 
@@ -101,8 +131,7 @@ def main() -> int:
     except InputError as error:
         print(f"python -m ui.space: {error}", file=sys.stderr)
         return 2
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
-    print(f"{folder} is a complete Space ({size:.1f} MB). Try it: cd {folder} && python app.py")
+    print(f"{folder} is a complete Space ({size(folder) / 1e6:.1f} MB). Try it: cd {folder} && python app.py")
     return 0
 
 

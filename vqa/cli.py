@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_ask(commands)
     add_evaluate(commands)
+    add_compare(commands)
     add_ui(commands)
     return parser
 
@@ -71,6 +72,14 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N questions")
     add_model(parser)
     parser.set_defaults(command=evaluate)
+
+
+def add_compare(commands) -> None:
+    parser = commands.add_parser("compare", help="say which of two evaluations is better, and how sure that is")
+    parser.add_argument("first", metavar="A/results.json", help="what 'vqa evaluate --output' wrote, or its folder")
+    parser.add_argument("second", metavar="B/results.json", help="another, on the same questions")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.set_defaults(command=compare)
 
 
 def add_ui(commands) -> None:
@@ -124,6 +133,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     options = vars(arguments)
     del options["command"]
     run(**options)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Compare two evaluations by a paired bootstrap."""
+    from vqa.evaluation.compare import compare as run
+
+    run(arguments.first, arguments.second, arguments.seed)
 
 
 def ui(arguments: argparse.Namespace) -> None:

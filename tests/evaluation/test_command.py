@@ -109,7 +109,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
 
 
 def test_the_files_are_complete(results: Path) -> None:
-    assert sorted(path.name for path in results.iterdir()) == ["predictions.json", "results.json"]
+    assert sorted(path.name for path in results.iterdir()) == ["predictions.json", "results.json", "scores.json"]
     content = read(results / "results.json")
     schema = read(Path(vqa.__file__).parent / "schemas/results.json")
     jsonschema.validate(content, schema, jsonschema.Draft202012Validator)

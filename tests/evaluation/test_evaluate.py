@@ -89,6 +89,45 @@ def test_official_accuracy_is_of_the_questions_with_ten_answers(content: dict[st
     assert content["tables"]["by_source"]["b"]["official"] == row
 
 
+def test_tables_by_length_and_by_how_common_the_answer_is(content: dict[str, Any]) -> None:
+    tables = content["tables"]
+    assert {name: row["n"] for name, row in tables["by_question_length"].items()} == {"1-4 words": 6}
+    # yes, no, 2 and dog are in the list of five; orange, zebra (and 3, the most common of the fifth) are not
+    assert {name: row["n"] for name, row in tables["by_answer_rank"].items()} == {"1-10": 3, "not in the list": 3}
+    assert tables["by_answer_rank"]["not in the list"]["upper_bound"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [("a b c d", "1-4 words"), ("a b c d e", "5-6 words"), ("a " * 7, "7-9 words"), ("a " * 10, "10+ words")],
+)
+def test_lengths(question: str, expected: str) -> None:
+    assert evaluate.length(question) == expected
+
+
+@pytest.mark.parametrize(("place", "expected"), [(0, "1-10"), (9, "1-10"), (10, "11-100"), (1000, "1001+")])
+def test_ranks(place: int, expected: str) -> None:
+    assert evaluate.rank("dog", {"dog": place}) == expected
+    assert evaluate.rank("cat", {"dog": place}) == "not in the list"
+
+
+def test_intervals_hold_the_figures(content: dict[str, Any]) -> None:
+    low, high = content["intervals"]["exact"]
+    assert low < content["metrics"]["exact"] < high
+    low, high = content["intervals"]["official"]
+    assert 90.0 <= low <= content["metrics"]["official"] <= high <= 95.0 + 5
+    assert len(content["intervals"]["above_question_only"]) == 2
+
+
+def test_the_score_of_each_question_is_written(done: Predictions, content: dict[str, Any], tmp_path: Path) -> None:
+    write(tmp_path, done, content)
+    rows = json.loads((tmp_path / "scores.json").read_text())
+    assert [row["exact"] for row in rows] == [1, 0, 1, 0, 0, 0]
+    assert [row["official"] for row in rows] == [None, None, 1.0, 0.9, 0.9, None]
+    assert [row["question_id"] for row in rows] == [11, 12, 2, 3, 4, 5]
+    assert np.mean([row["exact"] for row in rows]) * 100 == pytest.approx(content["metrics"]["exact"], abs=0.01)
+
+
 def test_baselines(content: dict[str, Any]) -> None:
     overall = content["tables"]["overall"]
     assert overall["blind_head"] == 16.67  # the second
@@ -195,7 +234,7 @@ def test_both_files_are_written(done: Predictions, content: dict[str, Any], tmp_
     check_output(folder)
     assert not folder.exists()
     write(folder, done, content)
-    assert sorted(path.name for path in folder.iterdir()) == ["predictions.json", "results.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["predictions.json", "results.json", "scores.json"]
     assert json.loads((folder / "results.json").read_text()) == content
     predictions = json.loads((folder / "predictions.json").read_text())
     assert predictions[:3] == [

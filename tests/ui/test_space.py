@@ -1,6 +1,8 @@
 import contextlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -55,6 +57,18 @@ def test_the_front_matter_is_what_a_space_needs(folder):
     assert front["python_version"] == "3.12"
     assert len(front["short_description"]) <= 60  # the Hub's limit
     assert front["suggested_hardware"] == "cpu-basic"
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # those that the Hub takes
+    assert {front["colorFrom"], front["colorTo"]} <= colours
+    assert front["title"] and front["emoji"] and front["license"] == "apache-2.0"
+
+
+def test_the_model_is_linked_by_its_hub_id_and_a_path_stays_private(tmp_path, tiny_checkpoint, monkeypatch):
+    found = space.assemble(tmp_path / "a", str(tiny_checkpoint)) / "README.md"
+    assert str(tiny_checkpoint) not in found.read_text(encoding="utf-8")
+    assert "models" not in yaml.safe_load(found.read_text(encoding="utf-8").split("---")[1])
+    monkeypatch.setattr(space, "find_checkpoint", lambda model: tiny_checkpoint)  # as if the Hub had given it
+    found = space.assemble(tmp_path / "b", "ann/tiny") / "README.md"
+    assert yaml.safe_load(found.read_text(encoding="utf-8").split("---")[1])["models"] == ["ann/tiny"]
 
 
 def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
@@ -79,12 +93,40 @@ def test_only_a_space_is_replaced(folder, tmp_path, tiny_checkpoint):
     other = tmp_path / "mine"
     other.mkdir()
     (other / "thesis.txt").write_text("precious")
+    (other / "README.md").write_text("---\nsdk: gradio\napp_file: app.py\n---\n")  # somebody else's Space
     with pytest.raises(InputError, match="holds something else than a Space"):
         space.assemble(other, str(tiny_checkpoint))
     assert (other / "thesis.txt").read_text() == "precious"
     with pytest.raises(InputError, match="There is no model folder"):
         space.assemble(tmp_path / "new", "./none")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_space_that_was_pushed_keeps_its_history(folder, tiny_checkpoint):
+    git = folder / ".git"
+    git.mkdir()
+    (git / "HEAD").write_text("ref: refs/heads/main")
+    space.assemble(folder, str(tiny_checkpoint))
+    assert (git / "HEAD").read_text() == "ref: refs/heads/main"
+
+
+def test_a_model_that_was_cloned_brings_no_history(tmp_path, tiny_checkpoint):
+    clone = shutil.copytree(tiny_checkpoint, tmp_path / "clone")
+    (clone / ".git").mkdir()
+    model = space.assemble(tmp_path / "space", str(clone)) / "assets" / "model"
+    assert {path.name for path in model.iterdir()} == {path.name for path in tiny_checkpoint.iterdir()}
+
+
+def test_a_place_that_cannot_be_taken_is_told_in_a_sentence(tmp_path, tiny_checkpoint, monkeypatch, capsys):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "file").write_text("")
+    for output, reason in ((".", "You stand in"), (tiny_checkpoint / "x", "lies in what"), ("../file/x", "cannot be")):
+        monkeypatch.setattr(sys, "argv", ["space", "--output", str(output), "--model", str(tiny_checkpoint)])
+        assert space.main() == 2
+        assert reason in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "here"]
 
 
 def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
@@ -102,7 +144,12 @@ def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
     check = "import runpy, ui, vqa; print(ui.__file__, vqa.__file__, flush=True); runpy.run_path('app.py')"
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
-        [sys.executable, "-c", check], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        [sys.executable, "-c", check],
+        cwd=folder,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         end = time.monotonic() + 120
@@ -118,7 +165,8 @@ def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
     except Exception as error:
         raise AssertionError((tmp_path / "log").read_text()) from error
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
         log.close()
     first = (tmp_path / "log").read_text().splitlines()[0]

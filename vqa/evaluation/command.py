@@ -76,7 +76,7 @@ def evaluate(
     console.print(table(content))
     if output is not None:
         write(Path(output), done, content)
-        plain(f"results.json and predictions.json are in {output}")
+        plain(f"results.json, predictions.json and scores.json are in {output}")
     return content
 
 

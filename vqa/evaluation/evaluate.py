@@ -4,7 +4,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from vqa.data.examples import Example, reference
 from vqa.errors import InputError
+from vqa.evaluation.bootstrap import interval, resampled_means
 from vqa.evaluation.calibration import expected_calibration_error
 from vqa.evaluation.metric import normalize_answer, vqa_accuracy
 from vqa.evaluation.predictions import Predictions
@@ -20,6 +21,7 @@ from vqa.files import write_json
 from vqa.predict import VQA
 
 SCHEMA_VERSION = 1
+SCORES = "scores.json"  # each question's score, beside results.json
 OFFICIAL = 10  # the official accuracy is defined for ten human answers
 
 
@@ -37,6 +39,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
         for name, c in columns.items()
     }
     known = set(vqa.answers)
+    places: dict[str | None, int] = {answer: place for place, answer in enumerate(vqa.answers)}
     exact["upper_bound"] = np.array([reference(e) in known for e in done.examples])
     judged = np.array([len(e.answers) >= OFFICIAL for e in done.examples])
     official = {name: official_scores(column, done.examples) for name, column in columns.items()}
@@ -58,6 +61,8 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     groups = {
         "by_answer_type": np.array([e.answer_type or "unknown" for e in done.examples]),
         "by_source": np.array([e.source or "unknown" for e in done.examples]),
+        "by_question_length": np.array([length(e.question) for e in done.examples]),
+        "by_answer_rank": np.array([rank(reference(e), places) for e in done.examples]),
     }
     tables = {name: {str(k): row(kind == k) for k in np.unique(kind)} for name, kind in groups.items()}
     overall = row(np.ones(len(done.examples), bool))
@@ -73,9 +78,13 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
             "exact": overall["model"],
             "official": overall.get("official", {}).get("model"),
             "n_official": int(judged.sum()),
-            **{name: {kind: figures["model"] for kind, figures in table.items()} for name, table in tables.items()},
+            **{
+                name: {kind: figures["model"] for kind, figures in tables[name].items()}
+                for name in ("by_answer_type", "by_source")
+            },
         },
         "baselines": {name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")},
+        "intervals": intervals(exact, np.where(judged, official["model"], np.nan), done),
         "tables": {"overall": overall, **tables},
         "calibration": {
             "ece": round(100 * expected_calibration_error(np.array(done.confidence), right), 2),
@@ -85,6 +94,33 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
         "seed": seed,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),  # no path of this machine
     }
+
+
+def intervals(exact: dict[str, np.ndarray], official: np.ndarray, done: Predictions) -> dict[str, Any]:
+    """95% bootstrap intervals over photos: of the model's figures, and of how far it stands above its blind floor."""
+    photos = [example.image for example in done.examples]
+    scores = {name: exact[name].astype(float) for name in ("model", "question_only") if name in exact}
+    means = resampled_means(scores | {"official": official}, photos)
+    found = {"exact": interval(means["model"]), "official": interval(means["official"])}
+    if "question_only" in means:
+        found["above_question_only"] = interval(means["model"] - means["question_only"])
+    return found
+
+
+def length(question: str) -> str:
+    """A question's length in words, in four classes."""
+    words = len(question.split())
+    return next(
+        (name for most, name in ((4, "1-4 words"), (6, "5-6 words"), (9, "7-9 words")) if words <= most), "10+ words"
+    )
+
+
+def rank(answer: str | None, places: Mapping[str | None, int]) -> str:
+    """How common an answer was in training, by its place in the model's list, which has the common ones first."""
+    place = places.get(answer)
+    if place is None:
+        return "not in the list"
+    return next((name for end, name in ((10, "1-10"), (100, "11-100"), (1000, "101-1000")) if place < end), "1001+")
 
 
 def read_priors(vqa: VQA) -> Priors | None:
@@ -143,6 +179,22 @@ def environment(vqa: VQA) -> dict[str, str]:
     }
 
 
+def per_question(done: Predictions) -> list[dict[str, Any]]:
+    """Each question's score in 0-1, for comparisons: exact, and official where there are ten answers."""
+    official = official_scores([normalize_answer(answer) for answer in done.answer], done.examples)
+    return [
+        {
+            "photo": Path(example.image).name,
+            "question_id": i if example.question_id is None else example.question_id,
+            "answer_type": example.answer_type,
+            "source": example.source,
+            "exact": int(normalize_answer(answer) == reference(example)),
+            "official": round(float(score), 4) if len(example.answers) >= OFFICIAL else None,
+        }
+        for i, (example, answer, score) in enumerate(zip(done.examples, done.answer, official, strict=True))
+    ]
+
+
 def check_output(folder: Path) -> None:
     """Raise `InputError` if nothing can be written to `folder`, which need not exist yet."""
     there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
@@ -151,7 +203,7 @@ def check_output(folder: Path) -> None:
 
 
 def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
-    """Write `results.json` and `predictions.json` (the challenge's format), each whole or not at all.
+    """Write `results.json`, `predictions.json` (the challenge's format) and `scores.json`, each whole or not at all.
 
     Raises `InputError` if the folder cannot be written.
     """
@@ -161,7 +213,8 @@ def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, value in (("predictions.json", predictions), ("results.json", content)):
+        scores = per_question(done)
+        for name, value in (("predictions.json", predictions), (SCORES, scores), ("results.json", content)):
             write_json(folder / name, value)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from error

@@ -1,0 +1,102 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from vqa.cli import main
+from vqa.errors import InputError
+from vqa.evaluation.compare import compare
+
+
+def evaluation(folder: Path, exact: np.ndarray, start: int = 0, official: bool = False) -> str:
+    """What `vqa evaluate --output` leaves of these scores, two questions a photo; returns its results.json."""
+    folder.mkdir()
+    rows = [
+        {
+            "photo": f"{(start + i) // 2}.jpg",
+            "question_id": start + i,
+            "answer_type": "yes/no" if i % 4 else "number",
+            "source": "a",
+            "exact": int(x),
+            "official": 0.3 + 0.6 * int(x) if official else None,
+        }
+        for i, x in enumerate(exact)
+    ]
+    (folder / "scores.json").write_text(json.dumps(rows))
+    (folder / "results.json").write_text("{}")
+    return str(folder / "results.json")
+
+
+def run(*names: str, **options: Any) -> tuple[dict[str, Any], str]:
+    console = Console(file=io.StringIO(), width=200)
+    return compare(*names, console=console, **options), console.file.getvalue()
+
+
+@pytest.fixture
+def scores() -> np.ndarray:
+    return np.random.default_rng(0).random(400) < 0.4
+
+
+def test_a_better_model_is_found(tmp_path, scores):
+    better = scores | (np.random.default_rng(1).random(400) < 0.2)
+    a, b = evaluation(tmp_path / "a", scores, official=True), evaluation(tmp_path / "b", better, official=True)
+    found, told = run(a, str(tmp_path / "b"))
+    figures = found["groups"]["all"]
+    assert figures["first"] == pytest.approx(100 * scores.mean(), abs=0.01)
+    assert figures["difference"] == pytest.approx(100 * (better.mean() - scores.mean()), abs=0.01)
+    low, high = figures["interval"]
+    assert 0 < low < figures["difference"] < high
+    # the interval of a mean of paired differences, by the normal approximation over photos
+    by_photo = (better.astype(float) - scores).reshape(-1, 2).mean(1)
+    error = 196 * by_photo.std() / np.sqrt(len(by_photo))
+    assert (high - low) / 2 == pytest.approx(error, rel=0.15)
+    assert figures["sure"] > 0.99
+    assert {name: group["n"] for name, group in found["groups"].items()} == {
+        "all": 400,
+        "number": 100,
+        "yes/no": 300,
+        "a": 400,
+    }
+    assert found["official"]["difference"] == pytest.approx(0.6 * figures["difference"], abs=0.02)
+    assert f"{tmp_path / 'b'} is better by" in told
+    back, told = run(b, a)
+    assert back["groups"]["all"]["difference"] == -figures["difference"]
+    assert f"{b} is better by" in told
+
+
+def test_what_may_be_chance_is_called_so(tmp_path, scores):
+    a = evaluation(tmp_path / "a", scores)
+    b = evaluation(tmp_path / "b", np.random.default_rng(5).permutation(scores))
+    found, told = run(a, b)
+    assert found["groups"]["all"]["difference"] == 0
+    assert "Neither is better for sure" in told
+    assert "official" not in found
+    same, _ = run(a, a)
+    assert (same["groups"]["all"]["interval"], same["groups"]["all"]["sure"]) == ([0, 0], 0.5)
+
+
+def test_only_shared_questions_count_and_the_others_are_told(tmp_path, scores):
+    a = evaluation(tmp_path / "a", scores)
+    b = evaluation(tmp_path / "b", scores[100:], start=100)
+    found, told = run(a, b)
+    assert (found["questions"], found["only_first"], found["only_second"]) == (300, 100, 0)
+    assert f"100 questions are only in {a}, and left out." in told
+
+
+def test_what_cannot_be_compared_is_told(tmp_path, scores, capsys):
+    a = evaluation(tmp_path / "a", scores)
+    other = evaluation(tmp_path / "b", scores, start=1000)
+    with pytest.raises(InputError, match="share no question"):
+        compare(a, other)
+    with pytest.raises(InputError, match=r"There is no .*scores\.json; name a results.json"):
+        compare(a, str(tmp_path / "none" / "results.json"))
+    for content in ("[{}]", "{", "[1]", "3"):
+        (tmp_path / "b" / "scores.json").write_text(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            compare(a, other)
+    assert main(["compare", a, str(tmp_path / "none")]) == 2
+    assert "There is no" in capsys.readouterr().err
