@@ -1,137 +1,228 @@
+import copy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from vqa.checkpoint import load_checkpoint, save_checkpoint
 from vqa.errors import InputError
-from vqa.evidence import BATCH, MAX_CELLS, check_mask, cover, evidence, occlusion, what_if
-from vqa.predict import VQA
+from vqa.evidence import BATCH, cover, evidence, occlusion, what_if
+from vqa.model import VQAModel
+from vqa.predict import VQA, Look
 
-QUESTION = "what is on the table?"
+QUESTION = "what color is the cat?"
+TEMPERATURE = 1.7
 
 
 @pytest.fixture(scope="module")
-def vqa(tiny_checkpoint) -> VQA:
-    return VQA.load(tiny_checkpoint, device="cpu", dtype="float32")
+def with_coordinates(tiny_checkpoint, tmp_path_factory) -> Path:
+    model, processor = load_checkpoint(tiny_checkpoint)
+    config = copy.deepcopy(model.config)
+    config.coordinates = True
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("checkpoint") / "coordinates"
+    save_checkpoint(folder, VQAModel(config), processor)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["plain", "coordinates"])
+def vqa(request, tiny_checkpoint, with_coordinates) -> VQA:
+    """A tiny model whose confidence is not the plain softmax."""
+    folder = tiny_checkpoint if request.param == "plain" else with_coordinates
+    found = VQA.load(folder, device="cpu", dtype="float32")
+    assert found.config.coordinates == (request.param == "coordinates")
+    found.config.temperature = TEMPERATURE
+    return found
 
 
 @pytest.fixture(scope="module")
 def photo() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    pixels[:20, :25] //= 4
+    return Image.fromarray(pixels)
 
 
-def log_probabilities(vqa: VQA, v: torch.Tensor) -> torch.Tensor:
-    input_ids, mask = vqa.processor.encode([QUESTION])
-    q, *_ = vqa.model.question_encoder(input_ids, mask)
-    return vqa.model.score(v, q)[0][0].log_softmax(-1)
+def softmax(logits: torch.Tensor) -> np.ndarray:
+    exponent = np.exp(logits.double().numpy() / TEMPERATURE)
+    return exponent / exponent.sum(-1, keepdims=True)
 
 
-def test_evidence_is_the_fall_when_a_place_becomes_the_mean(vqa, photo):
-    """Against differences: move each place a little towards the mean and away from it, and see what is lost."""
-    with torch.no_grad():
-        v = vqa.model.prepare(vqa.look(photo).grid.clone())
-        mean, step = v.mean(1), 0.1
-        for index in (0, 2):
-            found = evidence(vqa, photo, QUESTION, vqa.answers[index]).ravel()
-            assert len(set(found)) == len(found)
-            for place in (0, 5, int(abs(found).argmax()), len(found) - 1):
-                there = []
-                for sign in (1, -1):
-                    moved = v.clone()
-                    moved[:, place] += sign * step * (mean - v[:, place])
-                    there.append(float(log_probabilities(vqa, moved)[index]))
-                assert found[place] == pytest.approx((there[1] - there[0]) / (2 * step), rel=0.01, abs=3e-6)
+def probabilities(vqa: VQA, grid: torch.Tensor) -> dict[str, float]:
+    logits, *_ = vqa.logits(grid, [QUESTION], torch.tensor([0]))
+    return dict(zip(vqa.answers, softmax(logits[0]).tolist(), strict=True))
 
 
-def test_evidence_leaves_no_gradient_behind(vqa, photo):
-    found = evidence(vqa, photo, QUESTION, vqa.answers[0])
+@pytest.mark.parametrize("answer", ["red", "teddy bear"])
+def test_evidence_is_the_slope_towards_the_mean_place(vqa, photo, monkeypatch, answer):
+    """Central differences in double precision, on a copy of the model."""
+    found = evidence(vqa, photo, QUESTION, answer)
     assert found.shape == vqa.model.grid_size
+    ids, mask = vqa.processor.encode([QUESTION])
+    with torch.no_grad():
+        q = vqa.model.question_encoder(ids, mask)[0].double()
+    model = copy.deepcopy(vqa.model).double()
+    v = model.prepare(vqa.look(photo).grid.clone())
+    assert v.dtype == torch.float64
+    monkeypatch.setattr(torch.Tensor, "float", lambda self: self)  # the model would round its logits
+    index, step = vqa.answers.index(answer), 1e-4
+    slopes = []
+    for place in range(v.shape[1]):
+        away = torch.zeros_like(v)
+        away[0, place] = v[0, place] - v[0].mean(0)
+        with torch.no_grad():
+            up, down = (model.score(v + s * away, q)[0].log_softmax(-1)[0, index].item() for s in (step, -step))
+        slopes.append((up - down) / (2 * step))
+    assert np.abs(slopes).max() > 1e-5
+    np.testing.assert_allclose(found.ravel(), slopes, rtol=1e-3, atol=1e-3 * np.abs(slopes).max())
+
+
+def test_evidence_leaves_no_gradient_and_the_same_answer(vqa, photo):
+    before = vqa.ask(photo, QUESTION).top
+    grid = vqa.look(photo).grid.clone()
+    evidence(vqa, photo, QUESTION, "red")
     assert all(parameter.grad is None for parameter in vqa.model.parameters())
+    assert torch.equal(vqa.look(photo).grid, grid)
+    assert vqa.ask(photo, QUESTION).top == before
 
 
-def test_an_answer_that_is_none_is_refused(vqa, photo):
-    for function in (evidence, occlusion):
-        with pytest.raises(InputError, match="The model has no answer 'zyzzyva'; choose"):
-            function(vqa, photo, QUESTION, "zyzzyva")
+@pytest.mark.parametrize("explain", [evidence, occlusion])
+def test_an_answer_that_is_none_is_refused(vqa, photo, explain):
+    with pytest.raises(InputError, match=r"^The model has no answer 'zyzzyva'; choose one of those that it names\.$"):
+        explain(vqa, photo, QUESTION, "zyzzyva")
 
 
-def test_cover_paints_the_mean_colour_over_the_cells(photo):
-    pixels = np.asarray(photo)
-    covered = np.asarray(cover(photo, np.array([[True, False, False], [False, False, True]])))
-    mean = pixels.reshape(-1, 3).mean(0).round()
-    assert (covered[:45, :40] == mean).all() and (covered[45:, 80:] == mean).all()
-    assert (covered[:45, 40:] == pixels[:45, 40:]).all() and (covered[45:, :80] == pixels[45:, :80]).all()
-    fine = np.random.default_rng(0).random((MAX_CELLS, 1)) < 0.5  # more cells than rows of pixels
-    assert cover(photo, fine).size == photo.size
-
-
-def test_what_if_compares_all_top_answers_of_both(vqa, photo):
-    mask = [[1, 1, 0], [1, 0, 0]]
-    found = what_if(vqa, photo, QUESTION, mask, top=2)
-    covered = cover(photo, np.array(mask, dtype=bool))
-    expected = {}
-    for picture in (photo, covered):
-        for name, score in vqa.ask(picture, QUESTION, top=len(vqa.answers)).top:
-            expected.setdefault(name, []).append(score)
-    names = {score.answer for answer in (found.before, found.after) for score in answer.top}
-    assert {name for name, *_ in found.changes} == names
-    for name, before, after in found.changes:
-        assert (before, after) == pytest.approx(tuple(expected[name]), abs=1e-6)
-    sizes = [abs(after - before) for _, before, after in found.changes]
-    assert sizes == sorted(sizes, reverse=True)
-    for row in found.to_dict()["changes"]:
-        assert row["change"] == row["after"] - row["before"]
-
-
-def test_covering_everything_is_asking_about_a_plain_picture(vqa, photo):
-    mean = np.asarray(photo).reshape(-1, 3).mean(0).round().astype(int)
-    plain = Image.new("RGB", photo.size, tuple(mean.tolist()))
-    assert what_if(vqa, photo, QUESTION, [[1]]).after.top == vqa.ask(plain, QUESTION).top
+def test_score_is_the_second_half_of_forward(vqa):
+    ids, mask = vqa.processor.encode([QUESTION, "how many dogs are there?", "what is on the table?"])
+    index = torch.tensor([1, 0, 1])
+    size = vqa.look(Image.new("RGB", (64, 64))).grid.shape[1:]
+    grid = torch.randn(2, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = vqa.model(ids, mask, grid=grid, photo_index=index)
+        logits, attention = vqa.model.score(vqa.model.prepare(grid), whole.question, index)
+        without_index, _ = vqa.model.score(vqa.model.prepare(grid)[index], whole.question)
+    assert torch.equal(logits, whole.logits)
+    assert torch.equal(attention, whole.attention.flatten(2))
+    torch.testing.assert_close(without_index, whole.logits)
 
 
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        ([[0, 0]], "Nothing is painted over"),
-        ([[1, 0], [1]], "not a table of 0 and 1"),
+        ([[0, 0], [0, 0]], "Nothing is painted over"),
+        ([[1], [1, 0]], "not a table of 0 and 1"),
         ([[2]], "not a table of 0 and 1"),
+        ([[0.5]], "not a table of 0 and 1"),
+        ([[float("nan"), 1]], "not a table of 0 and 1"),
+        ([[-1, 1]], "not a table of 0 and 1"),
+        ([[1, None]], "not a table of 0 and 1"),
+        ([1, 0], "not a table of 0 and 1"),
+        ([[[1]]], "not a table of 0 and 1"),
         ([], "not a table of 0 and 1"),
         ([[]], "not a table of 0 and 1"),
-        ([1, 0], "not a table of 0 and 1"),
-        ("everything", "not a table of 0 and 1"),
-        ([["a"]], "not a table of 0 and 1"),
+        ("all", "not a table of 0 and 1"),
         (None, "not a table of 0 and 1"),
-        ([[float("nan")]], "not a table of 0 and 1"),
-        (np.ones((1, MAX_CELLS + 1)), f"{MAX_CELLS + 1} cells a side"),
+        ({}, "not a table of 0 and 1"),
+        pytest.param(
+            [[10**400]],
+            "not a table of 0 and 1",
+            marks=pytest.mark.xfail(reason="check_mask lets OverflowError through", raises=OverflowError),
+        ),
+        (np.ones((1, 129)), "has 129 cells a side; give at most 128"),
+        (np.ones((129, 1)), "has 129 cells a side; give at most 128"),
     ],
 )
-def test_a_mask_that_is_none_is_refused(mask, message):
-    with pytest.raises(InputError, match=message):
-        check_mask(mask)
+def test_a_mask_that_is_none_is_refused(vqa, photo, mask, message):
+    with pytest.raises(InputError, match=message) as caught:
+        what_if(vqa, photo, QUESTION, mask)
+    assert str(caught.value).endswith(".")
 
 
-def test_occlusion_is_what_covering_one_by_one_gives(vqa, photo):
-    told: list[tuple[int, int]] = []
-    found = occlusion(vqa, photo, QUESTION, progress=lambda *values: told.append(values))
+@pytest.mark.parametrize("shape", [(1, 2), (3, 7), (40, 50), (128, 128)])
+def test_cover_paints_the_masked_part_and_nothing_else(photo, shape):
+    mask = np.random.default_rng(0).random(shape) < 0.4
+    mask.flat[:2] = True, False
+    pixels = np.asarray(photo)
+    found = np.asarray(cover(photo, mask))
+    mean = np.round(pixels.astype(float).mean((0, 1)))
+    for y in range(40):
+        (row,) = (i for i in range(shape[0]) if i * 40 <= y * shape[0] < (i + 1) * 40)
+        for x in range(50):
+            column = x * shape[1] // 50
+            expected = mean if mask[row, column] else pixels[y, x]
+            assert (found[y, x] == expected).all(), (y, x)
+
+
+def test_what_if_asks_before_and_after(vqa, photo):
+    """Against the model's logits and a softmax of our own, with the temperature."""
+    mask = [[1, 0, 0], [0, 1, 0]]
+    found = what_if(vqa, photo, QUESTION, mask, top=2)
+    covered = cover(photo, np.array(mask, bool))
+    assert np.array_equal(np.asarray(found.photo), np.asarray(covered))
+    before, after = (probabilities(vqa, vqa.look(one).grid) for one in (photo, covered))
+    assert found.before.top == vqa.ask(photo, QUESTION, 2).top
+    assert found.after.top == vqa.ask(covered, QUESTION, 2).top
+    names = {score.answer for answer in (found.before, found.after) for score in answer.top}
+    assert {name for name, *_ in found.changes} == names
+    assert len(found.changes) == len(names) >= 2
+    for name, first, second in found.changes:
+        assert (first, second) == pytest.approx((before[name], after[name]), abs=1e-6)
+    sizes = [abs(second - first) for _, first, second in found.changes]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
+    told = found.to_dict()
+    assert told["before"] == found.before.to_dict() and told["after"] == found.after.to_dict()
+    for row, (name, first, second) in zip(told["changes"], found.changes, strict=True):
+        assert row == {"answer": name, "before": first, "after": second, "change": second - first}
+
+
+def test_covering_everything_leaves_the_mean_colour(vqa, photo):
+    found = what_if(vqa, photo, QUESTION, [[1]])
+    mean = tuple(int(x) for x in np.asarray(photo).mean((0, 1)).round())
+    plain = Image.new("RGB", photo.size, mean)
+    assert found.photo.getcolors() == [(50 * 40, mean)]
+    assert found.after.top == vqa.ask(plain, QUESTION).top
+
+
+def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
+    """Occlusion as one would write it down: a photo, a cell, a question at a time."""
+    square = vqa.processor.image_processor.square(photo)
     height, width = vqa.model.grid_size
-    square = Image.fromarray(vqa.processor.image_processor.square(photo))
-    best, before = vqa.ask(square, QUESTION, top=1).top[0]
-    for i, j in ((0, 0), (1, 2), (height - 1, width - 1)):
-        mask = np.zeros((height, width), dtype=bool)
-        mask[i, j] = True
-        after = dict(vqa.ask(cover(square, mask), QUESTION, top=len(vqa.answers)).top)[best]
-        assert found[i, j] == pytest.approx(before - after, abs=1e-5)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert len(told) == -(-height * width // BATCH)
-    assert told[-1] == (height * width, height * width)
-    assert found.max() > 0 or found.min() < 0
+    high, wide = square.shape[0] // height, square.shape[1] // width
+    mean = square.reshape(-1, 3).mean(0).round()
+
+    def score(pixels: np.ndarray) -> float:
+        look = Look(photo, vqa.encode_squares(torch.from_numpy(pixels)[None]), 0)
+        (found,) = vqa.ask_many(look, [QUESTION], top=len(vqa.answers))
+        return dict(found.top)[answer]
+
+    falls = np.zeros((height, width))
+    for i in range(height):
+        for j in range(width):
+            covered = square.copy()
+            covered[i * high : (i + 1) * high, j * wide : (j + 1) * wide] = mean
+            falls[i, j] = score(square.copy()) - score(covered)
+    return falls
 
 
-def test_score_is_what_forward_computes(vqa, photo):
-    input_ids, mask = vqa.processor.encode([QUESTION])
-    grid = vqa.look(photo).grid
-    with torch.inference_mode():
-        output = vqa.model(input_ids, mask, grid=grid)
-        logits, attention = vqa.model.score(vqa.model.prepare(grid), output.question)
-    torch.testing.assert_close(logits, output.logits, rtol=0, atol=0)
-    torch.testing.assert_close(attention, output.attention.flatten(-2), rtol=0, atol=0)
+@pytest.mark.parametrize("answer", [None, "no"])
+def test_occlusion_equals_a_naive_loop(vqa, photo, answer):
+    steps: list[tuple[int, int]] = []
+    found = occlusion(vqa, photo, QUESTION, answer, lambda done, total: steps.append((done, total)))
+    expected = one_by_one(vqa, photo, answer or vqa.ask(photo, QUESTION).text)
+    assert np.abs(expected).max() > 1e-5
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    done, total = zip(*steps, strict=True)
+    assert set(total) == {expected.size} and done[-1] == expected.size
+    assert list(done) == sorted(set(done)) and len(done) == -(-expected.size // BATCH) > 1
+
+
+def test_the_bundled_model_sees_a_cat():
+    skimage = pytest.importorskip("skimage", reason="its photos are needed: pip install scikit-image")
+    bundled = VQA.load(Path(__file__).resolve().parents[1] / "assets" / "model", device="cpu")
+    chelsea = Path(skimage.__file__).parent / "data" / "chelsea.png"
+    assert bundled.ask(chelsea, "what animal is this?").text == "cat"
+    found = evidence(bundled, chelsea, "what animal is this?", "cat")
+    assert found.shape == (7, 7)
+    assert np.isfinite(found).all()
+    assert found.min() < 0 < found.max()

@@ -70,6 +70,9 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--output", metavar="DIR", help="write results.json and predictions.json there")
     parser.add_argument("--features", metavar="STORE", help="a feature store to read instead of the photos")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N questions")
+    parser.add_argument(
+        "--swap-photos", action="store_true", help="ask each question about another photo too: does the model look?"
+    )
     add_model(parser)
     parser.set_defaults(command=evaluate)
 

@@ -119,6 +119,16 @@ def test_intervals_hold_the_figures(content: dict[str, Any]) -> None:
     assert len(content["intervals"]["above_question_only"]) == 2
 
 
+def test_the_fall_when_photos_are_swapped(done: Predictions, content: dict[str, Any]) -> None:
+    assert "grounding" not in content
+    done.swapped = ["Yes", "yes", "cat", "red", "2", "dog"]  # of the model's two right answers one is left
+    swapped = results(model(), done, {"files": ["six.jsonl"], "n": 8})
+    figures = swapped["grounding"]["photo_swap"]
+    assert (figures["exact"], figures["drop"]) == (16.67, 16.67)
+    assert figures["interval"][0] <= 16.67 <= figures["interval"][1]
+    jsonschema.validate(swapped, SCHEMA, jsonschema.Draft202012Validator)
+
+
 def test_the_score_of_each_question_is_written(done: Predictions, content: dict[str, Any], tmp_path: Path) -> None:
     write(tmp_path, done, content)
     rows = json.loads((tmp_path / "scores.json").read_text())

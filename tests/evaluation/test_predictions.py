@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from PIL import Image
 
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
+from vqa.errors import InputError
 from vqa.evaluation import predictions
-from vqa.evaluation.predictions import predict
+from vqa.evaluation.predictions import predict, swapped
 from vqa.predict import VQA
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
@@ -137,3 +140,41 @@ def test_photos_are_read_once(
 
 def test_nothing_to_do(vqa: VQA) -> None:
     assert predict(vqa, []).examples == []
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 32])
+def test_swapped_answers_are_about_another_photo(
+    vqa: VQA, examples: list[Example], photos: list[str], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Five photos in batches of two, three, four or all: the last may be alone."""
+    monkeypatch.setattr(predictions, "PHOTOS_A_BATCH", size)
+    done = predict(vqa, examples, swap_seed=1)
+    assert len(done.swapped) == len(done.examples) == 15
+    used: dict[str, set[str]] = {}
+    for example, answer in zip(done.examples, done.swapped, strict=True):
+        others = {photo for photo in photos if photo != example.image}
+        fits = {photo for photo in others if vqa.ask(photo, example.question).text == answer}
+        used[example.image] = used.get(example.image, others) & fits
+    assert all(used.values())  # one other photo explains all answers of a photo's questions
+    assert predict(vqa, examples, swap_seed=1).swapped == done.swapped
+    assert predict(vqa, examples).swapped == []
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 32])
+def test_no_photo_keeps_its_own_questions(count: int) -> None:
+    """A stub that answers with the number of the photo that it is shown."""
+    stub: Any = SimpleNamespace(
+        answers=[str(i) for i in range(count)],
+        logits=lambda grid, questions, rows: (torch.nn.functional.one_hot(grid[rows], count).float(), None, None),
+    )
+    batch = [(torch.tensor(i), [Example(f"{i}.jpg", "a"), Example(f"{i}.jpg", "b")]) for i in range(count)]
+    answered = [example for _, asked in batch for example in asked]
+    told = [int(answer) for answer in swapped(stub, batch, answered, None, np.random.default_rng(count))]
+    assert all(told[i] != i // 2 for i in range(2 * count))
+    assert sorted(told) == sorted([*range(count), *range(count)])  # each photo once
+
+
+def test_a_single_photo_cannot_be_swapped(vqa: VQA, examples: list[Example]) -> None:
+    alone = [example for example in examples if example.image == examples[0].image]
+    with pytest.raises(InputError, match="There is a single photo"):
+        predict(vqa, alone, swap_seed=0)

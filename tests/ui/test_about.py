@@ -1,22 +1,58 @@
-from ui.about import figures, text
+import json
+from pathlib import Path
+
+import pytest
+
+from ui import about
+from ui.shown import NOT_SURE
 from vqa.predict import VQA
 
+MODEL = Path(__file__).resolve().parents[2] / "assets" / "model"
+RESULTS = json.loads((MODEL / "results.json").read_text(encoding="utf-8"))
 
-def test_the_figures_are_those_of_the_model():
-    model = VQA.load()
-    results, told = model.extra("results.json"), text(model)
-    assert f"| the model | {results['metrics']['exact']:.1f} % |" in told
-    assert f"| the question without the photo | {results['baselines']['question_only']:.1f} % |" in told
-    assert f"{results['n']:,} validation questions" in told
-    assert f"{len(model.answers):,} answers" in told
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return about.text(VQA.load(MODEL, device="cpu"))
+
+
+def test_the_table_holds_the_measured_figures(text):
+    rows = dict(line.strip("| ").split(" | ") for line in text.splitlines() if line.endswith(" % |"))
+    assert rows == {
+        "the model": f"{RESULTS['metrics']['exact']:.1f} %",
+        "the question without the photo": f"{RESULTS['baselines']['question_only']:.1f} %",
+        "the photo without the question": f"{RESULTS['baselines']['image_only']:.1f} %",
+        "always the most common answer": f"{RESULTS['baselines']['majority']:.1f} %",
+        "the best that its list of answers allows": f"{RESULTS['baselines']['upper_bound']:.1f} %",
+    }
+
+
+def test_the_sentences_hold_the_measured_figures(text):
+    metrics = RESULTS["metrics"]
+    assert f"On {RESULTS['n']:,} {RESULTS['data']['split']} questions" in text
+    assert len(metrics["by_answer_type"]) >= 3
+    for name, value in metrics["by_answer_type"].items():
+        assert f"{name} {value:.1f} %" in text
+    assert f"Official VQA accuracy {metrics['official']:.1f} % on {metrics['n_official']:,} of them." in text
+    assert f"Its confidence is off by {RESULTS['calibration']['ece']:.1f} points on average." in text
+
+
+def test_the_number_of_answers_and_the_threshold_are_the_models(text):
+    labels = json.loads((MODEL / "config.json").read_text(encoding="utf-8"))["id2label"]
+    assert f"**{len(labels):,} answers**" in text
+    assert f"Below {100 * NOT_SURE:.0f}% it says 'not sure'" in text
+    assert "{" not in text and "None" not in text
 
 
 def test_a_model_that_was_not_measured_says_so(vqa):
-    assert vqa.extra("results.json") is None
-    assert "This model was not measured." in text(vqa)
+    text = about.text(vqa)
+    assert "This model was not measured." in text
+    assert "**5 answers**" in text
+    assert " % |" not in text and "{" not in text
 
 
-def test_what_is_missing_is_left_out():
-    told = figures({"n": 10, "metrics": {"exact": 50.0}, "baselines": {}, "data": {}})
-    assert "50.0" in told
-    assert "None" not in told and "nan" not in told
+def test_what_was_not_measured_is_left_out():
+    found = about.figures({"n": 12345, "data": {}, "metrics": {"exact": 50.04}, "baselines": {"majority": None}})
+    assert [line for line in found.splitlines() if "%" in line] == ["| the model | 50.0 % |"]
+    assert "On 12,345 test questions" in found
+    assert not any(word in found for word in ("None", "Official", "confidence"))

@@ -1,81 +1,164 @@
+import queue
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from ui import models as module
-from ui.models import BUNDLED, KEPT, Models
+from ui.models import BUNDLED, KEPT, Models, on_a_space, static
 from vqa.errors import InputError
-
-
-class Read:
-    """Stands for a loaded model."""
-
-    def __init__(self, name: str):
-        self.name = name
+from vqa.predict import VQA
 
 
 @pytest.fixture
-def reads(monkeypatch) -> list[str]:
-    """Which models were read from disk."""
-    names: list[str] = []
-    monkeypatch.setattr(Models, "_read", lambda self, name: names.append(name) or Read(name))
-    return names
+def read(monkeypatch) -> list[tuple]:
+    """What was loaded: names and devices; the models themselves are stand-ins."""
+    loaded: list[tuple] = []
+
+    def load(name, device):
+        loaded.append((name, device))
+        if name == "broken":
+            raise InputError("There is no model broken; name another.")
+        return SimpleNamespace(name=name)
+
+    monkeypatch.setattr(VQA, "load", load)
+    return loaded
 
 
-def test_without_a_name_it_is_the_own_model(reads):
-    models = Models("mine")
-    models.load()
-    assert models.get().name == models.get("").name == models.get(" mine ").name == "mine"
-    assert reads == ["mine"]
-    assert models.offered == ["mine", BUNDLED]
-    assert Models().offered == [BUNDLED]
+def answers_of(ask) -> tuple[queue.Queue, threading.Thread]:
+    """What `ask` gives or raises, from a thread of its own."""
+    found: queue.Queue = queue.Queue()
+
+    def run():
+        try:
+            found.put(ask())
+        except Exception as error:
+            found.put(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return found, thread
 
 
-def test_whoever_asks_early_waits(reads):
-    models, found = Models(), []
-    threads = [threading.Thread(target=lambda: found.append(models.get().name)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    assert found == []
-    models.load()
-    for thread in threads:
-        thread.join(10)
-    assert found == [BUNDLED] * 3
-    assert reads == [BUNDLED]
+def test_get_waits_until_the_own_model_is_loaded():
+    models, own = Models("own"), SimpleNamespace()
+    found, thread = answers_of(models.get)
+    thread.join(0.2)
+    assert thread.is_alive() and found.empty()
+    models.load(own)
+    assert found.get(timeout=5) is own
+    assert models.get("own") is models.get("") is models.get(" own ") is models.get(None) is own
 
 
-def test_a_failure_is_told_to_whoever_waits():
-    models = Models("./none")
-    with pytest.raises(InputError, match="There is no model folder"):
+@pytest.mark.parametrize("error", [InputError("There is no model here; name another."), RuntimeError("no memory")])
+def test_a_failure_is_told_to_whoever_waits(monkeypatch, error):
+    def load(name, device):
+        raise error
+
+    monkeypatch.setattr(VQA, "load", load)
+    models = Models("own")
+    found, _ = answers_of(models.get)
+    with pytest.raises(type(error)):
         models.load()
-    with pytest.raises(InputError, match="There is no model folder"):
+    assert found.get(timeout=5) is error
+    with pytest.raises(type(error), match=str(error)):
         models.get()
 
 
-def test_only_what_is_offered_is_read(reads):
-    models = Models(offered=["other"])
+@pytest.mark.parametrize(("model", "name"), [(None, None), ("folder", "folder")])
+def test_the_own_model_is_read_on_the_device(read, model, name):
+    models = Models(model, "cuda:1")
     models.load()
-    assert models.get("other").name == "other"
-    with pytest.raises(InputError, match="'/etc' is not offered here; choose one of bundled, other"):
+    assert read == [(name, "cuda:1")]
+    assert models.own == (model or BUNDLED)
+    assert models.get() is models.get(models.own)
+    assert len(read) == 1
+
+
+def test_a_name_that_is_not_offered_is_refused(read):
+    models = Models("own", offered=["one", "own"])
+    models.load()
+    assert models.offered == ["own", BUNDLED, "one"]
+    assert models.get("one").name == "one"
+    assert models.get(BUNDLED).name is None
+    with pytest.raises(InputError, match=r"^The model '/etc' is not offered here; choose one of own, bundled, one\.$"):
         models.get("/etc")
-    mine = Models(any_model=True)
-    mine.load()
-    assert mine.get("/my/model").name == "/my/model"
+    with pytest.raises(InputError) as caught:
+        models.get("x" * 5000)
+    assert len(str(caught.value)) < 200
+    assert [name for name, _ in read] == ["own", "one", None]
 
 
-def test_few_further_models_stay_in_memory(reads):
-    models = Models(any_model=True)
+def test_any_model_lets_a_folder_through(read):
+    models = Models("own", any_model=True)
     models.load()
-    for name in ("a", "b", "a", "c"):
+    assert models.get("/some/folder").name == "/some/folder"
+
+
+def test_any_model_reads_a_real_folder(tiny_checkpoint):
+    models = Models("own", "cpu", any_model=True)
+    models.load(SimpleNamespace())
+    assert isinstance(models.get(str(tiny_checkpoint)), VQA)
+    with pytest.raises(InputError):
+        models.get(str(tiny_checkpoint / "none"))
+
+
+def test_few_further_models_stay_loaded_and_the_own_always(read):
+    models = Models("own", any_model=True)
+    models.load()
+    own = models.get()
+    names = [f"model-{i}" for i in range(KEPT + 1)]
+    for name in names[:KEPT]:
         models.get(name)
-    assert len(models._loaded) == 1 + KEPT
-    models.get("a")  # used more lately than b, so it has stayed
-    assert reads == [BUNDLED, "a", "b", "c"]
-    models.get("b")
-    assert reads[-1] == "b"
-    assert models.get() is models.get(BUNDLED)
+    models.get(names[0])  # used again, so the second is now the oldest
+    models.get(names[KEPT])
+    assert len(models._loaded) == KEPT + 1
+    read.clear()
+    assert models.get() is own
+    models.get(names[0]), models.get(names[KEPT])
+    assert read == []
+    models.get(names[1])
+    assert [name for name, _ in read] == [names[1]]
 
 
-def test_the_files_of_the_page_are_there():
-    for name in ("glimpse.js", "paint.js", "glimpse.css", "icon-512.png"):
-        assert module.static(name).is_file()
+def test_a_further_model_that_fails_leaves_the_others(read):
+    models = Models("own", any_model=True)
+    models.load()
+    with pytest.raises(InputError, match="There is no model broken"):
+        models.get("broken")
+    assert models.get().name == "own"
+    with pytest.raises(InputError, match="There is no model broken"):  # and is read anew, once it may be there
+        models.get("broken")
+    assert [name for name, _ in read] == ["own", "broken", "broken"]
+
+
+def test_a_model_that_two_ask_for_is_read_once(monkeypatch):
+    reading, go_on, loaded = threading.Event(), threading.Event(), []
+
+    def load(name, device):
+        reading.set()
+        go_on.wait(5)
+        loaded.append(name)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(VQA, "load", load)
+    models = Models("own", any_model=True)
+    models.load(SimpleNamespace())
+    first, _ = answers_of(lambda: models.get("other"))
+    assert reading.wait(5)
+    second, waiting = answers_of(lambda: models.get("other"))
+    waiting.join(0.2)
+    assert second.empty()
+    go_on.set()
+    assert first.get(timeout=5) is second.get(timeout=5)
+    assert loaded == ["other"]
+
+
+def test_a_space_is_known_by_its_variable(monkeypatch):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert not on_a_space()
+    monkeypatch.setenv("SPACE_ID", "someone/glimpse")
+    assert on_a_space()
+
+
+def test_static_files_are_there():
+    assert static("glimpse.js").is_file() and static("glimpse.css").is_file()

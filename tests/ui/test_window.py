@@ -1,108 +1,189 @@
+import functools
+import http.server
+import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import ModuleType
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from ui import window
 
-ADDRESS = "http://127.0.0.1:9/"
+ADDRESS = "http://127.0.0.1:54321/"
 
 
 @pytest.fixture
-def no_webview(monkeypatch):
-    monkeypatch.setitem(sys.modules, "webview", None)
-
-
-def fake_webview(monkeypatch, start) -> list[tuple]:
-    made: list[tuple] = []
-    fake = ModuleType("webview")
-    fake.create_window = lambda *values, **options: made.append(values)  # type: ignore[attr-defined]
-    fake.start = start  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "webview", fake)
-    return made
-
-
-def fake_browser(tmp_path, code: int):
-    """A program that writes down its arguments."""
-    program = tmp_path / "browser"
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nexit {code}\n')
-    program.chmod(0o755)
-    return str(program)
-
-
-def test_pywebview_comes_first(monkeypatch):
-    made = fake_webview(monkeypatch, lambda: None)
-    monkeypatch.setattr(window, "find_browser", pytest.fail)
-    assert window.open_window(ADDRESS) is True
-    assert made == [("Glimpse", ADDRESS)]
-
-
-def test_without_a_screen_for_pywebview_a_browser_is_tried(monkeypatch, tmp_path, capsys):
-    def broken():
-        raise RuntimeError("You must have either QT or GTK")
-
-    fake_webview(monkeypatch, broken)
-    monkeypatch.setattr(window, "find_browser", lambda: fake_browser(tmp_path, 0))
-    assert window.open_window(ADDRESS) is True
-    assert "pywebview cannot open a window here (You must have either QT or GTK…)" in capsys.readouterr().out
-    arguments = (tmp_path / "arguments").read_text().splitlines()
-    assert f"--app={ADDRESS}" in arguments
-    assert [argument for argument in arguments if argument.startswith("--user-data-dir=")]
-
-
-def test_a_browser_that_fails_leads_to_a_tab(monkeypatch, tmp_path, capsys, no_webview):
-    monkeypatch.setattr(window, "find_browser", lambda: fake_browser(tmp_path, 1))
+def tabs(monkeypatch) -> list[str]:
+    """The addresses that the usual browser was sent to."""
     opened: list[str] = []
-    monkeypatch.setattr(window.webbrowser, "open", lambda address: not opened.append(address))
-    assert window.open_window(ADDRESS) is False
-    assert opened == [ADDRESS]
+    monkeypatch.setattr(window.webbrowser, "open", lambda address: opened.append(address) or True)
+    return opened
+
+
+@pytest.fixture
+def no_webview(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "webview", None)  # which makes its import fail
+
+
+def fake_browser(monkeypatch, folder: Path, code: int) -> Path:
+    """A browser that writes down its arguments and whether its profile is there; returns the file of notes."""
+    program, notes = folder / "chromium", folder / "notes"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys\n"
+        "profile = next(a.partition('=')[2] for a in sys.argv if a.startswith('--user-data-dir='))\n"
+        f"open({str(notes)!r}, 'w').write('\\n'.join([str(os.listdir(profile)), *sys.argv[1:]]))\n"
+        f"sys.exit({code})\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(window, "find_browser", lambda: str(program))
+    return notes
+
+
+def fake_webview(monkeypatch, error: Exception | None = None) -> list[tuple]:
+    calls: list[tuple] = []
+
+    def start():
+        calls.append(("start",))
+        if error:
+            raise error
+
+    create = lambda *values, **named: calls.append(("create", *values, named))  # noqa: E731
+    monkeypatch.setitem(sys.modules, "webview", SimpleNamespace(create_window=create, start=start))
+    return calls
+
+
+def test_pywebview_comes_first(monkeypatch, tabs, capsys):
+    calls = fake_webview(monkeypatch)
+    monkeypatch.setattr(window, "find_browser", lambda: pytest.fail("a browser was looked for"))
+    assert window.open_window(ADDRESS, "A title") is True
+    (name, title, address, size), last = calls
+    assert (name, title, address, last) == ("create", "A title", ADDRESS, ("start",))
+    assert size["width"] >= 800 and size["height"] >= 600
+    assert tabs == [] and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("no screen\nand a second line"),
+        OSError(2, "no GTK"),
+        pytest.param(
+            NotImplementedError(),
+            marks=pytest.mark.xfail(reason="an error without words has no first line", raises=IndexError),
+        ),
+    ],
+)
+def test_a_pywebview_that_fails_gives_way_to_the_app_mode(monkeypatch, tmp_path, tabs, capsys, error):
+    calls = fake_webview(monkeypatch, error)
+    notes = fake_browser(monkeypatch, tmp_path, 0)
+    assert window.open_window(ADDRESS) is True
+    assert calls[-1] == ("start",)
+    assert f"--app={ADDRESS}" in notes.read_text().splitlines()
     told = capsys.readouterr().out
-    assert "pip install 'glimpse-vqa[desktop]'" in told
-    assert "could not open a window" in told
-    assert f"The app is in your browser: {ADDRESS}" in told
+    assert told.startswith("pywebview cannot open a window here (") and told.count("\n") == 1
+    assert "second line" not in told
+    assert tabs == []
 
 
-def test_without_any_browser_the_address_is_told(monkeypatch, capsys, no_webview):
+def test_the_app_mode_has_a_profile_of_its_own(monkeypatch, tmp_path, no_webview, tabs, capsys):
+    notes = fake_browser(monkeypatch, tmp_path, 0)
+    profiles = []
+    for _ in range(2):
+        assert window.open_window(ADDRESS, extra=("--headless=new", "--mute-audio")) is True
+        listing, *arguments = notes.read_text().splitlines()
+        assert listing == "[]"  # there, and empty
+        assert arguments[0] == f"--app={ADDRESS}"
+        assert arguments[-2:] == ["--headless=new", "--mute-audio"]
+        profiles += [Path(a.partition("=")[2]) for a in arguments if a.startswith("--user-data-dir=")]
+    assert len(set(profiles)) == 2
+    assert not any(profile.exists() for profile in profiles)
+    assert tabs == []
+    assert "glimpse-vqa[desktop]" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no root on Windows")
+@pytest.mark.parametrize(("user", "sandboxed"), [(0, False), (1000, True)])
+def test_only_root_goes_without_the_sandbox(monkeypatch, tmp_path, user, sandboxed):
+    notes = fake_browser(monkeypatch, tmp_path, 0)
+    monkeypatch.setattr(window.os, "geteuid", lambda: user)
+    assert window.by_app_mode(ADDRESS) is True
+    assert ("--no-sandbox" not in notes.read_text()) == sandboxed
+
+
+def test_a_browser_that_fails_gives_way_to_a_tab(monkeypatch, tmp_path, no_webview, tabs, capsys):
+    notes = fake_browser(monkeypatch, tmp_path, 1)
+    assert window.open_window(ADDRESS) is False
+    assert f"--app={ADDRESS}" in notes.read_text()
+    assert tabs == [ADDRESS]
+    told = capsys.readouterr().out
+    assert "chromium could not open a window; taking the usual browser.\n" in told
+    assert told.endswith(f"The app is in your browser: {ADDRESS} (Ctrl-C ends it).\n")
+
+
+@pytest.mark.parametrize(("opens", "told"), [(True, "The app is in your browser"), (False, "Open it in a browser")])
+def test_without_a_browser_for_windows_it_is_a_tab(monkeypatch, no_webview, capsys, opens, told):
     monkeypatch.setattr(window, "find_browser", lambda: None)
-    monkeypatch.setattr(window.webbrowser, "open", lambda address: False)
+    monkeypatch.setattr(window.webbrowser, "open", lambda address: opens)
     assert window.open_window(ADDRESS) is False
-    told = capsys.readouterr().out
-    assert "There is no Chromium, Chrome or Edge" in told
-    assert f"Open it in a browser: {ADDRESS}" in told
+    *_, missing, last = capsys.readouterr().out.splitlines()
+    assert missing == "There is no Chromium, Chrome or Edge for a window of its own."
+    assert last == f"{told}: {ADDRESS} (Ctrl-C ends it)."
 
 
-@pytest.mark.browser
-def test_a_real_browser_opens_it_and_is_waited_for(no_webview):
+def test_a_browser_is_found_on_the_path_or_in_its_usual_place(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(window, "PLACES", (str(tmp_path / "none"), str(tmp_path / "Chrome")))
+    assert window.find_browser() is None
+    (tmp_path / "Chrome").write_text("")
+    assert window.find_browser() == str(tmp_path / "Chrome")
+    for name in ("google-chrome", "chromium"):  # the first of the list wins, not the first that was installed
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+        assert Path(window.find_browser() or "").name == name
+
+
+OPEN_FOR = 1.0  # seconds
+PAGE = f"<title>t</title><script>setTimeout(() => close(), {1000 * OPEN_FOR})</script>".encode()
+
+
+@pytest.fixture
+def page() -> Iterator[tuple[str, list[str]]]:
+    """A page that closes its own window, and the paths that were asked for."""
     asked: list[str] = []
 
-    class Page(BaseHTTPRequestHandler):
+    class Serve(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
             self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(PAGE)))
             self.end_headers()
-            self.wfile.write(b"<p>Glimpse</p>")
+            self.wfile.write(PAGE)
 
-        def log_message(self, *_):
+        def log_message(self, *values):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        address = f"http://127.0.0.1:{server.server_port}/"
-        ended: list[bool] = []
-        extra = ("--headless=new", "--disable-gpu")
-        waiting = threading.Thread(target=lambda: ended.append(window.open_window(address, extra=extra)))
-        waiting.start()
-        while "/" not in asked and waiting.is_alive():
-            time.sleep(0.1)
-        assert ended == []
-        (browser,) = (one for one in psutil.Process().children() if f"--app={address}" in one.cmdline())
-        browser.terminate()  # without a screen, the nearest thing to closing the window
-        waiting.join(20)
-        assert ended == [True]
-    finally:
-        server.shutdown()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Serve)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/here", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.browser
+def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview, tabs, page):
+    if window.find_browser() is None:
+        pytest.skip("needs Chromium, Chrome or Edge")
+    address, asked = page
+    monkeypatch.setattr(window.subprocess, "run", functools.partial(subprocess.run, timeout=60))
+    start = time.monotonic()
+    assert window.open_window(address, extra=("--headless=new", "--disable-gpu")) is True
+    assert time.monotonic() - start >= OPEN_FOR
+    assert asked[0] == "/here"
+    assert tabs == []

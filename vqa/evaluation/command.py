@@ -28,13 +28,14 @@ def evaluate(
     output: str | None = None,
     features: str | None = None,
     limit: int | None = None,
+    swap_photos: bool = False,
     device: str = "auto",
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Score a model on a data set, print a table and write `results.json` and `predictions.json` to `output`.
 
     features: a feature store that the same image encoder made; without it every photo is read and encoded.
-    limit: only the first so many questions.
+    limit: only the first so many questions. swap_photos: ask each about another photo too, and tell the fall.
 
     Questions that cannot be scored (no photo, no words, no known answer) are left out, counted and told.
 
@@ -60,7 +61,8 @@ def evaluate(
     folders = [] if images is None else [images]
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("questions", total=len(there))
-        done = predict(vqa, there, store, partial(stored_name, folders=folders), partial(bar.advance, task))
+        name_of, advance = partial(stored_name, folders=folders), partial(bar.advance, task)
+        done = predict(vqa, there, store, name_of, advance, swap_seed=0 if swap_photos else None)
     if len(examples) < len(asked):
         first = next(e for e in asked if reference(e) is None)
         done.skip("answer", len(asked) - len(examples), f"question {first.question_id} has no answer to compare with")
@@ -74,6 +76,11 @@ def evaluate(
         raise InputError(f"No question of {data} could be answered; the line above says why.")
     content = results(vqa, done, {"files": [Path(data).name], "n": len(asked)})
     console.print(table(content))
+    if swap := content.get("grounding", {}).get("photo_swap"):
+        low, high = swap["interval"]
+        plain(
+            f"About other photos {swap['exact']:.1f}%: {swap['drop']:.1f} points lower (95% {low:.1f} to {high:.1f})."
+        )
     if output is not None:
         write(Path(output), done, content)
         plain(f"results.json, predictions.json and scores.json are in {output}")

@@ -85,6 +85,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
         },
         "baselines": {name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")},
         "intervals": intervals(exact, np.where(judged, official["model"], np.nan), done),
+        **swap_figures(done, exact["model"]),
         "tables": {"overall": overall, **tables},
         "calibration": {
             "ece": round(100 * expected_calibration_error(np.array(done.confidence), right), 2),
@@ -105,6 +106,20 @@ def intervals(exact: dict[str, np.ndarray], official: np.ndarray, done: Predicti
     if "question_only" in means:
         found["above_question_only"] = interval(means["model"] - means["question_only"])
     return found
+
+
+def swap_figures(done: Predictions, exact: np.ndarray) -> dict[str, Any]:
+    """Exact match when each question is asked about another photo, and how far that is below; {} if it was not done."""
+    if not done.swapped:
+        return {}
+    pairs = zip(done.swapped, done.examples, strict=True)
+    there = np.array([normalize_answer(answer) == reference(example) for answer, example in pairs])
+    means = resampled_means(
+        {"own": exact.astype(float), "other": there.astype(float)}, [e.image for e in done.examples]
+    )
+    drop = 100 * float(exact.mean() - there.mean())
+    figures = {"exact": percent(there), "drop": round(drop, 2), "interval": interval(means["own"] - means["other"])}
+    return {"grounding": {"photo_swap": figures}}
 
 
 def length(question: str) -> str:

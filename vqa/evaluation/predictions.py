@@ -22,6 +22,7 @@ PHOTOS_A_BATCH = 32
 class Predictions:
     """For each answered example: the best answer and its confidence, and the best of the blind and image-only heads.
 
+    swapped: the best answer about another photo, if that was asked for; else empty.
     skipped: why examples were left out, and how many each; told: one example of each reason, for the user.
     """
 
@@ -30,6 +31,7 @@ class Predictions:
     confidence: list[float] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
     image_only: list[str] = field(default_factory=list)
+    swapped: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     told: dict[str, str] = field(default_factory=dict)
 
@@ -44,12 +46,16 @@ def predict(
     features: FeatureStore | None = None,
     name_of: Callable[[str], str] = lambda image: Path(image).name,
     advance: Callable[[int], None] = lambda questions: None,
+    swap_seed: int | None = None,
 ) -> Predictions:
     """Answer every example; each photo is read (or looked up in `features` by `name_of(image)`) once.
 
+    swap_seed: ask every question about another photo too, drawn with this seed among those of the same batch.
     What cannot be answered (photo missing or broken, question empty or endless) is skipped and counted.
     """
     done = Predictions()
+    generator = None if swap_seed is None else np.random.default_rng(swap_seed)
+    last: Tensor | None = None
     for batch in grids(vqa, examples, features, name_of, done):
         logits = batch_logits(vqa, batch, done)
         if logits is None:
@@ -61,11 +67,35 @@ def predict(
         done.confidence += probability.tolist()
         done.blind += [vqa.answers[i] for i in blind.argmax(-1).tolist()]
         done.image_only += [vqa.answers[i] for i in image_only.argmax(-1).tolist()]
+        if generator is not None:
+            done.swapped += swapped(vqa, batch, answered, last, generator)
+            last = batch[-1][0]
         advance(sum(len(asked) for _, asked in batch))
     return done
 
 
 Photo = tuple[Tensor, list[Example]]
+
+
+def swapped(
+    vqa: VQA, batch: list[Photo], answered: list[Example], last: Tensor | None, generator: np.random.Generator
+) -> list[str]:
+    """The best answers about other photos: along a random cycle through the batch, no photo keeps its own questions.
+
+    last: a photo of the batch before, for a batch of a single one. Raises `InputError` if there is none either.
+    """
+    grids = [grid for grid, _ in batch]
+    if len(grids) == 1:
+        if last is None:
+            raise InputError("There is a single photo, so photos cannot be swapped; leave out --swap-photos.")
+        grids, other = [*grids, last], {0: 1}
+    else:
+        cycle = generator.permutation(len(grids)).tolist()
+        other = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+    row_of = {image: row for row, (_, asked) in enumerate(batch) for image in {example.image for example in asked}}
+    rows = torch.tensor([other[row_of[example.image]] for example in answered])
+    logits, *_ = vqa.logits(torch.stack(grids), [example.question for example in answered], rows)
+    return [vqa.answers[i] for i in logits.argmax(-1).tolist()]
 
 
 def batch_logits(
