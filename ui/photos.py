@@ -25,7 +25,7 @@ def photo_bytes(photo: dict[str, Any] | None) -> bytes:
         path = Path(path).resolve()
         if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
             return path.read_bytes()
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError: links in a circle
         pass
     raise InputError("The photo was not uploaded; upload it first.")
 

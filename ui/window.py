@@ -49,7 +49,8 @@ def by_webview(address: str, title: str) -> bool:
         webview.create_window(title, address, width=1280, height=900)
         webview.start()
     except Exception as error:  # each of its backends raises its own kinds where there is no screen
-        print(f"pywebview cannot open a window here ({str(error)[:60]}…); trying a browser.", flush=True)
+        reason = str(error).partition("\n")[0][:60] or type(error).__name__
+        print(f"pywebview cannot open a window here ({reason}); trying a browser.", flush=True)
         return False
     return True
 

@@ -134,7 +134,7 @@ def check_mask(mask: Any) -> np.ndarray:
     """The mask as `(h, w)` booleans. Raises `InputError` for anything but rows of 0 and 1, some of them 1."""
     try:
         cells = np.asarray(mask, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         cells = np.empty(0)
     if cells.ndim != 2 or 0 in cells.shape or not np.isin(cells, (0, 1)).all():
         raise InputError("The mask is not a table of 0 and 1; give rows of equal length, 1 where the photo is covered.")

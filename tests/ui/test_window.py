@@ -71,10 +71,7 @@ def test_pywebview_comes_first(monkeypatch, tabs, capsys):
     [
         RuntimeError("no screen\nand a second line"),
         OSError(2, "no GTK"),
-        pytest.param(
-            NotImplementedError(),
-            marks=pytest.mark.xfail(reason="an error without words has no first line", raises=IndexError),
-        ),
+        NotImplementedError(),
     ],
 )
 def test_a_pywebview_that_fails_gives_way_to_the_app_mode(monkeypatch, tmp_path, tabs, capsys, error):
