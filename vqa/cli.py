@@ -63,7 +63,9 @@ def add_ask(commands) -> None:
 def add_evaluate(commands) -> None:
     parser = commands.add_parser("evaluate", help="score a model on questions with known answers")
     parser.add_argument(
-        "--data", required=True, help="JSONL, CSV, official VQA questions (.json), DAQUAR, COCO-QA, or easy-vqa:test"
+        "--data",
+        required=True,
+        help="JSONL, CSV, official VQA, CLEVR or GQA questions (.json), DAQUAR, COCO-QA, easy-vqa:test",
     )
     parser.add_argument("--annotations", help="the annotations that belong to official VQA questions")
     parser.add_argument("--images", metavar="DIR", help="the folder of the photos")

@@ -42,6 +42,8 @@ def test_the_format_may_be_named(tmp_path: Path) -> None:
         "daquar-jsonl",
         "daquar",
         "coco-qa",
+        "clevr",
+        "gqa",
     }
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example
+from vqa.data.readers.clevr import read_clevr
 from vqa.data.readers.coco_qa import FILES as COCO_QA_FILES
 from vqa.data.readers.coco_qa import read_coco_qa
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
 from vqa.data.readers.easy_vqa import read_easy_vqa
+from vqa.data.readers.gqa import read_gqa
 from vqa.data.readers.jsonl import json_rows, read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.tables import read_csv
@@ -24,6 +26,8 @@ _READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
     "daquar-jsonl": read_daquar_jsonl,
     "daquar": read_daquar_text,
     "coco-qa": read_coco_qa,
+    "clevr": read_clevr,
+    "gqa": read_gqa,
 }
 FORMATS = ("auto", "official", EASY_VQA, *_READERS)
 _BY_SUFFIX = {
@@ -62,8 +66,8 @@ def iter_examples(
     """Yields the examples of a data set one by one.
 
     Args:
-        data: a JSONL or CSV file, an official VQA questions file (.json), a DAQUAR text file, a COCO-QA
-            folder, or "easy-vqa:train" or "easy-vqa:test".
+        data: a JSONL or CSV file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text file, a
+            COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
         annotations: the annotations file that belongs to an official questions file; without it the
             questions have no answers.
         images: the folder of the photos, put before each example's `image`.
@@ -108,7 +112,20 @@ def _detect(path: Path) -> str:
         first, _ = next(json_rows(path), (None, ""))
         if isinstance(first, dict) and "answers_list" in first:
             return "daquar-jsonl"
+    if _BY_SUFFIX[suffix] == "official":
+        # Only these formats have these names, and the files are too large to be read twice.
+        head = _head(path)
+        return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else "official"
     return _BY_SUFFIX[suffix]
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file; none if it cannot be read, which its reader will tell."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return b""
 
 
 def drop_missing_photos(examples: Iterable[Example]) -> tuple[list[Example], int]:

@@ -1,12 +1,12 @@
 """The official files of VQA v1 and v2: a JSON file of questions and one of annotations."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
+from vqa.data.readers.documents import read_document
 from vqa.data.readers.photo_names import PhotoNames
 from vqa.errors import InputError
 
@@ -48,12 +48,7 @@ def read_official(questions: Path, annotations: Path | None = None, images: Path
 
 def _entries(path: Path, kind: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
     """The document and its entries by question_id."""
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; check its name and place.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}): fetch it again or mend it.") from error
+    document = read_document(path)
     entries = document.get(kind) if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise InputError(f"{path} holds no list '{kind}': give the official VQA file of {kind}.")
