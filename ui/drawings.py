@@ -34,7 +34,7 @@ def draw(name: str) -> Image.Image:
 
 
 def icon(side: int = 512) -> Image.Image:
-    """An eye whose iris is a small attention map; within the middle four fifths, which every system shows."""
+    """An eye whose iris is a small attention map, within the middle nine tenths."""
     big = side * SMOOTH
     image = Image.new("RGB", (big, big), NIGHT)
     pen = ImageDraw.Draw(image)

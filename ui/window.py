@@ -65,10 +65,14 @@ def by_app_mode(address: str, extra: Sequence[str] = ()) -> bool:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # a profile of its own makes it a process of its own, which can be waited for
         own = [f"--app={address}", f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking"]
-        ended = subprocess.run([program, *own, *root, *extra], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if ended.returncode:
+        command = [program, *own, *root, *extra]
+        try:
+            opened = not subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        except OSError:  # found, and yet no program for this machine
+            opened = False
+    if not opened:
         print(f"{Path(program).name} could not open a window; taking the usual browser.", flush=True)
-    return ended.returncode == 0
+    return opened
 
 
 def by_tab(address: str) -> bool:

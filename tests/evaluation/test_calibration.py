@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqa.evaluation.calibration import expected_calibration_error, fit_temperature
+from vqa.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, selective
 
 pairs = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.3, 0.6, 0.9, 1.0])), min_size=1, max_size=50)
 
@@ -87,3 +87,24 @@ def test_calibrating_makes_the_error_small() -> None:
         return expected_calibration_error((logits / temperature).softmax(-1).max(-1).values.numpy(), correct)
 
     assert error(fit_temperature(logits, right)) < 0.02 < 0.1 < error(1.0)
+
+
+@given(pairs)
+def test_the_reliability_curve_adds_up_to_the_calibration_error(rows: list[tuple[float, float]]) -> None:
+    confidence, right = (np.array(column) for column in zip(*rows, strict=True))
+    curve = reliability(confidence, right)
+    assert sum(point["n"] for point in curve) == len(rows)
+    gaps = sum(point["n"] * abs(point["confidence"] - point["accuracy"]) for point in curve) / len(rows)
+    assert gaps / 100 == pytest.approx(expected_calibration_error(confidence, right), abs=2e-4)
+
+
+def test_answering_only_when_sure() -> None:
+    confidence = np.array([0.1, 0.9, 0.5, 0.7])
+    right = np.array([0.0, 1.0, 0.0, 0.9])
+    assert selective(confidence, right) == [
+        {"coverage": 25, "accuracy": 100.0, "threshold": 90.0},
+        {"coverage": 50, "accuracy": 95.0, "threshold": 70.0},
+        {"coverage": 75, "accuracy": 63.33, "threshold": 50.0},
+        {"coverage": 100, "accuracy": 47.5, "threshold": 10.0},
+    ]
+    assert selective(confidence[:1], right[:1])[0]["accuracy"] == 0.0

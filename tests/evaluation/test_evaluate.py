@@ -159,7 +159,11 @@ def test_the_blind_head_is_taken_where_it_is_better(done: Predictions) -> None:
 
 def test_calibration(content: dict[str, Any]) -> None:
     """Every confidence has a bin of its own: the gaps are .1 .6 .5 .5 .6 .2."""
-    assert content["calibration"] == {"ece": 41.67, "mean_confidence": 48.33}
+    figures = content["calibration"]
+    assert (figures["ece"], figures["mean_confidence"]) == (41.67, 48.33)
+    assert [row["n"] for row in figures["reliability"]] == [1] * 6
+    # the surest three are right, wrong and right (the third by ten answers), and the threshold is the third's 0.5
+    assert figures["selective"][1] == {"coverage": 50, "accuracy": 66.67, "threshold": 50.0}
 
 
 def test_a_model_without_priors_has_no_such_baselines(done: Predictions) -> None:

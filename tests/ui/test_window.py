@@ -184,3 +184,12 @@ def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview
     assert time.monotonic() - start >= OPEN_FOR
     assert asked[0] == "/here"
     assert tabs == []
+
+
+def test_a_program_that_cannot_be_started_gives_way_to_a_tab(monkeypatch, tmp_path, capsys):
+    program = tmp_path / "chromium"
+    program.write_text("no program at all")
+    program.chmod(0o755)
+    monkeypatch.setattr(window, "find_browser", lambda: str(program))
+    assert window.by_app_mode(ADDRESS) is False
+    assert "chromium could not open a window" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Confidence that means what it says: of the answers given with 70%, 70% should be right."""
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
@@ -42,3 +44,32 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = np.bincount(which, confidence - right, bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> list[dict[str, Any]]:
+    """The reliability curve (DeGroot & Fienberg 1983): mean confidence and accuracy, in percent, of each bin that is
+    not empty, and how many answers are in it. Arguments as for `expected_calibration_error`."""
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        {
+            "n": int((which == k).sum()),
+            "confidence": round(100 * float(confidence[which == k].mean()), 2),
+            "accuracy": round(100 * float(right[which == k].mean()), 2),
+        }
+        for k in np.unique(which)
+    ]
+
+
+def selective(confidence: np.ndarray, right: np.ndarray, shares: tuple[int, ...] = (25, 50, 75, 100)) -> list[dict]:
+    """What 'not sure' is worth (El-Yaniv & Wiener 2010): the accuracy, in percent, if only the surest `coverage`
+    percent of the questions are answered, and the lowest confidence among these. Ties keep the order of the data."""
+    order = np.argsort(-confidence, kind="stable")
+    kept = {share: order[: max(1, round(len(order) * share / 100))] for share in shares}
+    return [
+        {
+            "coverage": share,
+            "accuracy": round(100 * float(right[chosen].mean()), 2),
+            "threshold": round(100 * float(confidence[chosen].min()), 2),
+        }
+        for share, chosen in kept.items()
+    ]

@@ -13,7 +13,7 @@ import numpy as np
 from vqa.data.examples import Example, reference
 from vqa.errors import InputError
 from vqa.evaluation.bootstrap import interval, resampled_means
-from vqa.evaluation.calibration import expected_calibration_error
+from vqa.evaluation.calibration import expected_calibration_error, reliability, selective
 from vqa.evaluation.metric import normalize_answer, vqa_accuracy
 from vqa.evaluation.predictions import Predictions
 from vqa.evaluation.priors import Priors
@@ -67,6 +67,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     tables = {name: {str(k): row(kind == k) for k in np.unique(kind)} for name, kind in groups.items()}
     overall = row(np.ones(len(done.examples), bool))
     right = np.where(judged, official["model"], exact["model"])
+    sure = np.array(done.confidence)
     return {
         "schema_version": SCHEMA_VERSION,
         "model": vqa.name,
@@ -88,8 +89,10 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
         **swap_figures(done, exact["model"]),
         "tables": {"overall": overall, **tables},
         "calibration": {
-            "ece": round(100 * expected_calibration_error(np.array(done.confidence), right), 2),
-            "mean_confidence": percent(np.array(done.confidence)),
+            "ece": round(100 * expected_calibration_error(sure, right), 2),
+            "mean_confidence": percent(sure),
+            "reliability": reliability(sure, right),
+            "selective": selective(sure, right),
         },
         "environment": environment(vqa),
         "seed": seed,
