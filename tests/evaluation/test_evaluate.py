@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,6 +96,15 @@ def test_tables_by_length_and_by_how_common_the_answer_is(content: dict[str, Any
     # yes, no, 2 and dog are in the list of five; orange, zebra (and 3, the most common of the fifth) are not
     assert {name: row["n"] for name, row in tables["by_answer_rank"].items()} == {"1-10": 3, "not in the list": 3}
     assert tables["by_answer_rank"]["not in the list"]["upper_bound"] == 0.0
+
+
+def test_the_table_by_question_type_has_the_data_sets_own_names(done: Predictions) -> None:
+    done.examples = [replace(e, question_type=kind) for e, kind in zip(done.examples, ["is it", None] * 3, strict=True)]
+    content = results(model(), done, {"files": ["six.jsonl"], "n": 8})
+    # the first, third and fifth: two right; the others none
+    rows = {name: (row["n"], row["model"]) for name, row in content["tables"]["by_question_type"].items()}
+    assert rows == {"is it": (3, 66.67), "unknown": (3, 0.0)}
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None 
     groups = {
         "by_answer_type": np.array([e.answer_type or "unknown" for e in done.examples]),
         "by_source": np.array([e.source or "unknown" for e in done.examples]),
+        "by_question_type": np.array([e.question_type or "unknown" for e in done.examples]),
         "by_question_length": np.array([length(e.question) for e in done.examples]),
         "by_answer_rank": np.array([rank(reference(e), places) for e in done.examples]),
     }
