@@ -1,6 +1,7 @@
 """The end of a run: a complete checkpoint, calibrated and scored by its own 16-bit weights, with its model card."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,10 @@ from vqa.checkpoint import save_checkpoint
 from vqa.data.examples import Example, targets
 from vqa.data.features import FeatureStore, stored_name
 from vqa.evaluation.calibration import expected_calibration_error, fit_temperature
-from vqa.evaluation.evaluate import results, write
-from vqa.evaluation.predictions import Predictions, batch_logits, grids, predict
+from vqa.evaluation.evaluate import results
+from vqa.evaluation.outputs import PREDICTIONS, RESULTS, write_predictions
+from vqa.evaluation.predictions import Answered, answers, batches
+from vqa.evaluation.scores import Judge
 from vqa.files import write_json
 from vqa.predict import VQA
 
@@ -35,23 +38,39 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
     net.config.temperature, net.config.blind_temperature = temperatures(uncalibrated, calibrating, store, name_of)
     save_checkpoint(folder, net, task.processor, extra)
     vqa = VQA.load(folder)
-    done = predict(vqa, task.validation, store, name_of)
+    done, skipped = ask(vqa, task.validation, store, name_of)
+    judge = Judge(vqa.answers, task.priors)
+    records = [judge.record(answered) for answered in done]
     files = data.validation or data.train
     named = {"files": [Path(file).name for file in files], "split": "validation", "n": len(task.validation)}
-    content = results(vqa, done, named, settings.seed) | {"model": settings.title}
+    content = results(vqa, records, named, settings.seed, skipped) | {"model": settings.title}
     content["calibration"] |= {
         "temperature": net.config.temperature,
         "blind_temperature": net.config.blind_temperature,
         "fitted_on": len(calibrating),
         "reported_on": len(reporting),
-        "ece_before": ece(predict(uncalibrated, reporting, store, name_of), reporting),
+        "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
         "ece": ece(done, reporting),
     }
-    write(folder, done, content)
-    (folder / "predictions.json").replace(folder.parent / "predictions.json")  # not part of the model
+    write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
+    write_json(folder / RESULTS, content)
     write_json(folder / "training.json", settings.fingerprint())
     (folder / "README.md").write_text(model_card(vqa, content, settings), encoding="utf-8")
     print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
+
+
+def ask(
+    vqa: VQA,
+    examples: Sequence[Example],
+    store: FeatureStore | None,
+    name_of: Callable[[str], str],
+    keep_logits: bool = False,
+) -> tuple[list[Answered], Counter[str]]:
+    """All that can be answered, in the data's order, and how many were left out for each reason."""
+    work = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
+    found = [result for _, batch in work for result in batch]
+    done = sorted((r for r in found if isinstance(r, Answered)), key=lambda answered: answered.index)
+    return done, Counter(r.reason for r in found if not isinstance(r, Answered))
 
 
 def temperatures(
@@ -59,29 +78,23 @@ def temperatures(
 ) -> tuple[float, float]:
     """Those of the whole model and of the blind head; 1 where nothing can be asked."""
     index = {answer: number for number, answer in enumerate(vqa.answers)}
-    done, logits, blind, right = Predictions(), [], [], []
-    for batch in grids(vqa, examples, store, name_of, done):
-        found = batch_logits(vqa, batch, done)
-        if found is None:
-            continue
-        answered, whole, guess, _ = found
-        score = torch.zeros(len(answered), len(index))
-        for row, example in enumerate(answered):
-            for answer, value in targets(example).items():
-                if answer in index:
-                    score[row, index[answer]] = value
-        logits.append(whole)
-        blind.append(guess)
-        right.append(score)
-    if not right:
+    done, _ = ask(vqa, examples, store, name_of, keep_logits=True)
+    pairs = [answered.logits for answered in done if answered.logits is not None]
+    if not pairs:
         return 1.0, 1.0
-    correct = torch.cat(right)
-    return fit_temperature(torch.cat(logits), correct), fit_temperature(torch.cat(blind), correct)
+    right = torch.zeros(len(done), len(index))
+    for row, answered in enumerate(done):
+        for answer, value in targets(answered.example).items():
+            if answer in index:
+                right[row, index[answer]] = value
+    whole, blind = (torch.stack(logits) for logits in zip(*pairs, strict=True))
+    return fit_temperature(whole, right), fit_temperature(blind, right)
 
 
-def ece(done: Predictions, reporting: Sequence[Example]) -> float:
+def ece(done: Sequence[Answered], reporting: Sequence[Example]) -> float:
     """Expected calibration error in percent over the predictions about the photos of `reporting`."""
     photos = {example.image for example in reporting}
-    chosen = [i for i, example in enumerate(done.examples) if example.image in photos]
-    right = [targets(done.examples[i]).get(done.answer[i], 0.0) for i in chosen]
-    return round(100 * expected_calibration_error(np.array(done.confidence)[chosen], np.array(right)), 2)
+    chosen = [answered for answered in done if answered.example.image in photos]
+    right = [targets(answered.example).get(answered.prediction, 0.0) for answered in chosen]
+    sure = [answered.confidence for answered in chosen]
+    return round(100 * expected_calibration_error(np.array(sure, dtype=float), np.array(right)), 2)

@@ -65,16 +65,28 @@ def add_evaluate(commands) -> None:
     parser.add_argument(
         "--data",
         required=True,
-        help="JSONL, CSV, official VQA, CLEVR or GQA questions (.json), DAQUAR, COCO-QA, easy-vqa:test",
+        help="JSONL, CSV, Parquet, official VQA, CLEVR or GQA questions (.json), DAQUAR, COCO-QA, easy-vqa:test",
     )
     parser.add_argument("--annotations", help="the annotations that belong to official VQA questions")
     parser.add_argument("--images", metavar="DIR", help="the folder of the photos")
-    parser.add_argument("--output", metavar="DIR", help="write results.json and predictions.json there")
+    parser.add_argument("--output", metavar="DIR", help="write results.json, predictions.json, report.html … there")
     parser.add_argument("--features", metavar="STORE", help="a feature store to read instead of the photos")
+    parser.add_argument("--predictions", metavar="FILE", help="score these answers instead of asking a model")
+    parser.add_argument(
+        "--metric", choices=("exact", "official", "wups"), default="exact", help="what the table shows (default: exact)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N questions")
     parser.add_argument(
         "--swap-photos", action="store_true", help="ask each question about another photo too: does the model look?"
     )
+    parser.add_argument(
+        "--deletion", type=int, default=0, metavar="N", help="ask N questions with what it looked at covered"
+    )
+    parser.add_argument(
+        "--robustness", type=int, default=0, metavar="N", help="ask N questions with typos, blurred photos and such"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="photos at once (default: 32)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
     add_model(parser)
     parser.set_defaults(command=evaluate)
 

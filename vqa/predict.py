@@ -28,6 +28,19 @@ class Score(NamedTuple):
     score: float
 
 
+class Logits(NamedTuple):
+    """What `VQA.logits` gives for B questions, A answers, G glimpses over N places.
+
+    logits, blind, image_only: `(B, A)`, of the whole model, of the head without photo and of that without question.
+    attention: `(B, G, N)`, each map summing to 1.
+    """
+
+    logits: Tensor
+    blind: Tensor
+    image_only: Tensor
+    attention: Tensor
+
+
 class Word(NamedTuple):
     """A word of the question and its weight; the weights of a question sum to 1."""
 
@@ -122,16 +135,14 @@ class VQA:
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
     @torch.inference_mode()
-    def logits(self, grid: Tensor, questions: Sequence[str], photo_index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`.
-
-        Returns the logits `(B, A)` of the whole model, of the blind head and of the image-only head.
-        """
+    def logits(self, grid: Tensor, questions: Sequence[str], photo_index: Tensor) -> Logits:
+        """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`."""
         input_ids, mask = (x.to(self.device) for x in self.processor.encode(questions))
         grid, photo_index = grid.to(self.device), photo_index.to(self.device)
         output = self.model(input_ids, mask, grid=grid, photo_index=photo_index)
         image_only = self.model.image_only_logits(grid)[photo_index]
-        return output.logits, self.model.blind_logits(output.question), image_only
+        attention = output.attention.float().flatten(2)
+        return Logits(output.logits, self.model.blind_logits(output.question), image_only, attention)
 
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.

@@ -1,6 +1,5 @@
 """`vqa compare`: which of two models is better, by how much, how sure, and where."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vqa.data.readers.jsonl import json_rows
 from vqa.errors import InputError
 from vqa.evaluation.bootstrap import interval, resampled_means
-from vqa.evaluation.evaluate import SCORES
+from vqa.evaluation.outputs import RECORDS
+from vqa.evaluation.scores import Record
 
+KINDS = ("answer_type", "source")
+METRICS = ("exact", "official")
 FEW = 20  # questions of a group; fewer are not shown
 
 
@@ -32,12 +35,10 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
     rows = [(a[key], b[key]) for key in shared]
     photos = [key[0] for key in shared]
     groups: dict[str, np.ndarray] = {"all": np.ones(len(rows), bool)}
-    for kind in ("answer_type", "source"):
-        values = np.array([x[kind] or "unknown" for x, _ in rows])
+    for kind in KINDS:
+        values = np.array([x[kind] for x, _ in rows])
         groups |= {str(value): values == value for value in np.unique(values)}
-    columns = {
-        name: np.array([[side[name] for side in pair] for pair in rows], dtype=float) for name in ("exact", "official")
-    }
+    columns = {name: np.array([[side[name] for side in pair] for pair in rows], dtype=float) for name in METRICS}
     found = {
         "questions": len(shared),
         "only_first": len(a) - len(shared),
@@ -71,19 +72,29 @@ def row(scores: np.ndarray, photos: list[str], seed: int) -> dict[str, Any]:
     }
 
 
-def read_scores(name: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The scores beside a `results.json`, by photo and question."""
+def read_scores(name: str) -> dict[tuple[str, str], Record]:
+    """The scored records beside a `results.json`, by photo and question: what the comparison needs of them."""
     path = Path(name)
-    path = (path if path.is_dir() else path.parent) / SCORES
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return {(str(row["photo"]), str(row["question_id"])): row for row in rows if row["exact"] in (0, 1)}
-    except FileNotFoundError:
+    path = (path if path.is_dir() else path.parent) / RECORDS
+    if not path.is_file():
         raise InputError(
             f"There is no {path}; name a results.json that 'vqa evaluate --output' has written, or its folder."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({type(error).__name__}); evaluate that model again.") from error
+        )
+    found = {}
+    for row, where in json_rows(path):
+        try:
+            if row["exact"] is not None:  # type: ignore[index]
+                kept: Record = {kind: str(row[kind]) for kind in KINDS}  # type: ignore[index]
+                kept |= {metric: score(row[metric]) for metric in METRICS}  # type: ignore[index]
+                found[str(row["photo"]), str(row["question_id"])] = kept  # type: ignore[index]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{where} is no record of an evaluation; evaluate that model again.") from error
+    return found
+
+
+def score(worth: dict[str, float] | None) -> float:
+    """The model's; NaN where it has none."""
+    return float("nan") if worth is None else float(worth["model"])
 
 
 def show(found: dict[str, Any], first: str, second: str, console: Console) -> None:

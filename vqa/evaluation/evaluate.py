@@ -1,178 +1,197 @@
 """Scoring a model on a data set: the figures, and what they have to be held against."""
 
-import os
 import platform
 import shlex
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vqa.data.examples import Example, reference
 from vqa.errors import InputError
 from vqa.evaluation.bootstrap import interval, resampled_means
 from vqa.evaluation.calibration import expected_calibration_error, reliability, selective
-from vqa.evaluation.metric import normalize_answer, vqa_accuracy
-from vqa.evaluation.predictions import Predictions
-from vqa.evaluation.priors import Priors
-from vqa.files import write_json
+from vqa.evaluation.metric import normalize_answer
+from vqa.evaluation.scores import Record, length
 from vqa.predict import VQA
 
 SCHEMA_VERSION = 1
-SCORES = "scores.json"  # each question's score, beside results.json
-OFFICIAL = 10  # the official accuracy is defined for ten human answers
+METRICS = ("exact", "official", "wups_0.9", "wups_0.0")
+GROUPS = {
+    "by_answer_type": lambda record: record["answer_type"],
+    "by_source": lambda record: record["source"],
+    "by_question_type": lambda record: record["question_type"],
+    "by_question_length": lambda record: length(record["question"]),
+    "by_answer_rank": lambda record: record["rank"],
+}
+BASELINES = ("majority", "question_only", "image_only", "upper_bound")
 
 
-def results(vqa: VQA, done: Predictions, data: dict[str, Any], seed: int | None = None) -> dict[str, Any]:
-    """The content of `results.json`; its schema is `vqa/schemas/results.json`. Figures are in percent.
+class Scores:
+    """The records as columns of numbers: some 100 bytes a question, whatever stands in it.
 
-    exact: prediction and answer both normalised, then equal. official: where ten answers are given.
-    baselines: `majority` always gives the most common training answer; `question_only` is the better of the blind head
-    and the question-prefix prior; `image_only` is that head; `upper_bound` is what the answer vocabulary allows.
+    of: by metric and guess `(n,)` in 0-1, NaN where a question has no such score. confidence, swapped: `(n,)`, NaN if
+    not known. photo: `(n,)` numbers of photos. group: by table, a number a question, and the names of these numbers.
     """
-    priors = read_priors(vqa)
-    columns = guesses(priors, done)
-    exact = {
-        name: np.array([a == reference(e) for a, e in zip(c, done.examples, strict=True)])
-        for name, c in columns.items()
-    }
-    known = set(vqa.answers)
-    places: dict[str | None, int] = {answer: place for place, answer in enumerate(vqa.answers)}
-    exact["upper_bound"] = np.array([reference(e) in known for e in done.examples])
-    judged = np.array([len(e.answers) >= OFFICIAL for e in done.examples])
-    official = {name: official_scores(column, done.examples) for name, column in columns.items()}
-    official["upper_bound"] = np.array([best_official(e, known) for e in done.examples])
-    if priors is not None:
-        better = max(("blind_head", "question_prefix"), key=lambda name: exact[name].mean())
-        for scores in (exact, official):
-            scores["question_only"] = scores[better]
 
-    def row(chosen: np.ndarray) -> dict[str, Any]:
+    def __init__(self, records: Iterable[Record]):
+        kept: dict[tuple[str, str], array[float]] = {}
+        confidence, swapped, photo = array("f"), array("f"), array("q")
+        photos: dict[str, int] = {}
+        names: dict[str, dict[str, int]] = {table: {} for table in GROUPS}
+        numbers = {table: array("i") for table in GROUPS}
+        self.n = self.unscored = 0
+        for record in records:
+            if record["exact"] is None:
+                self.unscored += 1
+                continue
+            for metric in METRICS:
+                for guess, score in (record.get(metric) or {}).items():
+                    column = kept.setdefault((metric, guess), array("f"))
+                    column.extend([np.nan] * (self.n - len(column)))
+                    column.append(score)
+            known, other = record["confidence"], record["swapped"]
+            confidence.append(np.nan if known is None else known)
+            swapped.append(np.nan if other is None else normalize_answer(other) == record["reference"])
+            photo.append(photos.setdefault(record["photo"], len(photos)))
+            for table, group_of in GROUPS.items():
+                group = group_of(record)
+                numbers[table].append(-1 if group is None else names[table].setdefault(group, len(names[table])))
+            self.n += 1
+        for column in kept.values():
+            column.extend([np.nan] * (self.n - len(column)))
+        self.of: dict[str, dict[str, np.ndarray]] = {metric: {} for metric in METRICS}
+        for (metric, guess), column in kept.items():
+            self.of[metric][guess] = np.array(column, dtype=float)
+        self.confidence, self.swapped = np.array(confidence, dtype=float), np.array(swapped, dtype=float)
+        self.photo = np.array(photo)
+        self.group = {table: (np.array(numbers[table]), list(names[table])) for table in GROUPS}
+        self._question_only()
+
+    def _question_only(self) -> None:
+        """The better of the blind head and the question-prefix prior, by exact match over all questions."""
+        exact = self.of["exact"]
+        if "question_prefix" in exact and "blind_head" in exact:
+            better = max(("blind_head", "question_prefix"), key=lambda guess: exact[guess].mean())
+            for columns in self.of.values():
+                if better in columns:
+                    columns["question_only"] = columns[better]
+
+    def row(self, chosen: np.ndarray) -> dict[str, Any]:
         """Figures of some of the questions."""
         figures: dict[str, Any] = {"n": int(chosen.sum())}
-        figures |= {name: percent(scores[chosen]) for name, scores in exact.items()}
-        ten = chosen & judged
-        if ten.any():
-            figures["official"] = {"n": int(ten.sum())} | {name: percent(s[ten]) for name, s in official.items()}
+        figures |= {guess: percent(column[chosen]) for guess, column in self.of["exact"].items()}
+        for metric in METRICS[1:]:
+            columns = self.of[metric]
+            if columns and (there := chosen & ~np.isnan(columns["model"])).any():
+                figures[metric] = {"n": int(there.sum())} | {g: percent(c[there]) for g, c in columns.items()}
         return figures
 
-    groups = {
-        "by_answer_type": np.array([e.answer_type or "unknown" for e in done.examples]),
-        "by_source": np.array([e.source or "unknown" for e in done.examples]),
-        "by_question_type": np.array([e.question_type or "unknown" for e in done.examples]),
-        "by_question_length": np.array([length(e.question) for e in done.examples]),
-        "by_answer_rank": np.array([rank(reference(e), places) for e in done.examples]),
+
+def results(
+    vqa: VQA | None,
+    records: Iterable[Record],
+    data: dict[str, Any],
+    seed: int | None = None,
+    skipped: Mapping[str, int] | None = None,
+    metric: str = "exact",
+    name: str | None = None,
+) -> dict[str, Any]:
+    """The content of `results.json`; its schema is `vqa/schemas/results.json`. Figures are in percent.
+
+    vqa: None for the predictions of others, called `name`. records: see `vqa.evaluation.scores`; those without a known
+    answer count as skipped. metric: what calibration goes by ('exact': the official accuracy where there is one).
+    baselines: `majority` always gives the most common training answer, `type_prior` that of the answer's type;
+    `question_only` is the better of the blind head and the question-prefix prior; `image_only` is that head;
+    `upper_bound` is what the answer vocabulary allows.
+
+    Raises `InputError` if no record has a score by this metric.
+    """
+    scores = Scores(records)
+    columns = scores.of["wups_0.9" if metric == "wups" else metric]
+    if not scores.n or "model" not in columns:
+        need = "ten human answers" if metric == "official" else "an answer to compare with"
+        raise InputError(f"No question of {', '.join(data['files'])} could be scored: none has {need}.")
+    exact, official = scores.of["exact"]["model"], scores.of["official"].get("model", np.full(scores.n, np.nan))
+    tables = {
+        table: {
+            group: scores.row(numbers == number) for number, group in sorted(enumerate(names), key=lambda pair: pair[1])
+        }
+        for table, (numbers, names) in scores.group.items()
     }
-    tables = {name: {str(k): row(kind == k) for k in np.unique(kind)} for name, kind in groups.items()}
-    overall = row(np.ones(len(done.examples), bool))
-    right = np.where(judged, official["model"], exact["model"])
-    sure = np.array(done.confidence)
+    overall = scores.row(np.ones(scores.n, bool))
+    right = np.where(np.isnan(official), exact, official) if metric == "exact" else columns["model"]
+    counted = Counter(skipped or {})
+    counted += Counter({"answer": scores.unscored})
+    shares = {t: {group: row["model"] for group, row in tables[t].items()} for t in ("by_answer_type", "by_source")}
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": vqa.name,
-        "weights": vqa.weights_hash(),
+        "model": vqa.name if vqa is not None and name is None else name,
+        "weights": None if vqa is None else vqa.weights_hash(),
         "data": data,
-        "n": overall["n"],
-        "skipped": dict(done.skipped),
+        "n": scores.n,
+        "skipped": dict(counted),
+        "metric": metric,
         "metrics": {
             "exact": overall["model"],
             "official": overall.get("official", {}).get("model"),
-            "n_official": int(judged.sum()),
-            **{
-                name: {kind: figures["model"] for kind, figures in tables[name].items()}
-                for name in ("by_answer_type", "by_source")
-            },
+            "n_official": overall.get("official", {}).get("n", 0),
+            **{wups: overall[wups]["model"] for wups in METRICS[2:] if wups in overall},
+            **shares,
         },
-        "baselines": {name: overall.get(name) for name in ("majority", "question_only", "image_only", "upper_bound")},
-        "intervals": intervals(exact, np.where(judged, official["model"], np.nan), done),
-        **swap_figures(done, exact["model"]),
+        "baselines": {guess: overall.get(guess) for guess in BASELINES},
+        "intervals": intervals(scores, metric),
+        **swap_figures(scores),
         "tables": {"overall": overall, **tables},
-        "calibration": {
-            "ece": round(100 * expected_calibration_error(sure, right), 2),
-            "mean_confidence": percent(sure),
-            "reliability": reliability(sure, right),
-            "selective": selective(sure, right),
-        },
+        **calibration(scores.confidence, right),
         "environment": environment(vqa),
         "seed": seed,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),  # no path of this machine
     }
 
 
-def intervals(exact: dict[str, np.ndarray], official: np.ndarray, done: Predictions) -> dict[str, Any]:
+def intervals(scores: Scores, metric: str) -> dict[str, Any]:
     """95% bootstrap intervals over photos: of the model's figures, and of how far it stands above its blind floor."""
-    photos = [example.image for example in done.examples]
-    scores = {name: exact[name].astype(float) for name in ("model", "question_only") if name in exact}
-    means = resampled_means(scores | {"official": official}, photos)
-    found = {"exact": interval(means["model"]), "official": interval(means["official"])}
+    columns = {name: scores.of[name]["model"] for name in METRICS if "model" in scores.of[name]}
+    if (floor := scores.of["exact"].get("question_only")) is not None:
+        columns["question_only"] = floor
+    means = resampled_means(columns, scores.photo.tolist())
+    found = {"official": None} | {name: interval(means[name]) for name in columns if name != "question_only"}
     if "question_only" in means:
-        found["above_question_only"] = interval(means["model"] - means["question_only"])
+        found["above_question_only"] = interval(means["exact"] - means["question_only"])
     return found
 
 
-def swap_figures(done: Predictions, exact: np.ndarray) -> dict[str, Any]:
+def swap_figures(scores: Scores) -> dict[str, Any]:
     """Exact match when each question is asked about another photo, and how far that is below; {} if it was not done."""
-    if not done.swapped:
+    done = ~np.isnan(scores.swapped)
+    if not done.any():
         return {}
-    pairs = zip(done.swapped, done.examples, strict=True)
-    there = np.array([normalize_answer(answer) == reference(example) for answer, example in pairs])
-    means = resampled_means(
-        {"own": exact.astype(float), "other": there.astype(float)}, [e.image for e in done.examples]
-    )
-    drop = 100 * float(exact.mean() - there.mean())
-    figures = {"exact": percent(there), "drop": round(drop, 2), "interval": interval(means["own"] - means["other"])}
-    return {"grounding": {"photo_swap": figures}}
+    own, other = scores.of["exact"]["model"][done], scores.swapped[done]
+    means = resampled_means({"own": own, "other": other}, scores.photo[done].tolist())
+    figures = {"exact": percent(other), "drop": round(100 * float(own.mean() - other.mean()), 2)}
+    return {"grounding": {"photo_swap": figures | {"interval": interval(means["own"] - means["other"])}}}
 
 
-def length(question: str) -> str:
-    """A question's length in words, in four classes."""
-    words = len(question.split())
-    return next(
-        (name for most, name in ((4, "1-4 words"), (6, "5-6 words"), (9, "7-9 words")) if words <= most), "10+ words"
-    )
-
-
-def rank(answer: str | None, places: Mapping[str | None, int]) -> str:
-    """How common an answer was in training, by its place in the model's list, which has the common ones first."""
-    place = places.get(answer)
-    if place is None:
-        return "not in the list"
-    return next((name for end, name in ((10, "1-10"), (100, "11-100"), (1000, "101-1000")) if place < end), "1001+")
-
-
-def read_priors(vqa: VQA) -> Priors | None:
-    """The priors that `train.fit` left in the checkpoint, if it did."""
-    content = vqa.extra("priors.json")
-    return None if content is None else Priors(**content)
-
-
-def guesses(priors: Priors | None, done: Predictions) -> dict[str, Sequence[str]]:
-    """The answers of the model and of each baseline, normalised."""
-    columns: dict[str, Sequence[str]] = {
-        "model": [normalize_answer(answer) for answer in done.answer],
-        "blind_head": done.blind,
-        "image_only": done.image_only,
+def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Whether the confidence means what it says; {} where there is none."""
+    known = ~np.isnan(confidence) & ~np.isnan(right)
+    if not known.any():
+        return {}
+    sure, right = confidence[known], right[known]
+    return {
+        "calibration": {
+            "ece": round(100 * expected_calibration_error(sure, right), 2),
+            "mean_confidence": percent(sure),
+            "reliability": reliability(sure, right),
+            "selective": selective(sure, right),
+        }
     }
-    if priors is not None:
-        columns["majority"] = [priors.majority] * len(done.examples)
-        columns["question_prefix"] = [priors.question_only(e.question) for e in done.examples]
-    return columns
-
-
-def official_scores(answers: Sequence[str], examples: Sequence[Example]) -> np.ndarray:
-    """Official accuracy in 0-1, 0 where there are no ten answers."""
-    pairs = zip(answers, examples, strict=True)
-    return np.array([vqa_accuracy(a, e.answers) / 100 if len(e.answers) >= OFFICIAL else 0.0 for a, e in pairs])
-
-
-def best_official(example: Example, known: set[str]) -> float:
-    """The best official accuracy, in 0-1, that an answer among `known` can have."""
-    if len(example.answers) < OFFICIAL:
-        return 0.0
-    possible = {normalize_answer(answer) for answer in example.answers} & known
-    return max((vqa_accuracy(answer, example.answers) / 100 for answer in possible), default=0.0)
 
 
 def percent(scores: np.ndarray) -> float:
@@ -180,7 +199,7 @@ def percent(scores: np.ndarray) -> float:
     return round(100 * float(scores.mean()), 2) if scores.size else 0.0
 
 
-def environment(vqa: VQA) -> dict[str, str]:
+def environment(vqa: VQA | None) -> dict[str, Any]:
     """What the figures were made with."""
     import torch
     import transformers
@@ -189,51 +208,24 @@ def environment(vqa: VQA) -> dict[str, str]:
 
     return {
         "glimpse": package.__version__,
+        "revision": revision(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "machine": platform.machine(),
-        "device": str(vqa.device),
-        "precision": str(vqa.dtype).removeprefix("torch."),
+        "device": None if vqa is None else str(vqa.device),
+        "precision": None if vqa is None else str(vqa.dtype).removeprefix("torch."),
     }
 
 
-def per_question(done: Predictions) -> list[dict[str, Any]]:
-    """Each question's score in 0-1, for comparisons: exact, and official where there are ten answers."""
-    official = official_scores([normalize_answer(answer) for answer in done.answer], done.examples)
-    return [
-        {
-            "photo": Path(example.image).name,
-            "question_id": i if example.question_id is None else example.question_id,
-            "answer_type": example.answer_type,
-            "source": example.source,
-            "exact": int(normalize_answer(answer) == reference(example)),
-            "official": round(float(score), 4) if len(example.answers) >= OFFICIAL else None,
-        }
-        for i, (example, answer, score) in enumerate(zip(done.examples, done.answer, official, strict=True))
-    ]
-
-
-def check_output(folder: Path) -> None:
-    """Raise `InputError` if nothing can be written to `folder`, which need not exist yet."""
-    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
-    if not (os.path.isdir(there) and os.access(there, os.W_OK)):
-        raise InputError(f"Nothing can be written to {folder}, as {there} is no folder of yours; choose another.")
-
-
-def write(folder: Path, done: Predictions, content: dict[str, Any]) -> None:
-    """Write `results.json`, `predictions.json` (the challenge's format) and `scores.json`, each whole or not at all.
-
-    Raises `InputError` if the folder cannot be written.
-    """
-    predictions = [
-        {"question_id": i if e.question_id is None else e.question_id, "answer": answer}
-        for i, (e, answer) in enumerate(zip(done.examples, done.answer, strict=True))
-    ]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        scores = per_question(done)
-        for name, value in (("predictions.json", predictions), (SCORES, scores), ("results.json", content)):
-            write_json(folder / name, value)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from error
+def revision() -> str | None:
+    """The commit of the code, with '+changes' if files differ from it; None where it does not lie in its repository."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    try:  # an installed package may lie inside somebody else's repository, which does not track it
+        run = partial(subprocess.run, capture_output=True, text=True, timeout=10, check=True)
+        run([*git, "ls-files", "--error-unmatch", here.name])
+        told = run([*git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"])
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() or None

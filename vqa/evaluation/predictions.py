@@ -1,8 +1,8 @@
-"""Answers to all questions of a data set, and the guesses that they are held against."""
+"""Answers to all questions of a data set, a batch of photos at a time."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,155 +13,208 @@ from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
 from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQA, Logits
 
-PHOTOS_A_BATCH = 32
+PHOTOS = 32  # a batch
+MOST_QUESTIONS = 1024  # a batch, so that its logits fit into memory
+WINDOW = 16_384  # questions that are looked through for those about the same photo
+RUNNERS_UP = 3
 
 
-@dataclass
-class Predictions:
-    """For each answered example: the best answer and its confidence, and the best of the blind and image-only heads.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question and what the model said.
 
-    swapped: the best answer about another photo, if that was asked for; else empty.
-    skipped: why examples were left out, and how many each; told: one example of each reason, for the user.
+    index: the question's place in the data. blind, image_only: what those heads said; swapped: the answer about another
+    photo, if asked. attention: `(h, w)` bytes, the mean of the glimpses' maps with its peak at 255. logits, if kept:
+    those of the whole model and of the blind head.
     """
 
-    examples: list[Example] = field(default_factory=list)
-    answer: list[str] = field(default_factory=list)
-    confidence: list[float] = field(default_factory=list)
-    blind: list[str] = field(default_factory=list)
-    image_only: list[str] = field(default_factory=list)
-    swapped: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    told: dict[str, str] = field(default_factory=dict)
-
-    def skip(self, reason: str, count: int, sentence: str) -> None:
-        self.skipped[reason] += count
-        self.told.setdefault(reason, sentence)
+    index: int
+    example: Example
+    prediction: str
+    confidence: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    blind: str | None = None
+    image_only: str | None = None
+    swapped: str | None = None
+    attention: np.ndarray | None = None
+    logits: tuple[Tensor, Tensor] | None = None
 
 
-def predict(
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A question that was left out; reason: 'photo' or 'question'; told: a sentence for the user."""
+
+    index: int
+    reason: str
+    told: str
+
+
+Asked = tuple[int, Example]
+Batch = tuple[int, dict[str, list[Asked]]]  # its number, and by photo the questions
+Result = Answered | Skipped
+
+
+def batches(examples: Iterable[Example], photos: int = PHOTOS) -> Iterator[Batch]:
+    """The questions by photo, at most `photos` photos a batch; the same for the same examples, read as a stream.
+
+    A photo whose questions lie further apart than `WINDOW` stands in two batches. A last photo joins the batch before,
+    so that no batch has a single photo, if the window has two.
+    """
+    numbers = itertools.count()
+    numbered = enumerate(examples)
+    while window := list(itertools.islice(numbered, WINDOW)):
+        about: dict[str, list[Asked]] = {}
+        for index, example in window:
+            about.setdefault(example.image, []).append((index, example))
+        made: list[dict[str, list[Asked]]] = [{}]
+        for image, asked in about.items():
+            for start in range(0, len(asked), MOST_QUESTIONS):
+                part = asked[start : start + MOST_QUESTIONS]
+                count = sum(map(len, made[-1].values()))
+                if made[-1] and (len(made[-1]) >= photos or image in made[-1] or count + len(part) > MOST_QUESTIONS):
+                    made.append({})
+                made[-1][image] = part
+        if len(made) > 1 and len(made[-1]) == 1 and not made[-1].keys() & made[-2].keys():
+            made[-2] |= made.pop()
+        yield from ((next(numbers), batch) for batch in made)
+
+
+def answers(
     vqa: VQA,
-    examples: Sequence[Example],
+    work: Iterable[Batch],
     features: FeatureStore | None = None,
     name_of: Callable[[str], str] = lambda image: Path(image).name,
-    advance: Callable[[int], None] = lambda questions: None,
     swap_seed: int | None = None,
-) -> Predictions:
-    """Answer every example; each photo is read (or looked up in `features` by `name_of(image)`) once.
+    keep_logits: bool = False,
+) -> Iterator[tuple[int, list[Result]]]:
+    """Answer batch by batch: its number, and a result for each of its questions.
 
-    swap_seed: ask every question about another photo too, drawn with this seed among those of the same batch.
-    What cannot be answered (photo missing or broken, question empty or endless) is skipped and counted.
+    features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
+    its batch too. The same batch gives the same results, whatever was answered before it.
     """
-    done = Predictions()
-    generator = None if swap_seed is None else np.random.default_rng(swap_seed)
-    last: Tensor | None = None
-    for batch in grids(vqa, examples, features, name_of, done):
-        logits = batch_logits(vqa, batch, done)
-        if logits is None:
-            continue
-        answered, answer, blind, image_only = logits
-        probability, best = (answer / vqa.config.temperature).softmax(-1).max(-1)
-        done.examples += answered
-        done.answer += [vqa.answers[i] for i in best.tolist()]
-        done.confidence += probability.tolist()
-        done.blind += [vqa.answers[i] for i in blind.argmax(-1).tolist()]
-        done.image_only += [vqa.answers[i] for i in image_only.argmax(-1).tolist()]
-        if generator is not None:
-            done.swapped += swapped(vqa, batch, answered, last, generator)
-            last = batch[-1][0]
-        advance(sum(len(asked) for _, asked in batch))
-    return done
+    for number, batch, grids, skipped in photographed(vqa, work, features, name_of):
+        results: list[Result] = list(skipped)
+        there = [(index, example, row) for row, image in enumerate(grids) for index, example in batch[image]]
+        refused = refusals(vqa, [example.question for _, example, _ in there])
+        results += [
+            Skipped(i, "question", f"question {name(i, e)}: {refused[e.question]}")
+            for i, e, _ in there
+            if e.question in refused
+        ]
+        asked = [row for row in there if row[1].question not in refused]
+        if asked:
+            other = None if swap_seed is None else cycle(len(grids), (swap_seed, number))
+            results += answer(vqa, torch.stack(list(grids.values())), asked, other, keep_logits)
+        yield number, results
 
 
-Photo = tuple[Tensor, list[Example]]
+def refusals(vqa: VQA, questions: list[str]) -> dict[str, str]:
+    """Those questions that cannot be asked, and why."""
 
-
-def swapped(
-    vqa: VQA, batch: list[Photo], answered: list[Example], last: Tensor | None, generator: np.random.Generator
-) -> list[str]:
-    """The best answers about other photos: along a random cycle through the batch, no photo keeps its own questions.
-
-    last: a photo of the batch before, for a batch of a single one. Raises `InputError` if there is none either.
-    """
-    grids = [grid for grid, _ in batch]
-    if len(grids) == 1:
-        if last is None:
-            raise InputError("There is a single photo, so photos cannot be swapped; leave out --swap-photos.")
-        grids, other = [*grids, last], {0: 1}
-    else:
-        cycle = generator.permutation(len(grids)).tolist()
-        other = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-    row_of = {image: row for row, (_, asked) in enumerate(batch) for image in {example.image for example in asked}}
-    rows = torch.tensor([other[row_of[example.image]] for example in answered])
-    logits, *_ = vqa.logits(torch.stack(grids), [example.question for example in answered], rows)
-    return [vqa.answers[i] for i in logits.argmax(-1).tolist()]
-
-
-def batch_logits(
-    vqa: VQA, batch: list[Photo], done: Predictions
-) -> tuple[list[Example], Tensor, Tensor, Tensor] | None:
-    """The examples of a batch that can be asked, and their logits `(B, A)`: whole model, blind, image-only."""
-    answered, rows = [], []
-    for row, (_, asked) in enumerate(batch):
-        for example in asked:
-            try:
-                vqa.processor.encode([example.question])
-            except InputError as error:
-                done.skip("question", 1, f"question {example.question_id}: {error}")
-                continue
-            answered.append(example)
-            rows.append(row)
-    if not answered:
-        return None
-    grid = torch.stack([grid for grid, _ in batch])
-    logits = vqa.logits(grid, [example.question for example in answered], torch.tensor(rows))
-    whole, blind, image_only = (x.float().cpu() for x in logits)
-    return answered, whole, blind, image_only
-
-
-def grids(
-    vqa: VQA,
-    examples: Sequence[Example],
-    features: FeatureStore | None,
-    name_of: Callable[[str], str],
-    done: Predictions,
-) -> Iterator[list[Photo]]:
-    """Batches of photos: the grid `(N, D)` of each and the examples about it."""
-    about: dict[str, list[Example]] = {}
-    for example in examples:
-        about.setdefault(example.image, []).append(example)
-    if features is not None:
-        known = [(row, image) for image, row in zip(about, features.lookup(map(name_of, about)), strict=True)]
-        for row, image in known:
-            if row < 0:
-                done.skip("photo", len(about[image]), f"{image} is not in the feature store {features.folder}")
-        there = [(row, image) for row, image in known if row >= 0]
-        for i in range(0, len(there), PHOTOS_A_BATCH):
-            chunk = there[i : i + PHOTOS_A_BATCH]
-            read = features.read(np.array([row for row, _ in chunk]))
-            yield [(grid, about[image]) for grid, (_, image) in zip(read, chunk, strict=True)]
-        return
-
-    def square(image: str) -> tuple[str, np.ndarray | str]:
+    def check(some: list[str]) -> str | None:
         try:
-            return image, vqa.processor.image_processor.square(image)
+            vqa.processor.encode(some)
         except InputError as error:
-            return image, str(error)
+            return str(error)
+        return None
 
-    squares: list[tuple[str, np.ndarray]] = []
-    for image, result in map_ahead(square, about, depth=2 * PHOTOS_A_BATCH):
-        if isinstance(result, str):
-            done.skip("photo", len(about[image]), result)
-            continue
-        squares.append((image, result))
-        if len(squares) == PHOTOS_A_BATCH:
-            yield encode(vqa, squares, about)
-            squares = []
-    if squares:
-        yield encode(vqa, squares, about)
+    if not questions or check(questions) is None:  # nearly always
+        return {}
+    return {question: told for question in questions if (told := check([question])) is not None}
 
 
-def encode(vqa: VQA, squares: list[tuple[str, np.ndarray]], about: dict[str, list[Example]]) -> list[Photo]:
-    grids = vqa.encode_squares(torch.from_numpy(np.stack([square for _, square in squares])))
-    return [(grid, about[image]) for grid, (image, _) in zip(grids, squares, strict=True)]
+def answer(
+    vqa: VQA, grid: Tensor, asked: list[tuple[int, Example, int]], other: np.ndarray | None, keep_logits: bool
+) -> list[Answered]:
+    """Ask about grids `(P, N, D)`: each question with the row of its photo; other: `(P,)`, each photo's substitute."""
+    questions, rows = [example.question for _, example, _ in asked], torch.tensor([row for *_, row in asked])
+    found = Logits(*(x.float().cpu() for x in vqa.logits(grid, questions, rows)))
+    swapped: list[int] | list[None] = [None] * len(asked)
+    if other is not None:
+        swapped = vqa.logits(grid, questions, torch.from_numpy(other)[rows]).logits.argmax(-1).tolist()
+    scores, best = vqa.calibrated(found.logits).topk(min(RUNNERS_UP, len(vqa.answers)))
+    blind, image_only = (x.argmax(-1).tolist() for x in (found.blind, found.image_only))
+    maps = found.attention.mean(1)
+    maps = (255 * maps / maps.amax(-1, keepdim=True)).round().byte().unflatten(-1, vqa.model.grid_size).numpy()
+    return [
+        Answered(
+            index=index,
+            example=example,
+            prediction=vqa.answers[ranked[0]],
+            confidence=probabilities[0],
+            top=tuple((vqa.answers[a], p) for a, p in zip(ranked, probabilities, strict=True)),
+            blind=vqa.answers[blind[i]],
+            image_only=vqa.answers[image_only[i]],
+            swapped=None if (a := swapped[i]) is None else vqa.answers[a],
+            attention=maps[i],
+            logits=(found.logits[i], found.blind[i]) if keep_logits else None,
+        )
+        for i, ((index, example, _), ranked, probabilities) in enumerate(
+            zip(asked, best.tolist(), scores.tolist(), strict=True)
+        )
+    ]
+
+
+def cycle(count: int, seed: tuple[int, ...]) -> np.ndarray | None:
+    """A random cyclic permutation, so that no photo stays in its place (a derangement); None for a single photo."""
+    if count < 2:
+        return None
+    order = np.random.default_rng(seed).permutation(count)
+    other = np.empty(count, np.int64)
+    other[order] = np.roll(order, -1)
+    return other
+
+
+Photographed = tuple[int, dict[str, list[Asked]], dict[str, Tensor], list[Skipped]]
+
+
+def photographed(
+    vqa: VQA, work: Iterable[Batch], features: FeatureStore | None, name_of: Callable[[str], str]
+) -> Iterator[Photographed]:
+    """Each batch with the grid `(N, D)` of each photo that could be read, and the questions about the others."""
+    if features is None:
+        yield from encoded(vqa, work)
+        return
+    for number, batch in work:
+        rows = dict(zip(batch, features.lookup(map(name_of, batch)).tolist(), strict=True))
+        known = [image for image in batch if rows[image] >= 0]
+        read = features.read(np.array([rows[image] for image in known], np.int64))
+        where = f"is not in the feature store {features.folder}"
+        missing = {image: f"{image} {where}" for image in batch if rows[image] < 0}
+        yield number, batch, dict(zip(known, read, strict=True)), lost(batch, missing)
+
+
+def encoded(vqa: VQA, work: Iterable[Batch]) -> Iterator[Photographed]:
+    """Photos are read ahead by threads, in order, and encoded by the batch."""
+
+    def square(photo: tuple[Batch, str]) -> tuple[Batch, str, np.ndarray | str]:
+        batch, image = photo
+        try:
+            return batch, image, vqa.processor.image_processor.square(image)
+        except InputError as error:
+            return batch, image, str(error)
+
+    photos = ((batch, image) for batch in work for image in batch[1])
+    read = map_ahead(square, photos, depth=2 * PHOTOS)
+    for _, group in itertools.groupby(read, key=lambda result: result[0][0]):
+        results = list(group)
+        number, batch = results[0][0]
+        squares = {image: pixels for _, image, pixels in results if not isinstance(pixels, str)}
+        broken = {image: told for _, image, told in results if isinstance(told, str)}
+        grids: dict[str, Tensor] = {}
+        if squares:
+            encoded = vqa.encode_squares(torch.from_numpy(np.stack(list(squares.values()))))
+            grids = dict(zip(squares, encoded, strict=True))
+        yield number, batch, grids, lost(batch, broken)
+
+
+def lost(batch: dict[str, list[Asked]], photos: dict[str, str]) -> list[Skipped]:
+    """The questions about photos that could not be read; photos: each with the reason."""
+    return [Skipped(index, "photo", told) for image, told in photos.items() for index, _ in batch[image]]
+
+
+def name(index: int, example: Example) -> int | str:
+    """The question's id; its place in the data if it has none."""
+    return index if example.question_id is None else example.question_id
