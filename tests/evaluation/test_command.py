@@ -1,7 +1,11 @@
 """`vqa evaluate`, from the command line to its files."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +21,16 @@ import vqa
 from train import extract_features
 from vqa.cli import main
 from vqa.data.examples import Example, write_jsonl
+from vqa.errors import InputError
+from vqa.evaluation import work
+from vqa.evaluation.wups import wups
 from vqa.image_encoder import ImageEncoder
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
 ANSWERS = ["yes", "no", "two", "red", "a teddy bear", "zebra"]
 PHOTOS = 6
+SCHEMA = json.loads((Path(vqa.__file__).parent / "schemas/results.json").read_text())
+FILES = ["official", "predictions.json", "records.jsonl", "report.html", "results.json"]
 PRIORS = {"majority": "yes", "by_type": {}, "by_prefix": {"how": "2", "what color": "red"}}
 
 
@@ -109,15 +118,16 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
 
 
 def test_the_files_are_complete(results: Path) -> None:
-    assert sorted(path.name for path in results.iterdir()) == ["predictions.json", "results.json", "scores.json"]
+    assert sorted(path.name for path in results.iterdir()) == FILES
+    assert len(list((results / "official").iterdir())) == 5
     content = read(results / "results.json")
-    schema = read(Path(vqa.__file__).parent / "schemas/results.json")
-    jsonschema.validate(content, schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
     assert content["n"] == content["metrics"]["n_official"] == 3 * PHOTOS
-    assert content["data"] == {"files": ["data.jsonl"], "n": 3 * PHOTOS}
+    assert content["data"]["files"] == ["data.jsonl"] and content["data"]["n"] == 3 * PHOTOS
+    assert re.fullmatch("[0-9a-f]{32}", content["data"]["hashes"]["data.jsonl"])
     assert content["baselines"]["majority"] > 50
     predictions = read(results / "predictions.json")
-    assert sorted(p["question_id"] for p in predictions) == list(range(3 * PHOTOS))
+    assert [p["question_id"] for p in predictions] == list(range(3 * PHOTOS))
     assert all(p.keys() == {"question_id", "answer"} for p in predictions)
 
 
@@ -182,7 +192,7 @@ def test_odd_questions_and_names_are_counted_and_shown(
     assert main(data.command("--output", tmp_path / "[/out]", data=file)) == 0
     shown = capsys.readouterr().out
     assert "1 questions left out (question), such as: question 0: The question '[/]?!' has no words" in shown
-    assert "1 questions left out (answer), such as: question 1 has no answer" in shown
+    assert "1 of 18 questions have no answer to compare with: answered, but not scored." in shown
     assert "[/red]" in shown and "[/out]" in shown
     assert read(tmp_path / "[/out]/results.json")["skipped"] == {"question": 1, "answer": 1}
 
@@ -252,6 +262,10 @@ def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys
         (["--output", "FILE"], "Nothing can be written to"),
         (["--limit", "0"], "The limit is 0 questions"),
         (["--limit", "-1"], "The limit is -1 questions"),
+        (["--deletion", "-1"], "--deletion is -1; give at least 0."),
+        (["--batch-size", "0"], "--batch-size is 0; give at least 1."),
+        (["--processes", "0"], "--processes is 0; give at least 1."),
+        (["--predictions", "nowhere.json"], "nowhere.json cannot be read"),
     ],
 )
 def test_bad_arguments_end_with_a_sentence(
@@ -264,9 +278,174 @@ def test_bad_arguments_end_with_a_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_questions_without_answers_are_refused(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refusal(capsys, data.command(data=data.questions))
-    assert "holds no answers to score against; name its annotations" in told
+def test_questions_without_answers_are_answered_and_not_scored(
+    data: Data, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(data.command("--output", tmp_path, data=data.questions)) == 0
+    assert "The data holds no answers, so nothing is scored" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions.json", "records.jsonl"]
+    assert read(tmp_path / "predictions.json") == read(results / "predictions.json")
+
+
+def test_fewer_than_ten_answers_are_told(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.loads(line) for line in data.jsonl.read_text().splitlines()]
+    rows[0]["answers"] = rows[0]["answers"][:9]
+    rows[1]["answer"], rows[1]["answers"] = "", []
+    file = tmp_path / "few.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(data.command("--output", tmp_path / "out", data=file)) == 0
+    shown = capsys.readouterr().out
+    assert "1 questions have fewer than ten answers, so the official accuracy leaves them out." in shown
+    content = read(tmp_path / "out/results.json")
+    assert (content["n"], content["metrics"]["n_official"], content["skipped"]) == (17, 16, {"answer": 1})
+    for row in rows:
+        row["answers"] = []
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "has ten answers" in refusal(capsys, data.command("--metric", "official", data=file))
+
+
+def test_a_repeated_question_id_is_refused(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.loads(line) for line in data.jsonl.read_text().splitlines()]
+    rows[9]["question_id"] = rows[4]["question_id"]
+    del rows[0]["question_id"]  # which then is 0, its place, as before
+    file = tmp_path / "twice.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
+    assert "repeats the question_id of 1 of its 18 questions (such as 4)" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_predictions_of_others_are_scored(
+    data: Data, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = results / "predictions.json"
+    assert main(data.command("--predictions", theirs, "--output", tmp_path / "out")) == 0
+    mine, ours = read(tmp_path / "out/results.json"), read(results / "results.json")
+    assert mine["metrics"] == ours["metrics"] and mine["intervals"]["exact"] == ours["intervals"]["exact"]
+    assert (mine["model"], mine["weights"]) == ("predictions.json", None)
+    jsonschema.validate(mine, SCHEMA, jsonschema.Draft202012Validator)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    (tmp_path / "few.json").write_text(json.dumps(read(theirs)[:-1]))
+    told = refusal(capsys, data.command("--predictions", tmp_path / "few.json", "--output", tmp_path / "none"))
+    assert "has no prediction for 1 of the 18 questions" in told
+    assert not (tmp_path / "none").exists()
+
+
+class Killed(BaseException):
+    """What no code catches."""
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_killed_run_goes_on(
+    data: Data,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    killed_after: int,
+) -> None:
+    arguments = data.command("--batch-size", "2", "--swap-photos", "--output")
+    assert main([*arguments, str(tmp_path / "whole")]) == 0
+    append, written = work.Part.append, []
+
+    def kill(self: work.Part, batch: int, records: list) -> None:
+        if len(written) == killed_after:
+            raise Killed
+        written.append(batch)
+        append(self, batch, records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work.Part, "append", kill)
+        with pytest.raises(Killed):
+            main([*arguments, str(tmp_path / "killed")])
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == [".unfinished"]
+    written.clear()
+    monkeypatch.setattr(
+        work.Part, "append", lambda self, batch, rows: (written.append(batch), append(self, batch, rows))
+    )
+    capsys.readouterr()
+    assert main([*arguments, str(tmp_path / "killed")]) == 0
+    assert f"Going on after {6 * killed_after} of 18 questions." in capsys.readouterr().out
+    assert written == [0, 1, 2][killed_after:]
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == FILES
+    assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
+    for name in ("records.jsonl", "predictions.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_another_run_in_the_same_folder_begins_anew(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vqa.evaluation.command.results", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        main(data.command("--output", tmp_path))
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert main(data.command("--output", tmp_path, "--limit", "5")) == 0
+    assert "Going on" not in capsys.readouterr().out
+    assert read(tmp_path / "results.json")["n"] == 5
+
+
+def test_processes_give_the_same_figures(data: Data, tmp_path: Path) -> None:
+    """In processes of their own nothing is patched: on a machine with bfloat16 both use that."""
+    command = [sys.executable, "-m", "vqa.cli", *data.command("--batch-size", "2", "--device", "cpu")]
+    for count in ("1", "3"):
+        done = subprocess.run(
+            [*command, "--processes", count, "--output", str(tmp_path / count)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "3/records.jsonl").read_bytes() == (tmp_path / "1/records.jsonl").read_bytes()
+    assert figures(tmp_path / "3") == figures(tmp_path / "1")
+
+
+def test_what_a_process_refuses_is_told(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refusal(
+        capsys, data.command("--processes", "2", "--features", tmp_path / "none", "--output", tmp_path / "out")
+    )
+    assert "There is no feature store in" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_probes_stand_beside_the_figures(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--swap-photos", "--deletion", "6", "--robustness", "100", "--output", tmp_path]
+    assert main(data.command(*flags)) == 0
+    shown, content = capsys.readouterr().out, read(tmp_path / "results.json")
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    assert set(content["grounding"]) == {"photo_swap", "deletion"}
+    assert (content["grounding"]["deletion"]["n"], content["robustness"]["n"]) == (6, 18)
+    for words in ("About other photos", "With the most attended region covered", "Points lost on 18 questions"):
+        assert words in shown
+
+
+def test_the_pointing_game_is_played_on_a_world(data: Data, tmp_path: Path) -> None:
+    from vqa.data.world import write_world
+
+    write_world(tmp_path / "world", 3, 0, workers=1)
+    arguments = ["--data", str(tmp_path / "world/questions.jsonl"), "--images", str(tmp_path / "world/photos")]
+    assert main(["evaluate", *arguments, "--model", str(data.model), "--output", str(tmp_path / "out")]) == 0
+    content = read(tmp_path / "out/results.json")
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    game = content["grounding"]["pointing"]
+    assert game["n"] + game["left_out"] == content["n"] == 24
+    assert 0 < game["uniform"] < 100
+
+
+def test_wups_is_the_metric_of_daquar(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        wups("cat", "dog", 0.9)
+    except InputError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    assert main(data.command("--metric", "wups", "--output", tmp_path)) == 0
+    content = read(tmp_path / "results.json")
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    metrics = content["metrics"]
+    assert metrics["exact"] <= metrics["wups_0.9"] <= metrics["wups_0.0"]
+    rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    answers = [json.loads(line)["answer"] for line in data.jsonl.read_text().splitlines()]
+    alone = [wups(row["prediction"], answer, 0.9) for row, answer in zip(rows, answers, strict=True)]
+    assert metrics["wups_0.9"] == pytest.approx(100 * sum(alone) / len(alone), abs=0.01)
+    assert "WUPS at 0.9, %" in capsys.readouterr().out
 
 
 def test_where_nothing_can_be_asked_nothing_is_written(

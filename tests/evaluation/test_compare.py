@@ -21,12 +21,13 @@ def evaluation(folder: Path, exact: np.ndarray, start: int = 0, official: bool =
             "question_id": start + i,
             "answer_type": "yes/no" if i % 4 else "number",
             "source": "a",
-            "exact": int(x),
-            "official": 0.3 + 0.6 * int(x) if official else None,
+            "exact": {"model": int(x)},
+            "official": {"model": 0.3 + 0.6 * int(x)} if official else None,
         }
         for i, x in enumerate(exact)
     ]
-    (folder / "scores.json").write_text(json.dumps(rows))
+    rows.append({"question_id": "without an answer", "exact": None})
+    (folder / "records.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "results.json").write_text("{}")
     return str(folder / "results.json")
 
@@ -92,11 +93,11 @@ def test_what_cannot_be_compared_is_told(tmp_path, scores, capsys):
     other = evaluation(tmp_path / "b", scores, start=1000)
     with pytest.raises(InputError, match="share no question"):
         compare(a, other)
-    with pytest.raises(InputError, match=r"There is no .*scores\.json; name a results.json"):
+    with pytest.raises(InputError, match=r"There is no .*records\.jsonl; name a results.json"):
         compare(a, str(tmp_path / "none" / "results.json"))
-    for content in ("[{}]", "{", "[1]", "3"):
-        (tmp_path / "b" / "scores.json").write_text(content)
-        with pytest.raises(InputError, match="cannot be read"):
+    for content in ("{}", "{", "[1]", "3"):
+        (tmp_path / "b" / "records.jsonl").write_text(content)
+        with pytest.raises(InputError, match=r"Line 1 of .*records\.jsonl is no"):
             compare(a, other)
     assert main(["compare", a, str(tmp_path / "none")]) == 2
     assert "There is no" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from PIL import Image
 
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.errors import InputError
 from vqa.evaluation import predictions
-from vqa.evaluation.predictions import predict, swapped
+from vqa.evaluation.predictions import Answered, Skipped, answers, batches, cycle
 from vqa.predict import VQA
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
@@ -40,6 +38,12 @@ def examples(photos: list[str]) -> list[Example]:
     return [Example(photo, question) for question in QUESTIONS for photo in photos]
 
 
+def ask(vqa: VQA, examples: list[Example], size: int = 32, **options: Any) -> tuple[list[Answered], list[Skipped]]:
+    found = [result for _, results in answers(vqa, batches(examples, size), **options) for result in results]
+    found.sort(key=lambda result: result.index)
+    return [r for r in found if isinstance(r, Answered)], [r for r in found if isinstance(r, Skipped)]
+
+
 def store_of(vqa: VQA, photos: list[str], folder: Path) -> FeatureStore:
     squares = np.stack([vqa.processor.image_processor.square(photo) for photo in photos])
     grids = vqa.encode_squares(torch.from_numpy(squares))
@@ -48,58 +52,62 @@ def store_of(vqa: VQA, photos: list[str], folder: Path) -> FeatureStore:
     return store
 
 
-def test_answers_are_those_of_asking_one_by_one(
-    vqa: VQA, examples: list[Example], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictions, "PHOTOS_A_BATCH", 2)
-    advanced: list[int] = []
-    done = predict(vqa, examples, advance=advanced.append)
-    assert sum(advanced) == 15 and len(advanced) == 3
-    assert not done.skipped
-    assert sorted(done.examples, key=examples.index) == examples
-    columns = (done.examples, done.answer, done.confidence, done.blind)
-    for example, answer, confidence, blind in zip(*columns, strict=True):
-        alone = vqa.ask(example.image, example.question)
-        assert answer == alone.text
-        assert confidence == pytest.approx(alone.confidence, abs=1e-5)
-        assert blind == alone.blind.answer
+def test_answers_are_those_of_asking_one_by_one(vqa: VQA, examples: list[Example]) -> None:
+    done, skipped = ask(vqa, examples, size=2)
+    assert not skipped
+    assert [(a.index, a.example) for a in done] == list(enumerate(examples))
+    for answered in done:
+        alone = vqa.ask(answered.example.image, answered.example.question, top=3)
+        assert answered.prediction == alone.text
+        assert answered.blind == alone.blind.answer
+        assert [answer for answer, _ in answered.top] == [score.answer for score in alone.top]
+        assert [p for _, p in answered.top] == pytest.approx([score.score for score in alone.top], abs=1e-5)
+        assert answered.confidence == answered.top[0][1]
+        mean, shown = alone.attention.mean(0), answered.attention
+        assert shown is not None and shown.shape == mean.shape and shown.max() == 255
+        assert shown / 255 == pytest.approx(mean / mean.max(), abs=0.003)
 
 
 def test_image_only_depends_on_the_photo_alone(vqa: VQA, examples: list[Example]) -> None:
-    done = predict(vqa, examples)
-    said: dict[str, set[str]] = {}
-    for example, answer in zip(done.examples, done.image_only, strict=True):
-        said.setdefault(example.image, set()).add(answer)
-    assert all(len(answers) == 1 for answers in said.values())
+    said: dict[str, set[str | None]] = {}
+    for answered in ask(vqa, examples)[0]:
+        said.setdefault(answered.example.image, set()).add(answered.image_only)
+    assert all(len(found) == 1 for found in said.values())
     grid = vqa.look(examples[0].image).grid
-    best = int(vqa.model.image_only_logits(grid).argmax())
-    assert said[examples[0].image] == {vqa.answers[best]}
+    assert said[examples[0].image] == {vqa.answers[int(vqa.model.image_only_logits(grid).argmax())]}
+
+
+def test_kept_logits_are_the_models(vqa: VQA, examples: list[Example]) -> None:
+    for answered in ask(vqa, examples[:4], keep_logits=True)[0]:
+        assert answered.logits is not None
+        whole, blind = answered.logits
+        assert vqa.answers[int(whole.argmax())] == answered.prediction
+        assert vqa.answers[int(blind.argmax())] == answered.blind
+    assert ask(vqa, examples[:1])[0][0].logits is None
 
 
 def test_a_temperature_changes_the_confidence_only(
     vqa: VQA, examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = predict(vqa, examples)
+    plain, _ = ask(vqa, examples)
     monkeypatch.setattr(vqa.config, "temperature", 0.1)
-    sharp = predict(vqa, examples)
-    assert sharp.answer == plain.answer
-    assert all(a > b for a, b in zip(sharp.confidence, plain.confidence, strict=True))
+    for sharp, before in zip(ask(vqa, examples)[0], plain, strict=True):
+        assert sharp.prediction == before.prediction
+        assert sharp.confidence and before.confidence and sharp.confidence > before.confidence
 
 
 def test_a_feature_store_gives_the_same(
     vqa: VQA, photos: list[str], examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = predict(vqa, examples)
+    expected, _ = ask(vqa, examples)
     store = store_of(vqa, photos, tmp_path / "store")
     monkeypatch.setattr(VQA, "encode_squares", lambda *_: pytest.fail("a photo was encoded"))
-    found = predict(vqa, examples, store)
-    assert (found.examples, found.answer, found.blind) == (expected.examples, expected.answer, expected.blind)
-    assert found.confidence == pytest.approx(expected.confidence, abs=1e-3)
+    found, _ = ask(vqa, examples, features=store)
+    assert [(a.example, a.prediction, a.blind) for a in found] == [(a.example, a.prediction, a.blind) for a in expected]
+    assert [a.confidence for a in found] == pytest.approx([a.confidence for a in expected], abs=1e-3)
 
 
-def test_what_cannot_be_answered_is_counted_and_told(
-    vqa: VQA, photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_answered_is_told(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(Path(photos[0]).read_bytes()[:200])
     examples = [
@@ -110,17 +118,29 @@ def test_what_cannot_be_answered_is_counted_and_told(
         Example(photos[1], "why " * 200),
         Example(photos[2], QUESTIONS[0]),
     ]
-    done = predict(vqa, examples)
-    assert done.examples == examples[-1:]
-    assert done.skipped == {"photo": 3, "question": 2}
-    assert "broken.png is damaged" in done.told["photo"]
-    assert done.told["question"].startswith("question 7: ") and "no words" in done.told["question"]
+    done, skipped = ask(vqa, examples)
+    assert [a.index for a in done] == [5]
+    assert [(s.index, s.reason) for s in skipped] == [
+        (0, "photo"),
+        (1, "photo"),
+        (2, "photo"),
+        (3, "question"),
+        (4, "question"),
+    ]
+    assert "broken.png is damaged" in skipped[0].told
+    assert skipped[3].told.startswith("question 7: ") and "no words" in skipped[3].told
+    assert skipped[4].told.startswith("question 4: ")  # which has no id: its place
 
-    store = store_of(vqa, photos[2:], tmp_path / "store")
-    done = predict(vqa, examples, store)
-    assert done.examples == examples[-1:]
-    assert done.skipped == {"photo": 5}  # of a photo that is not there no question is read
-    assert "is not in the feature store" in done.told["photo"]
+    done, skipped = ask(vqa, examples, features=store_of(vqa, photos[2:], tmp_path / "store"))
+    assert [a.index for a in done] == [5]
+    assert [s.reason for s in skipped] == ["photo"] * 5  # of a photo that is not there no question is read
+    assert "is not in the feature store" in skipped[3].told
+
+
+def test_a_batch_of_broken_photos_is_no_end(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
+    examples = [Example(str(tmp_path / f"{i}.png"), QUESTIONS[0]) for i in range(2)]
+    done, skipped = ask(vqa, [*examples, *(Example(photo, QUESTIONS[0]) for photo in photos[:2])], size=2)
+    assert ([a.index for a in done], [s.index for s in skipped]) == ([2, 3], [0, 1])
 
 
 def test_photos_are_read_once(
@@ -128,53 +148,57 @@ def test_photos_are_read_once(
 ) -> None:
     read: list[str] = []
     square: Callable[[str], np.ndarray] = vqa.processor.image_processor.square
-
-    def note(photo: str) -> np.ndarray:
-        read.append(photo)
-        return square(photo)
-
-    monkeypatch.setattr(vqa.processor.image_processor, "square", note)
-    predict(vqa, examples)
+    monkeypatch.setattr(vqa.processor.image_processor, "square", lambda photo: (read.append(photo), square(photo))[1])
+    ask(vqa, examples, size=2)
     assert sorted(read) == sorted(photos)
 
 
-def test_nothing_to_do(vqa: VQA) -> None:
-    assert predict(vqa, []).examples == []
+def test_batches_hold_every_question_once(examples: list[Example], monkeypatch: pytest.MonkeyPatch) -> None:
+    for window, most, size in [(100, 100, 2), (100, 4, 32), (4, 100, 3), (7, 2, 2), (100, 100, 1)]:
+        monkeypatch.setattr(predictions, "WINDOW", window)
+        monkeypatch.setattr(predictions, "MOST_QUESTIONS", most)
+        made = list(batches(iter(examples), size))
+        assert [number for number, _ in made] == list(range(len(made)))
+        asked = [pair for _, batch in made for part in batch.values() for pair in part]
+        assert sorted(asked, key=lambda pair: pair[0]) == list(enumerate(examples))
+        for _, batch in made:
+            assert len(batch) <= size + 1
+            assert all(example.image == image for image, part in batch.items() for _, example in part)
+            # a last photo that joined may bring its questions, one window's at most
+            assert sum(map(len, batch.values())) <= 2 * max(most, 3)
+        assert made == list(batches(examples, size))
+
+
+def test_no_last_photo_is_alone(examples: list[Example]) -> None:
+    assert [len(batch) for _, batch in batches(examples, 2)] == [2, 3]
+    assert [len(batch) for _, batch in batches(examples, 4)] == [5]
+    assert list(batches([])) == []
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 32])
 def test_swapped_answers_are_about_another_photo(
-    vqa: VQA, examples: list[Example], photos: list[str], monkeypatch: pytest.MonkeyPatch, size: int
+    vqa: VQA, examples: list[Example], photos: list[str], size: int
 ) -> None:
-    """Five photos in batches of two, three, four or all: the last may be alone."""
-    monkeypatch.setattr(predictions, "PHOTOS_A_BATCH", size)
-    done = predict(vqa, examples, swap_seed=1)
-    assert len(done.swapped) == len(done.examples) == 15
+    done, _ = ask(vqa, examples, size, swap_seed=1)
     used: dict[str, set[str]] = {}
-    for example, answer in zip(done.examples, done.swapped, strict=True):
-        others = {photo for photo in photos if photo != example.image}
-        fits = {photo for photo in others if vqa.ask(photo, example.question).text == answer}
-        used[example.image] = used.get(example.image, others) & fits
+    for answered in done:
+        image, question = answered.example.image, answered.example.question
+        fits = {p for p in photos if p != image and vqa.ask(p, question).text == answered.swapped}
+        used[image] = used.get(image, set(photos)) & fits
     assert all(used.values())  # one other photo explains all answers of a photo's questions
-    assert predict(vqa, examples, swap_seed=1).swapped == done.swapped
-    assert predict(vqa, examples).swapped == []
+    assert [a.swapped for a in ask(vqa, examples, size, swap_seed=1)[0]] == [a.swapped for a in done]
+    assert {a.swapped for a in ask(vqa, examples, size)[0]} == {None}
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 32])
-def test_no_photo_keeps_its_own_questions(count: int) -> None:
-    """A stub that answers with the number of the photo that it is shown."""
-    stub: Any = SimpleNamespace(
-        answers=[str(i) for i in range(count)],
-        logits=lambda grid, questions, rows: (torch.nn.functional.one_hot(grid[rows], count).float(), None, None),
-    )
-    batch = [(torch.tensor(i), [Example(f"{i}.jpg", "a"), Example(f"{i}.jpg", "b")]) for i in range(count)]
-    answered = [example for _, asked in batch for example in asked]
-    told = [int(answer) for answer in swapped(stub, batch, answered, None, np.random.default_rng(count))]
-    assert all(told[i] != i // 2 for i in range(2 * count))
-    assert sorted(told) == sorted([*range(count), *range(count)])  # each photo once
+def test_no_photo_keeps_its_place(count: int) -> None:
+    for seed in range(20):
+        other = cycle(count, (seed,))
+        assert other is not None and sorted(other) == list(range(count))
+        assert all(other != np.arange(count))
+    assert cycle(1, (0,)) is None
 
 
-def test_a_single_photo_cannot_be_swapped(vqa: VQA, examples: list[Example]) -> None:
+def test_a_single_photo_is_not_swapped(vqa: VQA, examples: list[Example]) -> None:
     alone = [example for example in examples if example.image == examples[0].image]
-    with pytest.raises(InputError, match="There is a single photo"):
-        predict(vqa, alone, swap_seed=0)
+    assert {a.swapped for a in ask(vqa, alone, swap_seed=0)[0]} == {None}

@@ -80,7 +80,7 @@ def test_the_temperatures_are_those_of_the_other_half(
     calibrating, _ = split_by_photo(validation, 0.5, 1, 3)
     model = VQA.load(fitted.folder / "best")
     grid = torch.cat([model.look(example.image).grid for example in calibrating])
-    whole, blind, _ = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
+    whole, blind, *_ = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
     right = torch.zeros_like(whole)
     for row, example in enumerate(calibrating):
         answer = reference(example)

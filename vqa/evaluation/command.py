@@ -108,6 +108,8 @@ def evaluate(
             console.print(table(content))
             for line in remarks(content):
                 plain(line)
+            if swap_photos and "photo_swap" not in content.get("grounding", {}):
+                plain("There is a single photo, so photos could not be swapped.")
         if output is not None:
             folder, stem = Path(output), Path(data.removeprefix("easy-vqa:")).name.split(".")[0]
             write(folder, work.answered_records, content, stem)

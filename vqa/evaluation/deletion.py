@@ -30,6 +30,9 @@ def deletion(
     """Cover the region around the peak of the attention with the photo's mean colour, or a random region of the same
     size, and ask again (after Samek et al. 2017 and Petsiuk et al. 2018, RISE, who cover pixel by pixel).
 
+    A part of an excess may come from where photos have their subject: attention is often near the middle, where any
+    cover hurts more than at the rim.
+
     Returns, in percent: for `kept`, `attended` and `random` the exact match and the `confidence`, which is the mean
     probability of the answer that the whole photo got; how far exact match drops by each; `excess`, the drop by the
     attended region above that by the random one, with its 95% `interval` by a paired bootstrap over photos; the same

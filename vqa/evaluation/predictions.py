@@ -77,7 +77,8 @@ def batches(examples: Iterable[Example], photos: int = PHOTOS) -> Iterator[Batch
                     made.append({})
                 made[-1][image] = part
         if len(made) > 1 and len(made[-1]) == 1 and not made[-1].keys() & made[-2].keys():
-            made[-2] |= made.pop()
+            last = made.pop()
+            made[-1] |= last
         yield from ((next(numbers), batch) for batch in made)
 
 
@@ -106,7 +107,8 @@ def answers(
         asked = [row for row in there if row[1].question not in refused]
         if asked:
             other = None if swap_seed is None else cycle(len(grids), (swap_seed, number))
-            results += answer(vqa, torch.stack(list(grids.values())), asked, other, keep_logits)
+            with vqa.fast():
+                results += answer(vqa, torch.stack(list(grids.values())), asked, other, keep_logits)
         yield number, results
 
 

@@ -44,6 +44,7 @@ def test_the_format_may_be_named(tmp_path: Path) -> None:
         "coco-qa",
         "clevr",
         "gqa",
+        "parquet",
     }
 
 

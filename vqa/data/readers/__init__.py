@@ -13,6 +13,7 @@ from vqa.data.readers.easy_vqa import read_easy_vqa
 from vqa.data.readers.gqa import read_gqa
 from vqa.data.readers.jsonl import json_rows, read_jsonl
 from vqa.data.readers.official import read_official
+from vqa.data.readers.parquet import read_parquet
 from vqa.data.readers.tables import read_csv
 from vqa.errors import InputError
 
@@ -28,6 +29,7 @@ _READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
     "coco-qa": read_coco_qa,
     "clevr": read_clevr,
     "gqa": read_gqa,
+    "parquet": read_parquet,
 }
 FORMATS = ("auto", "official", EASY_VQA, *_READERS)
 _BY_SUFFIX = {
@@ -37,6 +39,7 @@ _BY_SUFFIX = {
     ".tsv": "csv",
     ".json": "official",
     ".txt": "daquar",
+    ".parquet": "parquet",
 }
 
 
@@ -67,10 +70,11 @@ def iter_examples(
 
     Args:
         data: a JSONL or CSV file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text file, a
-            COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
+            Parquet file or a folder of them, a COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
         annotations: the annotations file that belongs to an official questions file; without it the
             questions have no answers.
-        images: the folder of the photos, put before each example's `image`.
+        images: the folder of the photos, put before each example's `image`; without it the pictures inside a
+            Parquet file are unpacked beside it.
         format: one of `FORMATS`; "auto" tells it by the name's suffix and the content.
 
     Raises:
@@ -103,7 +107,11 @@ def _detect(path: Path) -> str:
     if path.is_dir():
         if all((path / name).is_file() for name in COCO_QA_FILES):
             return "coco-qa"
-        raise InputError(f"The folder {path} is no COCO-QA split ({', '.join(COCO_QA_FILES)}): give a file.")
+        if any(path.glob("*.parquet")):
+            return "parquet"
+        raise InputError(
+            f"The folder {path} is no COCO-QA split ({', '.join(COCO_QA_FILES)}) and holds no *.parquet: give a file."
+        )
     suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
