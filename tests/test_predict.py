@@ -278,3 +278,9 @@ def test_asking_leaves_no_trace_in_the_model(model, photo):
     for answer in answers:
         del answer["seconds"]
     assert answers[0] == answers[1]
+
+
+def test_a_large_decoded_photo_is_answered(tiny_checkpoint) -> None:
+    """More than 64 MB of pixels, though fewer than 64 million: only files are limited in bytes."""
+    vqa = VQA.load(tiny_checkpoint, "cpu", "float32")
+    assert vqa.ask(Image.new("RGB", (6000, 4000), (200, 30, 30)), "what color is the cat?").text in vqa.answers

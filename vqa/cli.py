@@ -85,7 +85,7 @@ def add_evaluate(commands) -> None:
     parser.add_argument(
         "--robustness", type=int, default=0, metavar="N", help="ask N questions with typos, blurred photos and such"
     )
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="photos at once (default: 32)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="photos at once (default: 64)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="processes that answer (default: 1)")
     add_model(parser)
     parser.set_defaults(command=evaluate)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from vqa.checkpoint import WEIGHTS, checkpoint_provenance, find_checkpoint, load_checkpoint, read_json
-from vqa.data.photos import content_hash, open_photo
+from vqa.data.photos import content_hash, open_photo, pixels_hash
 from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
 from vqa.processing import short
@@ -238,4 +238,4 @@ def _key(photo: Any) -> tuple[str, Any]:
     if isinstance(photo, bytes):
         return content_hash(photo), photo
     image = open_photo(photo)
-    return content_hash(image.tobytes() + repr(image.size).encode()), image
+    return pixels_hash(image), image

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, ImageSequence
 
-from vqa.data.photos import MAX_BYTES, MAX_PIXELS, SUFFIXES, content_hash, open_photo
+from vqa.data.photos import MAX_BYTES, MAX_PIXELS, SUFFIXES, content_hash, open_photo, pixels_hash
 from vqa.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
@@ -298,3 +298,10 @@ def test_content_hash(tmp_path: Path) -> None:
     assert content_hash(content + b"\0") != content_hash(content)
     with pytest.raises(InputError, match="There is no photo"):
         content_hash(tmp_path / "none.png")
+
+
+def test_decoded_photos_are_told_apart_whatever_their_size() -> None:
+    """A photo of 72 MB of pixels is within the limit of 64 million; its file may be small."""
+    large = Image.new("RGB", (6000, 4000))
+    assert pixels_hash(large) == pixels_hash(large.copy()) != pixels_hash(Image.new("RGB", (4000, 6000)))
+    assert pixels_hash(large) != pixels_hash(Image.new("RGB", (6000, 4000), (0, 0, 1)))

@@ -412,7 +412,7 @@ def test_probes_stand_beside_the_figures(data: Data, tmp_path: Path, capsys: pyt
     jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
     assert set(content["grounding"]) == {"photo_swap", "deletion"}
     assert (content["grounding"]["deletion"]["n"], content["robustness"]["n"]) == (6, 18)
-    for words in ("About other photos", "With the most attended region covered", "Points lost on 18 questions"):
+    for words in ("About other photos", "Points lost with a part covered (6 questions)", "Points lost on 18 questions"):
         assert words in shown
 
 

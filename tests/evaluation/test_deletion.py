@@ -103,16 +103,16 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
 def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) -> None:
     grid = vqa.model.grid_size
     size = region_size(grid)
-    right: dict[str, list[bool]] = {"kept": [], "attended": [], "random": []}
+    right: dict[str, list[bool]] = {"kept": [], "attended": [], "random": [], "centre": []}
     sure: dict[str, list[float]] = {name: [] for name in right}
     for example in examples:
         photo = Image.open(example.image)
         kept = vqa.ask(photo, example.question)
         attended = attended_corner(kept.attention.mean(0), size)
         other = random_corner(attended, size, grid, stream(5, example))
-        photos = {"kept": photo} | {
-            name: covered_at(photo, corner, size, grid) for name, corner in (("attended", attended), ("random", other))
-        }
+        middle = ((grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2)
+        corners = (("attended", attended), ("random", other), ("centre", middle))
+        photos = {"kept": photo} | {name: covered_at(photo, corner, size, grid) for name, corner in corners}
         for name, seen in photos.items():
             answer = vqa.ask(seen, example.question, top=5)
             right[name].append(answer.text == example.answer)
@@ -125,6 +125,9 @@ def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) ->
         100 * np.mean(np.subtract(sure["random"], sure["attended"])), abs=0.006
     )
     assert found["confidence_excess"] != 0
+    for metric, key in ((right, "centre_excess"), (sure, "centre_confidence_excess")):
+        difference = 100 * np.mean(np.subtract(metric["centre"], metric["attended"], dtype=float))
+        assert found[key] == pytest.approx(difference, abs=0.006)
     assert found["skipped"] == 0 and found["region"] == list(size)
 
 

@@ -83,6 +83,11 @@ def content_hash(source: str | Path | bytes) -> str:
     return hashlib.blake2b(_read(source, name), digest_size=16).hexdigest()
 
 
+def pixels_hash(image: Image.Image) -> str:
+    """32 hexadecimal digits of a decoded photo: two photos have the same pixels if these are equal."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16, salt=repr(image.size)[:16].encode()).hexdigest()
+
+
 def _name(source: object) -> str:
     """What to call the photo in a message."""
     return str(Path(source)) if isinstance(source, str | Path) else "The photo"

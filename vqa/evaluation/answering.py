@@ -14,7 +14,7 @@ from vqa.data.examples import Example
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import iter_examples
 from vqa.errors import InputError
-from vqa.evaluation.predictions import Result, Skipped, answers, batches
+from vqa.evaluation.predictions import PHOTOS, Result, Skipped, answers, batches
 from vqa.evaluation.priors import Priors
 from vqa.evaluation.scores import Judge, Record
 from vqa.evaluation.work import Part, Work
@@ -32,7 +32,7 @@ class Job:
     features: str | None = None
     limit: int | None = None
     swap_photos: bool = False
-    batch_size: int = 32
+    batch_size: int = PHOTOS
     semantic: bool = False
     device: str = "auto"
     seed: int = 0

@@ -22,6 +22,7 @@ from vqa.evaluation.deletion import deletion
 from vqa.evaluation.evaluate import results
 from vqa.evaluation.outputs import check_output, write
 from vqa.evaluation.pointing import pointing_game
+from vqa.evaluation.predictions import PHOTOS
 from vqa.evaluation.report import write_report
 from vqa.evaluation.robustness import robustness
 from vqa.evaluation.scores import Judge
@@ -49,7 +50,7 @@ def evaluate(
     swap_photos: bool = False,
     deletion: int = 0,
     robustness: int = 0,
-    batch_size: int = 32,
+    batch_size: int = PHOTOS,
     processes: int = 1,
     device: str = "auto",
     console: Console | None = None,

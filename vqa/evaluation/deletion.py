@@ -30,13 +30,13 @@ def deletion(
     """Cover the region around the peak of the attention with the photo's mean colour, or a random region of the same
     size, and ask again (after Samek et al. 2017 and Petsiuk et al. 2018, RISE, who cover pixel by pixel).
 
-    A part of an excess may come from where photos have their subject: attention is often near the middle, where any
-    cover hurts more than at the rim.
+    A part of the excess comes from where photos have their subject: attention is often near the middle, where any cover
+    hurts more than at the rim. So the middle region is covered too: only an excess above that speaks for attention.
 
-    Returns, in percent: for `kept`, `attended` and `random` the exact match and the `confidence`, which is the mean
-    probability of the answer that the whole photo got; how far exact match drops by each; `excess`, the drop by the
-    attended region above that by the random one, with its 95% `interval` by a paired bootstrap over photos; the same
-    of the confidence. region: rows and columns of cells. skipped: examples whose photo or question cannot be read.
+    Returns, in percent: for `kept`, `attended`, `random` and `centre` the exact match and the `confidence`, which is the
+    mean probability of the answer that the whole photo got; how far exact match drops by each; `excess`, the drop by
+    the attended region above that by the random one, with its 95% `interval` by a paired bootstrap over photos; the
+    same of the confidence, and both against the `centre_`. region: rows and columns of cells. skipped: examples whose photo or question cannot be read.
     batch: photos that are encoded at once.
     Raises `InputError` for a model that has no attention or a grid of one cell, or if no example can be read.
     """
@@ -45,7 +45,7 @@ def deletion(
         raise InputError("The model looks everywhere alike, so deletion tells nothing; choose a model with attention.")
     size = region_size(grid)
     photos: list[str] = []
-    exact: dict[str, list[bool]] = {"kept": [], "attended": [], "random": []}
+    exact: dict[str, list[bool]] = {"kept": [], "attended": [], "random": [], "centre": []}
     sure: dict[str, list[float]] = {name: [] for name in exact}
     for squares, asked, rows in read_batches(vqa, examples, lambda square: square, batch):
         questions, truth = [e.question for e in asked], [reference(e) for e in asked]
@@ -53,8 +53,9 @@ def deletion(
         given = whole.argmax(-1)
         attended = [attended_corner(weights, size) for weights in attention.numpy()]
         other = [random_corner(c, size, grid, stream(seed, e)) for c, e in zip(attended, asked, strict=True)]
+        middle = [((grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2)] * len(asked)
         answered = {"kept": whole}
-        for name, corners in (("attended", attended), ("random", other)):
+        for name, corners in (("attended", attended), ("random", other), ("centre", middle)):
             covered = [covered_at(squares[i], c, size, grid) for i, c in zip(rows.tolist(), corners, strict=True)]
             answered[name], _ = ask(vqa, encode(vqa, covered, batch), questions, torch.arange(len(asked)))
         for name, probabilities in answered.items():
@@ -67,19 +68,19 @@ def deletion(
         raise InputError("No question could be asked; check that the photos are where the data says.")
     right = {name: np.array(values, dtype=float) for name, values in exact.items()}
     belief = {name: np.array(values) for name, values in sure.items()}
-    excess, confidence_excess = (x["random"] - x["attended"] for x in (right, belief))
-    means = resampled_means({"exact": excess, "confidence": confidence_excess}, photos, seed)
+    excess: dict[str, np.ndarray] = {}
+    for control, prefix in (("random", ""), ("centre", "centre_")):
+        excess[f"{prefix}excess"] = right[control] - right["attended"]
+        excess[f"{prefix}confidence_excess"] = belief[control] - belief["attended"]
+    means = resampled_means(excess, photos, seed)
     return {
         "n": len(photos),
         "skipped": len(examples) - len(photos),
         "region": list(size),
         **{name: {"exact": percent(right[name]), "confidence": percent(belief[name])} for name in right},
-        "drop_attended": percent(right["kept"] - right["attended"]),
-        "drop_random": percent(right["kept"] - right["random"]),
-        "excess": percent(excess),
-        "interval": interval(means["exact"]),
-        "confidence_excess": percent(confidence_excess),
-        "confidence_interval": interval(means["confidence"]),
+        **{f"drop_{name}": percent(right["kept"] - right[name]) for name in right if name != "kept"},
+        **{name: percent(values) for name, values in excess.items()},
+        **{name.replace("excess", "interval"): interval(values) for name, values in means.items()},
     }
 
 

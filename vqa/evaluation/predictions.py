@@ -15,7 +15,7 @@ from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
 from vqa.predict import VQA, Logits
 
-PHOTOS = 32  # a batch
+PHOTOS = 64  # a batch
 MOST_QUESTIONS = 1024  # a batch, so that its logits fit into memory
 WINDOW = 16_384  # questions that are looked through for those about the same photo
 RUNNERS_UP = 3
@@ -97,34 +97,31 @@ def answers(
     """
     for number, batch, grids, skipped in photographed(vqa, work, features, name_of):
         results: list[Result] = list(skipped)
-        there = [(index, example, row) for row, image in enumerate(grids) for index, example in batch[image]]
-        refused = refusals(vqa, [example.question for _, example, _ in there])
-        results += [
-            Skipped(i, "question", f"question {name(i, e)}: {refused[e.question]}")
-            for i, e, _ in there
-            if e.question in refused
-        ]
-        asked = [row for row in there if row[1].question not in refused]
+        asked = [(index, example, row) for row, image in enumerate(grids) for index, example in batch[image]]
         if asked:
+            grid = torch.stack(list(grids.values()))
             other = None if swap_seed is None else cycle(len(grids), (swap_seed, number))
             with vqa.fast():
-                results += answer(vqa, torch.stack(list(grids.values())), asked, other, keep_logits)
+                try:
+                    results += answer(vqa, grid, asked, other, keep_logits)
+                except InputError:  # some of the questions cannot be asked: rare, so they are sought only now
+                    refused = refusals(vqa, asked)
+                    results += refused
+                    left_out = {skip.index for skip in refused}
+                    asked = [row for row in asked if row[0] not in left_out]
+                    results += answer(vqa, grid, asked, other, keep_logits) if asked else []
         yield number, results
 
 
-def refusals(vqa: VQA, questions: list[str]) -> dict[str, str]:
+def refusals(vqa: VQA, asked: list[tuple[int, Example, int]]) -> list[Skipped]:
     """Those questions that cannot be asked, and why."""
-
-    def check(some: list[str]) -> str | None:
+    refused = []
+    for index, example, _ in asked:
         try:
-            vqa.processor.encode(some)
+            vqa.processor.encode([example.question])
         except InputError as error:
-            return str(error)
-        return None
-
-    if not questions or check(questions) is None:  # nearly always
-        return {}
-    return {question: told for question in questions if (told := check([question])) is not None}
+            refused.append(Skipped(index, "question", f"question {name(index, example)}: {error}"))
+    return refused
 
 
 def answer(

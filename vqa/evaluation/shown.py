@@ -45,11 +45,12 @@ def remarks(content: dict[str, Any]) -> list[str]:
             f"About other photos {swap['exact']:.1f}%: {swap['drop']:.1f} points lower (95% {low:.1f} to {high:.1f})."
         )
     if cover := grounding.get("deletion"):
-        low, high = cover["interval"]
+        low, high = cover["centre_confidence_interval"]
         told.append(
-            f"With the most attended region covered {cover['drop_attended']:.1f} points lower, with a random one "
-            f"{cover['drop_random']:.1f}: {cover['excess']:.1f} more (95% {low:.1f} to {high:.1f}; "
-            f"{cover['n']:,} questions)."
+            f"Points lost with a part covered ({cover['n']:,} questions): the most attended {cover['drop_attended']:.1f}, "
+            f"a random one {cover['drop_random']:.1f}, the middle {cover['drop_centre']:.1f}; confidence falls by "
+            f"{cover['confidence_excess']:.1f} points more than with a random part, by "
+            f"{cover['centre_confidence_excess']:.1f} more than with the middle (95% {low:.1f} to {high:.1f})."
         )
     if (game := grounding.get("pointing")) and game["n"]:
         low, high = game["interval"]

@@ -1,0 +1,249 @@
+"""Against the real lmms-eval: its registry, its base class and its evaluation loop, on photos made here."""
+
+import importlib.util
+import json
+import math
+import os
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vqa
+from vqa.errors import InputError
+from vqa.evaluation.metric import vqa_accuracy
+from vqa.harnesses import lmms_eval_models
+from vqa.predict import VQA, Answer
+
+if importlib.util.find_spec("lmms_eval") is None:
+    message = "needs lmms-eval: pip install lmms-eval==0.7.3"
+    if os.environ.get("CI") == "true":
+        raise ImportError(message)
+    pytest.skip(message, allow_module_level=True)
+
+from lmms_eval.api.instance import Instance
+from lmms_eval.models.registry_v2 import ModelRegistryV2
+
+from vqa.harnesses.lmms_eval import Glimpse
+
+QUESTIONS = ["what color is the cat?", "what is on the table?", "how many dogs are there?"]
+INSTRUCTION = "\nAnswer the question using a single word or phrase."
+PHOTOS = 2
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    paths = [folder / f"{i}.png" for i in range(PHOTOS)]
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (50, 60, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def rows(photos) -> list[dict[str, Any]]:
+    """Three questions about each photo."""
+    return [{"question_id": 0, "photo": str(photo), "question": question} for photo in photos for question in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint) -> Glimpse:
+    return Glimpse(str(tiny_checkpoint), device="cpu", dtype="float32", batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_checkpoint, rows) -> list[Answer]:
+    """The answers, asked one by one without the harness."""
+    vqa = VQA.load(tiny_checkpoint, device="cpu", dtype="float32")
+    return [vqa.ask(row["photo"], row["question"]) for row in rows]
+
+
+def open_row(row: dict[str, Any]) -> list[Image.Image]:
+    return [Image.open(row["photo"])]
+
+
+def ask(model: Glimpse, rows: list[dict[str, Any]], kind: str = "generate_until", second: Any = None, see=open_row):
+    """Requests as the harness builds them."""
+    model.task_dict = {"task": {"test": rows}}
+    return [
+        Instance(
+            request_type=kind,
+            arguments=(row["question"] + INSTRUCTION, second, see, i, "task", "test"),
+            idx=0,
+            metadata={"task": "task", "doc_id": i, "repeats": 1},
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+def test_the_registry_takes_the_manifest_and_checks_the_class():
+    registry = ModelRegistryV2()
+    registry.register_manifest(lmms_eval_models())
+    assert registry.get_model_class("glimpse") is Glimpse
+
+
+def test_the_installed_entry_point_is_found(tmp_path, monkeypatch):
+    """The one that this project declares, as an installer would write it down."""
+    project = tomllib.loads((Path(vqa.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    declared = project.get("entry-points", {}).get("lmms_eval.models", {})
+    info = tmp_path / "plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    lines = ["[lmms_eval.models]", *(f"{name} = {value}" for name, value in declared.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # no other package's
+    registry = ModelRegistryV2()
+    registry.load_entrypoint_manifests()
+    assert registry.list_model_names() == ["glimpse"]
+
+
+def test_the_harness_builds_it_from_its_argument_string(tiny_checkpoint):
+    sent = {"batch_size": "auto", "max_batch_size": None, "device": None}
+    model = Glimpse.create_from_arg_string(f"pretrained={tiny_checkpoint},device=cpu", sent)
+    assert str(model.device) == "cpu" and model.batch_size > 1
+    with pytest.raises(InputError, match="'temperature' is unknown"):
+        Glimpse.create_from_arg_string("temperature=1")
+    with pytest.raises(InputError, match="batch size '0'"):
+        Glimpse(str(tiny_checkpoint), batch_size="0")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
+def test_answers_in_order_as_without_the_harness(model, rows, alone, batch_size, monkeypatch):
+    encoded: list[int] = []
+    encode = model.vqa.encode_squares
+
+    def count(squares):
+        encoded.append(len(squares))
+        return encode(squares)
+
+    monkeypatch.setattr(model, "batch_size", batch_size)
+    monkeypatch.setattr(model.vqa, "encode_squares", count)
+    assert model.generate_until(ask(model, rows)) == [answer.text for answer in alone]
+    assert sum(encoded) == PHOTOS  # each photo once, whatever the batches
+    losses = [result.text[0] for result in model.loglikelihood(ask(model, rows, "loglikelihood", " no"))]
+    expected = [-math.log(dict(answer.top)["no"]) for answer in alone]
+    assert len({round(loss, 5) for loss in expected}) == len(rows)  # else any order would do
+    assert losses == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_cannot_be_read_is_empty_and_told(model, rows, alone, tmp_path, monkeypatch):
+    warnings: list[str] = []
+    monkeypatch.setattr("vqa.harnesses.lmms_eval.logger", SimpleNamespace(warning=warnings.append))
+    bad = [dict(row) for row in rows]
+    bad[1]["question"] = "???"
+    bad[3]["photo"] = str(tmp_path / "missing.png")
+    expected = ["" if i in (1, 3) else answer.text for i, answer in enumerate(alone)]
+    assert model.generate_until(ask(model, bad)) == expected
+    assert len(warnings) == 1 and warnings[0].startswith("2 questions could not be answered; the first, task row 1")
+    for see in (lambda row: [], lambda row: open_row(row) * 2, lambda row: None):
+        assert model.generate_until(ask(model, rows[:1], see=see)) == [""]
+
+
+def test_what_a_task_puts_around_its_questions_is_taken_off(model, rows, monkeypatch):
+    class Task:
+        lmms_eval_specific_kwargs = {"pre_prompt": "Look! ", "post_prompt": f" Be brief.{INSTRUCTION}"}  # noqa: RUF012
+
+        def doc_to_visual(self, row):
+            return open_row(row)
+
+    heard: list[str] = []
+
+    def listen(look, questions, top):
+        heard.extend(questions)
+        return [None for _ in questions]
+
+    monkeypatch.setattr(model.vqa, "ask_many", listen)
+    row = rows[0] | {"question": f"Look! {QUESTIONS[0]} Be brief."}
+    list(model._answers(ask(model, [row], see=Task().doc_to_visual)))
+    assert heard == [QUESTIONS[0]]
+
+
+def test_choices_are_scored_by_their_probability(model, rows):
+    answer = model.vqa.ask(rows[0]["photo"], QUESTIONS[0], top=5)
+    for text, score in answer.top:
+        (pair,) = model.loglikelihood(ask(model, rows[:1], "loglikelihood", f" {text.title()}."))
+        assert pair.text == (pytest.approx(-math.log(score), rel=1e-4), text == answer.text)
+    foreign, known = (ask(model, rows[:1], "loglikelihood", choice)[0] for choice in (" zebra", " yes"))
+    by_row = ask(model, rows[:1], "loglikelihood", lambda row: " yes")[0]  # how the task may give its target
+    assert model.loglikelihood([by_row]) == model.loglikelihood([known])
+    losses = [result.text[0] for result in model.loglikelihood([foreign, known])]
+    assert losses[0] == math.inf and losses[1] < math.inf
+
+
+def test_what_the_model_cannot_do_is_one_sentence(model, rows):
+    with pytest.raises(InputError, match="None of the 6 choices"):
+        model.loglikelihood(ask(model, rows, "loglikelihood", " zebra"))
+    with pytest.raises(InputError, match="no conversation"):
+        model.generate_until_multi_round(ask(model, rows, "generate_until_multi_round"))
+    request = ask(model, rows[:1], "loglikelihood")[0]
+    request.arguments = ("", "yes")
+    with pytest.raises(InputError, match="acc_mutual_info"):
+        model.loglikelihood([request])
+
+
+TASK = """
+task: glimpse_{kind}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+output_type: {kind}
+doc_to_visual: !function functions.see
+doc_to_target: target
+metadata: [{{version: 0.0}}]
+"""
+OPEN = """
+doc_to_text: !function functions.vqav2_doc_to_text
+process_results: !function functions.vqav2_process_results_val
+lmms_eval_specific_kwargs: {default: {pre_prompt: "", post_prompt: " Be brief, my friend."}}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
+CHOICE = """
+doc_to_text: question
+doc_to_choice: ["yes", "no", "zebra", "2", "red", "teddy bear"]
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
+"""
+FUNCTIONS = """
+from PIL import Image
+from lmms_eval.tasks.vqav2.utils import vqav2_doc_to_text, vqav2_process_results_val
+
+def see(row):
+    return [Image.open(row["photo"])]
+"""
+
+
+def test_a_whole_evaluation(tmp_path, monkeypatch, tiny_checkpoint, rows, alone):
+    """The harness's own loop, tasks and metrics: VQA accuracy as ours, and the choices as the open answers."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    from lmms_eval import models
+    from lmms_eval.evaluator import simple_evaluate
+    from lmms_eval.tasks import TaskManager
+
+    models.MODEL_REGISTRY_V2.register_manifest(lmms_eval_models(), overwrite=True)
+    given = [[answer.text] * 2 + ["no"] * 4 + ["yes"] * 4 for answer in alone]
+    data = [
+        row | {"target": answer.text, "answers": [{"answer": a, "answer_id": i} for i, a in enumerate(ten)]}
+        for row, answer, ten in zip(rows, alone, given, strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, data)))
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "functions.py").write_text(FUNCTIONS)
+    for kind, rest in {"generate_until": OPEN, "multiple_choice": CHOICE}.items():
+        (folder / f"{kind}.yaml").write_text(TASK.format(kind=kind, data=tmp_path / "rows.jsonl") + rest)
+
+    results = simple_evaluate(
+        model="glimpse",
+        model_args=f"pretrained={tiny_checkpoint},device=cpu,dtype=float32",
+        tasks=["glimpse_generate_until", "glimpse_multiple_choice"],
+        batch_size=4,
+        task_manager=TaskManager(include_path=str(folder), model_name="glimpse"),
+    )["results"]
+    expected = np.mean([vqa_accuracy(answer.text, ten) for answer, ten in zip(alone, given, strict=True)]) / 100
+    assert results["glimpse_generate_until"]["exact_match,none"] == pytest.approx(expected, abs=1e-6)
+    assert results["glimpse_multiple_choice"]["acc,none"] == 1.0
