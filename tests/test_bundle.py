@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_saved_is_read(folder: Path) -> None:
-    torch.manual_seed(0)
     net, config = load_bundle(find_bundle("line", folder), "line", build)
+    torch.manual_seed(0)
     assert torch.allclose(net.weight, nn.Linear(3, 2).weight, atol=1e-3) and net.weight.dtype == torch.float32
     assert (config, net.training) == ({"model_type": "line", "size": 3}, False)
     assert json.loads((folder / "results.json").read_text()) == {"bits": 1.5}
