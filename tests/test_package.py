@@ -101,7 +101,10 @@ def test_the_metadata_are_the_project_s(wheel: Path, installed: Path) -> None:
     (distribution,) = metadata.distributions(path=[str(installed)])
     assert distribution.metadata["License-Expression"] == "Apache-2.0"
     assert distribution.read_text("licenses/LICENSE") == (ROOT / "LICENSE").read_text()
-    assert [(entry.name, entry.value) for entry in distribution.entry_points] == [("vqa", "vqa.cli:main")]
+    assert {(entry.group, entry.name, entry.value) for entry in distribution.entry_points} == {
+        ("console_scripts", "vqa", "vqa.cli:main"),
+        ("lmms_eval.models", "glimpse", "vqa.harnesses:lmms_eval_models"),
+    }
 
 
 def test_it_answers_from_another_folder(installed: Path, tmp_path: Path) -> None:

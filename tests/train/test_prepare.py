@@ -39,8 +39,12 @@ def test_equal_questions_become_one_with_all_answers() -> None:
     assert [(e.question, e.answers) for e in merged] == [("what is it?", ("cat", "dog")), ("why?", ("no",))]
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.text("?! 1a'-é²…中", min_size=1, max_size=5))
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cn"]), min_size=1)
+    | st.text("?! 1a'-é²…中", min_size=1, max_size=5)
+)
 def test_what_is_askable_can_be_encoded_and_nothing_else(question: str) -> None:
+    """But for characters newer than Python's own tables (Cn), which the tokenizer may know to be letters."""
     try:
         PROCESSOR.encode([question])
         read = True
