@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load screenshots wheel clean distclean
+.PHONY: help install app test bench load figures screenshots wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ bench: $(VENV)/.developed ## measure speed and memory on this machine
 
 load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
 	$(BIN)/python -m ui.load --clients 64 --seconds 60
+
+figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
+	$(BIN)/python -m train.figures
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
 	$(BIN)/python -m ui.screenshots

@@ -2,7 +2,8 @@
 
     python -m train.figures [--bench bench.json]
 
-The accuracy table comes from `assets/model/results.json`, the speed table from `make bench`.
+The tables of accuracy and of looking come from `assets/evaluation/results.json`, which `vqa evaluate` wrote, the speed
+table from `make bench`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from train.card import table
 from vqa.errors import InputError
 
-RESULTS = Path("assets/model/results.json")
+RESULTS = Path("assets/evaluation/results.json")
 
 
 def main() -> int:
@@ -24,7 +25,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         text = arguments.readme.read_text(encoding="utf-8")
-        text = fill(text, "accuracy", accuracy(read(RESULTS)))
+        results = read(RESULTS)
+        text = fill(text, "accuracy", accuracy(results))
+        text = fill(text, "looking", looking(results))
         if arguments.bench:
             text = fill(text, "speed", speed(read(arguments.bench)))
         arguments.readme.write_text(text, encoding="utf-8")
@@ -56,7 +59,35 @@ def accuracy(results: dict) -> str:
     line = f"\nExact match of the bundled model and its baselines on `{files}`."
     if metrics["official"] is not None:
         line += f" Official accuracy on its {metrics['n_official']:,} ten-answer questions: {metrics['official']}."
+    sure, best = results["calibration"], results["calibration"]["selective"][0]
+    line += (
+        f" Confidence is {sure['ece']} points off on average (ECE); of the surest {best['coverage']}% of the answers "
+        f"{best['accuracy']:.0f}% are right."
+    )
+    line += f"\n\nBy `{results['command']}`, revision {results['environment']['revision'][:10]}."
     return f"{table(results['tables'])}\n{line}"
+
+
+def looking(results: dict) -> str:
+    """Whether it looks, and how it bears damages: points of exact match lost, a row each."""
+    grounding, damage = results["grounding"], results["robustness"]
+    swap, cover = grounding["photo_swap"], grounding["deletion"]
+    rows = [("the photo is another one", results["n"], swap["drop"], swap["interval"])]
+    names = {"attended": "the most attended region is covered", "random": "a random region is covered"}
+    for kind, name in (names | {"centre": "the middle is covered"}).items():
+        rows.append((name, cover["n"], cover[f"drop_{kind}"], None))
+    rows += [(name, row["n"], row["drop"], row["interval"]) for name, row in damage["variants"].items()]
+    lines = ["| if | questions | points lost | 95% interval |", "|---|--:|--:|--:|"]
+    for name, n, drop, edges in rows:
+        told = "" if edges is None else f"{edges[0]:.1f} to {edges[1]:.1f}"
+        lines.append(f"| {name} | {n:,} | {drop:.1f} | {told} |")
+    low, high = cover["centre_confidence_interval"]
+    lines.append(
+        f"\nCovering what it attended to lowers its confidence by {cover['confidence_excess']:.1f} points more than "
+        f"covering a random region, and by {cover['centre_confidence_excess']:.1f} (95% {low:.1f} to {high:.1f}) more "
+        "than covering the middle, which is the fairer comparison: photos have their subject there."
+    )
+    return "\n".join(lines)
 
 
 def speed(figures: dict) -> str:

@@ -35,7 +35,7 @@ from vqa.harnesses.lmms_eval import Glimpse
 
 @pytest.fixture(scope="module", autouse=True)
 def truncated_photos_stay_broken() -> Iterator[None]:
-    """lmms-eval tells Pillow, for the whole process, to accept photos that are cut short: other tests must not notice."""
+    """lmms-eval tells Pillow, for the whole process, to accept photos that are cut short: no other test may notice."""
     yield
     ImageFile.LOAD_TRUNCATED_IMAGES = False
 
