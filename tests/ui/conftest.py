@@ -1,4 +1,3 @@
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from ui.page import build_page
 from vqa.predict import VQA
 
 QUESTION = "what is on the table?"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def free_port() -> int:
@@ -55,11 +53,3 @@ def photo(tmp_path) -> Path:
     y, x = np.mgrid[:120, :160]
     Image.fromarray(np.stack([x, 2 * y, (x + y) // 2], -1).astype(np.uint8)).save(path)
     return path
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args) -> dict:
-    """pytest-playwright's setting: the system's Chromium, if there is one, and no traffic of its own."""
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    found = {"executable_path": CHROMIUM} if CHROMIUM else {}
-    return {**browser_type_launch_args, **found, "args": arguments}

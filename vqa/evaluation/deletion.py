@@ -33,11 +33,11 @@ def deletion(
     A part of the excess comes from where photos have their subject: attention is often near the middle, where any cover
     hurts more than at the rim. So the middle region is covered too: only an excess above that speaks for attention.
 
-    Returns, in percent: for `kept`, `attended`, `random` and `centre` the exact match and the `confidence`, which is the
-    mean probability of the answer that the whole photo got; how far exact match drops by each; `excess`, the drop by
-    the attended region above that by the random one, with its 95% `interval` by a paired bootstrap over photos; the
-    same of the confidence, and both against the `centre_`. region: rows and columns of cells. skipped: examples whose photo or question cannot be read.
-    batch: photos that are encoded at once.
+    Returns, in percent: for `kept`, `attended`, `random` and `centre` the exact match and the `confidence`, the mean
+    probability of the answer that the whole photo got; how far exact match drops by each; `excess`, the drop by the
+    attended region above that by the random one, with its 95% `interval` by a paired bootstrap over photos; the same
+    of the confidence, and both against the `centre_`. region: rows and columns of cells. skipped: examples whose photo
+    or question cannot be read. batch: photos that are encoded at once.
     Raises `InputError` for a model that has no attention or a grid of one cell, or if no example can be read.
     """
     grid = vqa.model.grid_size

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 COLUMNS = ("model", "question_only", "image_only", "type_prior", "majority", "upper_bound")
+COVERED = {"attended": "the most attended", "random": "a random one", "centre": "the middle"}
 TITLES = {"exact": "exact match, %", "official": "official accuracy, %", "wups": "WUPS at 0.9, %"}
 
 
@@ -46,9 +47,9 @@ def remarks(content: dict[str, Any]) -> list[str]:
         )
     if cover := grounding.get("deletion"):
         low, high = cover["centre_confidence_interval"]
+        lost = [f"{name} {cover[f'drop_{kind}']:.1f}" for kind, name in COVERED.items()]
         told.append(
-            f"Points lost with a part covered ({cover['n']:,} questions): the most attended {cover['drop_attended']:.1f}, "
-            f"a random one {cover['drop_random']:.1f}, the middle {cover['drop_centre']:.1f}; confidence falls by "
+            f"Points lost with a part covered ({cover['n']:,} questions): {', '.join(lost)}; confidence falls by "
             f"{cover['confidence_excess']:.1f} points more than with a random part, by "
             f"{cover['centre_confidence_excess']:.1f} more than with the middle (95% {low:.1f} to {high:.1f})."
         )
