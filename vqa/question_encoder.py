@@ -44,7 +44,12 @@ class QuestionEncoder(nn.Module):
         """input_ids, attention_mask: `(B, T)`, padded on the right; every question has a word."""
         embedded = self.dropout(self.embedding(input_ids))
         states, last, _ = self.recurrent(embedded, attention_mask.sum(1))
+        q, weights = self.join(embedded, states, last, attention_mask)
+        return EncodedQuestion(q, weights, states)
+
+    def join(self, embedded: Tensor, states: Tensor, last: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """q `(B, H)` and the words' weights `(B, T)` from their vectors `(B, T, E)` and the states `(B, T, H)`."""
         scores = self.score(torch.tanh(self.key(states))).squeeze(-1)
         weights = scores.float().masked_fill(attention_mask == 0, float("-inf")).softmax(-1)
         words = torch.einsum("bt,bte->be", weights.to(embedded.dtype), embedded)
-        return EncodedQuestion(last + self.gather(words), weights, states)
+        return last + self.gather(words), weights

@@ -1,0 +1,161 @@
+"""How far a gradient reaches back: its norm at each step, for each cell, with and without what keeps it alive.
+
+Sources: Hochreiter 1991; Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio, "On the difficulty of training
+recurrent neural networks", ICML 2013. By the chain rule
+
+    dL/dh_(t-1) = W_hh^T diag(tanh'(a_t)) dL/dh_t
+
+so over many steps it vanishes if W_hh's largest singular value is below 1, and may explode if it is above. From c_t to
+c_(t-1) of an LSTM there is only the product with the forget gate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqa.errors import InputError
+from vqa.predict import VQA
+from vqa.recurrent import CELLS, Recurrent
+
+SYMBOLS = 8
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Gradients of one loss.
+
+    h, c: by layer, the norm of dLoss/dh_t and dLoss/dc_t at each of T steps, for a sample's own loss, the mean over the
+    batch (c: LSTM only; its gradient goes also through the h that it shows).
+    singular: by layer, the largest singular value of the recurrent matrix, the largest of its gates' blocks.
+    gradient: the L2 norm of the parameters' gradient; clipped: the same after clipping, if that was asked for.
+    """
+
+    h: list[list[float]]
+    c: list[list[float]]
+    singular: list[float]
+    gradient: float
+    clipped: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def unrolled(core: Recurrent, x: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    """Every state as a tensor of its own, so that each has a gradient: h and c by layer and step, `(B, H)` each.
+
+    x: `(B, T, E)`. One direction only.
+    """
+    if core.core.bidirectional:
+        raise InputError("The gradient's way is shown for a core that reads in one direction; choose such a one.")
+    h: list[list[Tensor]] = []
+    c: list[list[Tensor]] = []
+    below = list(x.unbind(1))
+    for weights in core.core.all_weights:
+        state = [x.new_zeros(len(x), core.core.hidden_size)] * (2 if core.cell == "lstm" else 1)
+        h.append([])
+        c.append([])
+        for step in below:
+            made = CELLS[core.cell](step, tuple(state), *weights)
+            state = [made[name] for name in ("h", "c") if name in made]
+            h[-1].append(state[0])
+            c[-1] += state[1:]
+        below = h[-1]
+    return h, c
+
+
+def gradient_flow(core: Recurrent, x: Tensor, loss: Callable[[Tensor], Tensor], clip: float | None = None) -> Flow:
+    """Follow the gradient of `loss` back through the steps.
+
+    x: `(B, T, E)`; loss: from the last layer's states `(B, T, H)` to a scalar. clip: the most L2 norm that the
+    parameters' gradient is cut to (Pascanu et al. 2013, algorithm 1).
+    """
+    h, c = unrolled(core, x)
+    value = loss(torch.stack(h[-1], 1))
+    parameters = list(core.parameters())
+    states = [state for layer in (*h, *c) for state in layer]
+    found = torch.autograd.grad(value, [*states, *parameters], allow_unused=True)
+    norms = [0.0 if g is None else float(g.norm(dim=-1).mean()) * len(x) for g in found[: len(states)]]
+    steps = x.shape[1]
+    rows = [norms[i : i + steps] for i in range(0, len(norms), steps)]
+    for parameter, gradient in zip(parameters, found[len(states) :], strict=True):
+        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient.clone()
+    before = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    after = None
+    if clip is not None:
+        nn.utils.clip_grad_norm_(parameters, clip)
+        after = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    core.zero_grad(set_to_none=True)
+    return Flow(rows[: len(h)], [row for row in rows[len(h) :] if row], singular_values(core), before, after)
+
+
+def singular_values(core: Recurrent) -> list[float]:
+    """By layer, the largest singular value of W_hh; of gates' stacked matrices that of the largest block."""
+    size = core.core.hidden_size
+    return [
+        max(float(torch.linalg.matrix_norm(block.detach().float(), 2)) for block in weights[1].split(size))
+        for weights in core.core.all_weights
+    ]
+
+
+def copy_task(
+    cell: str,
+    layers: int = 1,
+    steps: int = 100,
+    hidden: int = 64,
+    forget_bias: float = 1.0,
+    scale: float = 1.0,
+    clip: float | None = None,
+    seed: int = 0,
+    batch: int = 16,
+) -> Flow:
+    """The gradient at the start of training on a long copy task (Hochreiter & Schmidhuber 1997): after `steps` symbols
+    name the first one. Its loss is at the last step alone, so all that is learned has to flow back through all.
+
+    scale: what every recurrent matrix is multiplied with; it is orthogonal, so its singular values are then `scale`.
+    Raises `InputError` for a cell, a number of layers or of steps that cannot be.
+    """
+    if not 2 <= steps <= 1000:
+        raise InputError(f"The task has {steps} steps; choose 2 to 1000.")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        core = Recurrent(cell, SYMBOLS, hidden, layers, forget_bias=forget_bias).double()
+        head = nn.Linear(hidden, SYMBOLS).double()
+    with torch.no_grad():
+        for weights in core.core.all_weights:
+            weights[1].mul_(scale)
+    symbols = torch.randint(SYMBOLS, (batch, steps), generator=generator)
+    x = F.one_hot(symbols, SYMBOLS).double()
+    return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), symbols[:, 0]), clip)
+
+
+def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None) -> tuple[list[str], Flow]:
+    """The model's own gradient: of -log p(its answer) with respect to the question encoder's states, by word.
+
+    Returns the words and the flow. Raises `InputError` for a photo or question that cannot be read.
+    """
+    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode([question]))
+    words, _ = vqa.processor.words(question)
+    encoder, grid = vqa.model.question_encoder, vqa.look(photo).grid.clone()
+    with torch.no_grad():
+        v = vqa.model.prepare(grid)
+        embedded = encoder.embedding(input_ids)
+    best: list[Tensor] = []
+
+    def loss(states: Tensor) -> Tensor:
+        q, _ = encoder.join(embedded, states, states[:, -1], mask)
+        logits, _ = vqa.model.score(v, q)
+        best.append(logits.argmax(-1))
+        return F.cross_entropy(logits, best[-1])
+
+    with torch.enable_grad():
+        return words, gradient_flow(encoder.recurrent, embedded, loss, clip)
+
+
+def reach(norms: Sequence[float]) -> float:
+    """How much of the gradient at the last step is left at the first: their ratio."""
+    return norms[0] / norms[-1] if norms[-1] else 0.0

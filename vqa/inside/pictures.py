@@ -1,0 +1,108 @@
+"""Pictures of recurrent networks at work, as HTML and SVG that need nothing else. All text is escaped."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from vqa.inside.cells import Reading
+
+STRIPS = ("i", "f", "o", "g", "r", "z", "n", "c", "h")  # the order in which a cell's parts are stacked
+MEANING = {
+    "i": "write?",
+    "f": "keep?",
+    "o": "show?",
+    "g": "what to write",
+    "r": "use the past?",
+    "z": "keep?",
+    "n": "what to write",
+    "c": "cell",
+    "h": "hidden",
+}
+HIGH, LOW = (202, 72, 20), (33, 102, 172)  # orange and blue, which colour-blind eyes tell apart
+LINES = ("#ca4814", "#2166ac", "#4d9221", "#8e44ad", "#b8860b", "#008080", "#c51b7d", "#555555")
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 56, 34
+
+
+def coloured_text(tokens: Sequence[str], values: Sequence[float]) -> str:
+    """The tokens, each on a ground that is orange where its value is positive and blue where it is negative.
+
+    The strongest colour is that of the greatest absolute value.
+    """
+    top = max((abs(value) for value in values), default=0.0) or 1.0
+    spans = []
+    for token, value in zip(tokens, values, strict=True):
+        red, green, blue = HIGH if value > 0 else LOW
+        ground = f"background:rgba({red},{green},{blue},{0.75 * abs(value) / top:.2f})"
+        spans.append(f'<span class="cell" style="{ground}" title="{value:+.3f}">{escape(token)}</span>')
+    return f'<p class="cells">{"".join(spans)}</p>'
+
+
+def gate_strips(reading: Reading, layer: int, unit: int) -> str:
+    """One unit's gates, cell and hidden value over the tokens, a row each, as a table.
+
+    Raises `InputError` for a layer or unit that is not there.
+    """
+    names = [name for name in STRIPS if name in reading.traces[layer]] if 0 <= layer < len(reading.traces) else ["h"]
+    rows = []
+    for name in names:
+        values = reading.unit(layer, name, unit).tolist()
+        top = 1.0 if name != "c" else max(1.0, *map(abs, values))
+        cells = []
+        for value in values:
+            red, green, blue = HIGH if value > 0 else LOW
+            ground = f"background:rgba({red},{green},{blue},{0.75 * abs(value) / top:.2f})"
+            cells.append(f'<td style="{ground}">{value:.2f}</td>')
+        rows.append(f'<tr><th scope="row">{name} <small>{MEANING[name]}</small></th>{"".join(cells)}</tr>')
+    head = "".join(f'<th scope="col">{escape(token)}</th>' for token in reading.tokens)
+    caption = f"layer {layer + 1}, unit {unit}"
+    return (
+        f'<div class="strips" tabindex="0"><table><caption>{caption}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def flow_chart(curves: Mapping[str, Sequence[float]], title: str, ticks: Sequence[str] | None = None) -> str:
+    """Norms of gradients by step, on a logarithmic scale; what is 0 is left out.
+
+    curves: by name, T numbers, the same T each. ticks: a label a step; else first and last step are numbered.
+    """
+    powers = [math.log10(v) for curve in curves.values() for v in curve if v > 0 and math.isfinite(v)]
+    if not powers:
+        return f"<p>{escape(title)}: there is no gradient at all.</p>"
+    low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
+    steps = max(len(curve) for curve in curves.values())
+
+    def x(step: float) -> float:
+        return LEFT + (WIDTH - LEFT - 12) * step / max(1, steps - 1)
+
+    def y(power: float) -> float:
+        return 30 + (HEIGHT - BOTTOM - 30) * (high - power) / (high - low)
+
+    parts = [text(LEFT, 16, title, "start")]
+    for power in range(low, high + 1, max(1, (high - low) // 5)):
+        parts.append(f'<path d="M{LEFT} {y(power):.1f}H{WIDTH - 12}" stroke="currentColor" opacity=".15"/>')
+        parts.append(text(LEFT - 6, y(power) + 4, f"1e{power}", "end"))
+    labels = dict(enumerate(ticks)) if ticks else {0: "step 1", steps - 1: f"step {steps}"}
+    for step, label in labels.items():
+        anchor = "start" if step == 0 else "end" if step == steps - 1 else "middle"
+        parts.append(text(x(step), HEIGHT - BOTTOM + 16, label, anchor))
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = LINES[number % len(LINES)]
+        points = " ".join(f"{x(t):.1f},{y(math.log10(v)):.1f}" for t, v in enumerate(curve) if v > 0)
+        dash = f' stroke-dasharray="{4 + 3 * (number // len(LINES))} 3"' if number >= len(LINES) else ""
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"{dash}/>')
+        column, row = number % 2, number // 2
+        left, top = LEFT + column * (WIDTH - LEFT) / 2, HEIGHT + 4 + 18 * row
+        parts.append(f'<path d="M{left:.0f} {top}h18" stroke="{colour}" stroke-width="3"{dash}/>')
+        parts.append(text(left + 24, top + 4, name, "start"))
+    tall = HEIGHT + 18 * ((len(curves) + 1) // 2)
+    told = escape(f"{title}: {', '.join(curves)}", quote=True)
+    style = 'style="width:100%;max-width:44rem;height:auto"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {tall}" role="img" aria-label="{told}" {style} '
+        f'font-family="sans-serif" font-size="12" color="#777">{"".join(parts)}</svg>'
+    )
+
+
+def text(x: float, y: float, words: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor">{escape(words)}</text>'
