@@ -7,6 +7,7 @@ import gradio as gr
 from ui import api, talk
 from ui.acts import MAX_CHARACTERS, Acts
 from ui.examples import GENERAL, examples
+from ui.inside import inside_tab
 from ui.models import Models
 from ui.viewer import chips, conversation, paint, viewer
 from ui.zero_gpu import gpu
@@ -64,6 +65,8 @@ def build_page(models: Models) -> gr.Blocks:
                     with gr.Row():
                         first, second = (model_choice(models, label) for label in ("First model", "Second model"))
                     both = viewer(elem_id="both")
+                with gr.Tab("Inside", id="inside") as inside:
+                    inside_tab(models, inside, photo, question)
                 with gr.Tab("About", id="about"):
                     facts = gr.Markdown(elem_id="about")
         api.register(models)

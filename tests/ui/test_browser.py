@@ -246,3 +246,24 @@ def test_light_and_dark_and_a_phones_width(opened, photo, size, scheme):
     assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     photo_box, answer_box = (opened.locator(name).bounding_box() for name in ("#photo", "#answer"))
     assert (answer_box["y"] > photo_box["y"] + photo_box["height"]) == (size is PHONE)
+
+
+def test_look_inside(opened, photo):
+    choose(opened, photo)
+    opened.locator("#question textarea").fill(QUESTION)
+    open_tab(opened, "Inside")
+    opened.locator("#flow svg").wait_for()  # drawn when the tab opens
+    opened.locator("#read").click()
+    opened.locator("#cells .cell").first.wait_for()
+    assert opened.locator("#cells .cell").all_inner_texts() == ["what", "is", "on", "the", "table"]
+    assert opened.locator("#cells .strips tbody tr").count() == 6
+    opened.locator("#unit input").fill("999")
+    opened.locator("#read").click()
+    opened.locator("#cells .failed").wait_for()
+    assert "There is no unit 999" in opened.locator("#cells").inner_text()
+    before = opened.locator("#flow").inner_html()
+    opened.locator("#clip input").check()
+    opened.locator("#flow", has_text="clipped to").wait_for()
+    assert opened.locator("#flow").inner_html() != before
+    opened.locator("#follow").click()
+    opened.locator("#own-flow svg").wait_for()

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-from vqa.inside.cells import Reading
+if TYPE_CHECKING:
+    from vqa.inside.cells import Reading  # loads torch, for which no page should wait
 
 STRIPS = ("i", "f", "o", "g", "r", "z", "n", "c", "h")  # the order in which a cell's parts are stacked
 MEANING = {
@@ -37,7 +39,7 @@ def coloured_text(tokens: Sequence[str], values: Sequence[float]) -> str:
     return f'<p class="cells">{"".join(spans)}</p>'
 
 
-def gate_strips(reading: Reading, layer: int, unit: int) -> str:
+def gate_strips(reading: "Reading", layer: int, unit: int) -> str:
     """One unit's gates, cell and hidden value over the tokens, a row each, as a table.
 
     Raises `InputError` for a layer or unit that is not there.
