@@ -1,0 +1,68 @@
+"""The character model, and truncated back-propagation through time."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vqa.language.character_model import CharacterModel, bits_per_character, detached, selected
+
+
+@pytest.fixture
+def net() -> CharacterModel:
+    torch.manual_seed(0)
+    return CharacterModel(7, layers=2, hidden=5, embedding=3).double()
+
+
+def grads(net: CharacterModel) -> list[torch.Tensor]:
+    found = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+    net.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_reading_in_chunks_is_reading_at_once(cell: str) -> None:
+    net = CharacterModel(7, cell, layers=2, hidden=5).double()
+    ids = torch.randint(7, (3, 20))
+    whole, last = net(ids)
+    first, state = net(ids[:, :8])
+    second, final = net(ids[:, 8:], state)
+    torch.testing.assert_close(torch.cat((first, second), 1), whole)
+    for a, b in zip(*(s if isinstance(s, tuple) else (s,) for s in (final, last)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_chunks_gradient_is_plain_back_propagation_with_the_carried_state_as_a_constant(net: CharacterModel) -> None:
+    """By hand: run over both chunks, cut between, and propagate the second chunk's loss alone."""
+    ids = torch.randint(7, (2, 13))
+    _, state = net.loss(ids[:, :7])
+    net.loss(ids[:, 6:], detached(state))[0].backward()
+    truncated = grads(net)
+    with torch.no_grad():
+        _, carried = net(ids[:, :6])
+    logits, _ = net(ids[:, 6:-1], carried)
+    F.cross_entropy(logits.flatten(0, 1), ids[:, 7:].flatten()).backward()
+    for a, b in zip(truncated, grads(net), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    net.loss(ids[:, 6:], state)[0].backward()  # without the cut gradients go further back
+    assert any(not torch.allclose(a, b) for a, b in zip(truncated, grads(net), strict=True))
+
+
+def test_the_carried_state_matters(net: CharacterModel) -> None:
+    ids = torch.randint(7, (2, 13))
+    _, state = net.loss(ids[:, :7])
+    assert float(net.loss(ids[:, 6:], detached(state))[0]) != pytest.approx(float(net.loss(ids[:, 6:])[0]), abs=1e-6)
+    h, c = detached(state)
+    assert not h.requires_grad and not c.requires_grad
+    picked = selected(state, torch.tensor([1, 1, 0]))
+    torch.testing.assert_close(picked[0][:, 2], state[0][:, 0])
+
+
+def test_bits_are_the_mean_of_minus_log2(net: CharacterModel) -> None:
+    ids = torch.randint(7, (3, 30))
+    with torch.no_grad():
+        probabilities = net(ids[:, :-1])[0].softmax(-1)
+    each = [-math.log2(float(probabilities[b, t, ids[b, t + 1]])) for b in range(3) for t in range(29)]
+    for chunk in (7, 500):
+        assert bits_per_character(net, ids, chunk) == pytest.approx(sum(each) / len(each), abs=1e-9)

@@ -1,0 +1,103 @@
+"""Training the character model: it learns, resumes to the same weights, and says what is wrong with a text."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from train import complete
+from train.complete import main
+from vqa.language.complete import Completer
+
+SMALL = ["--layers", "1", "--hidden", "24", "--embedding", "8", "--streams", "4", "--chunk", "20", "--part", "5"]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.jsonl"
+    rows = [{"question": ("Is it red?", "What is it?")[i % 2], "image_id": i} for i in range(400)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_hello_is_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The classic: four letters, and after each the right one."""
+    (tmp_path / "hello.txt").write_text("hello")
+    flags = ["--text", str(tmp_path / "hello.txt"), "--output", str(tmp_path / "run"), "--device", "cpu"]
+    assert main([*flags, *SMALL, "--epochs", "200", "--rate", "0.02"]) == 0
+    assert Completer.load(tmp_path / "run/best").sample("h", temperature=0, most=4) == "hello"
+    assert "bits per character" in capsys.readouterr().out
+
+
+def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) -> None:
+    flags = ["--questions", str(questions), "--output", str(tmp_path / "run"), "--device", "cpu"]
+    assert main([*flags, *SMALL, "--epochs", "20", "--rate", "0.02"]) == 0
+    model = Completer.load(tmp_path / "run/best")
+    assert model.complete("w")[0].text == "what is it?"
+    assert {c.text for c in model.complete("", top=2)} == {"is it red?", "what is it?"}
+    results = json.loads((tmp_path / "run/best/results.json").read_text())
+    assert results["bits_per_character"] < 0.5 and results["held_out"] > 50
+    assert "bits per character" in (tmp_path / "run/best/README.md").read_text()
+
+
+class Killed(BaseException):
+    """What no code catches."""
+
+
+def test_a_killed_run_resumes_to_the_same_weights(
+    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1", "--output"]
+    assert main([*flags, str(tmp_path / "whole")]) == 0
+    save, count = complete.save_state, []
+
+    def kill(*arguments: object) -> None:
+        save(*arguments)
+        count.append(1)
+        if len(count) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(complete, "save_state", kill)
+        with pytest.raises(Killed):
+            main([*flags, str(tmp_path / "killed")])
+    assert main([*flags, str(tmp_path / "killed"), "--resume"]) == 0
+    whole, resumed = (load_file(tmp_path / name / "best/model.safetensors") for name in ("whole", "killed"))
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+    assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
+    assert "has other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "fewer than two characters"),
+        (b"a", "fewer than two characters"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_no_text_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, told: str
+) -> None:
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["--text", str(path), "--output", str(tmp_path / "run")]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_broken_line_and_too_few_questions_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "questions.jsonl"
+    for content, told in (('{"question": 3}\n', "Line 1 of"), ('{"question": "why?"}\n', "too few questions")):
+        path.write_text(content)
+        assert main(["--questions", str(path), "--output", str(tmp_path / "run")]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_text_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(complete, "BLOCK", 7)
+    (tmp_path / "text.txt").write_text("räuber " * 1000, encoding="utf-8")
+    characters, ids, held = complete.text(tmp_path / "text.txt", tmp_path)
+    assert characters.decode(ids[:14]) == "räuber räuber " and len(ids) + len(held) == 7000 and len(held) == 140

@@ -1,0 +1,204 @@
+"""Train the character language model, by truncated back-propagation through time.
+
+    python -m train.complete --output runs/complete                      # the questions of ../shared/data/text
+    python -m train.complete --text input.txt --output runs/mine         # any text file
+
+The text is cut into parallel streams, these into chunks. A chunk's last state is carried to the next one, gradients are
+not; every --part chunks the state starts from zero and the run is saved, and goes on from there with --resume.
+"""
+
+import argparse
+import gzip
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from train.state import Average, load_state, read_facts, save_state
+from vqa.bundle import save_bundle
+from vqa.data.readers.jsonl import json_rows
+from vqa.device import fast_dtype, pick_device
+from vqa.errors import InputError
+from vqa.language.character_model import CharacterModel, bits_per_character, detached
+from vqa.language.characters import END, Characters
+from vqa.language.complete import KIND
+from vqa.recurrent import State
+
+QUESTIONS = Path("../shared/data/text/vqa_v1_questions_answers.jsonl.gz")
+BLOCK = 1 << 20  # characters of a file at once
+CLIP = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        train(given)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"Stopped; go on with --resume --output {given.output}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m train.complete", description=__doc__.split("\n")[0])
+    made.add_argument("--questions", type=Path, default=QUESTIONS, help="JSON lines with the field 'question'")
+    made.add_argument("--text", type=Path, help="any UTF-8 text file instead")
+    made.add_argument("--output", type=Path, required=True, help="a folder")
+    made.add_argument("--cell", choices=("rnn", "lstm", "gru"), default="lstm")
+    made.add_argument("--layers", type=int, default=2)
+    made.add_argument("--hidden", type=int, default=256)
+    made.add_argument("--embedding", type=int, default=64)
+    made.add_argument("--epochs", type=float, default=2.0)
+    made.add_argument("--streams", type=int, default=128)
+    made.add_argument("--chunk", type=int, default=100)
+    made.add_argument("--part", type=int, default=100)
+    made.add_argument("--rate", type=float, default=4e-3)
+    made.add_argument("--average", type=float, default=0.995)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--device", default="auto")
+    made.add_argument("--resume", action="store_true")
+    return made
+
+
+def train(given: argparse.Namespace) -> None:
+    """Train, and write the checkpoint to `output`/best."""
+    torch.manual_seed(given.seed)
+    device = pick_device(given.device)
+    lines = given.text is None
+    try:
+        given.output.mkdir(parents=True, exist_ok=True)
+        characters, ids, held = questions(given.questions) if lines else text(given.text, given.output)
+    except OSError as error:
+        raise InputError(f"{given.output} cannot be written: {error.strerror}; choose another folder.") from error
+    streams = side_by_side(ids, given.streams)
+    net = CharacterModel(characters.size, given.cell, given.layers, given.hidden, given.embedding).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
+    average = Average(net, given.average)
+    chunk = min(given.chunk, streams.shape[1] - 1)
+    chunks = max(1, (streams.shape[1] - 1) // chunk)
+    steps, step = max(1, round(given.epochs * chunks)), 0
+    settings = {name: str(value) for name, value in vars(given).items() if name not in ("resume", "output", "device")}
+    if given.resume:
+        facts = read_facts(given.output / "state")
+        if facts["settings"] != settings:
+            raise InputError(
+                f"The run in {given.output} has other settings; repeat its own, or start without --resume."
+            )
+        load_state(given.output / "state", net, optimizer, average)
+        step = facts["step"]
+    dtype = fast_dtype(device)
+    state: State | None = None
+    with Progress(transient=True) as bar:
+        task = bar.add_task("chunks", total=steps, completed=step)
+        while step < steps:
+            start = step % chunks * chunk
+            if step % given.part == 0 or start == 0:
+                state = None
+            piece = torch.from_numpy(streams[:, start : start + chunk + 1].astype(np.int64)).to(device)
+            optimizer.param_groups[0]["lr"] = given.rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+            with torch.autocast(device.type, dtype, enabled=dtype is torch.bfloat16):
+                loss, final = net.loss(piece, state)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+            optimizer.step()
+            state, step = detached(final), step + 1
+            average.update(step)
+            bar.update(task, completed=step, description=f"{loss.item() / math.log(2):.3f} bits")
+            if step % given.part == 0 and step < steps:
+                save_state(given.output / "state", net, optimizer, average, {"step": step, "settings": settings})
+    average.swap()
+    net.cpu().eval()
+    bits = round(bits_per_character(net, torch.from_numpy(side_by_side(held, 64).astype(np.int64))), 4)
+    results = {"bits_per_character": bits, "characters": len(ids), "held_out": len(held), "settings": settings}
+    config = {name: getattr(given, name) for name in ("cell", "layers", "hidden", "embedding")}
+    config |= {"lines": lines, "characters": characters.to_list()}
+    save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results, lines))
+    print(f"{bits:.3f} bits per character on {len(held):,} that were held out; the model is in {given.output / 'best'}")
+
+
+def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
+    """Lower-cased questions as one stream, each ended by END, and those about one photo in fifty, held out."""
+    train_part: list[str] = []
+    held: list[str] = []
+    for row, where in json_rows(path):
+        if not isinstance(row, dict) or not isinstance(row.get("question"), str):
+            raise InputError(f"{where} has no text 'question': mend or delete it.")
+        question = " ".join(row["question"].lower().split())
+        (held if hash_of(row.get("image_id")) % 50 == 0 else train_part).append(question)
+    if not train_part or not held:
+        raise InputError(f"{path} holds too few questions to learn from and to measure with; give more.")
+    characters = Characters.build(train_part)
+    return characters, joined(characters, train_part), joined(characters, held)
+
+
+def hash_of(identity: object) -> int:
+    """The same number in every process."""
+    return sum((place + 1) * ord(character) for place, character in enumerate(str(identity)))
+
+
+def joined(characters: Characters, texts: list[str]) -> np.ndarray:
+    pieces: list[np.ndarray] = [np.array([END], np.uint16)]
+    for line in texts:
+        pieces += [characters.encode_array(line), np.array([END], np.uint16)]
+    return np.concatenate(pieces)
+
+
+def blocks(path: Path) -> Iterator[str]:
+    """A text file piece by piece, so that it never is in memory whole."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            while block := file.read(BLOCK):
+                yield block
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it with the encoding UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its name and place.") from error
+
+
+def text(path: Path, output: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
+    """A text file as numbers, in a file of its own that is mapped, not read; its last fiftieth is held out.
+
+    A text of less than a few thousand characters is too short for that: it is then measured on itself.
+    """
+    characters = Characters.build(blocks(path))
+    numbers = output / "text.bin"
+    with numbers.open("wb") as file:
+        for block in blocks(path):
+            characters.encode_array(block).tofile(file)
+    if numbers.stat().st_size < 4:
+        raise InputError(f"{path} has fewer than two characters; give a text with some to learn from.")
+    ids = np.memmap(numbers, np.uint16, "r")
+    end = len(ids) - len(ids) // 50
+    return (characters, ids[:end], ids[end:]) if len(ids) >= 5000 else (characters, ids, ids)
+
+
+def side_by_side(ids: np.ndarray, streams: int) -> np.ndarray:
+    """One stream as several of equal length `(B, N)`, as many as leave each two characters at least."""
+    count = max(1, min(streams, len(ids) // 100))
+    length = len(ids) // count
+    return ids[: count * length].reshape(count, length)
+
+
+def card(results: dict, lines: bool) -> str:
+    """The model's README."""
+    data = "the questions of VQA v1 (CC BY 4.0), lower-cased, without photos" if lines else "a text file"
+    settings = results["settings"]
+    return (
+        f"# Glimpse's character model\n\nAn {settings['cell'].upper()} of {settings['layers']} layers over characters, "
+        f"trained by truncated back-propagation through time on {data}: {results['characters']:,} characters.\n\n"
+        f"{results['bits_per_character']:.3f} bits per character on {results['held_out']:,} that were held out.\n\n"
+        "Made by `python -m train.complete` with the settings in `results.json`. It completes what people usually ask "
+        "about everyday photos, their habits included.\n"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,68 @@
+"""The characters that a model reads and writes, and their numbers."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import numpy as np
+
+from vqa.errors import InputError
+
+PADDING, START, END, UNKNOWN = range(4)
+"""START stands before a text and END after it (in a file of lines both have the newline's role)."""
+
+SPECIAL = 4
+REPLACEMENT = "\ufffd"
+
+
+class Characters:
+    """A vocabulary of single characters (Unicode code points); case and spaces are kept as they are.
+
+    characters: number `SPECIAL + i` stands for the i-th of them. Raises `InputError` unless they are distinct
+    single characters.
+    """
+
+    def __init__(self, characters: Sequence[str]):
+        self._characters = list(characters)
+        self._ids = {character: SPECIAL + i for i, character in enumerate(self._characters)}
+        if len(self._ids) < len(self._characters) or any(not isinstance(c, str) or len(c) != 1 for c in self._ids):
+            raise InputError("A character vocabulary is a list of distinct single characters; copy the model again.")
+
+    @classmethod
+    def build(cls, texts: Iterable[str], most: int = 256) -> Self:
+        """The `most` common characters of the texts, which may be one stream in blocks; ties by code point."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        return cls([c for c, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]])
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, special ones included."""
+        return SPECIAL + len(self._characters)
+
+    def encode(self, text: str) -> list[int]:
+        """A number a character, UNKNOWN for one outside the vocabulary; START and END are not added."""
+        return [self._ids.get(character, UNKNOWN) for character in text]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text: padding, START and END are left out, an unknown character is written as U+FFFD."""
+        shown = ["", "", "", REPLACEMENT, *self._characters]
+        return "".join(shown[int(i)] for i in ids)
+
+    def encode_array(self, text: str) -> np.ndarray:
+        """As `encode`, fast for megabytes: uint16 `(len(text),)`."""
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+        known = np.array([ord(c) for c in self._characters], np.uint32)
+        table = np.full(0x110000, UNKNOWN, np.uint16)
+        table[known] = np.arange(SPECIAL, self.size, dtype=np.uint16)
+        return table[codes]
+
+    def to_list(self) -> list[str]:
+        """The characters in their order, for a configuration in JSON."""
+        return list(self._characters)
+
+    @classmethod
+    def from_list(cls, characters: Sequence[str]) -> Self:
+        """Back from `to_list`."""
+        return cls(characters)

@@ -1,0 +1,125 @@
+"""Completing a question as it is typed, by the character language model."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vqa.bundle import find_bundle, load_bundle
+from vqa.errors import InputError
+from vqa.inside.cells import Reading, read
+from vqa.language.character_model import CharacterModel, selected
+from vqa.language.characters import END, SPECIAL, Characters
+from vqa.recurrent import State
+
+KIND = "glimpse-characters"
+LONGEST = 300  # characters of a prefix
+BEAM, MOST = 6, 48  # beams, and characters that a completion may add
+
+
+class Completion(NamedTuple):
+    """A whole text that begins with what was typed, and the probability of how it goes on."""
+
+    text: str
+    probability: float
+
+
+class Completer:
+    """`Completer.load().complete("what colo")`.
+
+    A model of lines (questions) ends each with END, which is also what stands before the first character; one of plain
+    text knows no ends.
+    """
+
+    def __init__(self, net: CharacterModel, characters: Characters, lines: bool):
+        self.net, self.characters, self.lines = net.eval(), characters, lines
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None) -> "Completer":
+        """The bundled model, or a folder that `train.complete` wrote. Raises `InputError` if it cannot be read."""
+        net, config = load_bundle(find_bundle("complete", folder), KIND, build)
+        return cls(net, Characters.from_list(config["characters"]), config["lines"])
+
+    @torch.inference_mode()
+    def complete(self, prefix: str, top: int = 3, beam: int = BEAM, most: int = MOST) -> list[Completion]:
+        """The likeliest ways to finish the line, found by beam search; the likeliest first.
+
+        Raises `InputError` for a prefix that is too long, or a model of plain text, whose lines have no end.
+        """
+        if not self.lines:
+            raise InputError("This model has learned plain text, which has no ends to complete; use sample instead.")
+        prefix = " ".join(prefix.lower().split()) + (" " if prefix[-1:].isspace() and prefix.strip() else "")
+        scores, state = self._begin(prefix)
+        width = max(beam, top)
+        texts: list[list[int]] = [[]]
+        total = torch.zeros(1)
+        done: list[tuple[float, list[int]]] = []
+        for _ in range(most):
+            every = total[:, None] + scores  # (beams, size)
+            best, places = every.flatten().topk(min(width, every.numel()))
+            rows, ids = places // every.shape[1], places % every.shape[1]
+            ends = ids == END
+            done += [(float(s), texts[int(r)]) for s, r in zip(best[ends], rows[ends], strict=True)]
+            going = ~ends & best.isfinite()
+            worst = sorted((score for score, _ in done), reverse=True)[top - 1 : top]
+            if not going.any() or (worst and float(best[going].max()) <= worst[0]):
+                break
+            rows, ids, total = rows[going], ids[going], best[going]
+            texts = [[*texts[int(r)], int(i)] for r, i in zip(rows, ids, strict=True)]
+            logits, state = self.net(ids[:, None], selected(state, rows))
+            scores = self._scores(logits[:, -1])
+        done.sort(key=lambda pair: -pair[0])
+        return [Completion(prefix + self.characters.decode(ids), float(torch.tensor(s).exp())) for s, ids in done[:top]]
+
+    @torch.inference_mode()
+    def sample(self, prefix: str = "", temperature: float = 1.0, seed: int = 0, most: int = 200) -> str:
+        """Write on, a character drawn at a time; temperature: below 1 more likely ones, 0 always the likeliest.
+
+        Raises `InputError` for a negative temperature, or plain text that begins with nothing.
+        """
+        if not 0 <= temperature < float("inf"):
+            raise InputError(f"The temperature is {temperature}; give 0 or more.")
+        generator = torch.Generator().manual_seed(seed)
+        scores, state = self._begin(prefix)
+        written: list[int] = []
+        for _ in range(most):
+            if temperature == 0:
+                drawn = scores[0].argmax()
+            else:
+                drawn = torch.multinomial((scores[0] / temperature).softmax(-1), 1, generator=generator)[0]
+            if int(drawn) == END:
+                break
+            written.append(int(drawn))
+            logits, state = self.net(drawn.view(1, 1), state)
+            scores = self._scores(logits[:, -1])
+        return prefix + self.characters.decode(written)
+
+    def read(self, text: str) -> Reading:
+        """What every layer's cells hold at each character. Raises `InputError` for an empty text."""
+        ids = torch.tensor(self.characters.encode(text[:LONGEST]), dtype=torch.long)
+        with torch.inference_mode():
+            return read(self.net.recurrent, self.net.embedding(ids), list(text[:LONGEST]))
+
+    def _begin(self, prefix: str) -> tuple[Tensor, State]:
+        """Log-probabilities `(1, size)` of the first character after the prefix, and the state there."""
+        if len(prefix) > LONGEST:
+            raise InputError(f"The text has {len(prefix):,} characters; at most {LONGEST} can be completed.")
+        ids = ([END] if self.lines else []) + self.characters.encode(prefix)
+        if not ids:
+            raise InputError("There is nothing to go on from; give at least one character.")
+        logits, state = self.net(torch.tensor([ids]))
+        return self._scores(logits[:, -1]), state
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        """Log-probabilities of what can be written: real characters, and the end of a line."""
+        banned = torch.ones(logits.shape[-1], dtype=torch.bool)
+        banned[SPECIAL:] = False
+        banned[END] = not self.lines
+        return logits.float().masked_fill(banned, float("-inf")).log_softmax(-1)
+
+
+def build(config: dict[str, Any]) -> CharacterModel:
+    """The network of a configuration."""
+    size = Characters.from_list(config["characters"]).size
+    return CharacterModel(size, config["cell"], config["layers"], config["hidden"], config["embedding"])
