@@ -196,3 +196,28 @@ def test_a_closed_pipe_is_no_error():
     os.close(write)
     assert result.stderr == ""
     assert result.returncode == 0
+
+
+def test_completions_are_printed_with_their_probabilities(capsys):
+    assert cli.main(["complete", "how many peo", "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and all("%  how many people" in line for line in lines)
+    for _ in range(2):
+        assert cli.main(["complete", "what ", "--temperature", "0.8", "--seed", "1"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second and first.startswith("what ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["what", "--top", "0"], "The number of completions is 0"),
+        (["what", "--temperature", "-1"], "The temperature is -1.0"),
+        (["a" * 301], "has 301 characters"),
+        (["what", "--model", "nowhere"], "There is no checkpoint in nowhere"),
+    ],
+)
+def test_what_cannot_be_completed_is_one_sentence(capsys, arguments, message):
+    assert cli.main(["complete", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("vqa: ") and error.count("\n") == 1

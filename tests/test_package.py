@@ -18,6 +18,7 @@ from vqa.data.photos import SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path("assets", "model")
+BUNDLED = (MODEL, Path("assets", "complete"))
 MAX_MODEL_BYTES = 30_000_000
 
 
@@ -78,8 +79,8 @@ def need_model() -> None:
 
 
 def test_the_wheel_holds_the_packages_and_the_model_and_nothing_else(wheel: Path, tree: Path) -> None:
-    files = [p.relative_to(tree) for folder in ("vqa", "ui", "train", MODEL) for p in (tree / folder).rglob("*")]
-    expected = {Path("vqa", f) if f.is_relative_to(MODEL) else f for f in files if (tree / f).is_file()}
+    files = [p.relative_to(tree) for folder in ("vqa", "ui", "train", *BUNDLED) for p in (tree / folder).rglob("*")]
+    expected = {Path("vqa", f) if f.parent in BUNDLED else f for f in files if (tree / f).is_file()}
     found = {Path(name) for name in members(wheel)}
     facts = {path for path in found if path.parts[0].endswith(".dist-info")}
     assert found - facts == expected

@@ -2,6 +2,7 @@
 
     python -m train.complete --output runs/complete                      # the questions of ../shared/data/text
     python -m train.complete --text input.txt --output runs/mine         # any text file
+    python -m train.complete --table --epochs 0.7 --output runs/table    # cells and layers beside each other
 
 The text is cut into parallel streams, these into chunks. A chunk's last state is carried to the next one, gradients are
 not; every --part chunks the state starts from zero and the run is saved, and goes on from there with --resume.
@@ -13,6 +14,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from vqa.bundle import save_bundle
 from vqa.data.readers.jsonl import json_rows
 from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
+from vqa.files import write_json
 from vqa.language.character_model import CharacterModel, bits_per_character, detached
 from vqa.language.characters import END, Characters
 from vqa.language.complete import KIND
@@ -31,12 +34,13 @@ from vqa.recurrent import State
 QUESTIONS = Path("../shared/data/text/vqa_v1_questions_answers.jsonl.gz")
 BLOCK = 1 << 20  # characters of a file at once
 CLIP = 1.0
+TABLE = (("rnn", 1), ("lstm", 1), ("lstm", 2), ("lstm", 3))
 
 
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
-        train(given)
+        (table if given.table else train)(given)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -64,11 +68,29 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--device", default="auto")
     made.add_argument("--resume", action="store_true")
+    made.add_argument("--table", action="store_true", help="train several cells and layers alike, and compare them")
     return made
 
 
-def train(given: argparse.Namespace) -> None:
-    """Train, and write the checkpoint to `output`/best."""
+def table(given: argparse.Namespace) -> None:
+    """Train each of `TABLE` with the same settings, and write what they reach to `output`/table.json."""
+    rows = []
+    for cell, layers in TABLE:
+        name = f"{cell}-{layers}"
+        print(f"{cell.upper()}, {layers} layers: ", end="", flush=True)
+        results = train(
+            argparse.Namespace(**{**vars(given), "cell": cell, "layers": layers, "output": given.output / name})
+        )
+        rows.append({"cell": cell, "layers": layers, "bits_per_character": results["bits_per_character"]})
+    kept = {
+        name: str(getattr(given, name))
+        for name in ("hidden", "embedding", "epochs", "streams", "chunk", "rate", "seed")
+    }
+    write_json(given.output / "table.json", {"settings": kept, "rows": rows})
+
+
+def train(given: argparse.Namespace) -> dict[str, Any]:
+    """Train, write the checkpoint to `output`/best, and return what it reached."""
     torch.manual_seed(given.seed)
     device = pick_device(given.device)
     lines = given.text is None
@@ -84,7 +106,9 @@ def train(given: argparse.Namespace) -> None:
     chunk = min(given.chunk, streams.shape[1] - 1)
     chunks = max(1, (streams.shape[1] - 1) // chunk)
     steps, step = max(1, round(given.epochs * chunks)), 0
-    settings = {name: str(value) for name, value in vars(given).items() if name not in ("resume", "output", "device")}
+    settings = {
+        name: str(value) for name, value in vars(given).items() if name not in ("resume", "output", "device", "table")
+    }
     if given.resume:
         facts = read_facts(given.output / "state")
         if facts["settings"] != settings:
@@ -122,6 +146,7 @@ def train(given: argparse.Namespace) -> None:
     config |= {"lines": lines, "characters": characters.to_list()}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results, lines))
     print(f"{bits:.3f} bits per character on {len(held):,} that were held out; the model is in {given.output / 'best'}")
+    return results
 
 
 def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:

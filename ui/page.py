@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import api, talk
+from ui import api, completing, talk
 from ui.acts import MAX_CHARACTERS, Acts
 from ui.examples import GENERAL, examples
 from ui.inside import inside_tab
@@ -17,7 +17,7 @@ LOADING = "The model is loading: a few seconds, once. You can choose a photo mea
 
 def build_page(models: Models) -> gr.Blocks:
     """The app over models that may still be loading."""
-    acts = Acts(models)
+    acts, typing = Acts(models), completing.Completing()
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.Markdown("# Glimpse\nAsk a photo a question, and see where the model looked.")
         note = gr.Markdown(LOADING, elem_id="loading")
@@ -38,6 +38,7 @@ def build_page(models: Models) -> gr.Blocks:
                     max_lines=3,
                     elem_id="question",
                 )
+                completions = chips(value=[], elem_id="completions")
                 button = gr.Button("Ask", variant="primary", elem_id="ask")
                 suggestions = chips(value=list(GENERAL), elem_id="chips")
                 gallery = gr.Dataset(
@@ -70,6 +71,7 @@ def build_page(models: Models) -> gr.Blocks:
                 with gr.Tab("About", id="about"):
                     facts = gr.Markdown(elem_id="about")
         api.register(models)
+        completing.register(typing)
 
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         busy: dict[str, Any] = {"concurrency_id": "model", "api_visibility": "private"}
@@ -85,6 +87,17 @@ def build_page(models: Models) -> gr.Blocks:
             **busy,
         }
         gr.on([question.submit, button.click], api_name="go", **asking)
+        question.input(
+            typing.suggest,
+            question,
+            completions,
+            api_name="suggest_completions",
+            api_visibility="private",
+            show_progress="hidden",
+            trigger_mode="always_last",
+            concurrency_id="complete",
+        )
+        completions.pick(acts.suggested, outputs=question, api_name="completed", **quick)
         picked = suggestions.pick(acts.suggested, outputs=question, api_name="suggested", **quick)
         picked.then(api_name="go_suggested", **asking)
         gallery.click(acts.example, gallery, [photo, suggestions, question], api_name="example", **quick)

@@ -14,6 +14,7 @@ import gradio
 
 import ui
 import vqa
+from vqa.bundle import find_bundle
 from vqa.checkpoint import find_checkpoint, load_checkpoint
 from vqa.errors import InputError
 from vqa.files import whole_folder
@@ -70,7 +71,8 @@ def assemble(output: Path, model: str | None = None) -> Path:
         with whole_folder(output) as folder:
             for package in packages:
                 shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
-            shutil.copytree(checkpoint, folder / "assets" / "model", ignore=shutil.ignore_patterns(*LEFT_OUT))
+            for source, name in ((checkpoint, "model"), (find_bundle("complete"), "complete")):
+                shutil.copytree(source, folder / "assets" / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             # A path would tell strangers about this machine; a Hub id leads them to the model.
             models = "" if model is None or Path(model).is_dir() else f"models: [{model}]\n"
             about = README.format(

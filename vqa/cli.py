@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_ask(commands)
     add_evaluate(commands)
     add_compare(commands)
+    add_complete(commands)
     add_ui(commands)
     return parser
 
@@ -97,6 +98,18 @@ def add_compare(commands) -> None:
     parser.add_argument("second", metavar="B/results.json", help="another, on the same questions")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.set_defaults(command=compare)
+
+
+def add_complete(commands) -> None:
+    parser = commands.add_parser("complete", help="complete the beginning of a question")
+    parser.add_argument("text", metavar="TEXT", help='such as "what colo"')
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="list the best N completions (default: 3)")
+    parser.add_argument(
+        "--temperature", type=float, metavar="T", help="write on by chance instead; below 1 more soberly"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of that chance (default: 0)")
+    parser.add_argument("--model", help="a folder that train.complete wrote (default: the bundled one)")
+    parser.set_defaults(command=complete)
 
 
 def add_ui(commands) -> None:
@@ -157,6 +170,20 @@ def compare(arguments: argparse.Namespace) -> None:
     from vqa.evaluation.compare import compare as run
 
     run(arguments.first, arguments.second, arguments.seed)
+
+
+def complete(arguments: argparse.Namespace) -> None:
+    """Print the likeliest completions with their probabilities, or one that is drawn."""
+    from vqa.language.complete import Completer
+
+    if arguments.top < 1:
+        raise InputError(f"The number of completions is {arguments.top}; ask for at least 1.")
+    model = Completer.load(arguments.model)
+    if arguments.temperature is not None:
+        print(model.sample(arguments.text, arguments.temperature, arguments.seed))
+        return
+    for text, probability in model.complete(arguments.text, arguments.top):
+        print(f"{probability:6.1%}  {text}")
 
 
 def ui(arguments: argparse.Namespace) -> None:

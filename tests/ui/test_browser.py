@@ -267,3 +267,14 @@ def test_look_inside(opened, photo):
     assert opened.locator("#flow").inner_html() != before
     opened.locator("#follow").click()
     opened.locator("#own-flow svg").wait_for()
+
+
+def test_a_question_is_completed_while_it_is_typed(opened):
+    box = opened.locator("#question textarea")
+    box.press_sequentially("how many peo")
+    chip = opened.locator("#completions .chip", has_text="how many people")
+    chip.first.wait_for()
+    assert opened.locator("#completions .chip").count() == 3
+    text = chip.first.inner_text()
+    chip.first.click()
+    opened.wait_for_function(f"document.querySelector('#question textarea').value === {json.dumps(text)}")
