@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.completing import Completing
 from ui.models import Models
 from ui.photos import photo_bytes
 from ui.shown import refusal
@@ -12,34 +13,38 @@ from ui.zero_gpu import gpu
 from vqa.inside.pictures import MEANING, STRIPS, coloured_text, flow_chart, gate_strips
 
 ABOUT_CELLS = """### Reading a cell
-The question is read word by word. Choose one of the numbers that the model keeps and see its value at each word: orange
-is positive, blue negative. Below are its gates: what is written, kept and shown."""
+The question is read word by word, or letter by letter. Choose one of the numbers that the model keeps and see its value
+at each of them: orange is positive, blue negative. Below are its gates: what is written, kept and shown."""
 ABOUT_FLOW = """### How far the gradient reaches
 While a model learns, an error at the last step has to flow back through all steps before. This is the first gradient
 of a task whose answer is the very first symbol: where the line falls, nothing of it arrives; where it rises, it
 explodes."""
 ABOUT_OWN = """### In the model that answers here
 How much each word's state weighs in its answer to your question about your photo."""
+WORDS, CHARACTERS = "the one that answers (words)", "the one that completes (characters)"
 PARTS = [(f"{name} ({MEANING[name]})", name) for name in STRIPS]
 
 
 class Inside:
     """What the tab does on each event. A refusal is shown in the place of the picture."""
 
-    def __init__(self, models: Models):
-        self.models = models
+    def __init__(self, models: Models, completing: Completing):
+        self.models, self.completing = models, completing
 
-    def cells(self, question: str, part: str, unit: float) -> str:
-        """One unit over the question's words."""
+    def cells(self, question: str, reader: str, layer: float, part: str, unit: float) -> str:
+        """One unit over the question's words, or its characters."""
         from vqa.inside.cells import read_question
 
         try:
-            vqa = self.models.get()
-            with self.models.lock:
-                reading = read_question(vqa, question)
-            layer = len(reading.traces) - 1
-            values = reading.unit(layer, part, int(unit))
-            return coloured_text(reading.tokens, values.tolist()) + gate_strips(reading, layer, int(unit))
+            if reader == CHARACTERS:
+                reading = self.completing.model.read(question.lower())
+            else:
+                vqa = self.models.get()
+                with self.models.lock:
+                    reading = read_question(vqa, question)
+            place = int(layer) - 1, int(unit)
+            values = reading.unit(place[0], part, place[1])
+            return coloured_text(reading.tokens, values.tolist()) + gate_strips(reading, *place)
         except Exception as error:
             return failed(error)
 
@@ -76,10 +81,13 @@ class Inside:
             return failed(error)
 
 
-def inside_tab(models: Models, tab: gr.Tab, photo: gr.Image, question: gr.Textbox) -> None:
+def inside_tab(models: Models, completing: Completing, tab: gr.Tab, photo: gr.Image, question: gr.Textbox) -> None:
     """Fill the tab that is being built; photo and question are the page's."""
-    acts = Inside(models)
+    acts = Inside(models, completing)
     gr.Markdown(ABOUT_CELLS)
+    with gr.Row():
+        reader = gr.Dropdown([WORDS, CHARACTERS], value=WORDS, label="Which model reads", elem_id="reader")
+        layer = gr.Number(1, label="Layer, counted from 1", precision=0, minimum=1, elem_id="layer")
     with gr.Row():
         part = gr.Dropdown(PARTS, value="h", label="Which number", elem_id="part")
         unit = gr.Number(0, label="Unit, counted from 0", precision=0, minimum=0, elem_id="unit")
@@ -99,8 +107,8 @@ def inside_tab(models: Models, tab: gr.Tab, photo: gr.Image, question: gr.Textbo
     own = shown("own-flow")
 
     busy: dict[str, Any] = {"concurrency_id": "model", "api_visibility": "private"}
-    reading = [read.click, part.change, unit.submit]
-    gr.on(reading, gpu(acts.cells), [question, part, unit], cells, api_name="read_cells", **busy)
+    reading = [read.click, reader.change, part.change, layer.submit, unit.submit]
+    gr.on(reading, gpu(acts.cells), [question, reader, layer, part, unit], cells, api_name="read_cells", **busy)
     follow.click(gpu(acts.own), [photo, question], own, preprocess=False, api_name="own_flow", **busy)
     settings: list[Any] = [cell, layers, bias, scale, clip]
     changes = [tab.select, *(setting.change for setting in settings)]

@@ -67,7 +67,7 @@ def build_page(models: Models) -> gr.Blocks:
                         first, second = (model_choice(models, label) for label in ("First model", "Second model"))
                     both = viewer(elem_id="both")
                 with gr.Tab("Inside", id="inside") as inside:
-                    inside_tab(models, inside, photo, question)
+                    inside_tab(models, typing, inside, photo, question)
                 with gr.Tab("About", id="about"):
                     facts = gr.Markdown(elem_id="about")
         api.register(models)

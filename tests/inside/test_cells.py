@@ -77,8 +77,8 @@ def test_what_is_not_there_is_told(tiny_checkpoint: Path) -> None:
     reading = Reading(("a", "b"), ({"h": np.zeros((2, 3))},))
     assert reading.unit(0, "h", 2).tolist() == [0, 0]
     for place, told in (
-        ((1, "h", 0), "no layer 1; choose one from 0 to 0"),
-        ((-1, "h", 0), "no layer -1"),
+        ((1, "h", 0), "no layer 2; choose one from 1 to 1"),
+        ((-1, "h", 0), "no layer 0"),
         ((0, "c", 0), "no 'c' in this cell; choose one of h"),
         ((0, "h", 3), "no unit 3; choose one from 0 to 2"),
         ((0, "h", -1), "no unit -1"),

@@ -5,17 +5,18 @@ import re
 import pytest
 
 from tests.ui.conftest import QUESTION
-from ui.inside import PARTS, Inside
+from ui.completing import Completing
+from ui.inside import CHARACTERS, PARTS, WORDS, Inside
 from vqa.inside.cells import read_question
 
 
 @pytest.fixture
 def inside(models) -> Inside:
-    return Inside(models)
+    return Inside(models, Completing())
 
 
 def test_a_cell_is_read(inside, vqa):
-    html = inside.cells(QUESTION, "c", 3.0)
+    html = inside.cells(QUESTION, WORDS, 1, "c", 3.0)
     reading = read_question(vqa, QUESTION)
     told = [float(value) for value in re.findall(r'class="cell" style=".*?" title="(.*?)"', html)]
     assert told == pytest.approx(reading.unit(0, "c", 3).tolist(), abs=6e-4)
@@ -32,8 +33,16 @@ def test_a_cell_is_read(inside, vqa):
     ],
 )
 def test_what_cannot_be_read_is_told(inside, question, part, unit, told):
-    html = inside.cells(question, part, unit)
+    html = inside.cells(question, WORDS, 1, part, unit)
     assert html.startswith('<p class="failed"') and told in html
+
+
+def test_letters_are_read_by_the_model_that_completes(inside):
+    html = inside.cells("What?", CHARACTERS, 2, "h", 0)
+    assert re.findall(r'class="cell".*?>(.)</span>', html) == list("what?")
+    assert "layer 2, unit 0" in html
+    assert "There is no layer 3; choose one from 1 to 2." in inside.cells("What?", CHARACTERS, 3, "h", 0)
+    assert "The text is empty" in inside.cells("", CHARACTERS, 1, "h", 0)
 
 
 def test_every_part_has_a_name():

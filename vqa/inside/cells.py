@@ -29,7 +29,7 @@ class Reading:
     def unit(self, layer: int, name: str, unit: int) -> np.ndarray:
         """One unit's values `(T,)`. Raises `InputError` for a layer, a name or a unit that is not there."""
         if not 0 <= layer < len(self.traces):
-            raise InputError(f"There is no layer {layer}; choose one from 0 to {len(self.traces) - 1}.")
+            raise InputError(f"There is no layer {layer + 1}; choose one from 1 to {len(self.traces)}.")
         trace = self.traces[layer]
         if name not in trace:
             raise InputError(f"There is no {name!r} in this cell; choose one of {', '.join(trace)}.")
