@@ -38,8 +38,8 @@ def build_page(models: Models) -> gr.Blocks:
                     max_lines=3,
                     elem_id="question",
                 )
-                completions = chips(value=[], elem_id="completions")
                 button = gr.Button("Ask", variant="primary", elem_id="ask")
+                completions = chips(value=[], elem_id="completions")  # after the button: Tab leads from text to Ask
                 suggestions = chips(value=list(GENERAL), elem_id="chips")
                 gallery = gr.Dataset(
                     label="Or take one of these",
