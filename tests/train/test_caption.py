@@ -1,0 +1,107 @@
+"""Training the captioner: a few captions are learned by heart, a run goes on, bad data is told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from train.caption import main, train
+from train.caption import parser as arguments
+from train.caption_data import Batches, read_captions
+from vqa.bundle import load_bundle
+from vqa.captioning.describe import KIND, build
+from vqa.captioning.scores import Unscored
+from vqa.captioning.search import beam_search
+from vqa.captioning.words import END, PAD, SPECIAL, Words
+from vqa.data.features import FeatureStore
+from vqa.errors import InputError
+
+TEXTS = ["a dog runs on grass", "two men ride a horse", "a red car", "a cat sleeps in the sun here"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[str]:
+    """Eight photos, two with each caption; the first is held out, so it stands there a third time."""
+    torch.manual_seed(0)
+    texts = [TEXTS[0], *TEXTS, *TEXTS]
+    store = FeatureStore.create(tmp_path / "store", {"backbone": "none"}, 4, 12)
+    names = [f"{i}.webp" for i in range(len(texts))]
+    store.append(names, names, torch.randn(len(texts), 4, 12))
+    rows = [{"image": name, "captions": [text] * 5} for name, text in zip(names, texts, strict=True)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = f"--captions {tmp_path}/captions.jsonl --features {tmp_path}/store --measure {tmp_path}/captions.jsonl"
+    return [*files.split(), "--measure-features", f"{tmp_path}/store", "--device", "cpu", "--min-count", "1"]
+
+
+@pytest.fixture(autouse=True)
+def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores have a test of their own, and take seconds."""
+
+    def refuse(*_: object) -> dict[str, float]:
+        raise Unscored("not here")
+
+    monkeypatch.setattr("train.caption.score_captions", refuse)
+
+
+@pytest.mark.parametrize("attention", ["none", "soft", "hard"])
+def test_a_few_captions_are_learned_by_heart(attention: str, data: list[str], tmp_path: Path) -> None:
+    run = [*data, "--output", str(tmp_path / "run"), "--attention", attention, "--hidden", "48", "--batch", "8"]
+    results = train(arguments().parse_args([*run, "--epochs", "150", "--rate", "0.01", "--average", "0.9"]))
+    net, config = load_bundle(tmp_path / "run/best", KIND, build)
+    words, store = Words(config["words"]), FeatureStore.open(tmp_path / "store")
+    found = beam_search(net, store.read(range(1, 9)), 3)
+    written = [words.text(n for n in row if n >= SPECIAL) for row in found.words.tolist()]
+    assert written == TEXTS * 2
+    assert config["encoder"] == {"backbone": "none"} and results["measured"] == {"not scored": "not here"}
+    assert json.loads((tmp_path / "run/best/results.json").read_text()) == results
+
+
+def test_a_run_that_goes_on_ends_like_a_whole_one(
+    data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--part", "5"]
+    assert main([*run, "--output", str(tmp_path / "whole")]) == 0
+
+    def stopped(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.caption.word_loss", stopped)
+        assert main([*run, "--output", str(tmp_path / "parts")]) == 130
+    assert main([*run, "--output", str(tmp_path / "parts"), "--resume"]) == 0
+    whole, parts = ((tmp_path / name / "best/model.safetensors").read_bytes() for name in ("whole", "parts"))
+    assert whole == parts
+    assert main([*run, "--output", str(tmp_path / "parts"), "--resume", "--seed", "1"]) == 2
+
+
+def test_batches_hold_each_photo_once_and_its_own_captions(data: list[str], tmp_path: Path) -> None:
+    store = FeatureStore.open(tmp_path / "store")
+    photos = read_captions([tmp_path / "captions.jsonl"], [store])
+    words = Words.build(TEXTS, 1)
+    batches = Batches(photos, [store], words, 4, most=20)
+    order = batches.epoch(3)
+    assert len(order) == len(batches) == 3 and sorted(np.concatenate(order)) == list(range(9))
+    for chosen in order:
+        grid, captions = batches.load(chosen, 0)
+        torch.testing.assert_close(grid, store.read(chosen))
+        for i, own in zip(chosen, captions.tolist(), strict=True):
+            assert len(own) == 5
+            for row in own:
+                assert words.text(n for n in row if n >= SPECIAL) == photos[i].captions[0]
+                assert row[row.index(END) + 1 :] == [PAD] * (len(row) - row.index(END) - 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"image": "0.webp"}', "has no 'image'"),
+        ('{"image": "0.webp", "captions": ["a", 3]}', "has no 'image'"),
+        ('{"image": "other.webp", "captions": ["a"]}', "names other.webp"),
+    ],
+)
+def test_bad_lines_are_told(line: str, message: str, data: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(line)
+    with pytest.raises(InputError, match=message):
+        read_captions([tmp_path / "bad.jsonl"], [FeatureStore.open(tmp_path / "store")])

@@ -1,0 +1,198 @@
+"""Train the captioner on the grids that the bundled image encoder makes.
+
+    python -m train.caption --attention soft --output runs/caption-soft
+
+Photos of a batch share their grid among five captions. The run is saved every --part batches, and goes on from there
+with --resume. At the end captions are written for --measure and scored, where Java and pycocoevalcap are there.
+"""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+
+from train.caption_data import Batches, held_out, read_captions
+from train.state import Average, load_state, read_facts, save_state
+from vqa.bundle import save_bundle
+from vqa.captioning.captioner import ATTENTIONS, Captioner
+from vqa.captioning.describe import KIND
+from vqa.captioning.objectives import Baseline, caption_loss, word_scores
+from vqa.captioning.scores import Unscored, score_captions
+from vqa.captioning.search import BEAM, beam_search
+from vqa.captioning.words import END, SPECIAL, Words
+from vqa.data.features import FeatureStore
+from vqa.device import fast_dtype, pick_device
+from vqa.errors import InputError
+
+DATA = Path("../shared/data")
+CLIP = 5.0
+MIXED = 0.5  # hard attention: how often a batch uses the whole distribution (Xu et al. 2015, section 4.1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        train(given)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"Stopped; go on with --resume --output {given.output}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m train.caption", description=__doc__.split("\n")[0])
+    made.add_argument("--attention", choices=ATTENTIONS, default="soft")
+    made.add_argument("--captions", type=Path, nargs="+", help="JSON lines with 'image' and 'captions'")
+    made.add_argument("--features", type=Path, nargs="+", help="the feature store of each file of captions")
+    made.add_argument("--measure", type=Path, default=DATA / "flickr8k/captions_val.jsonl")
+    made.add_argument("--measure-features", type=Path, default=Path("features/flickr8k"))
+    made.add_argument("--output", type=Path, required=True, help="a folder")
+    made.add_argument("--epochs", type=float, default=5.0)
+    made.add_argument("--batch", type=int, default=32, help="photos; each brings five captions")
+    made.add_argument("--rate", type=float, default=1.5e-3)
+    made.add_argument("--average", type=float, default=0.998)
+    made.add_argument("--hidden", type=int, default=512)
+    made.add_argument("--min-count", type=int, default=5, help="rarer words are unknown")
+    made.add_argument("--most", type=int, default=20, help="words of a caption")
+    made.add_argument("--part", type=int, default=200)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--device", default="auto")
+    made.add_argument("--resume", action="store_true")
+    made.set_defaults(
+        captions=[DATA / "coco/captions_train.jsonl", DATA / "flickr8k/captions_train.jsonl"],
+        features=[Path("features/coco"), Path("features/flickr8k")],
+    )
+    return made
+
+
+def train(given: argparse.Namespace) -> dict[str, Any]:
+    """Train, write the checkpoint to `output`/best, and return what it reached."""
+    torch.manual_seed(given.seed)
+    device = pick_device(given.device)
+    stores = [FeatureStore.open(folder) for folder in given.features]
+    if len(stores) != len(given.captions):
+        raise InputError("--captions and --features have different lengths; give each file of captions its store.")
+    if any(store.made_by != stores[0].made_by for store in stores):
+        raise InputError("The feature stores were made by different image encoders; extract them with one.")
+    photos, chosen = held_out(read_captions(given.captions, stores))
+    words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
+    batches = Batches(photos, stores, words, given.batch, given.most)
+    config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
+    net = Captioner(words.size, **config).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=given.rate, betas=(0.9, 0.99))
+    average, baseline = Average(net, given.average), Baseline(given.most + 1)
+    steps, step = max(1, round(given.epochs * len(batches))), 0
+    skipped = ("resume", "output", "device", "part", "measure", "measure_features")
+    settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
+    if given.resume:
+        facts = read_facts(given.output / "state")
+        if facts["settings"] != settings:
+            raise InputError(f"The run in {given.output} has other settings; repeat its own, or start anew.")
+        load_state(given.output / "state", net, optimizer, average)
+        step, baseline.value = facts["step"], torch.tensor(facts["baseline"])
+    dtype = fast_dtype(device)
+    start, shown, order = time.perf_counter(), 0.0, batches.epoch(given.seed + step // len(batches))
+    with Progress(transient=True) as bar:
+        task = bar.add_task("batches", total=steps, completed=step)
+        while step < steps:
+            if step % len(batches) == 0:
+                order = batches.epoch(given.seed + step // len(batches))
+            grid, captions = (x.to(device) for x in batches.load(order[step % len(batches)], given.seed + step))
+            optimizer.param_groups[0]["lr"] = rate_at(step, steps, given.rate)
+            with torch.autocast(device.type, dtype, enabled=dtype is torch.bfloat16):
+                # Every step's choice is its own number's, so that a resumed run repeats the whole one.
+                torch.manual_seed(given.seed * 1_000_003 + step)
+                kind = given.attention
+                if kind == "hard" and torch.rand(()).item() < MIXED:
+                    kind = "soft"
+                written = net(grid, captions[..., :-1], sample=kind == "hard", whole=kind == "soft")
+                loss = caption_loss(kind, written, captions, baseline, penalise=given.attention == "soft")
+            optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+            optimizer.step()
+            step += 1
+            average.update(step)
+            shown = loss.words.item() if not shown else 0.98 * shown + 0.02 * loss.words.item()
+            bar.update(task, completed=step, description=f"{shown:.3f} a word")
+            if step % given.part == 0 and step < steps:
+                facts = {"step": step, "settings": settings, "baseline": baseline.value.tolist()}
+                save_state(given.output / "state", net, optimizer, average, facts)
+                print(f"{step} of {steps}: {shown:.3f}, {time.perf_counter() - start:.0f} s", flush=True)
+    seconds = time.perf_counter() - start
+    average.swap()
+    net.cpu().eval()
+    held = word_loss(net, Batches(chosen, stores, words, given.batch, given.most))
+    results: dict[str, Any] = {"attention": given.attention, "held_out_loss": round(held, 4), "photos": len(photos)}
+    results |= {"seconds": round(seconds), "settings": settings}
+    config |= {"encoder": stores[0].made_by, "most": given.most, "words": words.words}
+    save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
+    results["measured"] = measure(net, words, given)
+    save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
+    print(f"{held:.3f} a word on {len(chosen)} photos held out; {results['measured']}; {given.output / 'best'}")
+    return results
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Up over the first 100 batches, then down to 0 along a cosine."""
+    return peak * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+@torch.inference_mode()
+def word_loss(net: Captioner, batches: Batches) -> float:
+    """The mean negative log-probability of a word."""
+    total, count = 0.0, 0
+    for number, chosen in enumerate(batches.epoch(0)):
+        grid, captions = batches.load(chosen, number)
+        scores, valid = word_scores(net(grid, captions[..., :-1]).logits, captions)
+        total, count = total - float(scores.sum()), count + int(valid.sum())
+    return total / count
+
+
+def measure(net: Captioner, words: Words, given: argparse.Namespace) -> dict[str, Any]:
+    """The scores of captions of photos that were not trained on; only the reason where they cannot be had."""
+    stores = [FeatureStore.open(given.measure_features)]
+    photos = read_captions([given.measure], stores)
+    written = write(net, words, Batches(photos, stores, words, 50, given.most), most=given.most)
+    try:
+        scores = score_captions(written, [photo.captions for photo in photos])
+    except Unscored as reason:
+        return {"not scored": str(reason)}
+    return {"photos": len(photos), "file": given.measure.parent.name + "/" + given.measure.name, "beam": BEAM, **scores}
+
+
+def write(net: Captioner, words: Words, batches: Batches, beam: int = BEAM, most: int = 20) -> list[str]:
+    """A caption for each photo, in order."""
+    texts: list[str] = []
+    for grid in batches.in_order():
+        found = beam_search(net, grid, beam, most)
+        texts += [words.text(n for n in row if n not in (END, 0) and n >= SPECIAL) for row in found.words.tolist()]
+    return texts
+
+
+def card(results: dict[str, Any]) -> str:
+    """The model's README."""
+    scores = results.get("measured", {})
+    table = "".join(f"| {name} | {value} |\n" for name, value in scores.items() if isinstance(value, float))
+    return (
+        f"# Glimpse's captioner ({results['attention']} attention)\n\n"
+        "An LSTM that writes a caption over the grid of Glimpse's image encoder (Xu et al. 2015), trained on "
+        f"{results['photos']:,} photos with five captions each: COCO captions (CC BY 4.0; the photos have Flickr's "
+        "terms) and Flickr8k (for research and teaching). No photo or caption is part of it.\n\n"
+        f"On {scores.get('file', 'photos that it never saw')}, beam {BEAM}:\n\n| score | value |\n|---|---|\n{table}\n"
+        "Made by `python -m train.caption` with the settings in `results.json`. It names common things and "
+        "activities; it often errs on counts, colours and rare objects, and guesses people's gender from habits "
+        "in its data.\n"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,84 @@
+"""What the captioner is trained to lower."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vqa.captioning.captioner import Written
+from vqa.captioning.words import PAD
+
+PENALTY = 0.3  # of the doubly stochastic attention
+REWARD, ENTROPY, KEEP = 1.0, 0.002, 0.9  # of hard attention
+
+
+class Loss(NamedTuple):
+    """total, to be lowered; words, the mean negative log-probability of a word."""
+
+    total: Tensor
+    words: Tensor
+
+
+def word_scores(logits: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of each next word `(P, K, T)`, 0 at padding, and which are words.
+
+    logits `(P, K, T, V)`; captions `(P, K, T + 1)`, START first.
+    """
+    target = captions[..., 1:]
+    scores = -F.cross_entropy(logits.flatten(0, 2).float(), target.flatten(), ignore_index=PAD, reduction="none")
+    return scores.view(target.shape), target != PAD
+
+
+def doubly_stochastic(attention: Tensor, valid: Tensor) -> Tensor:
+    """Σ_i (1 - Σ_t a_ti)² / N, the mean over captions: each place is to be looked at once in sum (Xu et al. 2015,
+    equation 14), for a caption of T words and N places. attention `(P, K, T, N)`, valid `(P, K, T)`."""
+    return (1 - (attention * valid.unsqueeze(-1)).sum(2)).square().mean()
+
+
+def to_come(scores: Tensor) -> Tensor:
+    """R_t, the sum of the words' scores from step t on `(P, K, T)`, without a gradient."""
+    return scores.detach().flip(-1).cumsum(-1).flip(-1)
+
+
+class Baseline:
+    """The moving average of what hard attention may expect from step t on; it takes from the variance of the
+    gradient, not from its mean."""
+
+    def __init__(self, steps: int):
+        self.value = torch.zeros(steps)
+
+    def update(self, rewards: Tensor, valid: Tensor) -> None:
+        """rewards `(P, K, T)`: b_t = 0.9 b_t + 0.1 · mean (Xu et al. 2015, section 4.1)."""
+        count = valid.sum((0, 1)).float()
+        mean = (rewards * valid).sum((0, 1)) / count.clamp_min(1)
+        value = self.value[: len(mean)].to(mean.device)
+        self.value[: len(mean)] = torch.where(count > 0, KEEP * value + (1 - KEEP) * mean, value).cpu()
+
+
+def score_function(attention: Tensor, used: Tensor, scores: Tensor, valid: Tensor, baseline: Tensor) -> Tensor:
+    """A number whose gradient is that of the drawn places: Σ_t (R_t - b_t) log a_t(s_t), per caption `(P, K)`.
+
+    R_t = Σ log p(word) from step t on: words before the place was drawn do not depend on it (Williams 1992).
+    """
+    chosen = (attention * used.detach()).sum(-1).clamp_min(1e-8).log()
+    return ((to_come(scores) - baseline) * chosen * valid).sum(-1)
+
+
+def caption_loss(kind: str, written: Written, captions: Tensor, baseline: Baseline, penalise: bool = True) -> Loss:
+    """The loss of one batch. kind: `hard` where places were drawn, which also updates the baseline, else `none` or
+    `soft`; penalise: soft attention's penalty. captions `(P, K, T + 1)`, START first."""
+    scores, valid = word_scores(written.logits, captions)
+    count = valid.sum().clamp_min(1)
+    words = -scores.sum() / count
+    total = words
+    if kind == "soft" and penalise:
+        total = words + PENALTY * doubly_stochastic(written.attention, valid)
+    if kind == "hard":
+        expected = baseline.value[: scores.shape[-1]].to(scores.device)
+        learned = score_function(written.attention, written.used, scores, valid, expected).sum() / count
+        chances = written.attention
+        entropy = (-(chances * chances.clamp_min(1e-8).log()).sum(-1) * valid).sum() / count
+        baseline.update(to_come(scores), valid)
+        total = words - REWARD * learned - ENTROPY * entropy
+    return Loss(total, words.detach())
