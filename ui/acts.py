@@ -9,6 +9,7 @@ from ui.examples import examples
 from ui.models import Models
 from ui.photos import photo_bytes, picture_url
 from ui.shown import PROGRESS, drawable, layer, refusal, shown
+from vqa.data.photos import open_photo
 from vqa.errors import InputError
 
 MAX_CHARACTERS = 300
@@ -95,7 +96,8 @@ class Acts:
     def example(self, index: int):
         """One of our photos, with questions that fit it."""
         chosen = examples()[index]
-        return str(chosen.photo), list(chosen.questions), chosen.questions[0]
+        # As a picture, not a path: gradio hands out no file that lies outside the folder the app was started in.
+        return open_photo(chosen.photo), list(chosen.questions), chosen.questions[0]
 
     def suggested(self, event: gr.EventData) -> str:
         """The question that was clicked."""

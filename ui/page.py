@@ -27,6 +27,7 @@ def build_page(models: Models) -> gr.Blocks:
                 photo = gr.Image(
                     label="Photo",
                     type="filepath",
+                    format="png",
                     sources=["upload", "webcam", "clipboard"],
                     height=320,
                     elem_id="photo",

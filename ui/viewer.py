@@ -25,6 +25,11 @@ def chips(**options: Any) -> gr.HTML:
     return drawn("chips", events=("pick",), **options)
 
 
+def found(**options: Any) -> gr.HTML:
+    """A table of units that were found; a `pick` names one."""
+    return drawn("found", value={}, events=("pick",), **options)
+
+
 def paint(**options: Any) -> gr.HTML:
     """A photo to paint on; `painted` tells the mask."""
     return drawn("paint", events=("painted",), **options)

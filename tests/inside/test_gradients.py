@@ -9,7 +9,15 @@ from PIL import Image
 from torch import Tensor
 
 from vqa.errors import InputError
-from vqa.inside.gradients import copy_task, gradient_flow, question_flow, reach, singular_values
+from vqa.inside.gradients import (
+    copy_task,
+    gradient_flow,
+    of_one_length,
+    question_flow,
+    question_task,
+    reach,
+    singular_values,
+)
 from vqa.predict import VQA
 from vqa.recurrent import Recurrent
 
@@ -116,6 +124,64 @@ def test_the_models_own_gradient(tiny_checkpoint: Path) -> None:
     # the last state leads nowhere but into the question's vector; an earlier one also into those after it
     assert flow.h[0][-1] == pytest.approx(float(gradient[0, -1].norm()), rel=1e-4)
     assert flow.h[0][0] != pytest.approx(float(gradient[0, 0].norm()), rel=1e-2)
+
+
+QUESTION = "what color is the big cat on the other table over there?"
+
+
+@pytest.fixture(scope="module")
+def vqa() -> VQA:
+    """The bundled model: what is claimed is claimed of real word vectors."""
+    return VQA.load(device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_questions_vanish_explode_are_clipped_and_kept(vqa: VQA, layers: int) -> None:
+    """Eleven steps back over real questions, at every depth."""
+    small, large, clipped = (
+        question_task(vqa, [QUESTION], "rnn", layers, scale=scale, clip=clip)
+        for scale, clip in ((0.5, None), (3.0, None), (3.0, 1.0))
+    )
+    assert len(small.h[0]) == 12 and len(small.singular) == layers
+    assert reach(small.h[-1]) < 0.5**11 * 1.0001  # each step back takes half at least
+    assert reach(large.h[-1]) > 5 and large.gradient > 10
+    assert clipped.gradient == large.gradient and clipped.clipped == pytest.approx(1.0, abs=1e-6)
+    closed, usual, opened = (
+        reach(question_task(vqa, [QUESTION], "lstm", layers, forget_bias=bias).c[-1]) for bias in (0.0, 1.0, 4.0)
+    )
+    assert closed < 0.05 < usual < 1 < opened
+    assert usual > 100 * reach(small.h[-1]) and reach(large.h[-1]) > usual
+
+
+def test_a_question_task_is_the_chain_of_what_it_says(vqa: VQA) -> None:
+    """Against torch's own layer: the model's word vectors through it, a head over the last state, one answer."""
+    flow = question_task(vqa, [QUESTION], "gru", hidden=7, seed=3)
+    torch.manual_seed(3)
+    core = Recurrent("gru", 300, 7).double()
+    head = torch.nn.Linear(7, len(vqa.answers)).double()
+    input_ids, _ = vqa.processor.encode([QUESTION])
+    x = vqa.model.question_encoder.embedding(input_ids).detach().double()
+    answer = vqa.answers.index(vqa.ask(Image.new("RGB", (64, 64)), QUESTION).blind.answer)
+    loss = torch.nn.functional.cross_entropy(head(core.core(x)[0][:, -1]), torch.tensor([answer]))
+    gradients = torch.autograd.grad(loss, list(core.parameters()))
+    assert flow.gradient == pytest.approx(float(torch.cat([g.flatten() for g in gradients]).norm()), rel=1e-9)
+
+
+def test_questions_of_one_length_are_chosen(vqa: VQA) -> None:
+    some = ["is it?", "why?", "who is it?", "what is it?", "who is it?", "where is it?", "is the cat on the mat?"]
+    assert of_one_length(vqa, some, 3) == ["who is it?", "what is it?", "where is it?"]
+    with pytest.raises(InputError, match="No 4 of the questions have the same number"):
+        of_one_length(vqa, some, 4)
+    with pytest.raises(InputError, match="differ in their number of words"):
+        question_task(vqa, some[:2], "rnn")
+    with pytest.raises(InputError, match="The question is empty"):
+        question_task(vqa, [" "], "rnn")
+
+
+def test_clipping_multiplies_every_step() -> None:
+    free, clipped = copy_task("rnn", scale=3.0), copy_task("rnn", scale=3.0, clip=1.0)
+    assert free.kept == 1.0 and clipped.kept == pytest.approx(1 / clipped.gradient)
+    assert copy_task("rnn", scale=0.5, clip=1.0).kept == 1.0
 
 
 @pytest.mark.parametrize("steps", [0, 1, 1001])

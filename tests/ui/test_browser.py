@@ -159,7 +159,8 @@ def test_two_models_beside_each_other(opened, photo, models):
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
 
 
-def test_an_example_brings_questions_that_fit_it(opened):
+def test_an_example_brings_questions_that_fit_it(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # an installed app is started anywhere
     opened.locator("#examples .gallery-item").last.click()
     opened.locator("#photo img").wait_for()
     opened.get_by_role("button", name="is there a triangle?").wait_for()
@@ -263,10 +264,27 @@ def test_look_inside(opened, photo):
     assert "There is no unit 999" in opened.locator("#cells").inner_text()
     before = opened.locator("#flow").inner_html()
     opened.locator("#clip input").check()
-    opened.locator("#flow", has_text="clipped to").wait_for()
+    opened.locator("#flow", has_text="nothing to clip").wait_for()
     assert opened.locator("#flow").inner_html() != before
     opened.locator("#follow").click()
     opened.locator("#own-flow svg").wait_for()
+
+
+def test_find_a_cell(opened):
+    opened.locator("#question textarea").fill(QUESTION)
+    open_tab(opened, "Inside")
+    opened.locator("#reader input").click()
+    opened.get_by_role("option", name="completes").click()
+    opened.locator("#feature input").click()
+    opened.get_by_role("option", name="vowel").click()
+    opened.locator("#found tbody tr").first.wait_for(timeout=60_000)  # seconds, once
+    button = opened.locator("#found button").nth(1)
+    button.press("Enter")
+    opened.locator("#found-examples .marked").first.wait_for()
+    assert opened.locator("#cells .cell").all_inner_texts() == list(QUESTION)
+    layer, unit = (opened.locator(f"#{name} input").input_value() for name in ("layer", "unit"))
+    assert re.search(rf" {unit} of layer {layer}$", button.inner_text())
+    assert button.get_attribute("aria-pressed") == "true"
 
 
 def test_a_question_is_completed_while_it_is_typed(opened):

@@ -213,8 +213,31 @@ window.glimpse = (() => {
     draw();
   }
 
+  // Units of a network that follow something, the best first; a click on one picks it.
+  function found({ element, props, watch, trigger }) {
+    const draw = () => {
+      const root = element.querySelector(".glimpse");
+      const { rows, feature, measure, texts, error } = props.value || {};
+      if (!root) return;
+      if (!rows) return root.replaceChildren(...(error ? [failed(error)] : []));
+      const head = ["unit", "there it is", measure, "where it was chosen"].map((name) => make("th", { scope: "col" }, name));
+      const body = rows.map(({ name, way, score, chosen, pick }) => {
+        const button = make("button", { type: "button", class: "chip", onclick: () => {
+          root.querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", other === button));
+          trigger("pick", pick);
+        } }, name);
+        return make("tr", {}, make("th", { scope: "row" }, button), ...[way, score, chosen].map((text) => make("td", {}, text)));
+      });
+      const note = make("p", { class: "note" }, `${feature}: the best of all units, over ${texts} questions. Choose one to see it.`);
+      root.replaceChildren(note, make("table", { class: "found" },
+        make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
+    };
+    watch("value", draw);
+    draw();
+  }
+
   // Save a file that came as a `data:` address.
   const save = ({ name, url }) => make("a", { href: url, download: name }).click();
 
-  return { save, make, percent, answer, overlay, failed, viewer, conversation, chips };
+  return { save, make, percent, answer, overlay, failed, viewer, conversation, chips, found };
 })();

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vqa.errors import InputError
 from vqa.predict import VQA
-from vqa.recurrent import Recurrent
+from vqa.recurrent import Recurrent, State
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,23 @@ class Reading:
 
 
 @torch.inference_mode()
-def read(core: Recurrent, embedded: Tensor, tokens: Sequence[str]) -> Reading:
-    """Read one text; embedded: its tokens' vectors `(T, E)`, in the core's precision or higher.
+def read(core: Recurrent, embedded: Tensor, tokens: Sequence[str], state: State | None = None) -> Reading:
+    """Read one text; embedded: its tokens' vectors `(T, E)`, in the core's precision or higher; state: before them.
 
     Raises `InputError` for a text without tokens.
     """
     if not len(tokens):
         raise InputError("The text is empty; give at least one word.")
-    _, traces = core.readable(embedded[None])
+    _, traces = core.readable(embedded[None], state=state)
     return Reading(tuple(tokens), tuple({name: x[0].cpu().numpy() for name, x in t.items()} for t in traces))
+
+
+@torch.inference_mode()
+def states(core: Recurrent, embedded: Tensor, lengths: Tensor, state: State | None = None) -> list[dict[str, Tensor]]:
+    """Read many texts at once, `(B, T, E)`: by layer h (and c) `(N, H)` at all of their N steps, text after text."""
+    _, traces = core.readable(embedded, lengths, state)
+    inside = torch.arange(embedded.shape[1], device=embedded.device) < lengths.view(-1, 1)
+    return [{name: trace[name][inside].cpu() for name in ("h", "c") if name in trace} for trace in traces]
 
 
 @torch.inference_mode()

@@ -40,6 +40,11 @@ class Flow:
     gradient: float
     clipped: float | None
 
+    @property
+    def kept(self) -> float:
+        """What clipping multiplied the gradient with, and so what every step adds to it."""
+        return 1.0 if self.clipped is None or not self.gradient else self.clipped / self.gradient
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -120,17 +125,65 @@ def copy_task(
     """
     if not 2 <= steps <= 1000:
         raise InputError(f"The task has {steps} steps; choose 2 to 1000.")
-    generator = torch.Generator().manual_seed(seed)
+    core, head = untrained(cell, SYMBOLS, SYMBOLS, layers, hidden, forget_bias, scale, seed)
+    symbols = torch.randint(SYMBOLS, (batch, steps), generator=torch.Generator().manual_seed(seed))
+    x = F.one_hot(symbols, SYMBOLS).double()
+    return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), symbols[:, 0]), clip)
+
+
+def question_task(
+    vqa: VQA,
+    questions: Sequence[str],
+    cell: str,
+    layers: int = 1,
+    hidden: int = 64,
+    forget_bias: float = 1.0,
+    scale: float = 1.0,
+    clip: float | None = None,
+    seed: int = 0,
+) -> Flow:
+    """The same on questions, as the model reads them: after the last word name the answer, many to one.
+
+    An untrained core reads the model's word vectors; the answer is the model's own without looking. The questions have
+    one number of words. Raises `InputError` for others, for one that cannot be read, or for a setting that cannot be.
+    """
+    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode(questions))
+    if not mask.all():
+        raise InputError("The questions differ in their number of words; give such that have the same.")
+    encoder = vqa.model.question_encoder
+    with torch.no_grad():
+        answers = vqa.model.blind_logits(encoder(input_ids, mask).vector).argmax(-1).cpu()
+        x = encoder.embedding(input_ids).cpu().double()
+    core, head = untrained(cell, x.shape[-1], len(vqa.answers), layers, hidden, forget_bias, scale, seed)
+    return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), answers), clip)
+
+
+def of_one_length(vqa: VQA, questions: Sequence[str], count: int = 16) -> list[str]:
+    """`count` questions of the same number of words, the greatest that so many have.
+
+    Raises `InputError` where there are too few.
+    """
+    by_length: dict[int, list[str]] = {}
+    for question in dict.fromkeys(questions):
+        by_length.setdefault(len(vqa.processor.words(question)[0]), []).append(question)
+    enough = [length for length, same in by_length.items() if len(same) >= count and length > 1]
+    if not enough:
+        raise InputError(f"No {count} of the questions have the same number of words; give more questions.")
+    return by_length[max(enough)][:count]
+
+
+def untrained(
+    cell: str, inputs: int, outputs: int, layers: int, hidden: int, forget_bias: float, scale: float, seed: int
+) -> tuple[Recurrent, nn.Linear]:
+    """A core as it starts, in float64, its recurrent matrices multiplied by `scale`, and a head over its states."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        core = Recurrent(cell, SYMBOLS, hidden, layers, forget_bias=forget_bias).double()
-        head = nn.Linear(hidden, SYMBOLS).double()
+        core = Recurrent(cell, inputs, hidden, layers, forget_bias=forget_bias).double()
+        head = nn.Linear(hidden, outputs).double()
     with torch.no_grad():
         for weights in core.core.all_weights:
             weights[1].mul_(scale)
-    symbols = torch.randint(SYMBOLS, (batch, steps), generator=generator)
-    x = F.one_hot(symbols, SYMBOLS).double()
-    return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), symbols[:, 0]), clip)
+    return core, head
 
 
 def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None) -> tuple[list[str], Flow]:

@@ -25,18 +25,26 @@ LINES = ("#ca4814", "#2166ac", "#4d9221", "#8e44ad", "#b8860b", "#008080", "#c51
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 300, 56, 34
 
 
-def coloured_text(tokens: Sequence[str], values: Sequence[float]) -> str:
+def coloured_text(
+    tokens: Sequence[str], values: Sequence[float], marked: Sequence[bool] = (), top: float | None = None
+) -> str:
     """The tokens, each on a ground that is orange where its value is positive and blue where it is negative.
 
-    The strongest colour is that of the greatest absolute value.
+    The strongest colour is that of the absolute value `top`, the greatest if None. marked: those to underline.
+    Tokens of one character each are set as running text.
     """
-    top = max((abs(value) for value in values), default=0.0) or 1.0
+    top = top or max((abs(value) for value in values), default=0.0) or 1.0
     spans = []
-    for token, value in zip(tokens, values, strict=True):
-        red, green, blue = HIGH if value > 0 else LOW
-        ground = f"background:rgba({red},{green},{blue},{0.75 * abs(value) / top:.2f})"
-        spans.append(f'<span class="cell" style="{ground}" title="{value:+.3f}">{escape(token)}</span>')
-    return f'<p class="cells">{"".join(spans)}</p>'
+    for token, value, mark in zip(tokens, values, marked or [False] * len(tokens), strict=True):
+        kind = "cell marked" if mark else "cell"
+        spans.append(f'<span class="{kind}" style="{ground(value, top)}" title="{value:+.3f}">{escape(token)}</span>')
+    letters = " letters" if tokens and all(len(token) == 1 for token in tokens) else ""
+    return f'<p class="cells{letters}">{"".join(spans)}</p>'
+
+
+def ground(value: float, top: float) -> str:
+    red, green, blue = HIGH if value > 0 else LOW
+    return f"background:rgba({red},{green},{blue},{0.75 * min(abs(value) / top, 1):.2f})"
 
 
 def gate_strips(reading: "Reading", layer: int, unit: int) -> str:
@@ -51,9 +59,7 @@ def gate_strips(reading: "Reading", layer: int, unit: int) -> str:
         top = 1.0 if name != "c" else max(1.0, *map(abs, values))
         cells = []
         for value in values:
-            red, green, blue = HIGH if value > 0 else LOW
-            ground = f"background:rgba({red},{green},{blue},{0.75 * abs(value) / top:.2f})"
-            cells.append(f'<td style="{ground}">{value:.2f}</td>')
+            cells.append(f'<td style="{ground(value, top)}">{value:.2f}</td>')
         rows.append(f'<tr><th scope="row">{name} <small>{MEANING[name]}</small></th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{escape(token)}</th>' for token in reading.tokens)
     caption = f"layer {layer + 1}, unit {unit}"
@@ -102,7 +108,7 @@ def flow_chart(curves: Mapping[str, Sequence[float]], title: str, ticks: Sequenc
     style = 'style="width:100%;max-width:44rem;height:auto"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {tall}" role="img" aria-label="{told}" {style} '
-        f'font-family="sans-serif" font-size="12" color="#777">{"".join(parts)}</svg>'
+        f'font-family="sans-serif" font-size="13" color="#777">{"".join(parts)}</svg>'
     )
 
 

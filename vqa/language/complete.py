@@ -1,16 +1,18 @@
 """Completing a question as it is typed, by the character language model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from vqa.bundle import find_bundle, load_bundle
 from vqa.errors import InputError
 from vqa.inside.cells import Reading, read
 from vqa.language.character_model import CharacterModel, selected
-from vqa.language.characters import END, SPECIAL, Characters
+from vqa.language.characters import END, PADDING, SPECIAL, Characters
 from vqa.recurrent import State
 
 KIND = "glimpse-characters"
@@ -72,34 +74,59 @@ class Completer:
         done.sort(key=lambda pair: -pair[0])
         return [Completion(prefix + self.characters.decode(ids), float(torch.tensor(s).exp())) for s, ids in done[:top]]
 
-    @torch.inference_mode()
     def sample(self, prefix: str = "", temperature: float = 1.0, seed: int = 0, most: int = 200) -> str:
         """Write on, a character drawn at a time; temperature: below 1 more likely ones, 0 always the likeliest.
 
         Raises `InputError` for a negative temperature, or plain text that begins with nothing.
         """
+        return self.samples(1, prefix, temperature, seed, most)[0]
+
+    @torch.inference_mode()
+    def samples(
+        self, count: int, prefix: str = "", temperature: float = 1.0, seed: int = 0, most: int = 200
+    ) -> list[str]:
+        """As `sample`, several texts side by side."""
         if not 0 <= temperature < float("inf"):
             raise InputError(f"The temperature is {temperature}; give 0 or more.")
         generator = torch.Generator().manual_seed(seed)
         scores, state = self._begin(prefix)
-        written: list[int] = []
+        scores, state = scores.expand(count, -1), selected(state, torch.zeros(count, dtype=torch.long))
+        written = torch.zeros(count, 0, dtype=torch.long)
         for _ in range(most):
             if temperature == 0:
-                drawn = scores[0].argmax()
+                drawn = scores.argmax(-1, keepdim=True)
             else:
-                drawn = torch.multinomial((scores[0] / temperature).softmax(-1), 1, generator=generator)[0]
-            if int(drawn) == END:
+                drawn = torch.multinomial((scores / temperature).softmax(-1), 1, generator=generator)
+            written = torch.cat((written, drawn), 1)
+            if (written == END).any(1).all():
                 break
-            written.append(int(drawn))
-            logits, state = self.net(drawn.view(1, 1), state)
+            logits, state = self.net(drawn, state)
             scores = self._scores(logits[:, -1])
-        return prefix + self.characters.decode(written)
+        ended = (written == END).cumsum(1) > 0  # what is drawn after the end counts for nothing
+        return [prefix + self.characters.decode(row) for row in written.masked_fill(ended, END)]
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The numbers of several texts' characters `(B, T)`, padded on the right, and their lengths `(B,)`.
+
+        Raises `InputError` for a text that is empty or too long.
+        """
+        for text in texts:
+            if not text:
+                raise InputError("The text is empty; give at least one character.")
+            if len(text) > LONGEST:
+                raise InputError(f"The text has {len(text):,} characters; at most {LONGEST} can be read.")
+        rows = [torch.tensor(self.characters.encode(text)) for text in texts]
+        return pad_sequence(rows, batch_first=True, padding_value=PADDING), torch.tensor([len(row) for row in rows])
 
     def read(self, text: str) -> Reading:
-        """What every layer's cells hold at each character. Raises `InputError` for an empty text."""
-        ids = torch.tensor(self.characters.encode(text[:LONGEST]), dtype=torch.long)
+        """What every layer's cells hold at each character. Raises `InputError` for an empty or too long text."""
+        ids, _ = self.encode([text])
         with torch.inference_mode():
-            return read(self.net.recurrent, self.net.embedding(ids), list(text[:LONGEST]))
+            return read(self.net.recurrent, self.net.embedding(ids)[0], list(text), self.opening())
+
+    def opening(self, count: int = 1) -> State | None:
+        """The state before the first character of `count` texts: a line begins after the end of another."""
+        return self.net(torch.full((count, 1), END))[1] if self.lines else None
 
     def _begin(self, prefix: str) -> tuple[Tensor, State]:
         """Log-probabilities `(1, size)` of the first character after the prefix, and the state there."""

@@ -1,0 +1,156 @@
+"""The search for units: its scores are those of a naive loop, and it finds what was planted, but nothing in noise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vqa.errors import InputError
+from vqa.inside.cells import read_question, states
+from vqa.inside.made_up import made_up_questions
+from vqa.inside.search import Search, ranks, scores, search_letters, search_questions
+from vqa.language.character_model import CharacterModel
+from vqa.language.characters import Characters
+from vqa.language.complete import Completer
+from vqa.predict import VQA
+from vqa.recurrent import Recurrent
+
+NOUNS = ("red dog", "cat", "blue cup", "thing", "green car", "one", "black hat", "man")
+PLACES = ("here", "on it", "up", "over there", "left", "to the right")
+TEXTS = [f"what {noun} is {place}?" for noun in NOUNS for place in PLACES]
+TOLD = [text.strip("?").split() for text in TEXTS]
+STEPS = sum(map(len, TOLD))
+
+
+def naive_auc(values: np.ndarray, inside: np.ndarray) -> float:
+    """Every pair of a step inside and one outside."""
+    wins = [1.0 if a > b else 0.5 if a == b else 0.0 for a in values[inside] for b in values[~inside]]
+    return sum(wins) / len(wins)
+
+
+def test_scores_are_those_of_a_naive_loop() -> None:
+    draw = np.random.default_rng(0)
+    values = draw.integers(0, 5, (40, 6)).astype(np.float64)  # with many ties
+    values[:, 5] = 1.0
+    features = {
+        "a": draw.random(40) < 0.3,
+        "b": draw.random(40),
+        "c": draw.integers(0, 3, 40),
+        "never": np.zeros(40, bool),
+    }
+    found = scores(torch.from_numpy(values), features).numpy()
+    for u in range(6):
+        assert found[u, 0] == pytest.approx(2 * naive_auc(values[:, u], features["a"]) - 1, abs=1e-10)
+        for k, name in ((1, "b"), (2, "c")):
+            expected = np.corrcoef(values[:, u], features[name])[0, 1] if u < 5 else 0.0
+            assert found[u, k] == pytest.approx(expected, abs=1e-10)
+    assert np.isnan(found[:, 3]).all()
+
+
+def test_equal_values_share_their_rank() -> None:
+    values = torch.tensor([[3.0, 1.0], [1.0, 1.0], [3.0, 1.0], [2.0, 0.0]])
+    assert ranks(values).tolist() == [[3.5, 3.0], [1.0, 3.0], [3.5, 3.0], [2.0, 1.0]]
+
+
+def planted(feature: str, unit: int, sign: float) -> Search:
+    """Noise, and one cell of the second layer that follows a feature nearly always."""
+    draw = torch.Generator().manual_seed(0)
+    layers = [{name: torch.randn(STEPS, 20, generator=draw) for name in ("h", "c")} for _ in range(2)]
+    truth = torch.from_numpy(Search(TEXTS, TOLD, False, layers).features[feature].astype(np.float32))
+    layers[1]["c"][:, unit] = sign * truth + 0.05 * torch.randn(STEPS, generator=draw)
+    return Search(TEXTS, TOLD, False, layers)
+
+
+@pytest.mark.parametrize(("feature", "sign"), [("colour word", 1.0), ("last word", -1.0), ("position", -1.0)])
+def test_a_planted_unit_is_found(feature: str, sign: float) -> None:
+    best, second = planted(feature, 7, sign).best(feature, 2)
+    assert best[:4] == (1, "c", 7, sign > 0)
+    assert best.chosen > 0.99 and best.score > 0.99 and second.chosen < 0.9
+
+
+def test_in_noise_the_best_unit_is_no_better_than_chance_on_the_other_half() -> None:
+    draw = torch.Generator().manual_seed(1)
+    layers = [{"h": torch.randn(STEPS, 2000, generator=draw)}]
+    found = Search(TEXTS, TOLD, False, layers).best("colour word", 20)
+    assert min(unit.chosen for unit in found) > 0.65  # of so many some look good
+    assert abs(np.mean([unit.score for unit in found]) - 0.5) < 0.1
+
+
+def test_halves_are_apart_and_examples_are_of_the_half_that_scores() -> None:
+    search = planted("colour word", 3, 1.0)
+    assert search.held.sum() == len(TEXTS) // 2
+    examples = search.examples("colour word", 3)
+    for text, truth in examples:
+        assert search.held[TEXTS.index(text)]
+        assert [w for w, t in zip(text.strip("?").split(), truth, strict=True) if t] in (
+            [colour] for colour in ("red", "blue", "green", "black")
+        )
+    seeds = [Search(TEXTS, TOLD, False, [{"h": torch.zeros(STEPS, 1)}], seed).held.tolist() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_many_texts_are_read_as_each_by_itself(cell: str) -> None:
+    torch.manual_seed(0)
+    core = Recurrent(cell, 3, 4, 2).double()
+    x, lengths = torch.randn(3, 5, 3, dtype=torch.float64), torch.tensor([2, 5, 1])
+    found = states(core, x, lengths)
+    for k, layer in enumerate(found):
+        assert sorted(layer) == (["c", "h"] if cell == "lstm" else ["h"])
+        for name, values in layer.items():
+            alone = [core.readable(x[i : i + 1, :n])[1][k][name][0] for i, n in enumerate(lengths)]
+            torch.testing.assert_close(values, torch.cat(alone), atol=1e-10, rtol=0)
+
+
+def test_the_question_encoder_is_searched_as_it_is_read(tiny_checkpoint: Path) -> None:
+    vqa = VQA.load(tiny_checkpoint, "cpu", "float32")
+    search = search_questions(vqa, [*TEXTS, TEXTS[0]])
+    assert search.texts == TEXTS and len(search.places) == 2 * 16
+    best = search.best("position", 1)[0]
+    pairs = [
+        (value, place)
+        for text, half in zip(TEXTS, search.held, strict=True)
+        for place, value in enumerate(read_question(vqa, text).unit(best.layer, best.name, best.unit))
+        if half
+    ]
+    r = np.corrcoef(*zip(*pairs, strict=True))[0, 1]
+    assert best.score == pytest.approx(r if best.follows else -r, abs=1e-5)
+
+
+@pytest.fixture
+def completer() -> Completer:
+    torch.manual_seed(0)
+    characters = Characters.build(TEXTS)
+    return Completer(CharacterModel(characters.size, layers=2, hidden=5, embedding=4), characters, lines=True)
+
+
+def test_the_character_model_is_searched_as_it_is_read(completer: Completer) -> None:
+    search = search_letters(completer, TEXTS)
+    assert len(search.places) == 2 * 2 * 5 and search.starts[-1] == sum(map(len, TEXTS))
+    best = search.best("vowel", 1)[0]
+    values, inside = [], []
+    for text, half in zip(TEXTS, search.held, strict=True):
+        if half:
+            values += completer.read(text).unit(best.layer, best.name, best.unit).tolist()
+            inside += [letter in "aeiou" for letter in text]
+    auc = naive_auc(np.array(values), np.array(inside))
+    assert best.score == pytest.approx(auc if best.follows else 1 - auc, abs=1e-5)
+
+
+def test_what_cannot_be_searched_is_told(completer: Completer) -> None:
+    with pytest.raises(InputError, match="There are 1 different texts; a search needs 10"):
+        search_letters(completer, ["Why?", "why?"])
+    with pytest.raises(InputError, match="The text is empty"):
+        search_letters(completer, [*TEXTS, ""])
+    search = search_letters(completer, TEXTS)
+    with pytest.raises(InputError, match="no feature 'joy'; choose one of colour word, "):
+        search.best("joy")
+    with pytest.raises(InputError, match="'after 'how many'' is the same at every step"):
+        search.best("after 'how many'")
+
+
+def test_made_up_questions_begin_as_they_are_told_to(completer: Completer) -> None:
+    found = made_up_questions(completer, each=2)
+    assert found == made_up_questions(completer, each=2) and len(found) == len(set(found)) > 50
+    assert any(text.startswith("is the red ") for text in found)

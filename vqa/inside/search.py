@@ -1,0 +1,171 @@
+"""Which unit follows something that a person can name: every unit of h and c against every feature, at once.
+
+How well unit u follows feature y, over the steps t of many texts:
+
+- yes or no: AUC, the probability that u is higher at a step where y holds than at one where it does not (ties count
+  half), from the ranks R of the unit's values (Mann & Whitney 1947), n of N steps holding:
+  AUC = (Σ_(t: y_t) R_t - n (n + 1) / 2) / (n (N - n));
+- a number: Pearson's correlation.
+
+The best of a thousand units looks better than it is, so it is chosen on one half of the texts and scored on the other.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqa.errors import InputError
+from vqa.inside.cells import states
+from vqa.inside.nameable import Features, nameable, pieces
+
+if TYPE_CHECKING:
+    from vqa.language.complete import Completer
+    from vqa.predict import VQA
+
+BATCH = 256
+FEWEST = 10
+
+
+class Found(NamedTuple):
+    """A unit of `name` (h or c) in a layer (from 0). follows: whether it is high where the feature is, or low.
+
+    chosen, score: the AUC, or the correlation's size, on the texts that it was chosen on and on the other half; both
+    counted in the direction of the first half.
+    """
+
+    layer: int
+    name: str
+    unit: int
+    follows: bool
+    chosen: float
+    score: float
+
+
+class Search:
+    """texts: those that were read, different ones. features: by name, a value a step.
+
+    held: by text, whether it is of the half that scores and does not choose.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        split: Sequence[Sequence[str]],
+        letters: bool,
+        layers: Sequence[dict[str, Tensor]],
+        seed: int = 0,
+    ):
+        """split: each text's words, or `pieces`; layers: h and c `(N, U)` by layer, at the texts' steps in a row."""
+        if len(texts) < FEWEST:
+            raise InputError(f"There are {len(texts)} different texts; a search needs {FEWEST} at least.")
+        self.texts, self.features = list(texts), nameable(split, letters)
+        steps = [sum(map(len, text)) if letters else len(text) for text in split]
+        self.held = np.random.default_rng(seed).permutation(len(texts)) % 2 == 1
+        self.starts = np.cumsum([0, *steps])
+        held = torch.from_numpy(np.repeat(self.held, steps))
+        self.places = [
+            (k, name, unit)
+            for k, layer in enumerate(layers)
+            for name, values in layer.items()
+            for unit in range(values.shape[1])
+        ]
+        halves = []
+        for half in (~held, held):
+            chosen = {name: values[half.numpy()] for name, values in self.features.items()}
+            parts = [scores(values[half], chosen) for layer in layers for values in layer.values()]
+            halves.append(torch.cat(parts).numpy())
+        self._choosing, self._scoring = halves
+
+    def best(self, feature: str, top: int = 5) -> list[Found]:
+        """The units that follow it best. Raises `InputError` for a feature that is unknown or nowhere differs."""
+        if feature not in self.features:
+            raise InputError(f"There is no feature {feature!r}; choose one of {', '.join(self.features)}.")
+        column = list(self.features).index(feature)
+        choosing, scoring = self._choosing[:, column], self._scoring[:, column]
+        if np.isnan(choosing).any() or np.isnan(scoring).any():
+            raise InputError(f"'{feature}' is the same at every step of these texts; search in more of them.")
+        found = []
+        for i in np.argsort(-abs(choosing), kind="stable")[:top]:
+            sign = np.sign(choosing[i]) or 1.0
+            chosen, score = (float(sign * half[i]) for half in (choosing, scoring))
+            if self.yes_or_no(feature):
+                chosen, score = (1 + chosen) / 2, (1 + score) / 2
+            layer, name, unit = self.places[i]
+            found.append(Found(layer, name, unit, bool(sign > 0), chosen, score))
+        return found
+
+    def yes_or_no(self, feature: str) -> bool:
+        """Whether the feature's score is an AUC, else it is a correlation."""
+        return self.features[feature].dtype == bool
+
+    def examples(self, feature: str, count: int = 4) -> list[tuple[str, np.ndarray]]:
+        """Texts of the half that scores in which the feature differs, and its values there."""
+        found: list[tuple[str, np.ndarray]] = []
+        for i in np.flatnonzero(self.held):
+            values = self.features[feature][self.starts[i] : self.starts[i + 1]]
+            if values.min() != values.max() and len(found) < count:
+                found.append((self.texts[i], values))
+        return found
+
+
+def search_questions(vqa: "VQA", questions: Sequence[str], seed: int = 0) -> Search:
+    """In the question encoder, whose steps are words. Raises `InputError` for a question that cannot be read."""
+    texts = list(dict.fromkeys(questions))
+    encoder, parts = vqa.model.question_encoder, []
+    for some in batches(texts):
+        input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode(some))
+        with torch.inference_mode():
+            parts.append(states(encoder.recurrent, encoder.embedding(input_ids), mask.sum(1)))
+    return Search(texts, [vqa.processor.words(text)[0] for text in texts], False, joined(parts), seed)
+
+
+def search_letters(model: "Completer", texts: Sequence[str], seed: int = 0) -> Search:
+    """In the character model. Raises `InputError` for an empty text, or one that is too long."""
+    texts = list(dict.fromkeys(text.lower() for text in texts))
+    parts = []
+    for some in batches(texts):
+        ids, lengths = model.encode(some)
+        with torch.inference_mode():
+            parts.append(states(model.net.recurrent, model.net.embedding(ids), lengths, model.opening(len(ids))))
+    return Search(texts, [pieces(text) for text in texts], True, joined(parts), seed)
+
+
+def batches(texts: Sequence[str]) -> list[Sequence[str]]:
+    return [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
+
+
+def joined(parts: Sequence[Sequence[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
+    """Batches of layers to layers of all texts."""
+    return [{name: torch.cat([layer[name] for layer in same]) for name in same[0]} for same in zip(*parts, strict=True)]
+
+
+def scores(values: Tensor, features: Features) -> Tensor:
+    """How every unit follows every feature: `(U, F)`, from -1 (the opposite) over 0 (not at all) to 1.
+
+    values: `(N, U)`. For yes or no it is 2 AUC - 1, for a number the correlation. Not a number where a feature is the
+    same at all steps; 0 for a unit that never changes.
+    """
+    y = torch.stack([torch.from_numpy(feature.astype(np.float64)) for feature in features.values()], 1)
+    yes_or_no = torch.tensor([feature.dtype == bool for feature in features.values()])
+    n = y.sum(0)
+    auc = (ranks(values).T @ y - n * (n + 1) / 2) / (n * (len(y) - n))
+    u, v = (x - x.mean(0) for x in (values.double(), y))
+    spread = u.norm(dim=0)
+    r = (u.T @ v) / spread.clamp_min(1e-12).unsqueeze(1) / v.norm(dim=0)
+    return torch.where(yes_or_no, 2 * auc - 1, r)
+
+
+def ranks(values: Tensor) -> Tensor:
+    """The rank of each value within its column, from 1; equal ones share their mean rank. `(N, U)`, float64."""
+    ordered, order = values.sort(0)
+    count = len(values)
+    place = torch.arange(1, count + 1, dtype=torch.float64, device=values.device).unsqueeze(1).expand_as(values)
+    new = torch.ones_like(values, dtype=torch.bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    end = torch.cat((new[1:], new[:1]))  # the last of its equals
+    first = place.masked_fill(~new, 0).cummax(0).values
+    last = place.masked_fill(~end, count).flip(0).cummin(0).values.flip(0)
+    return torch.empty_like(first).scatter_(0, order, (first + last) / 2)
