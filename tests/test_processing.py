@@ -8,7 +8,8 @@ from transformers import PreTrainedTokenizerFast
 
 from vqa.data.vocabulary import build_tokenizer
 from vqa.errors import InputError
-from vqa.processing import VQAImageProcessor, VQAProcessor, check_question, short
+from vqa.processing import VQAImageProcessor, VQAProcessor
+from vqa.reading import check_question, short
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def temperatures(
         for answer, value in targets(answered.example).items():
             if answer in index:
                 right[row, index[answer]] = value
-    whole, blind = (torch.stack(logits) for logits in zip(*pairs, strict=True))
+    whole, blind = (torch.from_numpy(np.stack(logits)) for logits in zip(*pairs, strict=True))
     return fit_temperature(whole, right), fit_temperature(blind, right)
 
 

@@ -21,7 +21,8 @@ from vqa.errors import InputError
 from vqa.evaluation.priors import Priors
 from vqa.image_encoder import load_pretrained
 from vqa.model import VQAModel
-from vqa.processing import MAX_QUESTION_CHARACTERS, VQAImageProcessor, VQAProcessor
+from vqa.processing import VQAImageProcessor, VQAProcessor
+from vqa.reading import MAX_QUESTION_CHARACTERS
 
 LoadPhotos = Callable[[np.ndarray], dict[str, Tensor]]
 

@@ -15,9 +15,10 @@ import gradio
 import ui
 import vqa
 from vqa.bundle import find_bundle
-from vqa.checkpoint import find_checkpoint, load_checkpoint
+from vqa.checkpoint import load_checkpoint
 from vqa.errors import InputError
 from vqa.files import whole_folder
+from vqa.folder import find_checkpoint
 
 PYTHON = "3.12"
 README = """---

@@ -9,11 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from vqa.checkpoint import WEIGHTS, check_tensors, half, read_json
+from vqa.checkpoint import check_tensors, half
 from vqa.errors import InputError
 from vqa.files import whole_folder
+from vqa.folder import CONFIG, WEIGHTS, read_json
 
-CONFIG = "config.json"
 Net = TypeVar("Net", bound=nn.Module)
 
 

@@ -1,8 +1,7 @@
-"""A checkpoint is a folder that is complete by itself: found, checked, read and written here."""
+"""A checkpoint is a folder that is complete by itself: checked, read and written here."""
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +13,11 @@ from torch import nn
 from vqa.configuration import VQAConfig
 from vqa.errors import InputError
 from vqa.files import whole_folder
+from vqa.folder import CONFIG, PROCESSOR, TOKENIZER, WEIGHTS, check_part, find_checkpoint, read_objects
 from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor, VQAProcessor
 
-WEIGHTS = "model.safetensors"
-PARTS = ("config.json", WEIGHTS, "processor_config.json", "tokenizer.json")
-
-
-def find_checkpoint(model: str | Path | None) -> Path:
-    """The local folder of a checkpoint: `None` is the bundled one, a path itself, `owner/name` on the Hub.
-
-    Raises `InputError` where there is none.
-    """
-    if model is None:
-        here = Path(__file__).parent
-        for folder in (here / "assets" / "model", here.parent / "assets" / "model"):
-            if (folder / "config.json").is_file():
-                return folder
-        raise InputError(
-            "The bundled model is missing from this installation; reinstall glimpse-vqa, or name a --model."
-        )
-    folder = Path(model)
-    if os.path.isdir(folder):  # which, unlike Path.is_dir, never raises
-        return folder
-    if str(model).count("/") != 1 or folder.is_absolute() or str(model).startswith("."):
-        raise InputError(
-            f"There is no model folder {model}; name a checkpoint's folder or a Hub id such as owner/name."
-        )
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(str(model), ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl"]))
-    except Exception as error:  # the hub client raises a dozen unrelated types: network, authorisation, names
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(
-            f"There is no folder {model}, and the Hub gave no such model ({reason}); check its name."
-        ) from error
+PARTS = (CONFIG, PROCESSOR, TOKENIZER)
 
 
 def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProcessor]:
@@ -58,14 +26,9 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
     Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
     """
     folder = find_checkpoint(model)
-    for name in PARTS:
-        if not (folder / name).is_file():
-            raise InputError(f"The checkpoint {folder} has no {name}; copy the whole folder again.")
-    objects = {name: read_json(folder / name) for name in PARTS if name != WEIGHTS}
-    for name, content in objects.items():
-        if not isinstance(content, dict):
-            raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
-    if objects["config.json"].get("model_type") != VQAConfig.model_type:
+    objects = read_objects(folder, PARTS)
+    check_part(folder, WEIGHTS)
+    if objects[CONFIG].get("model_type") != VQAConfig.model_type:
         raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
     try:
         config = VQAConfig.from_pretrained(folder)
@@ -158,11 +121,3 @@ def checkpoint_provenance(folder: Path, net: VQAModel, processor: VQAProcessor) 
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     return provenance(tensors, net.config.backbone, processor.image_processor)
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of a checkpoint. Raises `InputError` if it is broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); copy the checkpoint again.") from error

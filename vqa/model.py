@@ -108,7 +108,7 @@ class VQAModel(PreTrainedModel):
             rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
             y, x = torch.meshgrid(rows, columns, indexing="ij")
             place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
-            grid = torch.cat((grid, place.expand(len(grid), -1, -1)), -1)
+            grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
         return grid
 
     def blind_logits(self, question: Tensor) -> Tensor:

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from vqa.checkpoint import WEIGHTS, checkpoint_provenance, find_checkpoint, load_checkpoint, read_json
 from vqa.data.photos import content_hash, open_photo, pixels_hash
-from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
-from vqa.processing import short
+from vqa.folder import find_checkpoint, read_json, weights_hash
+from vqa.reading import short
+from vqa.runtimes import Logits, array, open_engine, softmax
 
 PHOTOS_KEPT = 16
 
@@ -27,19 +25,6 @@ class Score(NamedTuple):
 
     answer: str
     score: float
-
-
-class Logits(NamedTuple):
-    """What `VQA.logits` gives for B questions, A answers, G glimpses over N places.
-
-    logits, blind, image_only: `(B, A)`, of the whole model, of the head without photo and of that without question.
-    attention: `(B, G, N)`, each map summing to 1.
-    """
-
-    logits: Tensor
-    blind: Tensor
-    image_only: Tensor
-    attention: Tensor
 
 
 class Word(NamedTuple):
@@ -89,66 +74,71 @@ class Answer:
 
 @dataclass(frozen=True)
 class Look:
-    """A photo that the model has seen: the picture and its grid `(1, N, D)`, kept for the next question."""
+    """A photo that the model has seen: the picture and its grid `(1, N, D)`, an array of the model's own runtime, kept
+    for the next question."""
 
     photo: Image.Image
-    grid: Tensor = field(repr=False)
+    grid: Any = field(repr=False)
     seconds: float
 
 
 class VQA:
     """A model that answers. `VQA.load().ask("photo.jpg", "what is on the table?")`.
 
-    The image encoder runs in bfloat16 where the device has it; everything after it in float32.
+    Nothing here computes: that is done by an engine of `vqa.runtimes`, whose arrays are its own (PyTorch's tensors,
+    or NumPy's). Its `config`, `processor`, `grid_size`, `runtime`, `device` and `dtype` are the door's too.
     """
 
-    def __init__(self, model: str | Path | None = None, device: str = "auto", dtype: str = "auto"):
+    def __init__(
+        self, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
+    ):
         start = time.perf_counter()
         self.name = str(model) if model is not None else "bundled"
         self.folder = find_checkpoint(model)
-        self.device = pick_device(device)
-        self.model, self.processor = load_checkpoint(self.folder)
-        if dtype not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
-        self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
-        self.model.to(self.device)  # type: ignore[arg-type]
-        self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
-        self.config = self.model.config
-        self.answers = self.config.answers
+        self.engine = engine = open_engine(runtime, self.folder, device, dtype)
+        self.config, self.processor, self.grid_size = engine.config, engine.processor, engine.grid_size
+        self.runtime, self.device, self.dtype = engine.runtime, engine.device, engine.dtype
+        self.answers: list[str] = self.config.answers
         self._seen: OrderedDict[str, Look] = OrderedDict()
         self.load_seconds = time.perf_counter() - start
 
     @classmethod
-    def load(cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto") -> "VQA":
-        """The bundled model, a checkpoint's folder, or a Hub id. Raises `InputError` if it cannot be read."""
-        return cls(model, device, dtype)
+    def load(
+        cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
+    ) -> "VQA":
+        """The bundled model, a checkpoint's folder, or a Hub id. Raises `InputError` if it cannot be read.
+
+        runtime: 'torch'; 'onnx' or 'onnx-int8' for a folder that `train.export_onnx` wrote, without PyTorch; 'auto' is
+        PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
+        """
+        return cls(model, device, dtype, runtime)
+
+    @property
+    def model(self) -> Any:
+        """The `VQAModel` itself. Raises `InputError` in a runtime that has none, and so no gradients."""
+        return self.engine.model
 
     def made_by(self) -> dict[str, Any]:
         """What makes this model's grids: a feature store must have been made by the same."""
-        return checkpoint_provenance(self.folder, self.model, self.processor)
+        return self.engine.made_by()
 
     def fast(self) -> AbstractContextManager[None]:
         """Inside it `logits` runs in the precision of the image encoder: twice as fast in bfloat16, for many questions
         at once. One answer in fifty changes; accuracy does not."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
+        return self.engine.fast()
 
     def weights_hash(self) -> str:
         """32 hexadecimal digits that name the checkpoint's weights."""
-        return content_hash(self.folder / WEIGHTS)
+        return weights_hash(*self.engine.weights)
 
     def extra(self, name: str) -> Any:
         """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
-    @torch.inference_mode()
-    def logits(self, grid: Tensor, questions: Sequence[str], photo_index: Tensor) -> Logits:
+    def logits(self, grid: Any, questions: Sequence[str], photo_index: Any) -> Logits:
         """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`."""
-        input_ids, mask = (x.to(self.device) for x in self.processor.encode(questions))
-        grid, photo_index = grid.to(self.device), photo_index.to(self.device)
-        output = self.model(input_ids, mask, grid=grid, photo_index=photo_index)
-        image_only = self.model.image_only_logits(grid)[photo_index]
-        attention = output.attention.float().flatten(2)
-        return Logits(output.logits, self.model.blind_logits(output.question), image_only, attention)
+        input_ids, mask = self.processor.encode(questions)
+        return self.engine.logits(grid, input_ids, mask, photo_index)
 
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.
@@ -163,18 +153,15 @@ class VQA:
             self._seen.move_to_end(key)
             return self._seen[key]
         image = open_photo(photo, shortest_side=self.config.image_size)
-        squares = torch.from_numpy(self.processor.image_processor.square(image)[None].copy())
-        grid = self.encode_squares(squares)
+        grid = self.encode_squares(self.processor.image_processor.square(image)[None].copy())
         self._seen[key] = look = Look(image, grid, time.perf_counter() - start)
         if len(self._seen) > PHOTOS_KEPT:
             self._seen.popitem(last=False)
         return look
 
-    @torch.inference_mode()
-    def encode_squares(self, squares: Tensor) -> Tensor:
+    def encode_squares(self, squares: Any) -> Any:
         """`(P, S, S, 3)` bytes, photos resized to the model's square, to grids `(P, N, D)` in float32."""
-        pixels = self.processor.image_processor.normalize(squares.to(self.device))
-        return self.model.encode_image(pixels.to(self.dtype)).float()
+        return self.engine.encode_squares(squares)
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         """One question about one photo. Raises `InputError` for a photo or a question that cannot be read."""
@@ -186,22 +173,26 @@ class VQA:
             return []
         if top < 1:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
-        inputs = self.processor.encode(questions)  # before the photo: a bad question is told at once
+        input_ids, mask = self.processor.encode(questions)  # before the photo: a bad question is told at once
         words = [self._words(question) for question in questions]
         look = self.look(photo)
         start = time.perf_counter()
-        best, scores, blind, attention, weights = (x.cpu() for x in self._answer(look.grid, *inputs, top))
+        found = self.engine.logits(look.grid, input_ids, mask, np.zeros(len(questions), np.int64))
+        scores = self.calibrated(found.logits)
+        blind = softmax(array(found.blind) / self.config.blind_temperature)
+        attention, weights = array(found.attention), array(found.word_weights)
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
         for i, (known, unknown) in enumerate(words):
-            ranked = [Score(self.answers[a], s) for a, s in zip(best[i].tolist(), scores[i].tolist(), strict=True)]
+            best = (-scores[i]).argsort(kind="stable")[:top]
+            ranked = [Score(self.answers[a], float(scores[i, a])) for a in best]
             blind_answer = int(blind[i].argmax())
             answers.append(
                 Answer(
                     text=ranked[0].answer,
                     confidence=ranked[0].score,
                     top=ranked,
-                    attention=attention[i].numpy(),
+                    attention=attention[i].reshape(-1, *self.grid_size),
                     words=[Word(w, x) for w, x in zip(known, weights[i, : len(known)].tolist(), strict=True)],
                     unknown_words=unknown,
                     blind=Score(self.answers[blind_answer], float(blind[i, blind_answer])),
@@ -211,18 +202,9 @@ class VQA:
             )
         return answers
 
-    @torch.inference_mode()
-    def _answer(self, grid: Tensor, input_ids: Tensor, mask: Tensor, top: int) -> tuple[Tensor, ...]:
-        photo_index = torch.zeros(len(input_ids), dtype=torch.long, device=self.device)
-        output = self.model(input_ids.to(self.device), mask.to(self.device), grid=grid, photo_index=photo_index)
-        probabilities = self.calibrated(output.logits)
-        blind = (self.model.blind_logits(output.question) / self.config.blind_temperature).softmax(-1)
-        scores, best = probabilities.topk(min(top, len(self.answers)))
-        return best, scores, blind, output.attention.float(), output.word_weights.float()
-
-    def calibrated(self, logits: Tensor) -> Tensor:
+    def calibrated(self, logits: Any) -> np.ndarray:
         """Logits `(…, A)` to probabilities that mean what they say (temperature scaling, Guo et al. 2017)."""
-        return (logits / self.config.temperature).softmax(-1)
+        return softmax(array(logits) / self.config.temperature)
 
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)

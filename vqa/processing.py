@@ -1,21 +1,16 @@
 """Photos and questions to tensors, and answers back to words."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
-from vqa.data.photos import open_photo
-from vqa.errors import InputError
-
-MAX_QUESTION_CHARACTERS = 300
+from vqa.reading import encode, square, words
 
 
 class VQAImageProcessor(BaseImageProcessor):
@@ -40,10 +35,7 @@ class VQAImageProcessor(BaseImageProcessor):
 
     def square(self, photo: Any) -> np.ndarray:
         """Any photo that `open_photo` takes, as `(S, S, 3)` bytes."""
-        image = open_photo(photo, shortest_side=self.size)
-        if image.size != (self.size, self.size):
-            image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        return np.asarray(image)
+        return square(photo, self.size)
 
     def normalize(self, squares: Tensor) -> Tensor:  # type: ignore[override]
         """Bytes `(P, S, S, 3)` to float32 `(P, 3, S, S)` in channels-last memory, a CNN's fastest."""
@@ -95,45 +87,13 @@ class VQAProcessor(ProcessorMixin):
 
         Raises `InputError` for a question without words or with too many characters.
         """
-        encodings = self.tokenizer.backend_tokenizer.encode_batch([check_question(q) for q in questions])
-        for question, encoding in zip(questions, encodings, strict=True):
-            if not encoding.ids:
-                raise InputError(f"The question {short(question)} has no words; ask in plain words.")
-        lengths = torch.tensor([len(encoding.ids) for encoding in encodings])
-        mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        input_ids = torch.zeros(mask.shape, dtype=torch.long)
-        input_ids[mask] = torch.tensor([i for encoding in encodings for i in encoding.ids])
-        return input_ids, mask.long()
+        input_ids, mask = encode(self.tokenizer.backend_tokenizer, questions)
+        return torch.from_numpy(input_ids), torch.from_numpy(mask)
 
     def words(self, question: str) -> tuple[list[str], list[str]]:
         """The question's words as the model reads them, one a step, and those among them that are unknown."""
-        question = unicodedata.normalize("NFC", question)  # an accent typed apart stays with its letter
-        encoding = self.tokenizer.backend_tokenizer.encode(question)
-        words = [question[start:end] for start, end in encoding.offsets]
-        unknown = self.tokenizer.unk_token_id
-        return words, [word for word, i in zip(words, encoding.ids, strict=True) if i == unknown]
+        return words(self.tokenizer.backend_tokenizer, question)
 
     @property
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", "pixel_values"]
-
-
-def check_question(question: str) -> str:
-    """The question itself, or an `InputError` that says why it cannot be asked."""
-    if not isinstance(question, str):
-        raise InputError(f"A question is text, not {type(question).__name__}; ask in plain words.")
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        raise InputError(
-            f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
-            "so ask it more briefly."
-        )
-    if any("\ud800" <= character <= "\udfff" for character in question):  # bytes that were no UTF-8
-        raise InputError(f"The question {short(question)} cannot be read as text; type it again as UTF-8.")
-    if not question.strip():
-        raise InputError("The question is empty; ask in plain words, such as 'what is on the table?'.")
-    return question
-
-
-def short(text: str, length: int = 40) -> str:
-    """`text` in quotes, cut for a message."""
-    return repr(text if len(text) <= length else text[: length - 1] + "…")

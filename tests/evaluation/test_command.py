@@ -38,7 +38,7 @@ PRIORS = {"majority": "yes", "by_type": {}, "by_prefix": {"how": "2", "what colo
 def alike() -> Any:
     """In float32 on the CPU, so that photos and stored grids give the same on every machine."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("vqa.predict", "train.extract_features"):
+        for module in ("vqa.runtimes.pytorch", "train.extract_features"):
             patch.setattr(f"{module}.pick_device", lambda name="auto": torch.device("cpu"))
             patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
         yield

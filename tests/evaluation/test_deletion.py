@@ -7,15 +7,14 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor
 
 from vqa.data.examples import Example
 from vqa.errors import InputError
 from vqa.evaluation.deletion import attended_corner, covered_at, deletion, random_corner, region_size
 from vqa.evaluation.probe import stream
-from vqa.predict import VQA, Logits
+from vqa.predict import VQA
+from vqa.runtimes import Logits, softmax
 
 GRID = (7, 7)
 QUESTIONS = ("what is on the table?", "what color is the cat?", "how many dogs are there?")
@@ -27,7 +26,7 @@ class Spotter:
 
     answers = ("no", "yes")
     config = SimpleNamespace(attention="soft")
-    model = SimpleNamespace(grid_size=GRID)
+    grid_size = GRID
 
     def __init__(self, wrong: bool = False):
         self.sign = -1 if wrong else 1
@@ -36,18 +35,18 @@ class Spotter:
             image_processor=SimpleNamespace(square=lambda image: np.asarray(Image.open(image).convert("RGB"))),
         )
 
-    def encode_squares(self, squares: Tensor) -> Tensor:
-        cells = squares.float().mean(-1).unflatten(2, (7, 8)).unflatten(1, (7, 8)).mean((2, 4))
-        return cells.flatten(1)[..., None]
+    def encode_squares(self, squares: np.ndarray) -> np.ndarray:
+        cells = squares.astype(np.float32).mean(-1).reshape(-1, 7, 8, 7, 8).mean((2, 4))
+        return cells.reshape(len(squares), -1, 1)
 
-    def logits(self, grid: Tensor, questions: list[str], photo_index: Tensor) -> Logits:
+    def logits(self, grid: np.ndarray, questions: list[str], photo_index: np.ndarray) -> Logits:
         cells = grid[photo_index, :, 0]
-        sure = cells.amax(-1, keepdim=True) / 10 - 15
-        logits = torch.cat((torch.zeros_like(sure), sure), -1)
-        return Logits(logits, logits, logits, (self.sign * cells).softmax(-1)[:, None])
+        sure = cells.max(-1, keepdims=True) / 10 - 15
+        logits = np.concatenate((np.zeros_like(sure), sure), -1)
+        return Logits(logits, logits, logits, softmax(self.sign * cells)[:, None], None)
 
-    def calibrated(self, logits: Tensor) -> Tensor:
-        return logits.softmax(-1)
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        return softmax(logits)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ def model() -> Any:
         weights_hash=lambda: "0" * 32,
         device=torch.device("cpu"),
         dtype=torch.float32,
+        runtime="torch",
     )
 
 

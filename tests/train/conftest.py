@@ -34,7 +34,7 @@ def alike() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACCELERATE_USE_CPU", "true")
-        for module in ("vqa.predict", "train.extract_features"):
+        for module in ("vqa.runtimes.pytorch", "train.extract_features"):
             patch.setattr(f"{module}.pick_device", lambda name="auto": torch.device("cpu"))
             patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
         yield

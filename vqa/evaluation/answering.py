@@ -11,7 +11,6 @@ from queue import Empty
 from typing import Any
 
 from vqa.data.examples import Example
-from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import iter_examples
 from vqa.errors import InputError
 from vqa.evaluation.predictions import PHOTOS, Result, Skipped, answers, batches
@@ -35,6 +34,7 @@ class Job:
     batch_size: int = PHOTOS
     semantic: bool = False
     device: str = "auto"
+    runtime: str = "auto"
     seed: int = 0
 
     def examples(self) -> Iterator[Example]:
@@ -87,11 +87,10 @@ def answer_all(
 
 def _serve(job: Job, folder: Path, done: frozenset[int], part: int, parts: int, told: Any) -> None:
     """A process of its own: loads the model, answers its share."""
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // parts))
+    # before the runtime is imported, which reads it once
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // parts))
     try:
-        answer_part(job, VQA.load(job.model, job.device), folder, done, part, parts, told.put)
+        answer_part(job, VQA.load(job.model, job.device, runtime=job.runtime), folder, done, part, parts, told.put)
         told.put(None)
     except InputError as error:
         told.put(str(error))
@@ -110,13 +109,17 @@ def answer_part(
 ) -> None:
     """Answer every batch that is not `done` and whose number falls to this part."""
     judge = Judge(vqa.answers, read_priors(vqa), job.semantic)
-    store = FeatureStore.open(job.features, vqa.made_by()) if job.features else None
-    name_of = partial(stored_name, folders=[] if job.images is None else [job.images])
+    grids: dict[str, Any] = {}
+    if job.features:
+        from vqa.data.features import FeatureStore, stored_name  # needs PyTorch
+
+        grids["features"] = FeatureStore.open(job.features, vqa.made_by())
+        grids["name_of"] = partial(stored_name, folders=[] if job.images is None else [job.images])
     mine = (
         batch for batch in batches(job.examples(), job.batch_size) if batch[0] % parts == part and batch[0] not in done
     )
     file = Part(folder, part)
-    for number, results in answers(vqa, mine, store, name_of, job.seed if job.swap_photos else None):
+    for number, results in answers(vqa, mine, swap_seed=job.seed if job.swap_photos else None, **grids):
         file.append(number, [line(judge, result) for result in results])
         advance(len(results))
 

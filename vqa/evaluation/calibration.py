@@ -1,12 +1,14 @@
 """Confidence that means what it says: of the answers given with 70%, 70% should be right."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def fit_temperature(logits: Tensor, right: Tensor) -> float:
+def fit_temperature(logits: "Tensor", right: "Tensor") -> float:
     """The temperature T that makes max softmax(logits / T) the likeliest probability of being right.
 
     Temperature scaling (Guo et al. 2017) changes no answer. It is fitted here to whether the answer given is right,

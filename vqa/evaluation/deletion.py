@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from vqa.data.examples import Example, reference
@@ -40,7 +39,7 @@ def deletion(
     or question cannot be read. batch: photos that are encoded at once.
     Raises `InputError` for a model that has no attention or a grid of one cell, or if no example can be read.
     """
-    grid = vqa.model.grid_size
+    grid = vqa.grid_size
     if vqa.config.attention == "none" or math.prod(grid) == 1:
         raise InputError("The model looks everywhere alike, so deletion tells nothing; choose a model with attention.")
     size = region_size(grid)
@@ -51,17 +50,17 @@ def deletion(
         questions, truth = [e.question for e in asked], [reference(e) for e in asked]
         whole, attention = ask(vqa, encode(vqa, squares, batch), questions, rows)
         given = whole.argmax(-1)
-        attended = [attended_corner(weights, size) for weights in attention.numpy()]
+        attended = [attended_corner(weights, size) for weights in attention]
         other = [random_corner(c, size, grid, stream(seed, e)) for c, e in zip(attended, asked, strict=True)]
         middle = [((grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2)] * len(asked)
         answered = {"kept": whole}
         for name, corners in (("attended", attended), ("random", other), ("centre", middle)):
             covered = [covered_at(squares[i], c, size, grid) for i, c in zip(rows.tolist(), corners, strict=True)]
-            answered[name], _ = ask(vqa, encode(vqa, covered, batch), questions, torch.arange(len(asked)))
+            answered[name], _ = ask(vqa, encode(vqa, covered, batch), questions, np.arange(len(asked)))
         for name, probabilities in answered.items():
             best = probabilities.argmax(-1).tolist()
             exact[name] += [normalize_answer(vqa.answers[i]) == t for i, t in zip(best, truth, strict=True)]
-            sure[name] += probabilities.gather(1, given[:, None])[:, 0].tolist()
+            sure[name] += np.take_along_axis(probabilities, given[:, None], 1)[:, 0].tolist()
         photos += [e.image for e in asked]
         advance(len(asked))
     if not photos:

@@ -8,6 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -201,21 +202,26 @@ def percent(scores: np.ndarray) -> float:
 
 def environment(vqa: VQA | None) -> dict[str, Any]:
     """What the figures were made with."""
-    import torch
-    import transformers
-
     import vqa as package
 
     return {
         "glimpse": package.__version__,
         "revision": revision(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        **{name: version(name) for name in ("torch", "transformers", "onnxruntime")},
         "machine": platform.machine(),
+        "runtime": None if vqa is None else vqa.runtime,
         "device": None if vqa is None else str(vqa.device),
         "precision": None if vqa is None else str(vqa.dtype).removeprefix("torch."),
     }
+
+
+def version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def revision() -> str | None:

@@ -4,16 +4,18 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from vqa.data.examples import Example
-from vqa.data.features import FeatureStore
 from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
-from vqa.predict import VQA, Logits
+from vqa.predict import VQA
+from vqa.runtimes import Logits, array
+
+if TYPE_CHECKING:
+    from vqa.data.features import FeatureStore  # needs PyTorch
 
 PHOTOS = 64  # a batch
 MOST_QUESTIONS = 1024  # a batch, so that its logits fit into memory
@@ -39,7 +41,7 @@ class Answered:
     image_only: str | None = None
     swapped: str | None = None
     attention: np.ndarray | None = None
-    logits: tuple[Tensor, Tensor] | None = None
+    logits: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def batches(examples: Iterable[Example], photos: int = PHOTOS) -> Iterator[Batch
 def answers(
     vqa: VQA,
     work: Iterable[Batch],
-    features: FeatureStore | None = None,
+    features: "FeatureStore | None" = None,
     name_of: Callable[[str], str] = lambda image: Path(image).name,
     swap_seed: int | None = None,
     keep_logits: bool = False,
@@ -95,12 +97,11 @@ def answers(
     features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
     its batch too. The same batch gives the same results, whatever was answered before it.
     """
-    for number, batch, grids, skipped in photographed(vqa, work, features, name_of):
+    for number, batch, images, grid, skipped in photographed(vqa, work, features, name_of):
         results: list[Result] = list(skipped)
-        asked = [(index, example, row) for row, image in enumerate(grids) for index, example in batch[image]]
+        asked = [(index, example, row) for row, image in enumerate(images) for index, example in batch[image]]
         if asked:
-            grid = torch.stack(list(grids.values()))
-            other = None if swap_seed is None else cycle(len(grids), (swap_seed, number))
+            other = None if swap_seed is None else cycle(len(images), (swap_seed, number))
             with vqa.fast():
                 try:
                     results += answer(vqa, grid, asked, other, keep_logits)
@@ -125,18 +126,19 @@ def refusals(vqa: VQA, asked: list[tuple[int, Example, int]]) -> list[Skipped]:
 
 
 def answer(
-    vqa: VQA, grid: Tensor, asked: list[tuple[int, Example, int]], other: np.ndarray | None, keep_logits: bool
+    vqa: VQA, grid: Any, asked: list[tuple[int, Example, int]], other: np.ndarray | None, keep_logits: bool
 ) -> list[Answered]:
     """Ask about grids `(P, N, D)`: each question with the row of its photo; other: `(P,)`, each photo's substitute."""
-    questions, rows = [example.question for _, example, _ in asked], torch.tensor([row for *_, row in asked])
-    found = Logits(*(x.float().cpu() for x in vqa.logits(grid, questions, rows)))
+    questions, rows = [example.question for _, example, _ in asked], np.array([row for *_, row in asked])
+    found = Logits(*map(array, vqa.logits(grid, questions, rows)))
     swapped: list[int] | list[None] = [None] * len(asked)
     if other is not None:
-        swapped = vqa.logits(grid, questions, torch.from_numpy(other)[rows]).logits.argmax(-1).tolist()
-    scores, best = vqa.calibrated(found.logits).topk(min(RUNNERS_UP, len(vqa.answers)))
+        swapped = array(vqa.logits(grid, questions, other[rows]).logits).argmax(-1).tolist()
+    scores = vqa.calibrated(found.logits)
+    best = np.argsort(-scores, axis=-1, kind="stable")[:, :RUNNERS_UP]
     blind, image_only = (x.argmax(-1).tolist() for x in (found.blind, found.image_only))
     maps = found.attention.mean(1)
-    maps = (255 * maps / maps.amax(-1, keepdim=True)).round().byte().unflatten(-1, vqa.model.grid_size).numpy()
+    maps = (255 * maps / maps.max(-1, keepdims=True)).round().astype(np.uint8).reshape(-1, *vqa.grid_size)
     return [
         Answered(
             index=index,
@@ -151,7 +153,7 @@ def answer(
             logits=(found.logits[i], found.blind[i]) if keep_logits else None,
         )
         for i, ((index, example, _), ranked, probabilities) in enumerate(
-            zip(asked, best.tolist(), scores.tolist(), strict=True)
+            zip(asked, best.tolist(), np.take_along_axis(scores, best, -1).tolist(), strict=True)
         )
     ]
 
@@ -166,23 +168,23 @@ def cycle(count: int, seed: tuple[int, ...]) -> np.ndarray | None:
     return other
 
 
-Photographed = tuple[int, dict[str, list[Asked]], dict[str, Tensor], list[Skipped]]
+Photographed = tuple[int, dict[str, list[Asked]], list[str], Any, list[Skipped]]
 
 
 def photographed(
-    vqa: VQA, work: Iterable[Batch], features: FeatureStore | None, name_of: Callable[[str], str]
+    vqa: VQA, work: Iterable[Batch], features: "FeatureStore | None", name_of: Callable[[str], str]
 ) -> Iterator[Photographed]:
-    """Each batch with the grid `(N, D)` of each photo that could be read, and the questions about the others."""
+    """Each batch with the photos that could be read, their grids `(P, N, D)`, and the questions about the others."""
     if features is None:
         yield from encoded(vqa, work)
         return
     for number, batch in work:
         rows = dict(zip(batch, features.lookup(map(name_of, batch)).tolist(), strict=True))
         known = [image for image in batch if rows[image] >= 0]
-        read = features.read(np.array([rows[image] for image in known], np.int64))
+        grid = features.read(np.array([rows[image] for image in known], np.int64))
         where = f"is not in the feature store {features.folder}"
         missing = {image: f"{image} {where}" for image in batch if rows[image] < 0}
-        yield number, batch, dict(zip(known, read, strict=True)), lost(batch, missing)
+        yield number, batch, known, grid, lost(batch, missing)
 
 
 def encoded(vqa: VQA, work: Iterable[Batch]) -> Iterator[Photographed]:
@@ -202,11 +204,8 @@ def encoded(vqa: VQA, work: Iterable[Batch]) -> Iterator[Photographed]:
         number, batch = results[0][0]
         squares = {image: pixels for _, image, pixels in results if not isinstance(pixels, str)}
         broken = {image: told for _, image, told in results if isinstance(told, str)}
-        grids: dict[str, Tensor] = {}
-        if squares:
-            encoded = vqa.encode_squares(torch.from_numpy(np.stack(list(squares.values()))))
-            grids = dict(zip(squares, encoded, strict=True))
-        yield number, batch, grids, lost(batch, broken)
+        grid = vqa.encode_squares(np.stack(list(squares.values()))) if squares else None
+        yield number, batch, list(squares), grid, lost(batch, broken)
 
 
 def lost(batch: dict[str, list[Asked]], photos: dict[str, str]) -> list[Skipped]:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from vqa.data.examples import Example
 from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
 from vqa.predict import VQA
+from vqa.runtimes import array
 
 PHOTOS_A_BATCH = 16
 
@@ -26,7 +25,7 @@ class Batch(NamedTuple, Generic[T]):
 
     photos: list[T]
     examples: list[Example]
-    rows: Tensor
+    rows: np.ndarray
 
 
 def read_batches(
@@ -52,7 +51,7 @@ def read_batches(
     read_ones = (found for found in map_ahead(read, about, depth=2 * batch) if found is not None)
     for chunk in batched(read_ones, batch):
         rows = [row for row, (_, asked) in enumerate(chunk) for _ in asked]
-        yield Batch([photo for photo, _ in chunk], [e for _, asked in chunk for e in asked], torch.tensor(rows))
+        yield Batch([photo for photo, _ in chunk], [e for _, asked in chunk for e in asked], np.array(rows))
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -71,20 +70,20 @@ def readable(vqa: VQA, question: str) -> bool:
     return True
 
 
-def encode(vqa: VQA, squares: Sequence[Image.Image], batch: int = PHOTOS_A_BATCH) -> Tensor:
+def encode(vqa: VQA, squares: Sequence[Image.Image], batch: int = PHOTOS_A_BATCH) -> np.ndarray:
     """P squares to grids `(P, N, D)`, `batch` at a time."""
     chunks = (np.stack([np.asarray(square) for square in chunk]) for chunk in batched(squares, batch))
-    return torch.cat([vqa.encode_squares(torch.from_numpy(chunk)) for chunk in chunks])
+    return np.concatenate([array(vqa.encode_squares(chunk)) for chunk in chunks])
 
 
-def ask(vqa: VQA, grids: Tensor, questions: Sequence[str], rows: Tensor) -> tuple[Tensor, Tensor]:
+def ask(vqa: VQA, grids: np.ndarray, questions: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """B questions about P photos, as grids `(P, N, D)`; rows: `(B,)`, the photo of each.
 
     Returns the answers' probabilities `(B, A)` and the attention `(B, h, w)`, the mean of the glimpses.
     """
     found = vqa.logits(grids, questions, rows)
-    attention = found.attention.mean(1).unflatten(-1, vqa.model.grid_size)
-    return vqa.calibrated(found.logits).cpu(), attention.cpu()
+    attention = array(found.attention).mean(1).reshape(-1, *vqa.grid_size)
+    return vqa.calibrated(found.logits), attention
 
 
 def stream(seed: int, example: Example) -> np.random.Generator:
