@@ -1,7 +1,8 @@
-"""Train the captioner on the grids that the bundled image encoder makes.
+"""Train the captioner on the grids that the bundled image encoder makes, or that of another --model.
 
-    python -m train.caption --attention soft --output runs/caption-soft
+    python -m train.caption --images DATA/coco/photos DATA/flickr8k/photos --output runs/caption --attention soft
 
+--images are encoded first, what of them is not yet in --features; without it these stores are taken as they are.
 Photos of a batch share their grid among five captions. The run is saved every --part batches, and goes on from there
 with --resume. At the end captions are written for --measure and scored, where Java and pycocoevalcap are there.
 """
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
-from train.caption_data import Batches, held_out, read_captions
+from train.caption_data import Batches, encode, held_out, read_captions
 from train.state import Average, load_state, read_facts, save_state
 from vqa.bundle import save_bundle
 from vqa.captioning.captioner import ATTENTIONS, Captioner
@@ -52,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--attention", choices=ATTENTIONS, default="soft")
     made.add_argument("--captions", type=Path, nargs="+", help="JSON lines with 'image' and 'captions'")
     made.add_argument("--features", type=Path, nargs="+", help="the feature store of each file of captions")
+    made.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
+    made.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
     made.add_argument("--measure", type=Path, default=DATA / "flickr8k/captions_val.jsonl")
     made.add_argument("--measure-features", type=Path, default=Path("features/flickr8k"))
     made.add_argument("--output", type=Path, required=True, help="a folder")
@@ -77,9 +80,11 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return what it reached."""
     torch.manual_seed(given.seed)
     device = pick_device(given.device)
-    stores = [FeatureStore.open(folder) for folder in given.features]
-    if len(stores) != len(given.captions):
+    if len(given.features) != len(given.captions):
         raise InputError("--captions and --features have different lengths; give each file of captions its store.")
+    if given.images:
+        encode(given.images, given.features, given.model)
+    stores = [FeatureStore.open(folder) for folder in given.features]
     if any(store.made_by != stores[0].made_by for store in stores):
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     photos, chosen = held_out(read_captions(given.captions, stores))
@@ -90,7 +95,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate, betas=(0.9, 0.99))
     average, baseline = Average(net, given.average), Baseline(given.most + 1)
     steps, step = max(1, round(given.epochs * len(batches))), 0
-    skipped = ("resume", "output", "device", "part", "measure", "measure_features")
+    skipped = ("resume", "output", "device", "part", "measure", "measure_features", "images", "model")
     settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
     if given.resume:
         facts = read_facts(given.output / "state")

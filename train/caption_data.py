@@ -8,10 +8,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.extract_features import extract
 from vqa.captioning.words import PAD, Words
+from vqa.checkpoint import load_checkpoint
 from vqa.data.features import FeatureStore
 from vqa.data.readers.jsonl import json_rows
 from vqa.errors import InputError
+
+
+def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
+    """Fill each feature store with the photos of its folder, by the image encoder of a checkpoint.
+
+    Raises `InputError` for folders that are too few or too many, a model that cannot be read, or a store that another
+    encoder made.
+    """
+    if len(images) != len(stores):
+        raise InputError("--images and --features have different lengths; give each folder of photos its store.")
+    for folder, store in zip(images, stores, strict=True):
+        net, processor = load_checkpoint(model)  # anew: extracting takes bits from the weights
+        print(extract([folder], store, net.image_encoder, net.config.backbone, processor.image_processor), flush=True)
 
 
 @dataclass(frozen=True)

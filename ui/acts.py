@@ -91,7 +91,7 @@ class Acts:
 
     def clear(self):
         """Forget what was said about the last photo."""
-        return None, None, None, None, [], {}
+        return None, None, None, None, None, [], {}
 
     def example(self, index: int):
         """One of our photos, with questions that fit it."""

@@ -18,6 +18,7 @@ SYSTEM_FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetche
 MONO_FONTS = ("ui-monospace", "monospace")
 LOOPBACK = ("127.0.0.1", "localhost")
 MAX_FILE = "64mb"
+SCRIPTS = ("glimpse.js", "paint.js", "describe.js")
 WAITING = 256  # events in the queue; whoever comes later is told that the app is busy
 
 
@@ -103,9 +104,7 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
 
 def looks() -> dict[str, Any]:
     """The page's theme, style and scripts, all from this package."""
-    scripts = "".join(
-        f"<script>{static(name).read_text(encoding='utf-8')}</script>" for name in ("glimpse.js", "paint.js")
-    )
+    scripts = "".join(f"<script>{static(name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     return {
         "theme": gr.themes.Default(font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
         "css": static("glimpse.css").read_text(encoding="utf-8"),

@@ -4,8 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from ui import api, completing, talk
+from ui import api, completing, describing, talk
 from ui.acts import MAX_CHARACTERS, Acts
+from ui.describing import Describing, describe_tab
 from ui.examples import GENERAL, examples
 from ui.inside import inside_tab
 from ui.models import Models
@@ -17,7 +18,7 @@ LOADING = "The model is loading: a few seconds, once. You can choose a photo mea
 
 def build_page(models: Models) -> gr.Blocks:
     """The app over models that may still be loading."""
-    acts, typing = Acts(models), completing.Completing()
+    acts, typing, writing = Acts(models), completing.Completing(), Describing(models)
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.Markdown("# Glimpse\nAsk a photo a question, and see where the model looked.")
         note = gr.Markdown(LOADING, elem_id="loading")
@@ -63,6 +64,8 @@ def build_page(models: Models) -> gr.Blocks:
                         as_picture = gr.Button("Download as a picture", elem_id="as-picture")
                         forget = gr.Button("Start over", elem_id="forget")
                     file = gr.JSON(visible=False)
+                with gr.Tab("Describe", id="describe"):
+                    caption = describe_tab(writing, photo)
                 with gr.Tab("Compare", id="compare") as compare_tab:
                     with gr.Row():
                         first, second = (model_choice(models, label) for label in ("First model", "Second model"))
@@ -73,6 +76,7 @@ def build_page(models: Models) -> gr.Blocks:
                     facts = gr.Markdown(elem_id="about")
         api.register(models)
         completing.register(typing)
+        describing.register(writing)
 
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         busy: dict[str, Any] = {"concurrency_id": "model", "api_visibility": "private"}
@@ -105,7 +109,7 @@ def build_page(models: Models) -> gr.Blocks:
 
         # A new photo: what was said about the old one is cleared, and the model looks before anybody has asked.
         cleared = photo.change(
-            acts.clear, outputs=[answer, covered, both, mask, turns, said], api_name="clear", **quick
+            acts.clear, outputs=[answer, covered, both, caption, mask, turns, said], api_name="clear", **quick
         )
         cleared.then(gpu(acts.look), photo, [answer, painting], preprocess=False, api_name="look", **busy)
         photo.upload(lambda: list(GENERAL), outputs=suggestions, api_name="suggest", **quick)

@@ -53,6 +53,7 @@ from ui.app import launch
 
 launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 """
+BUNDLES = ("complete", "caption")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*")  # .* is also the .git of a model that was cloned from the Hub
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 MARK = "<!-- Made by python -m ui.space,"  # a folder whose README says so may be replaced
@@ -72,7 +73,8 @@ def assemble(output: Path, model: str | None = None) -> Path:
         with whole_folder(output) as folder:
             for package in packages:
                 shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
-            for source, name in ((checkpoint, "model"), (find_bundle("complete"), "complete")):
+            bundles = {"model": checkpoint} | {name: find_bundle(name) for name in BUNDLES}
+            for name, source in bundles.items():
                 shutil.copytree(source, folder / "assets" / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             # A path would tell strangers about this machine; a Hub id leads them to the model.
             models = "" if model is None or Path(model).is_dir() else f"models: [{model}]\n"

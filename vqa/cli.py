@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_ask(commands)
     add_evaluate(commands)
     add_compare(commands)
+    add_describe(commands)
     add_complete(commands)
     add_ui(commands)
     return parser
@@ -98,6 +99,21 @@ def add_compare(commands) -> None:
     parser.add_argument("second", metavar="B/results.json", help="another, on the same questions")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.set_defaults(command=compare)
+
+
+def add_describe(commands) -> None:
+    parser = commands.add_parser("describe", help="write a caption for a photo")
+    parser.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, BMP or GIF file")
+    parser.add_argument("--beam", type=int, default=3, metavar="N", help="captions kept at each word (default: 3)")
+    parser.add_argument("--temperature", type=float, metavar="T", help="draw words by chance; below 1 more soberly")
+    parser.add_argument("--top-p", type=float, default=0.9, metavar="P", help="… among the likeliest (default: 0.9)")
+    parser.add_argument("--seed", type=int, default=0, help="of that chance (default: 0)")
+    parser.add_argument("--overlay", metavar="FILE", help="write a picture of where it looked at each word")
+    parser.add_argument("--json", action="store_true", help="print a JSON object with a map for each word")
+    parser.add_argument("--model", help="a folder that train.caption wrote (default: the bundled one)")
+    parser.add_argument("--encoder", help="the model whose image encoder it was trained on (default: the bundled one)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.set_defaults(command=describe)
 
 
 def add_complete(commands) -> None:
@@ -170,6 +186,25 @@ def compare(arguments: argparse.Namespace) -> None:
     from vqa.evaluation.compare import compare as run
 
     run(arguments.first, arguments.second, arguments.seed)
+
+
+def describe(arguments: argparse.Namespace) -> None:
+    """Print a caption; what is wrong with the paths is told before the models load."""
+    from vqa.data.photos import open_photo
+    from vqa.explain import check_picture_path, overlay, save_picture
+
+    photo = open_photo(arguments.photo, shortest_side=64)
+    if arguments.overlay is not None:
+        check_picture_path(arguments.overlay)
+    from vqa.captioning.describe import Describer  # takes seconds
+    from vqa.predict import VQA
+
+    describer = Describer.load(arguments.model, VQA.load(arguments.encoder, arguments.device))
+    found = describer.describe(arguments.photo, arguments.beam, arguments.temperature, arguments.top_p, arguments.seed)
+    if arguments.overlay is not None:
+        names = [word.word for word in found.words]
+        save_picture(overlay(photo, found.attention(), found.text, names=names), arguments.overlay)
+    print(json.dumps(found.to_dict()) if arguments.json else found.text)
 
 
 def complete(arguments: argparse.Namespace) -> None:

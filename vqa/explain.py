@@ -2,6 +2,7 @@
 
 import os
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from vqa.errors import InputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 PANEL = 420  # pixels of a panel's longer side
+ROW = 5  # panels beside each other
 SHORTEST = 40  # and of its shorter one, however thin the photo
 MARGIN = 14
 INK, FAINT, EDGE, PAPER = (30, 30, 36), (95, 95, 105), (205, 205, 210), (255, 255, 255)
@@ -38,11 +40,14 @@ PLACES = (
 )
 
 
-def overlay(photo: Image.Image, attention: np.ndarray, question: str = "", answer: str = "") -> Image.Image:
+def overlay(
+    photo: Image.Image, attention: np.ndarray, question: str = "", answer: str = "", names: Sequence[str] = ()
+) -> Image.Image:
     """The photo, and beside it each glimpse's attention as heat over the photo, on one colour scale.
 
     photo: of any shape and size; attention: `(G, h, w)` or one map `(h, w)`, each summing to 1 over it.
-    question, answer: a caption, if given. Returns an RGB picture of about 420 pixels a panel.
+    question, answer: a caption, if given; names: what each map is called, where it is no glimpse but a word, say.
+    Returns an RGB picture of about 420 pixels a panel, five panels a row.
     Raises `ValueError` for another shape of `attention`.
     """
     maps = np.asarray(attention, dtype=np.float64)
@@ -53,8 +58,8 @@ def overlay(photo: Image.Image, attention: np.ndarray, question: str = "", answe
     top = max(float(maps.max()), 2 / maps[0].size)
     size = panel_size(photo)
     photo = photo.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    titles = [f"glimpse {g}" for g in range(1, len(maps) + 1)] if len(maps) > 1 else ["attention"]
-    titles = [f"{title}: {peak_place(weights)}" for title, weights in zip(titles, maps, strict=True)]
+    names = names or ([f"glimpse {g}" for g in range(1, len(maps) + 1)] if len(maps) > 1 else ["attention"])
+    titles = [f"{name}: {peak_place(weights)}" for name, weights in zip(names, maps, strict=True)]
     pictures = [photo] + [heat(photo, weights / top) for weights in maps]
     return _page(pictures, ["photo", *titles], top, question, answer)
 
@@ -134,20 +139,22 @@ def _page(panels: list[Image.Image], titles: list[str], top: float, question: st
     small, large = ImageFont.load_default(15), ImageFont.load_default(20)
     width, height = panels[0].size
     column = max(width, 160)  # a thin panel still leaves room for its title
-    inside = max(len(panels) * (column + MARGIN) - MARGIN, 400)
+    inside = max(min(len(panels), ROW) * (column + MARGIN) - MARGIN, 400)
+    rows = -(-len(panels) // ROW)
     lines = [(line, INK) for line in wrap(question, large, inside)]
     lines += [(line, FAINT) for line in wrap(answer, large, inside)]
     first = MARGIN + 26 * len(lines) + (6 if lines else 0)
-    page = Image.new("RGB", (inside + 2 * MARGIN, first + 24 + height + 48), PAPER)
+    tall = 24 + height  # a row: titles and panels
+    page = Image.new("RGB", (inside + 2 * MARGIN, first + rows * tall + (rows - 1) * MARGIN + 48), PAPER)
     draw = ImageDraw.Draw(page)
     for row, (line, ink) in enumerate(lines):
         draw.text((MARGIN, MARGIN + 26 * row), line, ink, large)
     for k, (panel, title) in enumerate(zip(panels, titles, strict=True)):
-        left, upper = MARGIN + k * (column + MARGIN), first + 24
-        draw.text((left, first), title, FAINT, small)
+        left, upper = MARGIN + k % ROW * (column + MARGIN), first + 24 + k // ROW * (tall + MARGIN)
+        draw.text((left, upper - 24), title, FAINT, small)
         draw.rectangle((left - 1, upper - 1, left + width, upper + height), outline=EDGE)
         page.paste(panel, (left, upper))
-    y = first + 24 + height + 16
+    y = page.height - 32
     draw.text((MARGIN, y - 2), "0 %", FAINT, small)
     bar = colours(np.linspace(0, 1, 150))[None].repeat(14, 0)
     page.paste(Image.fromarray(bar.astype(np.uint8)), (MARGIN + 34, y))

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from train.caption import main, train
 from train.caption import parser as arguments
-from train.caption_data import Batches, read_captions
+from train.caption_data import Batches, encode, read_captions
 from vqa.bundle import load_bundle
 from vqa.captioning.describe import KIND, build
 from vqa.captioning.scores import Unscored
@@ -17,6 +18,7 @@ from vqa.captioning.search import beam_search
 from vqa.captioning.words import END, PAD, SPECIAL, Words
 from vqa.data.features import FeatureStore
 from vqa.errors import InputError
+from vqa.predict import VQA
 
 TEXTS = ["a dog runs on grass", "two men ride a horse", "a red car", "a cat sleeps in the sun here"]
 
@@ -105,3 +107,16 @@ def test_bad_lines_are_told(line: str, message: str, data: list[str], tmp_path: 
     (tmp_path / "bad.jsonl").write_text(line)
     with pytest.raises(InputError, match=message):
         read_captions([tmp_path / "bad.jsonl"], [FeatureStore.open(tmp_path / "store")])
+
+
+def test_photos_are_encoded_by_the_models_own_encoder(data: list[str], tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((70, 64, 3), 60 * i, np.uint8)).save(tmp_path / f"photos/{i}.png")
+    encode([tmp_path / "photos"], [tmp_path / "new"], str(tiny_checkpoint))
+    store = FeatureStore.open(tmp_path / "new", VQA.load(tiny_checkpoint, "cpu").made_by())
+    assert len(store) == 3 and "2.png" in store
+    with pytest.raises(InputError, match="different lengths"):
+        encode([tmp_path / "photos"], [], None)
+    with pytest.raises(InputError, match="made"):
+        encode([tmp_path / "photos"], [tmp_path / "store"], str(tiny_checkpoint))

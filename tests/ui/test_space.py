@@ -75,7 +75,7 @@ def test_the_model_is_linked_by_its_hub_id_and_a_path_stays_private(tmp_path, ti
 def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "app.py", "requirements.txt", ".gitattributes", "vqa", "ui", "assets"}
-    assert all((folder / "assets" / name / "model.safetensors").is_file() for name in ("model", "complete"))
+    assert all((folder / "assets" / name / "model.safetensors").is_file() for name in ("model", *space.BUNDLES))
     assert (folder / "ui" / "static" / "glimpse.js").is_file()
     assert not [path for path in folder.rglob("*") if path.suffix == ".pyc" or path.name == "__pycache__"]
 

@@ -61,8 +61,10 @@ window.glimpse = (() => {
     return `${ROWS[row]} ${COLUMNS[column]}`.trim();
   }
 
-  // Every map that can be laid over the photo: the glimpses, their mean, and the evidence for one answer.
+  // Every map that can be laid over the photo: the glimpses, their mean, and the evidence for one answer; or a caption's words.
   function layers(shown) {
+    const scaled = (layer, least) => ({ ...layer, top: Math.max(least, ...layer.weights) });
+    if (!shown.result) return shown.layers.map((word) => scaled(word, 2 / word.weights.length));
     const { maps, height, width } = shown.result.attention;
     const even = 2 / (height * width); // an even map is to look even, not hot everywhere
     const mean = maps[0].map((_, i) => maps.reduce((sum, map) => sum + map[i], 0) / maps.length);
@@ -70,9 +72,7 @@ window.glimpse = (() => {
     const found = maps.map((weights, g) => ({ name: `glimpse ${g + 1}`, weights, height, width, top }));
     if (maps.length > 1) found.unshift({ name: "all glimpses", weights: mean, height, width, top: Math.max(even, ...mean) });
     else found[0].name = "attention";
-    for (const extra of shown.layers || [])
-      found.push({ ...extra, top: Math.max(1e-9, ...extra.weights) });
-    return found;
+    return found.concat((shown.layers || []).map((extra) => scaled(extra, 1e-9)));
   }
 
   // The photo with heat over it, a slider for how strong it is, which map, and which colours.
@@ -89,7 +89,7 @@ window.glimpse = (() => {
       type: "range", min: 0, max: 100, value: 65, class: "strength", "aria-label": "how strong the heat is",
       oninput: () => (heat.style.opacity = strength.value / 100),
     });
-    if (shown.layers && shown.layers.length) which.value = all.length - 1;
+    if (shown.result && shown.layers && shown.layers.length) which.value = all.length - 1;
     function draw() {
       const layer = all[which.value];
       drawHeat(heat, layer.weights, layer.height, layer.width, layer.top, colours.value);
@@ -100,7 +100,9 @@ window.glimpse = (() => {
     }
     draw();
     const controls = make("div", { class: "controls" }, which, colours, make("label", {}, "heat ", strength));
-    return make("figure", { class: "overlay" }, make("div", { class: "stack" }, photo, heat), small ? null : controls, place);
+    const figure = make("figure", { class: "overlay" }, make("div", { class: "stack" }, photo, heat), small ? null : controls, place);
+    figure.choose = (layer) => { which.value = layer; draw(); };
+    return figure;
   }
 
   function words(result) {

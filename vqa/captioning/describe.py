@@ -36,6 +36,10 @@ class Caption:
     score: float
     seconds: dict[str, float]
 
+    def attention(self) -> np.ndarray:
+        """A map for each word: `(T, h, w)`."""
+        return np.stack([word.attention for word in self.words])
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON can hold it; a map is a list of rows."""
         words = [

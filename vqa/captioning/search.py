@@ -59,7 +59,7 @@ def _beam(net: Captioner, photos: Photos, beam: int, most: int) -> Found:
     for t in range(most + 1):
         embedded = net.embedding(word)
         step = net.step(embedded, state, photos)
-        chances = allowed(net.logits(step.h, step.context, embedded))
+        chances = allowed(net.logits(step.h, step.context, embedded), first=t == 0)
         if t == most:
             chances = only(chances, END)
         # A finished caption goes on with padding at no cost, and takes one place.
@@ -104,7 +104,7 @@ def sample(
     for t in range(most + 1):
         embedded = net.embedding(word)
         step = net.step(embedded, state, photos)
-        chances = allowed(net.logits(step.h, step.context, embedded))[:, 0]
+        chances = allowed(net.logits(step.h, step.context, embedded), first=t == 0)[:, 0]
         if t == most:
             chances = only(chances, END)
         drawn = torch.multinomial(nucleus((chances / temperature).softmax(-1), top_p), 1, generator=generator)
@@ -123,9 +123,9 @@ def nucleus(chances: Tensor, top_p: float) -> Tensor:
     return torch.zeros_like(chances).scatter(-1, order, ranked * kept)
 
 
-def allowed(logits: Tensor) -> Tensor:
-    """Log-probabilities `(..., V)` of what may be written: words and END."""
-    banned = torch.tensor([PAD, UNKNOWN, START], device=logits.device)
+def allowed(logits: Tensor, first: bool = False) -> Tensor:
+    """Log-probabilities `(..., V)` of what may be written: words, and END where it is not the first."""
+    banned = torch.tensor([PAD, UNKNOWN, START] + [END] * first, device=logits.device)
     return logits.float().index_fill(-1, banned, float("-inf")).log_softmax(-1)
 
 
