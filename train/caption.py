@@ -19,9 +19,9 @@ from rich.progress import Progress
 
 from train.caption_data import Batches, encode, held_out, read_captions
 from train.state import Average, load_state, read_facts, save_state
-from vqa.bundle import save_bundle
+from vqa.bundle import load_bundle, save_bundle
 from vqa.captioning.captioner import ATTENTIONS, Captioner
-from vqa.captioning.describe import KIND
+from vqa.captioning.describe import KIND, build
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
 from vqa.captioning.scores import Unscored, score_captions
 from vqa.captioning.search import BEAM, beam_search
@@ -55,13 +55,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--features", type=Path, nargs="+", help="the feature store of each file of captions")
     made.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
     made.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
+    made.add_argument("--start", type=Path, help="a captioner to go on from, with its words, such as runs/caption/best")
     made.add_argument("--measure", type=Path, default=DATA / "flickr8k/captions_val.jsonl")
     made.add_argument("--measure-features", type=Path, default=Path("features/flickr8k"))
     made.add_argument("--output", type=Path, required=True, help="a folder")
-    made.add_argument("--epochs", type=float, default=5.0)
-    made.add_argument("--batch", type=int, default=32, help="photos; each brings five captions")
-    made.add_argument("--rate", type=float, default=1.5e-3)
-    made.add_argument("--average", type=float, default=0.998)
+    made.add_argument("--epochs", type=float, default=7.0)
+    made.add_argument("--batch", type=int, default=16, help="photos; each brings five captions")
+    made.add_argument("--rate", type=float, default=1e-3)
+    made.add_argument("--average", type=float, default=0.999)
     made.add_argument("--hidden", type=int, default=512)
     made.add_argument("--min-count", type=int, default=5, help="rarer words are unknown")
     made.add_argument("--most", type=int, default=20, help="words of a caption")
@@ -88,10 +89,17 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     if any(store.made_by != stores[0].made_by for store in stores):
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     photos, chosen = held_out(read_captions(given.captions, stores))
-    words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
+    if given.start:
+        net, config = load_bundle(given.start, KIND, build)
+        if config.pop("encoder") != stores[0].made_by:
+            raise InputError(f"{given.start} was trained with another image encoder; start from one of the same.")
+        words = Words(config.pop("words"))
+        net.to(device).train()
+    else:
+        words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
+        config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
+        net = Captioner(words.size, **config).to(device)
     batches = Batches(photos, stores, words, given.batch, given.most)
-    config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
-    net = Captioner(words.size, **config).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate, betas=(0.9, 0.99))
     average, baseline = Average(net, given.average), Baseline(given.most + 1)
     steps, step = max(1, round(given.epochs * len(batches))), 0

@@ -31,8 +31,8 @@ def chances(net: Captioner, grid: torch.Tensor, ids: list[int]) -> torch.Tensor:
 
 
 def scored(net: Captioner, grid: torch.Tensor, ids: list[int]) -> float:
-    """The mean log-probability of a caption's words."""
-    return float(chances(net, grid, ids[:-1])[range(len(ids)), ids].mean())
+    """The log-probability of a caption."""
+    return float(chances(net, grid, ids[:-1])[range(len(ids)), ids].sum())
 
 
 def test_beam_1_is_greedy(net: Captioner) -> None:
@@ -50,18 +50,18 @@ def test_beam_1_is_greedy(net: Captioner) -> None:
 @pytest.mark.parametrize("beam", [2, 3, 5])
 def test_more_beams_are_never_worse_and_scores_are_the_captions(net: Captioner, beam: int) -> None:
     greedy, found = beam_search(net, GRIDS, 1, most=6), beam_search(net, GRIDS, beam, most=6)
-    assert (found.mean_score() >= greedy.mean_score() - 1e-6).all()
-    assert (found.mean_score() > greedy.mean_score() + 1e-4).any()
+    assert (found.score() >= greedy.score() - 1e-5).all()
+    assert (found.score() > greedy.score() + 1e-4).any()
     for place, row in enumerate(found.words.tolist()):
         ids = row[: row.index(END) + 1]
         assert set(row[len(ids) :]) <= {PAD} and not {PAD, UNKNOWN, START} & set(ids)
-        assert float(found.mean_score()[place]) == pytest.approx(scored(net, GRIDS[place], ids), abs=1e-5)
+        assert float(found.score()[place]) == pytest.approx(scored(net, GRIDS[place], ids), abs=1e-5)
 
 
 def test_a_wide_beam_finds_the_best_of_all(net: Captioner) -> None:
     every = [[*ids, END] for n in range(1, 4) for ids in itertools.product((4, 5, 6), repeat=n)]
     found = beam_search(net, GRIDS[:3], 200, most=3)
-    for grid, best in zip(GRIDS, found.mean_score().tolist(), strict=False):
+    for grid, best in zip(GRIDS, found.score().tolist(), strict=False):
         assert best == pytest.approx(max(scored(net, grid, ids) for ids in every), abs=1e-5)
 
 

@@ -29,7 +29,7 @@ class CaptionWord(NamedTuple):
 
 @dataclass(frozen=True)
 class Caption:
-    """text; its words; score, the mean log-probability of a word (END included); seconds for photo and caption."""
+    """text; its words; score, the log-probability of the whole, END included; seconds for photo and caption."""
 
     text: str
     words: list[CaptionWord]
@@ -98,7 +98,7 @@ class Describer:
             if n >= SPECIAL
         ]
         text = self.words.text(n for n in ids if n >= SPECIAL)
-        return Caption(text, words, float(found.mean_score()[0]), seconds)
+        return Caption(text, words, float(found.score()[0]), seconds)
 
 
 def build(config: dict[str, Any]) -> Captioner:
