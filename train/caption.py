@@ -18,14 +18,13 @@ import torch
 from rich.progress import Progress
 
 from train.caption_data import Batches, encode, held_out, read_captions
+from train.caption_scores import MEASURE, MEASURE_FEATURES, card, score
 from train.state import Average, load_state, read_facts, save_state
-from vqa.bundle import load_bundle, save_bundle
+from vqa.bundle import save_bundle
 from vqa.captioning.captioner import ATTENTIONS, Captioner
-from vqa.captioning.describe import KIND, build
+from vqa.captioning.describe import KIND
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
-from vqa.captioning.scores import Unscored, score_captions
-from vqa.captioning.search import BEAM, beam_search
-from vqa.captioning.words import END, SPECIAL, Words
+from vqa.captioning.words import Words
 from vqa.data.features import FeatureStore
 from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
@@ -55,9 +54,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--features", type=Path, nargs="+", help="the feature store of each file of captions")
     made.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
     made.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
-    made.add_argument("--start", type=Path, help="a captioner to go on from, with its words, such as runs/caption/best")
-    made.add_argument("--measure", type=Path, default=DATA / "flickr8k/captions_val.jsonl")
-    made.add_argument("--measure-features", type=Path, default=Path("features/flickr8k"))
+    made.add_argument("--measure", type=Path, default=MEASURE)
+    made.add_argument("--measure-features", type=Path, default=MEASURE_FEATURES)
     made.add_argument("--output", type=Path, required=True, help="a folder")
     made.add_argument("--epochs", type=float, default=7.0)
     made.add_argument("--batch", type=int, default=16, help="photos; each brings five captions")
@@ -89,22 +87,15 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     if any(store.made_by != stores[0].made_by for store in stores):
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     photos, chosen = held_out(read_captions(given.captions, stores))
-    if given.start:
-        net, config = load_bundle(given.start, KIND, build)
-        if config.pop("encoder") != stores[0].made_by:
-            raise InputError(f"{given.start} was trained with another image encoder; start from one of the same.")
-        words = Words(config.pop("words"))
-        net.to(device).train()
-    else:
-        words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
-        config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
-        net = Captioner(words.size, **config).to(device)
+    words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
     batches = Batches(photos, stores, words, given.batch, given.most)
+    config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
+    net = Captioner(words.size, **config).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate, betas=(0.9, 0.99))
     average, baseline = Average(net, given.average), Baseline(given.most + 1)
     steps, step = max(1, round(given.epochs * len(batches))), 0
     skipped = ("resume", "output", "device", "part", "measure", "measure_features", "images", "model")
-    settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
+    settings = {name: plain(value) for name, value in vars(given).items() if name not in skipped}
     if given.resume:
         facts = read_facts(given.output / "state")
         if facts["settings"] != settings:
@@ -148,10 +139,16 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     results |= {"seconds": round(seconds), "settings": settings}
     config |= {"encoder": stores[0].made_by, "most": given.most, "words": words.words}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
-    results["measured"] = measure(net, words, given)
-    save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
+    results = score(given.output / "best", given.measure, given.measure_features)
     print(f"{held:.3f} a word on {len(chosen)} photos held out; {results['measured']}; {given.output / 'best'}")
     return results
+
+
+def plain(value: Any) -> Any:
+    """A setting as JSON holds it: paths as text."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:
@@ -168,43 +165,6 @@ def word_loss(net: Captioner, batches: Batches) -> float:
         scores, valid = word_scores(net(grid, captions[..., :-1]).logits, captions)
         total, count = total - float(scores.sum()), count + int(valid.sum())
     return total / count
-
-
-def measure(net: Captioner, words: Words, given: argparse.Namespace) -> dict[str, Any]:
-    """The scores of captions of photos that were not trained on; only the reason where they cannot be had."""
-    stores = [FeatureStore.open(given.measure_features)]
-    photos = read_captions([given.measure], stores)
-    written = write(net, words, Batches(photos, stores, words, 50, given.most), most=given.most)
-    try:
-        scores = score_captions(written, [photo.captions for photo in photos])
-    except Unscored as reason:
-        return {"not scored": str(reason)}
-    return {"photos": len(photos), "file": given.measure.parent.name + "/" + given.measure.name, "beam": BEAM, **scores}
-
-
-def write(net: Captioner, words: Words, batches: Batches, beam: int = BEAM, most: int = 20) -> list[str]:
-    """A caption for each photo, in order."""
-    texts: list[str] = []
-    for grid in batches.in_order():
-        found = beam_search(net, grid, beam, most)
-        texts += [words.text(n for n in row if n not in (END, 0) and n >= SPECIAL) for row in found.words.tolist()]
-    return texts
-
-
-def card(results: dict[str, Any]) -> str:
-    """The model's README."""
-    scores = results.get("measured", {})
-    table = "".join(f"| {name} | {value} |\n" for name, value in scores.items() if isinstance(value, float))
-    return (
-        f"# Glimpse's captioner ({results['attention']} attention)\n\n"
-        "An LSTM that writes a caption over the grid of Glimpse's image encoder (Xu et al. 2015), trained on "
-        f"{results['photos']:,} photos with five captions each: COCO captions (CC BY 4.0; the photos have Flickr's "
-        "terms) and Flickr8k (for research and teaching). No photo or caption is part of it.\n\n"
-        f"On {scores.get('file', 'photos that it never saw')}, beam {BEAM}:\n\n| score | value |\n|---|---|\n{table}\n"
-        "Made by `python -m train.caption` with the settings in `results.json`. It names common things and "
-        "activities; it often errs on counts, colours and rare objects, and guesses people's gender from habits "
-        "in its data.\n"
-    )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> dict[str, float]:
         raise Unscored("not here")
 
-    monkeypatch.setattr("train.caption.score_captions", refuse)
+    monkeypatch.setattr("train.caption_scores.score_captions", refuse)
 
 
 @pytest.mark.parametrize("attention", ["none", "soft", "hard"])
