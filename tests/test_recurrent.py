@@ -177,7 +177,7 @@ paddings = st.sampled_from([0.0, -7.5, 1e300, math.inf, math.nan])
     cell=st.sampled_from(CELLS),
     layers=st.integers(1, 2),
     bidirectional=st.booleans(),
-    path=st.sampled_from(["fast", "traced", "readable"]),
+    path=st.sampled_from(["fast", "traced", "grouped", "readable"]),
     lengths=padded_batches,
     extra=st.integers(0, 4),
     junk=paddings,
@@ -194,6 +194,8 @@ def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectiona
     def run(x, lengths):
         if path == "readable":
             return module.readable(x, lengths)[0]
+        if path == "grouped":
+            return module._grouped(x, lengths, None)
         # What is compiled or exported cannot pack; both directions always do.
         return module._padded(x, lengths, None) if path == "traced" and not bidirectional else module(x, lengths)
 
@@ -214,6 +216,25 @@ def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectiona
             close([part[:, row] for part in flat(batch)[2:]], [part[:, 0] for part in flat(alone)[2:]])
         total += (alone.states[0] * weights[0][row, :length]).sum() + (alone.last[0] * weights[1][row]).sum()
     close(got, torch.autograd.grad(total, [x, *module.parameters()]))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, monkeypatch):
+    """Outputs, states to carry on from, gradients; from a start that is not zero; the rows stay in their order."""
+    module, rows = build("lstm", 2, bidirectional), 3 * vqa.recurrent.ROWS
+    lengths = torch.tensor([4, 1, 3] * vqa.recurrent.ROWS)
+    shape = (2 * (1 + bidirectional), rows, HIDDEN)
+    inputs = [part.requires_grad_() for part in tensors((rows, 5, IN), shape, shape)]
+    expected = module._packed(inputs[0], lengths, tuple(inputs[1:]))
+    monkeypatch.setattr(module, "_packed", None)
+    found = module(inputs[0], lengths, tuple(inputs[1:]))
+    close(flat(found), flat(expected))
+    inputs += module.parameters()
+    close(gradients(flat(found), inputs), gradients(flat(expected), inputs))
+    with pytest.raises(TypeError):  # too few of each length: packed
+        module(inputs[0][1:], lengths[1:])
+    with pytest.raises(InputError, match="length is not in 1 to 5"):
+        module(inputs[0], lengths + 2)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -251,6 +272,21 @@ def test_a_decoder_can_go_step_by_step(cell):
         states.append(step.last)
         state = step.final
     close(torch.stack(states, 1), module(x).states)
+
+
+@pytest.mark.parametrize("rows", [1, vqa.recurrent.FEW, vqa.recurrent.FEW + 1])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_step_without_gradients_is_torch_s(cell, rows):
+    """A few sequences take a way of their own."""
+    module = build(cell, 3).eval()
+    shape = (3, rows, HIDDEN)
+    x, *start = tensors((rows, 1, IN), *[shape] * (2 if cell == "lstm" else 1))
+    states, final = module.core(x, pack_state(start))
+    with torch.inference_mode():
+        output = module(x, state=pack_state(start))
+    close(flat(output)[2:], list(final) if cell == "lstm" else [final])
+    close(output.states, states)
+    close(output.last, states[:, 0])
 
 
 @pytest.mark.parametrize("cell", CELLS)

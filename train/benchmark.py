@@ -23,6 +23,7 @@ from rich.table import Table
 from torch import Tensor
 
 from train.batches import Questions, photo_batches
+from train.benchmark_text import text_models
 from vqa.configuration import VQAConfig
 from vqa.device import fast_dtype
 from vqa.errors import InputError
@@ -41,7 +42,7 @@ def main() -> int:
         "machine": f"{torch.get_num_threads()} threads of {torch.backends.cpu.get_cpu_capability()}",
         "precision": str(fast_dtype(torch.device("cpu"))).removeprefix("torch."),
     }
-    for part in (training, extraction, asking):
+    for part in (training, lambda: text_models(LENGTHS), extraction, asking):
         try:
             figures |= part()
         except InputError as error:
