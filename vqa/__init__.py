@@ -9,12 +9,15 @@ Importing this package is cheap: the heavy libraries load with the first name th
 import importlib
 from typing import TYPE_CHECKING
 
+from vqa.auto import register
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vqa.configuration import VQAConfig
     from vqa.errors import InputError
     from vqa.model import VQAModel
+    from vqa.pipeline import VQAPipeline
     from vqa.predict import VQA, Answer
     from vqa.processing import VQAProcessor
 
@@ -24,9 +27,12 @@ _HOMES = {
     "InputError": "vqa.errors",
     "VQAConfig": "vqa.configuration",
     "VQAModel": "vqa.model",
+    "VQAPipeline": "vqa.pipeline",
     "VQAProcessor": "vqa.processing",
 }
-__all__ = ["VQA", "Answer", "InputError", "VQAConfig", "VQAModel", "VQAProcessor", "__version__"]
+__all__ = ["VQA", "Answer", "InputError", "VQAConfig", "VQAModel", "VQAPipeline", "VQAProcessor", "__version__"]
+
+register()  # so that transformers' Auto classes know a checkpoint of ours
 
 
 def __getattr__(name: str) -> object:

@@ -76,7 +76,9 @@ def save_checkpoint(
 
     The folder appears whole or not at all."""
     net.config.architectures = [type(net).__name__]
-    net.config.dtype = torch.float16
+    net.config.dtype = torch.float32  # to compute in: transformers reads the 16-bit weights into it
+    for name in ("is_local", "local_files_only"):  # of the folder that the tokenizer was read from
+        processor.tokenizer.init_kwargs.pop(name, None)
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     with whole_folder(Path(folder)) as new:
         net.config.save_pretrained(new)

@@ -37,6 +37,8 @@ class VQAConfig(PreTrainedConfig):
     """
 
     model_type = "glimpse"
+    # beside the logits, what a Trainer that evaluates would keep for every question
+    keys_to_ignore_at_inference = ["attention", "word_weights", "question", "states"]  # noqa: RUF012 (as in the base)
 
     backbone: str = "timm:tf_efficientnet_lite0"
     image_size: int = 224
@@ -68,6 +70,14 @@ class VQAConfig(PreTrainedConfig):
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
         if self.attention != "soft" and self.glimpses != 1:
             raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
+
+    def save_pretrained(self, save_directory, push_to_hub=False, **kwargs):
+        """As in the base class; with it goes the code that reads the folder where this package is not installed."""
+        from vqa.remote_code import AUTO_MAP, PIPELINES, write_code
+
+        self.auto_map, self.custom_pipelines = dict(AUTO_MAP), dict(PIPELINES)
+        write_code(save_directory)
+        super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
     @property
     def answers(self) -> list[str]:

@@ -40,6 +40,7 @@ class VQAModel(PreTrainedModel):
     config: VQAConfig
     base_model_prefix = "glimpse"
     main_input_name = "pixel_values"
+    input_modalities = ["image", "text"]  # noqa: RUF012 (as in the base class)
 
     def __init__(self, config: VQAConfig):
         super().__init__(config)

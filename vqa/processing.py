@@ -1,6 +1,7 @@
 """Photos and questions to tensors, and answers back to words."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class VQAImageProcessor(BaseImageProcessor):
     def to_dict(self) -> dict[str, Any]:
         return {
             "image_processor_type": type(self).__name__,
+            "auto_map": {"AutoImageProcessor": "processing_glimpse.VQAImageProcessor"},
             "size": self.size,
             "image_mean": self.image_mean,
             "image_std": self.image_std,
@@ -71,6 +73,16 @@ class VQAProcessor(ProcessorMixin):
         folder = pretrained_model_name_or_path
         image_processor = VQAImageProcessor.from_pretrained(folder, **kwargs)
         return [image_processor, PreTrainedTokenizerFast.from_pretrained(folder, **kwargs)]
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"auto_map": {"AutoProcessor": "processing_glimpse.VQAProcessor"}}
+
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+        """As in the base class; with it goes the code that reads the folder where this package is not installed."""
+        from vqa.remote_code import write_code
+
+        write_code(save_directory)
+        return super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
     def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
         """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given."""

@@ -1,0 +1,92 @@
+"""What a model is made of: everything that its constructor needs, kept in the checkpoint's `config.json`.
+
+Written by Glimpse (`python -m vqa.refresh`) from vqa.configuration, vqa.errors.
+"""
+
+from typing import Literal
+
+from transformers import PreTrainedConfig
+
+
+class InputError(ValueError):
+    """Bad input, told in one sentence: what is wrong, where, and how to mend it.
+
+    The command line prints the sentence and ends with exit code 2; the app shows it in the page.
+    """
+
+
+CHOICES = {
+    "recurrent_cell": ("rnn", "lstm", "gru"),
+    "attention": ("soft", "hard", "none"),
+    "fusion": ("product", "concat"),
+    "loss": ("sigmoid", "softmax"),
+}
+
+
+class VQAConfig(PreTrainedConfig):
+    """Configuration of a `VQAModel`.
+
+    backbone: the image encoder by name, `timm:<name>`, `torchvision:<name>` or `tiny`.
+    image_size: side in pixels of the square that a photo is resized to.
+    coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned.
+    vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
+    recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core;
+        `hidden_size` is that of one direction.
+    attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes
+        the mean.
+    fusion, fusion_size: how question and glimpses are joined, there and in the attention's scores.
+    blind_size, image_only_size: hidden sizes of the two heads that answer without photo and without question.
+    dropout: at the inputs of the joint and answer layers; `word_dropout`: on word vectors.
+    loss: `sigmoid` is binary cross-entropy on soft scores; `softmax` is cross-entropy with soft targets.
+    temperature, blind_temperature: the logits are divided by these before the softmax that gives the
+        confidence (Guo et al. 2017).
+    id2label: answer index to answer text.
+
+    Raises `InputError` for a value that is not among the choices.
+    """
+
+    model_type = "glimpse"
+    # beside the logits, what a Trainer that evaluates would keep for every question
+    keys_to_ignore_at_inference = ["attention", "word_weights", "question", "states"]  # noqa: RUF012 (as in the base)
+
+    backbone: str = "timm:tf_efficientnet_lite0"
+    image_size: int = 224
+    coordinates: bool = False
+    vocab_size: int = 2
+    embedding_size: int = 300
+    recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    num_layers: int = 1
+    bidirectional: bool = False
+    hidden_size: int = 512
+    attention: Literal["soft", "hard", "none"] = "soft"
+    glimpses: int = 2
+    attention_size: int = 512
+    fusion: Literal["product", "concat"] = "product"
+    fusion_size: int = 1024
+    blind_size: int = 512
+    image_only_size: int = 256
+    dropout: float = 0.5
+    word_dropout: float = 0.0
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    temperature: float = 1.0
+    blind_temperature: float = 1.0
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                value, choices = getattr(self, name), ", ".join(allowed)
+                raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+        if self.attention != "soft" and self.glimpses != 1:
+            raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
+
+    @property
+    def answers(self) -> list[str]:
+        """The answers that the model can give, by index."""
+        names: dict = self.id2label or {}
+        return [names[i] for i in range(len(names))]
+
+    @property
+    def question_size(self) -> int:
+        """Size of the question's vector: the hidden sizes of all directions together."""
+        return self.hidden_size * (2 if self.bidirectional else 1)

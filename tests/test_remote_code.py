@@ -1,0 +1,251 @@
+"""The code that travels with a checkpoint: cut from the package, and equal to it where the package is not there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers.dynamic_module_utils import get_imports
+
+from vqa import remote_code
+from vqa.checkpoint import load_checkpoint, save_checkpoint
+from vqa.predict import VQA
+from vqa.refresh import refresh
+from vqa.remote_code import AUTO_MAP, FILES, PIPELINES, TASK, code
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = ROOT / "assets" / "model"
+QUESTIONS = ["what is on the table?", "how many", "what color is the cat?"]
+
+# Runs where neither the package nor anything of this folder can be imported.
+ALONE = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("vqa", "ui", "train"):
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Block())
+folder, photo, questions, out = sys.argv[1], sys.argv[2], sys.argv[3].split("|"), sys.argv[4]
+import json
+import transformers
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForVisualQuestionAnswering
+from transformers import AutoProcessor, AutoTokenizer, pipeline
+
+trust = {"trust_remote_code": True}
+config = AutoConfig.from_pretrained(folder, **trust)
+model = AutoModelForVisualQuestionAnswering.from_pretrained(folder, **trust)
+processor = AutoProcessor.from_pretrained(folder, **trust)
+kinds = [config, model, processor, AutoImageProcessor.from_pretrained(folder, **trust),
+         AutoTokenizer.from_pretrained(folder, **trust), AutoModel.from_pretrained(folder, **trust)]
+inputs = processor(images=[photo] * len(questions), text=questions, return_tensors="pt")
+output = model(**inputs)
+save_file({"logits": output.logits.detach(), "attention": output.attention.detach()}, out + "/output.safetensors")
+first = pipeline(model=folder, **trust)(image=photo, question=questions[0])
+model.save_pretrained(out + "/again")
+processor.save_pretrained(out + "/again")
+again = pipeline("visual-question-answering", model=out + "/again", **trust)(image=photo, question=questions[0])
+print(json.dumps({"names": [type(kind).__name__ for kind in kinds], "homes": [type(kind).__module__ for kind in kinds],
+                  "dtype": str(model.dtype), "first": first, "again": again}))
+"""
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
+    Image.fromarray(pixels).resize((400, 320)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_it_answers_the_same_where_the_package_is_not(
+    tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    arguments = [str(BUNDLED), str(photo), "|".join(QUESTIONS), str(tmp_path)]
+    done = subprocess.run([sys.executable, "-I", "-c", ALONE, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["names"] == [
+        *("VQAConfig", "VQAModel", "VQAProcessor", "VQAImageProcessor", "TokenizersBackend", "VQAModel")
+    ]
+    remote = [home.startswith("transformers_modules.") for home in said["homes"]]
+    assert remote == [True, True, True, True, False, True]
+    assert said["dtype"] == "torch.float32"
+
+    net, processor = load_checkpoint(BUNDLED)
+    with torch.inference_mode():
+        expected = net(**processor(images=[photo] * len(QUESTIONS), text=QUESTIONS))
+    found = load_file(tmp_path / "output.safetensors")
+    assert torch.allclose(found["logits"], expected.logits, atol=1e-5)
+    assert torch.allclose(found["attention"], expected.attention, atol=1e-6)
+
+    answer = VQA.load(BUNDLED, "cpu", "float32").ask(photo, QUESTIONS[0])
+    for answers in (said["first"], said["again"]):  # what that process saved is complete too
+        assert [one["answer"] for one in answers] == [score.answer for score in answer.top]
+        assert [one["score"] for one in answers] == pytest.approx([score.score for score in answer.top], abs=1e-5)
+
+
+def test_the_bundled_model_carries_the_code_of_this_version() -> None:
+    for name, text in code().items():
+        assert (BUNDLED / name).read_text(encoding="utf-8") == text, "run: python -m vqa.refresh assets/model"
+
+
+def test_the_bundled_model_s_files_are_of_this_version(tmp_path: Path) -> None:
+    net, processor = load_checkpoint(BUNDLED)
+    save_checkpoint(tmp_path / "new", net, processor)
+    for name in ("config.json", "processor_config.json", "tokenizer_config.json"):
+        new, old = (json.loads((folder / name).read_text(encoding="utf-8")) for folder in (tmp_path / "new", BUNDLED))
+        for content in (new, old):
+            content.pop("transformers_version", None)
+        assert new == old, "run: python -m vqa.refresh assets/model"
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (tmp_path / "new", BUNDLED)]
+    assert weights[0] == weights[1]
+
+
+def test_every_way_of_saving_takes_the_code_along(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    net, processor = load_checkpoint(tiny_checkpoint)
+    net.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "processor")
+    for folder in (tiny_checkpoint, tmp_path / "model", tmp_path / "processor"):
+        assert {name: (folder / name).read_text(encoding="utf-8") for name in code()} == code()
+    for folder in (tiny_checkpoint, tmp_path / "model"):
+        config = json.loads((folder / "config.json").read_text())
+        assert config["auto_map"] == AUTO_MAP and config["custom_pipelines"] == PIPELINES
+        assert config["architectures"] == ["VQAModel"]
+
+
+def test_the_classes_that_are_looked_up_are_there() -> None:
+    named = [*AUTO_MAP.values(), PIPELINES[TASK]["impl"], "processing_glimpse.VQAImageProcessor"]
+    for name in named:
+        file, kind = str(name).split(".")
+        assert f"\nclass {kind}(" in code()[f"{file}.py"]
+    assert set(code()) == {f"{file}.py" for file in FILES}
+
+
+def test_it_needs_little_and_leaves_the_rest_behind() -> None:
+    allowed = {"PIL", "numpy", "timm", "torch", "torchvision", "transformers"} | set(sys.stdlib_module_names)
+    for name in code():
+        assert set(get_imports(BUNDLED / name)) <= allowed
+    text = "".join(code().values())
+    assert "vqa." not in "".join(line for line in text.splitlines() if line.lstrip().startswith(("import", "from")))
+    for left_behind in ("load_pretrained", "pick_device", "content_hash", "write_code", "torch.load"):
+        assert left_behind not in text
+
+
+def test_refreshing_writes_what_is_old_and_nothing_else(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    net, processor = load_checkpoint(tiny_checkpoint)
+    save_checkpoint(tmp_path / "old", net, processor, {"results.json": {"n": 1}})
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    config = json.loads(before["config.json"])
+    del config["auto_map"]
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "old" / "modeling_glimpse.py").unlink()
+    assert refresh(tmp_path / "old") == ["config.json", "modeling_glimpse.py"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
+    assert refresh(tmp_path / "old") == []
+
+
+MODULES = {
+    "base.py": '''"""Base."""
+
+import os
+import re
+
+# why it is 3
+LIMIT = 3  # and no more
+"""What may be asked."""
+
+UNUSED = os.sep
+
+
+def shared(text: "Text") -> bool:
+    return bool(re.match("a", text))
+
+
+Text = str
+''',
+    "net.py": '''"""Net: one line.
+
+More about it.
+"""
+
+from collections import Counter as Many
+
+from vqa.base import LIMIT, UNUSED, shared
+
+
+class Net:
+    """A net."""
+
+    def kept(self) -> int:
+        return LIMIT if shared("a") else len(Many())
+
+    def saved(self) -> None:
+        from vqa.base import UNUSED as there
+
+        print(there)
+
+
+def left_behind() -> str:
+    return UNUSED
+''',
+}
+EXPECTED = '''"""Net: one line.
+
+Written by Glimpse (`python -m vqa.refresh`) from vqa.base, vqa.net.
+"""
+
+import re
+from collections import Counter as Many
+
+# why it is 3
+LIMIT = 3  # and no more
+"""What may be asked."""
+
+
+def shared(text: "Text") -> bool:
+    return bool(re.match("a", text))
+
+
+Text = str
+
+
+class Net:
+    """A net."""
+
+    def kept(self) -> int:
+        return LIMIT if shared("a") else len(Many())
+'''
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in MODULES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(remote_code, "ROOT", tmp_path)
+    monkeypatch.setattr(remote_code.Module, "read", staticmethod(remote_code.Module))
+    return tmp_path
+
+
+def test_a_flat_file_holds_what_is_needed_in_order(modules: Path) -> None:
+    assert remote_code.flatten("flat", {"net": ["Net"]}, {}) == EXPECTED
+
+
+def test_a_flat_file_imports_what_an_earlier_one_holds(modules: Path) -> None:
+    homes: dict = {}
+    remote_code.flatten("first", {"base": ["shared", "LIMIT"]}, homes)
+    text = remote_code.flatten("second", {"net": ["Net"]}, homes)
+    assert "from .first import LIMIT, shared\n" in text and "def shared" not in text
+
+
+def test_a_name_that_two_modules_share_is_told(modules: Path) -> None:
+    (modules / "net.py").write_text(MODULES["net.py"] + "\n\nText = int\n")
+    with pytest.raises(ValueError, match="share the name Text"):
+        remote_code.flatten("flat", {"net": ["Net", "Text"]}, {})
