@@ -1,6 +1,7 @@
 """What the README and the other pages say is tried: the commands exist, the examples are read and run."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
@@ -96,6 +97,21 @@ def test_the_example_in_python_runs(
     assert len(capsys.readouterr().out.splitlines()) == 3
     with Image.open("where.png") as picture:
         assert min(picture.size) > 100
+
+
+def test_the_examples_in_transformers_run(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_checkpoint, "runs/mine/best")
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
+    found = [block for block in blocks(ROOT / "README.md", "python") if "from transformers import" in block]
+    assert len(found) == 2
+    for block in found:
+        # the other words are not among the five that this model has learned
+        exec(compile(block.replace("is it raining?", "how many dogs?"), "README.md", "exec"), {})
+    one, two, best = capsys.readouterr().out.splitlines()
+    assert len(eval(one)) == 3 and [answers[0]["answer"] for answers in eval(two)][1] == eval(one)[0]["answer"] == best
 
 
 def test_the_example_of_the_api_runs(

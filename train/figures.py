@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from train.card import table
+from vqa.card import table
 from vqa.errors import InputError
 
 RESULTS = Path("assets/evaluation/results.json")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train.card import model_card
 from train.prepare import Task, split_by_photo
 from train.settings import Settings
+from vqa.card import CARD, model_card
 from vqa.checkpoint import save_checkpoint
 from vqa.data.examples import Example, targets
 from vqa.data.features import FeatureStore, stored_name
@@ -55,7 +55,7 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
     write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
     write_json(folder / RESULTS, content)
     write_json(folder / "training.json", settings.fingerprint())
-    (folder / "README.md").write_text(model_card(vqa, content, settings), encoding="utf-8")
+    (folder / CARD).write_text(model_card(folder), encoding="utf-8")
     print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
 
 

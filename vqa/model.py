@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -131,6 +133,15 @@ class VQAModel(PreTrainedModel):
     def grid_size(self) -> tuple[int, int]:
         """Height and width of the grid that attention is reported on."""
         return self.image_encoder.height, self.image_encoder.width
+
+    def _upload_modified_files(
+        self, working_dir: str | PathLike, repo_id: str, files_timestamps: dict[str, float], *rest: Any, **options: Any
+    ) -> Any:
+        """What `push_to_hub` ends with; a model card that says nothing is replaced by a complete one."""
+        from vqa.card import complete_card
+
+        complete_card(working_dir)
+        return super()._upload_modified_files(working_dir, repo_id, files_timestamps, *rest, **options)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself as its paper says; transformers' default would overwrite that."""

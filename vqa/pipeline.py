@@ -9,6 +9,7 @@ from transformers.image_utils import load_image
 from transformers.pipelines.base import Pipeline
 
 from vqa.errors import InputError
+from vqa.reading import check_known
 
 
 class VQAPipeline(Pipeline):
@@ -59,7 +60,8 @@ class VQAPipeline(Pipeline):
         """One question about one image to the model's inputs."""
         if not isinstance(input_, Mapping) or not {"image", "question"} <= input_.keys():
             raise InputError("The pipeline takes image=… and question=…, or a dictionary of the two; give both.")
-        inputs = self.processor(images=fetched(input_["image"], timeout), text=input_["question"])
+        inputs = self.processor(images=fetched(input_["image"], timeout), text=[input_["question"]])
+        check_known(input_["question"], *self.processor.words(input_["question"]))
         inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
         return dict(inputs)
 

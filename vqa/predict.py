@@ -14,7 +14,7 @@ from PIL import Image
 from vqa.data.photos import content_hash, open_photo, pixels_hash
 from vqa.errors import InputError
 from vqa.folder import find_checkpoint, read_json, weights_hash
-from vqa.reading import short
+from vqa.reading import check_known
 from vqa.runtimes import Logits, array, open_engine, softmax
 
 PHOTOS_KEPT = 16
@@ -208,8 +208,7 @@ class VQA:
 
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)
-        if len(unknown) == len(words):
-            raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+        check_known(question, words, unknown)
         return words, unknown
 
 

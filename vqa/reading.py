@@ -47,6 +47,12 @@ def words(tokenizer: Tokenizer, question: str) -> tuple[list[str], list[str]]:
     return found, [word for word, i in zip(found, encoding.ids, strict=True) if i == unknown]
 
 
+def check_known(question: str, found: Sequence[str], unknown: Sequence[str]) -> None:
+    """Raise an `InputError` if the model knows none of a question's words; these two are what `words` gives."""
+    if len(unknown) == len(found):
+        raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+
+
 def check_question(question: str) -> str:
     """The question itself, or an `InputError` that says why it cannot be asked."""
     if not isinstance(question, str):

@@ -2,15 +2,15 @@
 
     python -m vqa.refresh FOLDER
 
-Written anew are its configuration and the code for transformers that travels with it.
+Written anew are its configuration, the code for transformers that travels with it, and its model card.
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vqa.card import CARD, model_card
 from vqa.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from vqa.errors import InputError
 
@@ -18,14 +18,19 @@ from vqa.errors import InputError
 def refresh(folder: Path) -> list[str]:
     """Returns the names of the files that have changed. Raises `InputError` for a checkpoint that cannot be read."""
     net, processor = load_checkpoint(folder)
-    changed = []
     with TemporaryDirectory() as temporary:
         save_checkpoint(Path(temporary, "new"), net, processor)
-        for new in sorted(Path(temporary, "new").iterdir()):
-            old = folder / new.name
-            if new.name != WEIGHTS and (not old.is_file() or old.read_bytes() != new.read_bytes()):
-                shutil.copyfile(new, old)
-                changed.append(new.name)
+        new = {path.name: path.read_bytes() for path in Path(temporary, "new").iterdir() if path.name != WEIGHTS}
+    changed = write(folder, new)
+    return changed + write(folder, {CARD: model_card(folder).encode()})
+
+
+def write(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """Write what is not there like that yet, and return the names."""
+    old = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in files}
+    changed = [name for name in sorted(files) if old[name] != files[name]]
+    for name in changed:
+        (folder / name).write_bytes(files[name])
     return changed
 
 

@@ -276,6 +276,13 @@ class VQAProcessor(ProcessorMixin):
         unknown = self.tokenizer.unk_token_id
         return words, [word for word, i in zip(words, encoding.ids, strict=True) if i == unknown]
 
+    def known_words(self, question: str) -> tuple[list[str], list[str]]:
+        """As `words`. Raises `InputError` if the model knows none of them."""
+        words, unknown = self.words(question)
+        if len(unknown) == len(words):
+            raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+        return words, unknown
+
     @property
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", "pixel_values"]
@@ -350,7 +357,8 @@ class VQAPipeline(Pipeline):
         """One question about one image to the model's inputs."""
         if not isinstance(input_, Mapping) or not {"image", "question"} <= input_.keys():
             raise InputError("The pipeline takes image=… and question=…, or a dictionary of the two; give both.")
-        inputs = self.processor(images=fetched(input_["image"], timeout), text=input_["question"])
+        inputs = self.processor(images=fetched(input_["image"], timeout), text=[input_["question"]])
+        self.processor.known_words(input_["question"])
         inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
         return dict(inputs)
 

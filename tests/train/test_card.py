@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from train.card import skipped, table
+from vqa.card import skipped, table
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,172 @@
+"""A Hub on this machine: as much of its interface as uploading and downloading a repository needs."""
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+LARGE = 100_000  # bytes from which a file goes the way of git-lfs
+
+
+class FakeHub(ThreadingHTTPServer):
+    """repositories: name to path to content; made: what was asked for when a repository was made.
+
+    Whoever comes with `token` is the user `me` and writes to repositories of that name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.repositories: dict[str, dict[str, bytes]] = {}
+        self.made: list[dict[str, Any]] = []
+        self.commits: list[dict[str, Any]] = []
+        self.objects: dict[str, bytes] = {}
+        self.wrong_card: str | None = None  # what is found wrong with the next cards
+        self.unknown: list[str] = []
+        self.token = "hf_right"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def revision(self, name: str) -> str:
+        """A commit's hash, that of the content."""
+        files = self.repositories[name]
+        return hashlib.sha1(b"".join(key.encode() + files[key] for key in sorted(files))).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FakeHub
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def reply(self, content: Any, status: int = 200, **headers: str) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        parts = urlsplit(self.path).path.strip("/").split("/")
+        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
+            return self.reply({"error": "Invalid credentials"}, 401)
+        match parts:
+            case ["api", "repos", "create"]:
+                self.make(json.loads(body))
+            case ["api", "validate-yaml"]:
+                wrong = self.server.wrong_card
+                errors = [{"message": wrong}] if wrong else []
+                self.reply({"errors": errors, "warnings": []}, 400 if errors else 200)
+            case ["api", _, owner, name, "preupload", _]:
+                known = self.server.repositories[f"{owner}/{name}"]
+                self.reply({"files": [self.way(file, known) for file in json.loads(body)["files"]]})
+            case [owner, name, "info", "lfs", "objects", "batch"] | [_, owner, name, "info", "lfs", "objects", "batch"]:
+                objects = json.loads(body)["objects"]
+                for entry in objects:
+                    entry["actions"] = {"upload": {"href": f"{self.server.address}/objects/{entry['oid']}"}}
+                self.reply({"transfer": "basic", "objects": objects})
+            case ["api", _, owner, name, "commit", _]:
+                self.commit(f"{owner}/{name}", [json.loads(line) for line in body.splitlines()])
+            case _:
+                self.lost()
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.objects[hashlib.sha256(content).hexdigest()] = content
+        self.reply({})
+
+    def do_GET(self) -> None:
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        match parts:
+            case ["api", "whoami-v2"]:
+                self.reply({"type": "user", "name": "me", "orgs": []})
+            case ["api", "models", owner, name, *rest] if self.has(f"{owner}/{name}"):
+                files = self.server.repositories[f"{owner}/{name}"]
+                if rest[:1] == ["tree"]:
+                    self.reply([self.entry(path, content) for path, content in files.items()])
+                else:
+                    siblings = [{"rfilename": path} for path in files]
+                    sha = self.server.revision(f"{owner}/{name}")
+                    self.reply(
+                        {"id": f"{owner}/{name}", "sha": sha, "siblings": siblings, "private": False, "tags": []}
+                    )
+            case [owner, name, "resolve", _, *path] if self.has(f"{owner}/{name}"):
+                content = self.server.repositories[f"{owner}/{name}"].get("/".join(path))
+                if content is None:
+                    return self.reply({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
+                commit = self.server.revision(f"{owner}/{name}")
+                self.reply(content, X_Repo_Commit=commit, ETag=f'"{hashlib.sha256(content).hexdigest()}"')
+            case _:
+                self.lost()
+
+    do_HEAD = do_GET
+
+    def make(self, wanted: dict[str, Any]) -> None:
+        owner = wanted.get("organization") or "me"
+        name = f"{owner}/{wanted['name']}"
+        if owner != "me":
+            return self.reply({"error": f"You don't have the rights to create a model under {owner}"}, 403)
+        self.server.made.append(wanted)
+        exists = self.has(name)
+        self.server.repositories.setdefault(name, {})
+        where = f"{self.server.address}/{'spaces/' if wanted.get('type') == 'space' else ''}{name}"
+        self.reply({"url": where, "name": name}, 409 if exists else 200)
+
+    def way(self, file: dict[str, Any], known: dict[str, bytes]) -> dict[str, Any]:
+        mode = "lfs" if file["size"] >= LARGE else "regular"
+        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": None}
+
+    def commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        files = self.server.repositories[name]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "header":
+                self.server.commits.append(value)
+            elif line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.server.objects[value["oid"]]
+        sha = self.server.revision(name)
+        self.reply({"commitUrl": f"{self.server.address}/{name}/commit/{sha}", "commitOid": sha})
+
+    def entry(self, path: str, content: bytes) -> dict[str, Any]:
+        oid = hashlib.sha256(content).hexdigest()
+        large = {"lfs": {"oid": oid, "size": len(content), "pointerSize": 130}} if len(content) >= LARGE else {}
+        return {"type": "file", "path": path, "size": len(content), "oid": oid} | large
+
+    def has(self, name: str) -> bool:
+        return name in self.server.repositories
+
+    def lost(self) -> None:
+        self.server.unknown.append(f"{self.command} {self.path}")
+        self.reply({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
+
+
+@contextmanager
+def serve() -> Iterator[FakeHub]:
+    """The server, running."""
+    hub = FakeHub()
+    thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.shutdown()
+        hub.server_close()
+        thread.join()
