@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from transformers.dynamic_module_utils import get_imports
 
 from vqa import remote_code
+from vqa.card import model_card
 from vqa.checkpoint import load_checkpoint, save_checkpoint
 from vqa.predict import VQA
-from vqa.refresh import refresh
+from vqa.refresh import main, refresh
 from vqa.remote_code import AUTO_MAP, FILES, PIPELINES, TASK, code
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +106,8 @@ def test_the_bundled_model_s_files_are_of_this_version(tmp_path: Path) -> None:
         for content in (new, old):
             content.pop("transformers_version", None)
         assert new == old, "run: python -m vqa.refresh assets/model"
+    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    assert card == model_card(BUNDLED), "run: python -m vqa.refresh assets/model --card"
     weights = [(folder / "model.safetensors").read_bytes() for folder in (tmp_path / "new", BUNDLED)]
     assert weights[0] == weights[1]
 
@@ -139,17 +142,28 @@ def test_it_needs_little_and_leaves_the_rest_behind() -> None:
         assert left_behind not in text
 
 
-def test_refreshing_writes_what_is_old_and_nothing_else(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_refreshing_writes_what_is_old_and_nothing_else(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     net, processor = load_checkpoint(tiny_checkpoint)
-    save_checkpoint(tmp_path / "old", net, processor, {"results.json": {"n": 1}})
-    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    folder = tmp_path / "old"
+    save_checkpoint(folder, net, processor, {"training.json": {"seed": 1}})
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     config = json.loads(before["config.json"])
     del config["auto_map"]
-    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
-    (tmp_path / "old" / "modeling_glimpse.py").unlink()
-    assert refresh(tmp_path / "old") == ["config.json", "modeling_glimpse.py"]
-    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
-    assert refresh(tmp_path / "old") == []
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "modeling_glimpse.py").unlink()
+    assert refresh(folder) == ["config.json", "modeling_glimpse.py", "README.md"]
+    assert (folder / "README.md").read_text() == model_card(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "README.md"} == before
+
+    (folder / "README.md").write_text("# My own words\n")
+    assert refresh(folder) == []
+    monkeypatch.setattr(sys, "argv", ["vqa.refresh", str(folder), "--card"])
+    assert main() == 0 and "README.md written anew" in capsys.readouterr().out
+    assert (folder / "README.md").read_text() == model_card(folder)
+    monkeypatch.setattr(sys, "argv", ["vqa.refresh", str(tmp_path / "nowhere")])
+    assert main() == 2 and capsys.readouterr().err.startswith("python -m vqa.refresh: There is no model folder")
 
 
 MODULES = {

@@ -12,6 +12,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
 from vqa.configuration import VQAConfig
+from vqa.errors import InputError
 
 CARD = "README.md"
 COLUMNS = ("model", "question_only", "question_prefix", "image_only", "majority", "upper_bound")
@@ -23,10 +24,20 @@ def model_card(folder: str | PathLike, tags: Sequence[str] = ()) -> str:
     """`README.md` of the checkpoint in `folder`, with the front matter that the Hub reads and further `tags` in it.
 
     Its figures are those of `results.json`; without that file it says that there are none.
+
+    Raises `InputError` for a `results.json` that lacks some of them.
     """
-    folder = Path(folder)
+    results = Path(folder, "results.json")
+    try:
+        known = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else None
+        return text(Path(folder), known, tags)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{results} has not the figures that a model card needs ({error!r}); leave it out.") from error
+
+
+def text(folder: Path, results: dict[str, Any] | None, tags: Sequence[str]) -> str:
+    """The whole card."""
     config = VQAConfig.from_pretrained(folder)
-    results = read(folder / "results.json")
     parameters = count_parameters(folder / "model.safetensors")
     size = (folder / "model.safetensors").stat().st_size
     data = metadata(results, tags)
@@ -173,11 +184,6 @@ def complete_card(folder: str | PathLike) -> None:
     old: Any = ModelCard.load(path).data if path.is_file() else ModelCardData()
     if not old.pipeline_tag:
         path.write_text(model_card(folder, old.tags or ()), encoding="utf-8")
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """A JSON object of the checkpoint, if it has that file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def count_parameters(weights: Path) -> int:

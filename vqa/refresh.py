@@ -1,8 +1,9 @@
 """Bring a checkpoint's folder up to date with this version, without touching its weights.
 
-    python -m vqa.refresh FOLDER
+    python -m vqa.refresh FOLDER [--card]
 
-Written anew are its configuration, the code for transformers that travels with it, and its model card.
+Written anew are its configuration and the code for transformers that travels with it; its model card, which somebody
+may have edited, only if it is asked for or there is none.
 """
 
 import argparse
@@ -15,14 +16,16 @@ from vqa.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from vqa.errors import InputError
 
 
-def refresh(folder: Path) -> list[str]:
+def refresh(folder: Path, card: bool = False) -> list[str]:
     """Returns the names of the files that have changed. Raises `InputError` for a checkpoint that cannot be read."""
     net, processor = load_checkpoint(folder)
     with TemporaryDirectory() as temporary:
         save_checkpoint(Path(temporary, "new"), net, processor)
         new = {path.name: path.read_bytes() for path in Path(temporary, "new").iterdir() if path.name != WEIGHTS}
     changed = write(folder, new)
-    return changed + write(folder, {CARD: model_card(folder).encode()})
+    if card or not (folder / CARD).is_file():
+        changed += write(folder, {CARD: model_card(folder).encode()})
+    return changed
 
 
 def write(folder: Path, files: dict[str, bytes]) -> list[str]:
@@ -37,9 +40,10 @@ def write(folder: Path, files: dict[str, bytes]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m vqa.refresh", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="a checkpoint's folder, such as assets/model")
+    parser.add_argument("--card", action="store_true", help="write the model card anew too")
     arguments = parser.parse_args()
     try:
-        changed = refresh(arguments.folder)
+        changed = refresh(arguments.folder, arguments.card)
     except InputError as error:
         print(f"python -m vqa.refresh: {error}", file=sys.stderr)
         return 2

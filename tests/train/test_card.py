@@ -1,12 +1,17 @@
 """The model card says what results.json says."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
-from vqa.card import skipped, table
+from vqa.card import TASK, complete_card, count_parameters, model_card, skipped, slug, table
+from vqa.checkpoint import load_checkpoint
+from vqa.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,57 @@ def test_the_card_has_front_matter_and_no_gap(card: str, results: dict[str, Any]
     assert "Left out" not in card
     for gap in ("None", "nan", "{", "}"):
         assert gap not in card
+
+
+def test_the_hub_reads_the_figures(card: str, results: dict[str, Any]) -> None:
+    data = ModelCard(card).data
+    assert (data.pipeline_tag, data.library_name, data.language) == (TASK, "transformers", "en")
+    assert {"glimpse", "custom_code"} <= set(data.tags)
+    assert data.model_name == results["model"]
+    found = {(result.dataset_name, result.metric_type): result.metric_value for result in data.eval_results}
+    metrics = results["metrics"]
+    by_source = {(source, "accuracy"): value for source, value in metrics["by_source"].items()}
+    assert found == {("questions.jsonl", "accuracy"): metrics["exact"], **by_source}
+    assert data.datasets == sorted(metrics["by_source"])
+
+
+def test_a_card_without_figures_says_so(tiny_checkpoint: Path) -> None:
+    card = ModelCard(model_card(tiny_checkpoint, tags=["dogs", "glimpse"]))
+    assert card.data.eval_results is None and "It has not been evaluated" in card.text
+    assert card.data.tags.count("glimpse") == 1 and "dogs" in card.data.tags
+    net, _ = load_checkpoint(tiny_checkpoint)
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    assert f"{parameters / 1e6:.1f} million parameters" in card.text and "at 16 bits" in card.text
+    assert count_parameters(tiny_checkpoint / "model.safetensors") == parameters
+
+
+@pytest.mark.parametrize("content", ["{}", '{"n": 1}', "{", '{"model": "x", "metrics": {}}'])
+def test_figures_that_are_none_are_told(tiny_checkpoint: Path, tmp_path: Path, content: str) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+    (folder / "results.json").write_text(content)
+    if content == "{}":
+        assert "It has not been evaluated" in model_card(folder)
+        return
+    with pytest.raises(InputError, match="has not the figures that a model card needs"):
+        model_card(folder)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("VQA v2", "vqa-v2"), ("a/b_c.json", "a-b_c.json"), ("é", "questions")])
+def test_names_as_the_hub_writes_them(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_a_card_is_completed_and_own_words_are_kept(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+    complete_card(folder)
+    assert (folder / "README.md").read_text() == model_card(folder)
+    (folder / "README.md").write_text("---\ntags: [mine]\nlibrary_name: transformers\n---\n# Template\n")
+    complete_card(folder)
+    assert ModelCard.load(folder / "README.md").data.tags[-1] == "mine"
+    own = "---\npipeline_tag: visual-question-answering\n---\n# My own words\n"
+    (folder / "README.md").write_text(own)
+    complete_card(folder)
+    assert (folder / "README.md").read_text() == own
 
 
 def test_the_table_of_a_model_without_priors() -> None:
