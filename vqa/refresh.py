@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vqa.card import CARD, model_card
-from vqa.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
+from vqa.checkpoint import load_checkpoint, save_checkpoint
 from vqa.errors import InputError
+from vqa.folder import WEIGHTS
 
 
 def refresh(folder: Path, card: bool = False) -> list[str]:

@@ -83,23 +83,23 @@ class SpatialAttention(nn.Module):
         photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i.
         """
         if photo_index is None:
-            photo_index = torch.arange(len(question), device=question.device)
+            photo_index = torch.arange(question.shape[0], device=question.device)
         slot = earlier(photo_index)
         scores = self.scores(grid, question, photo_index, slot)
         weights = self.weights(scores)
-        beside = side_by_side(weights.to(grid.dtype), photo_index, slot, len(grid))  # (P, S, G, N)
+        beside = side_by_side(weights.to(grid.dtype), photo_index, slot, grid.shape[0])  # (P, S, G, N)
         seen = (beside.flatten(1, 2) @ grid).unflatten(1, beside.shape[1:3])  # (P, S, G, D)
         return seen[photo_index, slot].flatten(1), weights
 
     def scores(self, grid: Tensor, question: Tensor, photo_index: Tensor, slot: Tensor) -> Tensor:
         """s `(B, G, N)` in float32."""
         if self.kind == "none":
-            return question.new_zeros(len(question), self.glimpses, grid.shape[1], dtype=torch.float32)
+            return question.new_zeros(question.shape[0], self.glimpses, grid.shape[1], dtype=torch.float32)
         places, asked = self.fuse.side_a(grid), self.fuse.side_b(question)
         if self.fuse.kind == "product":
             # w · (v ⊙ q) = v · (w ⊙ q): a matrix product a photo, without a (B, N, K) tensor
             keys = self.score.weight * self.dropout(asked).unsqueeze(1)  # (B, G, K)
-            beside = side_by_side(keys, photo_index, slot, len(grid))  # (P, S, G, K)
+            beside = side_by_side(keys, photo_index, slot, grid.shape[0])  # (P, S, G, K)
             scores = (beside.flatten(1, 2) @ places.transpose(1, 2)).unflatten(1, beside.shape[1:3])
             return scores[photo_index, slot].float()
         joint = self.fuse.join(places.index_select(0, photo_index), asked.unsqueeze(1))
@@ -121,7 +121,8 @@ def earlier(photo_index: Tensor) -> Tensor:
 
 def side_by_side(rows: Tensor, photo_index: Tensor, slot: Tensor, photos: int) -> Tensor:
     """Rows of questions `(B, …)` as `(P, S, …)`, S the most questions of a photo; the rest is 0."""
-    beside = rows.new_zeros(photos, int(slot.max()) + 1, *rows.shape[1:])
+    most: Any = slot.max().item() + 1  # int() would make it a constant in an exported graph, as len() does with P and B
+    beside = rows.new_zeros(photos, most, *rows.shape[1:])
     beside[photo_index, slot] = rows
     return beside
 
@@ -585,7 +586,7 @@ class VQAModel(PreTrainedModel):
             rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
             y, x = torch.meshgrid(rows, columns, indexing="ij")
             place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
-            grid = torch.cat((grid, place.expand(len(grid), -1, -1)), -1)
+            grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
         return grid
 
     def blind_logits(self, question: Tensor) -> Tensor:

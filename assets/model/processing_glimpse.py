@@ -1,6 +1,6 @@
 """Photos and questions to tensors, and answers back to words.
 
-Written by Glimpse (`python -m vqa.refresh`) from vqa.data.photos, vqa.pipeline, vqa.processing.
+Written by Glimpse (`python -m vqa.refresh`) from vqa.data.photos, vqa.pipeline, vqa.processing, vqa.reading.
 """
 
 import io
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.image_utils import load_image
@@ -177,6 +178,66 @@ def _orientation(image: Image.Image) -> Any:
 MAX_QUESTION_CHARACTERS = 300
 
 
+def square(photo: Any, size: int) -> np.ndarray:
+    """Any photo that `open_photo` takes, resized whole to `(S, S, 3)` bytes."""
+    image = open_photo(photo, shortest_side=size)
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(image)
+
+
+def encode(tokenizer: Tokenizer, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Questions to `input_ids` and `attention_mask`, each `(B, T)` int64 with T the longest question's words.
+
+    Raises `InputError` for a question without words or with too many characters.
+    """
+    encodings = tokenizer.encode_batch([check_question(q) for q in questions])
+    for question, encoding in zip(questions, encodings, strict=True):
+        if not encoding.ids:
+            raise InputError(f"The question {short(question)} has no words; ask in plain words.")
+    lengths = np.array([len(encoding.ids) for encoding in encodings])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    input_ids = np.zeros(mask.shape, np.int64)
+    input_ids[mask] = [i for encoding in encodings for i in encoding.ids]
+    return input_ids, mask.astype(np.int64)
+
+
+def words(tokenizer: Tokenizer, question: str) -> tuple[list[str], list[str]]:
+    """The question's words as the model reads them, one a step, and those among them that are unknown."""
+    question = unicodedata.normalize("NFC", question)  # an accent typed apart stays with its letter
+    encoding = tokenizer.encode(question)
+    found = [question[start:end] for start, end in encoding.offsets]
+    unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
+    return found, [word for word, i in zip(found, encoding.ids, strict=True) if i == unknown]
+
+
+def check_known(question: str, found: Sequence[str], unknown: Sequence[str]) -> None:
+    """Raise an `InputError` if the model knows none of a question's words; these two are what `words` gives."""
+    if len(unknown) == len(found):
+        raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+
+
+def check_question(question: str) -> str:
+    """The question itself, or an `InputError` that says why it cannot be asked."""
+    if not isinstance(question, str):
+        raise InputError(f"A question is text, not {type(question).__name__}; ask in plain words.")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
+            "so ask it more briefly."
+        )
+    if any("\ud800" <= character <= "\udfff" for character in question):  # bytes that were no UTF-8
+        raise InputError(f"The question {short(question)} cannot be read as text; type it again as UTF-8.")
+    if not question.strip():
+        raise InputError("The question is empty; ask in plain words, such as 'what is on the table?'.")
+    return question
+
+
+def short(text: str, length: int = 40) -> str:
+    """`text` in quotes, cut for a message."""
+    return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
 class VQAImageProcessor(BaseImageProcessor):
     """Resizes a photo whole to the model's square (no crop: attention must map back to the whole photo) and
     normalises it.
@@ -199,10 +260,7 @@ class VQAImageProcessor(BaseImageProcessor):
 
     def square(self, photo: Any) -> np.ndarray:
         """Any photo that `open_photo` takes, as `(S, S, 3)` bytes."""
-        image = open_photo(photo, shortest_side=self.size)
-        if image.size != (self.size, self.size):
-            image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        return np.asarray(image)
+        return square(photo, self.size)
 
     def normalize(self, squares: Tensor) -> Tensor:  # type: ignore[override]
         """Bytes `(P, S, S, 3)` to float32 `(P, 3, S, S)` in channels-last memory, a CNN's fastest."""
@@ -258,55 +316,16 @@ class VQAProcessor(ProcessorMixin):
 
         Raises `InputError` for a question without words or with too many characters.
         """
-        encodings = self.tokenizer.backend_tokenizer.encode_batch([check_question(q) for q in questions])
-        for question, encoding in zip(questions, encodings, strict=True):
-            if not encoding.ids:
-                raise InputError(f"The question {short(question)} has no words; ask in plain words.")
-        lengths = torch.tensor([len(encoding.ids) for encoding in encodings])
-        mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        input_ids = torch.zeros(mask.shape, dtype=torch.long)
-        input_ids[mask] = torch.tensor([i for encoding in encodings for i in encoding.ids])
-        return input_ids, mask.long()
+        input_ids, mask = encode(self.tokenizer.backend_tokenizer, questions)
+        return torch.from_numpy(input_ids), torch.from_numpy(mask)
 
     def words(self, question: str) -> tuple[list[str], list[str]]:
         """The question's words as the model reads them, one a step, and those among them that are unknown."""
-        question = unicodedata.normalize("NFC", question)  # an accent typed apart stays with its letter
-        encoding = self.tokenizer.backend_tokenizer.encode(question)
-        words = [question[start:end] for start, end in encoding.offsets]
-        unknown = self.tokenizer.unk_token_id
-        return words, [word for word, i in zip(words, encoding.ids, strict=True) if i == unknown]
-
-    def known_words(self, question: str) -> tuple[list[str], list[str]]:
-        """As `words`. Raises `InputError` if the model knows none of them."""
-        words, unknown = self.words(question)
-        if len(unknown) == len(words):
-            raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
-        return words, unknown
+        return words(self.tokenizer.backend_tokenizer, question)
 
     @property
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", "pixel_values"]
-
-
-def check_question(question: str) -> str:
-    """The question itself, or an `InputError` that says why it cannot be asked."""
-    if not isinstance(question, str):
-        raise InputError(f"A question is text, not {type(question).__name__}; ask in plain words.")
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        raise InputError(
-            f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
-            "so ask it more briefly."
-        )
-    if any("\ud800" <= character <= "\udfff" for character in question):  # bytes that were no UTF-8
-        raise InputError(f"The question {short(question)} cannot be read as text; type it again as UTF-8.")
-    if not question.strip():
-        raise InputError("The question is empty; ask in plain words, such as 'what is on the table?'.")
-    return question
-
-
-def short(text: str, length: int = 40) -> str:
-    """`text` in quotes, cut for a message."""
-    return repr(text if len(text) <= length else text[: length - 1] + "…")
 
 
 class VQAPipeline(Pipeline):
@@ -358,7 +377,7 @@ class VQAPipeline(Pipeline):
         if not isinstance(input_, Mapping) or not {"image", "question"} <= input_.keys():
             raise InputError("The pipeline takes image=… and question=…, or a dictionary of the two; give both.")
         inputs = self.processor(images=fetched(input_["image"], timeout), text=[input_["question"]])
-        self.processor.known_words(input_["question"])
+        check_known(input_["question"], *self.processor.words(input_["question"]))
         inputs["pixel_values"] = inputs["pixel_values"].to(self.dtype)
         return dict(inputs)
 
