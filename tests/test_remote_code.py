@@ -133,7 +133,9 @@ def test_the_classes_that_are_looked_up_are_there() -> None:
 
 
 def test_it_needs_little_and_leaves_the_rest_behind() -> None:
-    allowed = {"PIL", "numpy", "timm", "torch", "torchvision", "transformers"} | set(sys.stdlib_module_names)
+    allowed = {"PIL", "numpy", "timm", "tokenizers", "torch", "torchvision", "transformers"} | set(
+        sys.stdlib_module_names
+    )
     for name in code():
         assert set(get_imports(BUNDLED / name)) <= allowed
     text = "".join(code().values())
