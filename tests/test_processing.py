@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
+from vqa.checkpoint import load_checkpoint
 from vqa.data.vocabulary import build_tokenizer
 from vqa.errors import InputError
 from vqa.processing import VQAImageProcessor, VQAProcessor
@@ -62,7 +63,7 @@ def test_encode_pads_on_the_right(processor):
 def test_call_gives_what_was_asked_for(processor):
     assert set(processor(text="what is on the table?")) == {"input_ids", "attention_mask"}
     assert set(processor(images=gradient(9, 9))) == {"pixel_values"}
-    assert set(processor(images=gradient(9, 9), text=["what", "is"])) == set(processor.model_input_names)
+    assert set(processor(images=gradient(9, 9), text="what")) == set(processor.model_input_names)
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,18 @@ def test_a_jpeg_read_small_is_close_to_the_whole(processor):
     quick = processor.image_processor.square(file.getvalue()).astype(float)
     exact = np.asarray(Image.open(file).resize((32, 32), Image.Resampling.BOX), dtype=float)
     assert np.abs(quick - exact).max() < 6
+
+
+def test_one_photo_may_have_several_questions(tiny_checkpoint):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    photo, questions = gradient(40, 30), ["what is on the table?", "how many dogs?", "what color is the cat?"]
+    together = processor(images=photo, text=questions, return_tensors="pt")
+    assert together["photo_index"].tolist() == [0, 0, 0]
+    apart = processor(images=[photo] * 3, text=questions, return_tensors="pt")
+    assert "photo_index" not in apart
+    with torch.inference_mode():
+        assert torch.allclose(net(**together).logits, net(**apart).logits, atol=1e-5)
+    with pytest.raises(InputError, match="There are 2 photos and 3 questions; give a photo for each question"):
+        processor(images=[photo] * 2, text=questions)
+    with pytest.raises(InputError, match="There are 2 photos and 1 questions"):
+        processor(images=[photo] * 2, text="what?")

@@ -302,13 +302,19 @@ class VQAProcessor(ProcessorMixin):
         return super().to_dict() | {"auto_map": {"AutoProcessor": "processing_glimpse.VQAProcessor"}}
 
     def __call__(self, images: Any = None, text: str | Sequence[str] | None = None, **kwargs: Any) -> BatchFeature:
-        """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given."""
+        """Returns `pixel_values`, `input_ids` and `attention_mask`, whichever were given, and for several questions
+        about one photo `photo_index`. Raises `InputError` for another number of photos than of questions."""
         data: dict[str, Tensor] = {}
         if images is not None:
             data |= self.image_processor(images)
         if text is not None:
             questions = [text] if isinstance(text, str) else list(text)
             data["input_ids"], data["attention_mask"] = self.encode(questions)
+        if images is not None and text is not None and (photos := len(data["pixel_values"])) != len(questions):
+            if photos != 1:
+                told = f"There are {photos} photos and {len(questions)} questions"
+                raise InputError(f"{told}; give a photo for each question, or one for all.")
+            data["photo_index"] = torch.zeros(len(questions), dtype=torch.long)
         return BatchFeature(data)
 
     def encode(self, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
