@@ -56,6 +56,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_onnx(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as a folder for the ONNX runtime, without the weights of PyTorch."""
+    from train.export_onnx import export_onnx
+
+    folder = tmp_path_factory.mktemp("onnx") / "tiny"
+    export_onnx(tiny_checkpoint, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args) -> dict:
     """pytest-playwright's setting: the system's Chromium, if there is one, and no traffic of its own."""
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

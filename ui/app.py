@@ -31,6 +31,7 @@ def launch(
     auth: str | None = None,
     mcp: bool = False,
     window: bool = False,
+    runtime: str = "auto",
 ) -> None:
     """Serve the app until Ctrl-C, or until its window is closed.
 
@@ -39,7 +40,7 @@ def launch(
     Raises `InputError` for a model that cannot be read or an address that cannot be had.
     """
     check(host, port)
-    models = Models(model, device, compare, any_model=host in LOOPBACK and not on_a_space())
+    models = Models(model, device, compare, any_model=host in LOOPBACK and not on_a_space(), runtime=runtime)
     page = build_page(models)
     address = open_page(page, host, port, credentials(auth), mcp)
     try:

@@ -36,7 +36,7 @@ class Completing:
             return []
         try:
             return [completion.text for completion in self.model.complete(question, SHOWN)]
-        except InputError:
+        except (InputError, ModuleNotFoundError):  # without PyTorch there are none
             return []  # nobody asked for completions: what is wrong with the question is told when it is asked
 
     @api

@@ -21,15 +21,21 @@ class Models:
 
     model: a checkpoint's folder or a Hub id, None for the bundled one. offered: names of further models that may be
     chosen. any_model: let whoever uses the page name any folder or Hub id (for a page on the user's own machine).
+    runtime: see `VQA.load`.
 
     `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `lock` is held
     while a model computes: several threads on one CPU would only be in each other's way.
     """
 
     def __init__(
-        self, model: str | None = None, device: str = "auto", offered: Sequence[str] = (), any_model: bool = False
+        self,
+        model: str | None = None,
+        device: str = "auto",
+        offered: Sequence[str] = (),
+        any_model: bool = False,
+        runtime: str = "auto",
     ):
-        self.own, self.device, self.any_model = model or BUNDLED, device, any_model
+        self.own, self.device, self.any_model, self.runtime = model or BUNDLED, device, any_model, runtime
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
         self.lock = threading.RLock()
         self._loaded: OrderedDict[str, VQA] = OrderedDict()
@@ -67,7 +73,7 @@ class Models:
     def _read(self, name: str) -> "VQA":
         from vqa.predict import VQA  # takes seconds, in which the page is open already
 
-        return VQA.load(None if name == BUNDLED else name, self.device)
+        return VQA.load(None if name == BUNDLED else name, self.device, runtime=self.runtime)
 
 
 def on_a_space() -> bool:

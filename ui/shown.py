@@ -10,7 +10,7 @@ import numpy as np
 
 from ui.models import Models
 from ui.photos import picture_url
-from vqa.errors import InputError
+from vqa.errors import InputError, missing
 
 NOT_SURE = 1 / 3  # below this calibrated probability the page says so: it is wrong two times out of three
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
@@ -49,6 +49,8 @@ def layer(name: str, answer: str, weights: np.ndarray) -> dict[str, Any]:
 
 def refusal(error: Exception) -> str:
     """The sentence that the page shows for an error; one that nobody foresaw goes to the log."""
+    if isinstance(error, ModuleNotFoundError):
+        error = missing(error) or error
     if isinstance(error, InputError):
         return str(error)
     logger.exception("an event of the page failed", exc_info=error)

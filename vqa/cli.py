@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqa import __version__
-from vqa.errors import InputError
+from vqa.errors import InputError, missing
 
 if TYPE_CHECKING:
     from vqa.predict import Answer
@@ -25,6 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         print(f"vqa: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        if (told := missing(error)) is None:
+            raise
+        print(f"vqa: {told}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -113,6 +118,12 @@ def add_describe(commands) -> None:
     parser.add_argument("--model", help="a folder that train.caption wrote (default: the bundled one)")
     parser.add_argument("--encoder", help="the model whose image encoder it was trained on (default: the bundled one)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--runtime",
+        default="auto",
+        metavar="NAME",
+        help="torch, or without it onnx or onnx-int8 (default: torch where it is installed)",
+    )
     parser.set_defaults(command=describe)
 
 
@@ -145,6 +156,12 @@ def add_ui(commands) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--runtime",
+        default="auto",
+        metavar="NAME",
+        help="torch, or without it onnx or onnx-int8 (default: torch where it is installed)",
+    )
 
 
 def ask(arguments: argparse.Namespace) -> None:
@@ -160,7 +177,7 @@ def ask(arguments: argparse.Namespace) -> None:
         check_picture_path(path)
     from vqa.predict import VQA  # takes seconds
 
-    vqa = VQA.load(arguments.model, arguments.device)
+    vqa = VQA.load(arguments.model, arguments.device, runtime=arguments.runtime)
     answers = vqa.ask_many(arguments.photo, arguments.questions, arguments.top)
     for question, answer, path in zip(arguments.questions, answers, pictures, strict=False):
         photo = vqa.look(arguments.photo).photo

@@ -6,3 +6,12 @@ class InputError(ValueError):
 
     The command line prints the sentence and ends with exit code 2; the app shows it in the page.
     """
+
+
+def missing(error: ModuleNotFoundError) -> InputError | None:
+    """What to tell where a package is not installed, as in an installation without PyTorch; None for our own modules,
+    whose absence is nobody's input."""
+    package = (error.name or "").split(".")[0]
+    if package in ("", "vqa", "ui", "train"):
+        return None
+    return InputError(f"This needs {package}, which is not installed here; run: pip install {package}.")

@@ -14,7 +14,7 @@ def read(monkeypatch) -> list[tuple]:
     """What was loaded: names and devices; the models themselves are stand-ins."""
     loaded: list[tuple] = []
 
-    def load(name, device):
+    def load(name, device, runtime):
         loaded.append((name, device))
         if name == "broken":
             raise InputError("There is no model broken; name another.")
@@ -51,7 +51,7 @@ def test_get_waits_until_the_own_model_is_loaded():
 
 @pytest.mark.parametrize("error", [InputError("There is no model here; name another."), RuntimeError("no memory")])
 def test_a_failure_is_told_to_whoever_waits(monkeypatch, error):
-    def load(name, device):
+    def load(name, device, runtime):
         raise error
 
     monkeypatch.setattr(VQA, "load", load)
@@ -134,7 +134,7 @@ def test_a_further_model_that_fails_leaves_the_others(read):
 def test_a_model_that_two_ask_for_is_read_once(monkeypatch):
     reading, go_on, loaded = threading.Event(), threading.Event(), []
 
-    def load(name, device):
+    def load(name, device, runtime):
         reading.set()
         go_on.wait(5)
         loaded.append(name)

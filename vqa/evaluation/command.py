@@ -53,6 +53,7 @@ def evaluate(
     batch_size: int = PHOTOS,
     processes: int = 1,
     device: str = "auto",
+    runtime: str = "auto",
     console: Console | None = None,
 ) -> dict[str, Any] | None:
     """Score a model (or a file of `predictions`) on a data set, print a table, and write what
@@ -61,7 +62,7 @@ def evaluate(
     features: a feature store that the same image encoder made; without it every photo is read and encoded.
     metric: 'exact', 'official' or 'wups'. limit: only the first so many questions. swap_photos: ask each about another
     photo too. deletion, robustness: how many questions, drawn with a seed, to ask with damages. batch_size: photos at
-    once. A run that was killed goes on where it was, if `output` is the same.
+    once. runtime: see `VQA.load`. A run that was killed goes on where it was, if `output` is the same.
 
     What cannot be answered (no photo, no words) is left out, counted and told; what has no known answer is answered
     and not scored. Returns the content of `results.json`; None where no question has a known answer.
@@ -76,7 +77,8 @@ def evaluate(
         check_output(Path(output))
     if metric == "wups":
         wups("cat", "dog", 0.9)  # a missing WordNet is told at once
-    job = Job(data, annotations, images, model, features, limit, swap_photos, batch_size, metric == "wups", device)
+    semantic = metric == "wups"
+    job = Job(data, annotations, images, model, features, limit, swap_photos, batch_size, semantic, device, runtime)
     found = survey(job, bool(features or predictions))
     if metric == "official" and not found.official:
         raise InputError(f"No question of {data} has ten answers, as the official accuracy needs; leave --metric out.")
@@ -86,7 +88,7 @@ def evaluate(
             work = Work(place, {})
             score_predictions(job, Path(predictions), work, started(bar, "questions", found.n))
         else:
-            vqa = VQA.load(model, device)
+            vqa = VQA.load(model, device, runtime=runtime)
             work = Work(place, job.run(vqa) | {"n": found.n})
             if work.answered:
                 plain(f"Going on after {work.answered:,} of {found.n:,} questions.")

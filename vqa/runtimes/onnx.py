@@ -102,7 +102,7 @@ class OnnxEngine:
         return nullcontext()
 
     def made_by(self) -> dict[str, Any]:
-        raise InputError("A feature store belongs to the runtime torch, which made it; leave the features out.")
+        raise InputError("The ONNX runtime reads no feature store and describes no photo; use the runtime torch.")
 
 
 def read_folder(folder: Path) -> tuple[OnnxConfig, Reader]:
@@ -132,9 +132,7 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     Raises `InputError` if it is missing or damaged.
     """
     if not path.is_file():
-        raise InputError(
-            f"There is no {path}; write it where PyTorch is installed: {EXPORT} --output {path.parents[1]}"
-        )
+        raise InputError(f"There is no {path}; write it where PyTorch is installed, by {EXPORT}.")
     options = onnxruntime.SessionOptions()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0  # 0: as many as there are cores

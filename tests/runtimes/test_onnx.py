@@ -1,0 +1,142 @@
+"""The ONNX runtime gives what PyTorch gives, through the same door."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vqa.errors import InputError
+from vqa.evidence import evidence, occlusion, what_if
+from vqa.predict import VQA
+from vqa.processing import VQAImageProcessor
+from vqa.runtimes import array
+from vqa.runtimes.onnx import FOLDER, PhotoReader
+
+QUESTION = "what is on the table?"
+QUESTIONS = (QUESTION, "cat", "how many dogs are there on the zebra table?")
+
+
+@pytest.fixture(scope="module")
+def theirs(tiny_checkpoint: Path) -> VQA:
+    return VQA.load(tiny_checkpoint, "cpu", "float32", "torch")
+
+
+@pytest.fixture(scope="module")
+def ours(tiny_onnx: Path) -> VQA:
+    return VQA.load(tiny_onnx, runtime="onnx")
+
+
+def photo(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+
+
+def test_answers_are_the_same(ours: VQA, theirs: VQA) -> None:
+    for seed in range(3):
+        for one, other in zip(*(vqa.ask_many(photo(seed), QUESTIONS) for vqa in (ours, theirs)), strict=True):
+            assert [s.answer for s in one.top] == [s.answer for s in other.top]
+            assert [s.score for s in one.top] == pytest.approx([s.score for s in other.top], abs=1e-4)
+            assert (one.blind.answer, one.unknown_words) == (other.blind.answer, other.unknown_words)
+            assert one.blind.score == pytest.approx(other.blind.score, abs=1e-4)
+            assert one.attention == pytest.approx(other.attention, abs=1e-4)
+            assert [w.word for w in one.words] == [w.word for w in other.words]
+            assert [w.weight for w in one.words] == pytest.approx([w.weight for w in other.words], abs=1e-4)
+            assert one.to_dict().keys() == other.to_dict().keys()
+
+
+@pytest.mark.parametrize(("photos", "asked"), [(1, 1), (1, 5), (4, 1), (3, 7)])
+def test_every_number_is_the_same_for_any_batch(ours: VQA, theirs: VQA, photos: int, asked: int) -> None:
+    squares = np.random.default_rng(photos).integers(0, 256, (photos, 64, 64, 3), dtype=np.uint8)
+    questions = [QUESTIONS[i % 3] for i in range(asked)]
+    index = np.random.default_rng(asked).integers(photos, size=asked)
+    grids = [vqa.encode_squares(squares) for vqa in (ours, theirs)]
+    assert grids[0] == pytest.approx(array(grids[1]), abs=1e-4)
+    found, expected = (vqa.logits(g, questions, index) for vqa, g in zip((ours, theirs), grids, strict=True))
+    for name in found._fields:
+        one, other = (array(getattr(x, name)) for x in (found, expected))
+        assert one.shape == other.shape, name
+        assert one == pytest.approx(other, abs=1e-4), name
+
+
+@pytest.mark.parametrize("mean", [0.5, (0.485, 0.456, 0.406)])
+def test_photos_become_the_very_same_numbers(mean: float | tuple[float, ...]) -> None:
+    ours, theirs = PhotoReader(64, mean, 0.25), VQAImageProcessor(64, mean, 0.25)
+    square = ours.square(photo(0))[None]
+    assert np.array_equal(square[0], theirs.square(photo(0)))
+    expected = theirs.normalize(torch.from_numpy(square.copy()))
+    assert np.array_equal(ours.normalize(square), expected.numpy())
+
+
+def test_parts_are_covered_without_gradients(ours: VQA, theirs: VQA) -> None:
+    mask = np.array([[1, 0], [0, 0]])
+    one, other = (what_if(vqa, photo(1), QUESTION, mask) for vqa in (ours, theirs))
+    assert [row[0] for row in one.changes] == [row[0] for row in other.changes]
+    assert [row[2] for row in one.changes] == pytest.approx([row[2] for row in other.changes], abs=1e-4)
+    maps = [occlusion(vqa, photo(1), QUESTION) for vqa in (ours, theirs)]
+    assert maps[0] == pytest.approx(maps[1], abs=1e-4)
+
+
+def test_what_needs_gradients_or_another_device_is_told(ours: VQA, tiny_onnx: Path) -> None:
+    with pytest.raises(InputError, match="need the runtime torch"):
+        evidence(ours, photo(0), QUESTION, "yes")
+    with pytest.raises(InputError, match="reads no feature store"):
+        ours.made_by()
+    with pytest.raises(InputError, match="not on 'cuda'"):
+        VQA.load(tiny_onnx, device="cuda", runtime="onnx")
+    with pytest.raises(InputError, match="has no precision 'bfloat16'"):
+        VQA.load(tiny_onnx, dtype="bfloat16", runtime="onnx")
+
+
+def test_an_unknown_or_missing_runtime_is_told(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no runtime 'tensorflow'; choose one of auto, torch, onnx, onnx-int8"):
+        VQA.load(tiny_onnx, runtime="tensorflow")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for runtime, package in (("torch", "torch"), ("onnx", "onnxruntime"), ("auto", "onnxruntime")):
+        with pytest.raises(InputError, match=f"needs {package}, which is not installed"):
+            VQA.load(tiny_onnx, runtime=runtime)
+
+
+def broken(source: Path, target: Path, name: str, content: bytes | None) -> Path:
+    """A copy of a model's folder with another file in the place of `name`, or none."""
+    shutil.copytree(source, target)
+    (target / name).unlink()
+    if content is not None:
+        (target / name).write_bytes(content)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", None, "has no config.json"),
+        ("config.json", b"{}", "cannot be read"),
+        ("config.json", b"[]", "holds no JSON object"),
+        ("processor_config.json", b'{"image_processor": 7}', "cannot be read"),
+        ("tokenizer.json", b"{}", "cannot be read"),
+        (f"{FOLDER}/image_encoder.onnx", None, "There is no .*image_encoder.onnx; write it where PyTorch is installed"),
+        (f"{FOLDER}/question.onnx", b"no model", "is damaged or no ONNX file"),
+        (f"{FOLDER}/question.onnx", b"", "is damaged or no ONNX file"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_told(
+    tiny_onnx: Path, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        VQA.load(broken(tiny_onnx, tmp_path / "broken", name, content), runtime="onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_8_bits_or_of_another_exporter_is_told(tiny_onnx: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no .*image_encoder_int8\.onnx"):
+        VQA.load(tiny_onnx, runtime="onnx-int8")
+    other = (tiny_onnx / FOLDER / "image_encoder.onnx").read_bytes().replace(b"grid_size", b"grad_size")
+    with pytest.raises(InputError, match=r"was not written by python -m train\.export_onnx"):
+        folder = broken(tiny_onnx, tmp_path / "other", f"{FOLDER}/question.onnx", other)
+        VQA.load(folder, runtime="onnx")
+
+
+def test_the_name_of_the_weights_is_that_of_the_files(ours: VQA, theirs: VQA) -> None:
+    assert len(ours.weights_hash()) == 32
+    assert ours.weights_hash() != theirs.weights_hash()

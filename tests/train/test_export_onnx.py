@@ -1,0 +1,119 @@
+"""What is exported: the files, other cells and attentions, 8 bits, and what cannot be exported."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from train.export_onnx import export_onnx, main
+from vqa.checkpoint import load_checkpoint, save_checkpoint
+from vqa.configuration import VQAConfig
+from vqa.model import VQAModel
+from vqa.predict import VQA
+
+
+def test_the_folder_is_complete_and_its_whole_is_its_parts(tiny_onnx: Path, tiny_checkpoint: Path) -> None:
+    names = sorted(path.relative_to(tiny_onnx).as_posix() for path in tiny_onnx.rglob("*") if path.is_file())
+    assert names == [
+        "config.json",
+        "onnx/image_encoder.onnx",
+        "onnx/model.onnx",
+        "onnx/question.onnx",
+        "processor_config.json",
+        "tokenizer.json",
+    ]
+    net, processor = load_checkpoint(tiny_checkpoint)
+    pixels = torch.rand(2, 3, 64, 64)
+    input_ids, mask = processor.encode(["what is on the table?", "cat", "how many dogs?"])
+    index = torch.tensor([1, 0, 1])
+    session = onnxruntime.InferenceSession(tiny_onnx / "onnx" / "model.onnx")
+    given = {"pixel_values": pixels, "input_ids": input_ids, "attention_mask": mask, "photo_index": index}
+    names = ["logits", "attention", "word_weights"]
+    found = session.run(names, {key: value.numpy() for key, value in given.items()})
+    with torch.inference_mode():
+        expected = net(input_ids, mask, pixel_values=pixels, photo_index=index)
+    for name, values in zip(names, found, strict=True):
+        assert values == pytest.approx(expected[name].numpy(), abs=1e-4), name
+    shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
+    assert shapes["input_ids"] == ["B", "T"] and shapes["pixel_values"] == ["P", 3, 64, 64]
+    assert shapes["attention"] == ["B", 2, 8, 8] and shapes["word_weights"] == ["B", "T"]
+
+
+@pytest.fixture
+def changed(tiny_checkpoint: Path, tmp_path: Path) -> Any:
+    """Makes a checkpoint like the tiny one, but for these settings."""
+
+    def make(**settings: Any) -> Path:
+        config, (_, processor) = VQAConfig.from_pretrained(tiny_checkpoint), load_checkpoint(tiny_checkpoint)
+        torch.manual_seed(1)
+        save_checkpoint(tmp_path / "changed", VQAModel(VQAConfig(**(config.to_dict() | settings))), processor)
+        return tmp_path / "changed"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"recurrent_cell": "gru", "num_layers": 2, "fusion": "concat"},
+        {"attention": "hard", "glimpses": 1, "coordinates": True},
+        {"attention": "none", "glimpses": 1},
+    ],
+)
+def test_other_models_are_exported(changed: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+    differences = export_onnx(changed(**settings), tmp_path / "exported")
+    assert set(differences) == {"image_encoder", "question", "model"}
+    assert all(0 <= value <= 1e-4 for value in differences.values())
+
+
+@pytest.mark.parametrize("settings", [{"recurrent_cell": "rnn"}, {"bidirectional": True}])
+def test_what_cannot_be_exported_is_told(
+    changed: Any, tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", str(changed(**settings)), "--output", str(tmp_path / "exported")]) == 2
+    assert "Only an LSTM or GRU in one direction" in capsys.readouterr().err
+    assert not (tmp_path / "exported").exists()
+
+
+def test_8_bits_are_calibrated_on_photos(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = []
+    for i in range(6):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        rows += [{"image": f"{i}.png", "question": q, "answer": "yes"} for q in ("what is it?", "how many cats?")]
+    data, output = tmp_path / "questions.jsonl", tmp_path / "exported"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    given = ["--model", str(tiny_checkpoint), "--output", str(output), "--calibrate", str(data)]
+    assert main([*given, "--images", str(tmp_path), "--photos", "4"]) == 0
+    assert "calibrated on 4 photos" in capsys.readouterr().out
+    full, rough = (VQA.load(output, runtime=runtime) for runtime in ("onnx", "onnx-int8"))
+    for part, original in zip(rough.engine.weights, full.engine.weights, strict=True):
+        kinds = {i.type for i in onnxruntime.InferenceSession(part).get_inputs()}
+        assert kinds <= {"tensor(float)", "tensor(int64)"}
+        assert b"QuantizeLinear" in part.read_bytes() and b"QuantizeLinear" not in original.read_bytes()
+    for i in range(6):
+        one, other = (vqa.ask(tmp_path / f"{i}.png", "what is on the table?", top=5) for vqa in (full, rough))
+        exact = {score.answer: score.score for score in one.top}
+        assert {score.answer: score.score for score in other.top} == pytest.approx(exact, abs=0.05)
+        assert other.top != one.top
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--model", "nowhere"], "There is no model folder nowhere"),
+        (["--calibrate", "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_bad_input_is_told(tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--output", str(tmp_path / "exported"), *more]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+    assert not (tmp_path / "exported").exists()
