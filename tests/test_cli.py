@@ -146,11 +146,12 @@ def test_the_app_gets_its_arguments(monkeypatch):
     seen: list[dict] = []
     monkeypatch.setattr(app, "launch", lambda **options: seen.append(options))
     assert cli.main(["ui"]) == 0
-    usual = {"model": None, "host": "127.0.0.1", "port": 7860, "device": "auto"}
+    usual = {"model": None, "host": "127.0.0.1", "port": 7860, "device": "auto", "runtime": "auto"}
     assert seen.pop() == {**usual, "compare": [], "auth": None, "mcp": False, "window": False}
-    given = ["--model", "m", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu"]
+    given = ["--model", "m", "--host", "0.0.0.0", "--port", "8000", "--device", "cpu", "--runtime", "onnx"]
     assert cli.main(["ui", *given, "--compare", "a", "b", "--auth", "ann:secret", "--mcp", "--window"]) == 0
-    asked = {"model": "m", "host": "0.0.0.0", "port": 8000, "device": "cpu", "compare": ["a", "b"]}
+    asked = {**usual, "model": "m", "host": "0.0.0.0", "port": 8000, "device": "cpu", "runtime": "onnx"}
+    asked["compare"] = ["a", "b"]
     assert seen.pop() == {**asked, "auth": "ann:secret", "mcp": True, "window": True}
     assert set(inspect.signature(launch).parameters) == {*asked, "auth", "mcp", "window"}
 

@@ -20,6 +20,8 @@ APP = """
 from gradio_client import Client, handle_file
 from tests.ui.conftest import free_port
 from ui import app
+from ui.cells import WORDS, Cells
+from ui.completing import Completing
 from ui.models import Models
 from ui.page import build_page
 import json
@@ -32,15 +34,14 @@ client = Client(address, verbose=False, analytics_enabled=False)
 photo = handle_file(sys.argv[2])
 answer = client.predict(photo, "what is on the table?", api_name="/ask")
 covered = client.predict(photo, "what is on the table?", [[1, 0], [0, 0]], api_name="/what_if")
-try:
-    refused = client.predict(photo, "what is on the table?", "yes", api_name="/evidence")
-except Exception as error:
-    refused = str(error)
-from ui.inside import Inside, WORDS
-from ui.completing import Completing
-inside = Inside(models, Completing())
-cells = inside.cells("what is on the table?", WORDS, 1, "h", 0)
-print(json.dumps([answer, covered, refused, cells, Completing().suggest("what is")]))
+refused = []
+for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((photo,), "/describe")):
+    try:
+        refused.append(client.predict(*asked, api_name=name))
+    except Exception as error:
+        refused.append(str(error))
+refused.append(Cells(models, Completing()).cells("what is on the table?", WORDS, 1, "h", 0))
+print(json.dumps([answer, covered, refused, Completing().suggest("what is")]))
 page.close(verbose=False)
 """
 
@@ -83,19 +84,19 @@ def test_an_evaluation_needs_none_either(tiny_onnx: Path, photo: Path, tmp_path:
 
 
 def test_what_needs_pytorch_says_so(tiny_onnx: Path, tiny_checkpoint: Path, photo: Path) -> None:
-    for arguments in (
-        ("ask", photo, "what is it?", "--model", tiny_onnx, "--runtime", "torch"),
-        ("complete", "what is"),
-    ):
-        told = cli(*arguments, status=2)
-        assert "needs torch, which is not installed" in told and told.count("\n") == 1
+    told = cli("ask", photo, "what is it?", "--model", tiny_onnx, "--runtime", "torch", status=2)
+    assert "The runtime 'torch' needs torch, which is not installed" in told and told.count("\n") == 1
+    told = cli("complete", "what is", status=2)
+    assert "This needs PyTorch" in told and told.count("\n") == 1
     assert "There is no" in cli("ask", photo, "what is it?", "--model", tiny_checkpoint, status=2)
 
 
 def test_the_app_opens_answers_and_says_what_it_cannot(tiny_onnx: Path, photo: Path) -> None:
-    answer, covered, refused, cells, completions = json.loads(run(APP, tiny_onnx, photo).splitlines()[-1])
+    answer, covered, refused, completions = json.loads(run(APP, tiny_onnx, photo).splitlines()[-1])
     assert answer["answer"] in ("yes", "no", "2", "red", "teddy bear")
     assert covered["before"]["answer"] == answer["answer"]
-    assert "need the runtime torch" in refused
-    assert "needs torch, which is not installed here" in cells and "<svg" not in cells
+    evidence, described, cells = refused
+    assert "need the runtime torch" in evidence
+    for told in (described, cells):
+        assert "This needs PyTorch" in told, told
     assert completions == []

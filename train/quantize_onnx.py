@@ -85,16 +85,17 @@ def write(source: Path, target: Path, batches: Inputs) -> None:
         plain = Path(place) / "plain.onnx"
         quant_pre_process(source, plain, skip_symbolic_shape=True)  # a batch norm goes into its convolution first
         proto = onnx.load(plain)
-        quantize_static(
-            plain,
-            target,
-            batches,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_quantize=weighted(proto),
-        )
+        with np.errstate(invalid="ignore"):  # a row of zeros, as that of padding, has the scale 0
+            quantize_static(
+                plain,
+                target,
+                batches,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_quantize=weighted(proto),
+            )
     proto = onnx.load(target)
     properties = {entry.key: entry.value for entry in onnx.load(source).metadata_props}
     onnx.helper.set_model_props(proto, properties)

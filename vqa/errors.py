@@ -14,4 +14,6 @@ def missing(error: ModuleNotFoundError) -> InputError | None:
     package = (error.name or "").split(".")[0]
     if package in ("", "vqa", "ui", "train"):
         return None
+    if package in ("torch", "torchvision", "timm", "transformers", "safetensors"):
+        return InputError(f"This needs PyTorch ({package} is not installed here); run: pip install glimpse-vqa.")
     return InputError(f"This needs {package}, which is not installed here; run: pip install {package}.")
