@@ -150,7 +150,14 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
-    """Lower-cased questions as one stream, each ended by END, and those about one photo in fifty, held out."""
+    """The questions of `read_questions`, each part as one stream in which END ends each."""
+    train_part, held = read_questions(path)
+    characters = Characters.build(train_part)
+    return characters, joined(characters, train_part), joined(characters, held)
+
+
+def read_questions(path: Path) -> tuple[list[str], list[str]]:
+    """Lower-cased questions to learn from, and those about one photo in fifty, held out."""
     train_part: list[str] = []
     held: list[str] = []
     for row, where in json_rows(path):
@@ -160,8 +167,7 @@ def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
         (held if hash_of(row.get("image_id")) % 50 == 0 else train_part).append(question)
     if not train_part or not held:
         raise InputError(f"{path} holds too few questions to learn from and to measure with; give more.")
-    characters = Characters.build(train_part)
-    return characters, joined(characters, train_part), joined(characters, held)
+    return train_part, held
 
 
 def hash_of(identity: object) -> int:
