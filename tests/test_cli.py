@@ -209,6 +209,33 @@ def test_completions_are_printed_with_their_probabilities(capsys):
     assert first == second and first.startswith("what ")
 
 
+def test_a_repair_is_printed_and_drawn(capsys, tmp_path):
+    assert cli.main(["repair", "whta colr is teh cat"]) == 0
+    assert capsys.readouterr().out == "what color is the cat\n"
+    picture = tmp_path / "alignment.svg"
+    assert cli.main(["repair", "whta is it?", "--json", "--alignment", str(picture)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["typed"] == "whta is it?" and said["text"] == "what is it?" and said["changed"]
+    assert [len(row) for row in said["alignment"]] == [11] * 11
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "The question is empty"),
+        (["a" * 151], "has 151 characters"),
+        (["猫は何色ですか"], "in letters that this model never learned"),
+        (["waht?", "--alignment", "nowhere/a.svg"], "nowhere/a.svg cannot be written"),
+        (["waht?", "--model", "nowhere"], "There is no checkpoint in nowhere"),
+    ],
+)
+def test_what_cannot_be_repaired_is_one_sentence(capsys, arguments, message):
+    assert cli.main(["repair", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("vqa: ") and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

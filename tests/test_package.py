@@ -18,7 +18,7 @@ from vqa.data.photos import SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path("assets", "model")
-BUNDLED = (MODEL, Path("assets", "complete"), Path("assets", "caption"))
+BUNDLED = (MODEL, Path("assets", "complete"), Path("assets", "caption"), Path("assets", "repair"))
 MAX_MODEL_BYTES = 30_000_000
 
 

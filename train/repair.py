@@ -2,8 +2,9 @@
 
     python -m train.repair --output runs/repair      # the questions of ../shared/data/text
 
-Every batch mistypes its questions anew, and leaves some right, so that the model learns to leave right ones alone. The run
-is saved every --part batches, and goes on from there with --resume. How well it mends is measured by train.repair_scores.
+Every batch mistypes its questions anew, and leaves some right, so that the model learns to leave right ones alone. The
+run is saved every --part batches, and goes on from there with --resume. How well it mends is measured by
+train.repair_scores.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m train.repair", description=__doc__.split("\n")[0])
     made.add_argument("--questions", type=Path, default=QUESTIONS, help="JSON lines with the field 'question'")
     made.add_argument("--output", type=Path, required=True, help="a folder")
-    made.add_argument("--hidden", type=int, default=192, help="units a direction of the encoder")
+    made.add_argument("--hidden", type=int, default=160, help="units a direction of the encoder")
     made.add_argument("--embedding", type=int, default=64)
     made.add_argument("--epochs", type=float, default=1.6)
     made.add_argument("--batch", type=int, default=128)
@@ -116,7 +117,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     results |= {"seconds": round(seconds), "settings": settings}
     config |= {"characters": characters.to_list()}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
-    print(f"{loss_held:.4f} nats a character of {len(held):,} held-out questions; the model is in {given.output / 'best'}")
+    print(f"{loss_held:.4f} nats a character of held-out questions; the model is in {given.output / 'best'}")
     return results
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import api, completing, describing, talk
+from ui import api, completing, describing, repairing, talk
 from ui.acts import MAX_CHARACTERS, Acts
 from ui.describing import Describing, describe_tab
 from ui.examples import GENERAL, examples
@@ -19,6 +19,7 @@ LOADING = "The model is loading: a few seconds, once. You can choose a photo mea
 def build_page(models: Models) -> gr.Blocks:
     """The app over models that may still be loading."""
     acts, typing, writing = Acts(models), completing.Completing(), Describing(models)
+    mending = repairing.Repairing(models)
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.Markdown("# Glimpse\nAsk a photo a question, and see where the model looked.")
         note = gr.Markdown(LOADING, elem_id="loading")
@@ -41,6 +42,7 @@ def build_page(models: Models) -> gr.Blocks:
                     elem_id="question",
                 )
                 button = gr.Button("Ask", variant="primary", elem_id="ask")
+                meant = chips(value=[], before="Did you mean", elem_id="meant")
                 completions = chips(value=[], elem_id="completions")  # after the button: Tab leads from text to Ask
                 suggestions = chips(value=list(GENERAL), elem_id="chips")
                 gallery = gr.Dataset(
@@ -72,11 +74,13 @@ def build_page(models: Models) -> gr.Blocks:
                     both = viewer(elem_id="both")
                 with gr.Tab("Inside", id="inside") as inside:
                     inside_tab(models, typing, inside, photo, question)
+                    repairing.alignment_part(mending, question)
                 with gr.Tab("About", id="about"):
                     facts = gr.Markdown(elem_id="about")
         api.register(models)
         completing.register(typing)
         describing.register(writing)
+        repairing.register(mending)
 
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         busy: dict[str, Any] = {"concurrency_id": "model", "api_visibility": "private"}
@@ -103,8 +107,20 @@ def build_page(models: Models) -> gr.Blocks:
             concurrency_id="complete",
         )
         completions.pick(acts.suggested, outputs=question, api_name="completed", **quick)
-        picked = suggestions.pick(acts.suggested, outputs=question, api_name="suggested", **quick)
-        picked.then(api_name="go_suggested", **asking)
+        for clicked, name in ((suggestions, "suggested"), (meant, "meant")):
+            picked = clicked.pick(acts.suggested, outputs=question, api_name=name, **quick)
+            picked.then(api_name=f"go_{name}", **asking)
+        gr.on(
+            [question.submit, button.click],
+            mending.suggest,
+            question,
+            meant,
+            api_name="suggest_repair",
+            api_visibility="private",
+            show_progress="hidden",
+            concurrency_id="repair",
+        )
+        question.change(lambda: [], outputs=meant, api_name="clear_repair", **quick)
         gallery.click(acts.example, gallery, [photo, suggestions, question], api_name="example", **quick)
 
         # A new photo: what was said about the old one is cleared, and the model looks before anybody has asked.

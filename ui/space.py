@@ -53,7 +53,7 @@ from ui.app import launch
 
 launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 """
-BUNDLES = ("complete", "caption")
+BUNDLES = ("complete", "caption", "repair")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*")  # .* is also the .git of a model that was cloned from the Hub
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 MARK = "<!-- Made by python -m ui.space,"  # a folder whose README says so may be replaced

@@ -21,7 +21,7 @@ def viewer(pickable: bool = False, **options: Any) -> gr.HTML:
 
 
 def chips(**options: Any) -> gr.HTML:
-    """Questions to click; a `pick` names the one."""
+    """Questions to click, with a word before them if `before` is one; a `pick` names the one."""
     return drawn("chips", events=("pick",), **options)
 
 

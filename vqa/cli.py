@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_describe(commands)
     add_complete(commands)
+    add_repair(commands)
     add_ui(commands)
     return parser
 
@@ -137,6 +138,15 @@ def add_complete(commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of that chance (default: 0)")
     parser.add_argument("--model", help="a folder that train.complete wrote (default: the bundled one)")
     parser.set_defaults(command=complete)
+
+
+def add_repair(commands) -> None:
+    parser = commands.add_parser("repair", help="mend a mistyped question")
+    parser.add_argument("text", metavar="TEXT", help='such as "whta colr is teh cat"')
+    parser.add_argument("--json", action="store_true", help="print an object with the alignment matrix")
+    parser.add_argument("--alignment", metavar="FILE", help="write a picture of the alignment (SVG)")
+    parser.add_argument("--model", help="a folder that train.repair wrote (default: the bundled one)")
+    parser.set_defaults(command=repair)
 
 
 def add_ui(commands) -> None:
@@ -236,6 +246,23 @@ def complete(arguments: argparse.Namespace) -> None:
         return
     for text, probability in model.complete(arguments.text, arguments.top):
         print(f"{probability:6.1%}  {text}")
+
+
+def repair(arguments: argparse.Namespace) -> None:
+    """Print what was probably meant."""
+    from vqa.inside.alignment import alignment_picture
+    from vqa.language.repair import Repairer
+
+    found = Repairer.load(arguments.model).repair(arguments.text)
+    if arguments.alignment is not None:
+        picture = alignment_picture(found.typed, found.text, found.alignment.tolist())
+        try:
+            Path(arguments.alignment).write_text(picture, encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{arguments.alignment} cannot be written: {error.strerror}; name another file."
+            ) from error
+    print(json.dumps(found.to_dict()) if arguments.json else found.text)
 
 
 def ui(arguments: argparse.Namespace) -> None:

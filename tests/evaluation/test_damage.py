@@ -8,6 +8,7 @@ from PIL import Image
 
 from vqa.evaluation import damage
 from vqa.evaluation.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, paraphrase, says_side, slips, typo
+from vqa.language.noise import NEIGHBOURS
 
 
 def one_slip_apart(word: str, other: str) -> str:
@@ -54,7 +55,7 @@ def test_slips_change_the_word_and_know_the_keyboard() -> None:
     assert len(slips("oooo")) == 3  # nothing to swap
     *_, keys = slips("asdf")
     assert "aadf" in keys and "aedf" in keys and "apdf" not in keys
-    neighbours = damage._KEYS
+    neighbours = NEIGHBOURS
     assert set(neighbours["g"]) == set("tyfhvb") and len(neighbours) == 26
     assert all(key in neighbours[other] for key, others in neighbours.items() for other in others)
 

@@ -18,7 +18,7 @@ from tests.ui.conftest import QUESTION
 from ui.api import MAX_QUESTIONS
 from vqa.evidence import evidence, occlusion, what_if
 
-NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/evidence", "/occlusion", "/what_if"]
+NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/evidence", "/occlusion", "/repair", "/what_if"]
 
 
 def without_seconds(answer: dict) -> dict:
@@ -33,7 +33,7 @@ def test_every_public_event_has_a_name_types_and_a_docstring(client):
         assert len(endpoint["description"]) > 30, name
         assert all(parameter["python_type"]["type"] for parameter in endpoint["parameters"]), name
         first = endpoint["parameters"][0]["parameter_name"]
-        assert first == ("text" if name == "/complete" else "photo")
+        assert first == ("text" if name in ("/complete", "/repair") else "photo")
 
 
 def test_every_private_event_has_a_name_too(address):

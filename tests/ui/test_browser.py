@@ -296,3 +296,25 @@ def test_a_question_is_completed_while_it_is_typed(opened):
     text = chip.first.inner_text()
     chip.first.click()
     opened.wait_for_function(f"document.querySelector('#question textarea').value === {json.dumps(text)}")
+
+
+def test_a_mistyped_question_is_asked_as_it_was_meant(opened, photo):
+    choose(opened, photo)
+    ask(opened)
+    opened.locator("#answer .headline").wait_for()
+    assert opened.locator("#meant .chip").count() == 0  # all of its words are known
+    ask(opened, "what is on teh tabel?")
+    chip = opened.locator("#meant .chip")
+    chip.wait_for()
+    assert opened.locator("#meant").inner_text().split("\n") == ["Did you mean", QUESTION]
+    assert "teh" in opened.locator("#answer .words").inner_text()
+    chip.click()
+    opened.wait_for_function(f"document.querySelector('#question textarea').value === {json.dumps(QUESTION)}")
+    opened.locator("#answer .words", has_text="table").wait_for()
+    assert opened.locator("#answer .words .unknown").count() == 0 and chip.count() == 0
+
+    open_tab(opened, "Inside")
+    opened.locator("#question textarea").fill("waht is it?")
+    opened.locator("#mend").click()
+    opened.locator("#alignment svg").wait_for()
+    assert "How 'what is it?' (rows)" in opened.locator("#alignment svg").get_attribute("aria-label")

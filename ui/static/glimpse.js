@@ -203,13 +203,14 @@ window.glimpse = (() => {
     draw();
   }
 
-  // Buttons with questions; the chosen one is asked.
+  // Buttons with questions, and what stands before them; the chosen one is asked.
   function chips({ element, props, watch, trigger }) {
     const draw = () => {
       const root = element.querySelector(".glimpse");
       if (!root) return;
-      root.replaceChildren(...(props.value || []).map((text) =>
-        make("button", { type: "button", class: "chip", onclick: () => trigger("pick", { question: text }) }, text)));
+      const buttons = (props.value || []).map((text) =>
+        make("button", { type: "button", class: "chip", onclick: () => trigger("pick", { question: text }) }, text));
+      root.replaceChildren(...(props.before && buttons.length ? [make("span", {}, props.before), ...buttons] : buttons));
     };
     watch("value", draw);
     draw();

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from vqa.data.photos import open_photo
+from vqa.language.noise import NEIGHBOURS
 
 BLUR = 0.01  # standard deviation of the blur as a share of the photo's width
 DARK = 0.3  # brightness that the dark photo keeps
@@ -19,19 +20,6 @@ _PLAIN_WORDS = frozenset(
     that their them then there these they this those very visible were what when where which while whom whose will
     with would your""".split()  # noqa: SIM905 (a list of sixty quoted words is no easier to read)
 )
-_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-# Each key's neighbours: those in its row, and those that it touches above and below.
-_KEYS = {
-    key: "".join(
-        other[k]
-        for r, other in enumerate(_ROWS)
-        if abs(r - row) <= 1
-        for k in {row: (i - 1, i + 1), row - 1: (i, i + 1), row + 1: (i - 1, i)}[r]
-        if 0 <= k < len(other)
-    )
-    for row, keys in enumerate(_ROWS)
-    for i, key in enumerate(keys)
-}
 _KINDS = {"kind": "type", "type": "kind", "sort": "kind"}
 _THINGS = "animal|brand|food|fruit|holiday|room|season|shape|sport|utensil|vegetable|vehicle"
 # A question that fits the pattern as a whole is asked in the other words.
@@ -73,7 +61,7 @@ def slips(word: str) -> list[list[str]]:
         [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in inner[:-1] if word[i] != word[i + 1]],
         [word[:i] + word[i + 1 :] for i in inner],
         [word[:i] + word[i] + word[i:] for i in inner],
-        [word[:i] + key + word[i + 1 :] for i in inner for key in _KEYS[word[i].lower()]],
+        [word[:i] + key + word[i + 1 :] for i in inner for key in NEIGHBOURS[word[i].lower()]],
     ]
     return [kind for kind in kinds if kind]
 

@@ -187,6 +187,6 @@ KINDS: dict[str, Callable[[str, random.Random], str]] = {
 def place(word: str, generator: random.Random) -> int | None:
     """Where a slip hits a word: a letter or an apostrophe, seldom the first; None if there is none."""
     places = [i for i, character in enumerate(word) if character.isalpha() or character == "'"]
-    if len(places) > 1 and generator.random() >= FIRST:
-        places = places[1:]
-    return generator.choice(places) if places else None
+    if len(places) < 2 or generator.random() < FIRST:
+        return places[0] if places else None
+    return generator.choice(places[1:])

@@ -42,7 +42,7 @@ class RepairModel(nn.Module):
     size: characters in the vocabulary; hidden: units a direction of the encoder, half of those of the decoder.
     """
 
-    def __init__(self, size: int, hidden: int = 192, embedding: int = 64):
+    def __init__(self, size: int, hidden: int = 160, embedding: int = 64):
         super().__init__()
         self.embedding = nn.Embedding(size, embedding)
         self.encoder = Recurrent("lstm", embedding, hidden, bidirectional=True)

@@ -1,0 +1,145 @@
+"""The repairer: what it may write, what it copies, which words it leaves alone, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vqa.bundle import save_bundle
+from vqa.errors import InputError
+from vqa.language.characters import UNKNOWN, Characters
+from vqa.language.repair import KIND, Repair, Repairer, fewest_unknown, keep_known
+from vqa.language.repair_model import RepairModel
+
+KNOWN = {"what", "color", "is", "the", "cat", "a"}
+
+
+def unknown(text: str) -> list[str]:
+    return [word for word in text.rstrip("?").split() if word not in KNOWN]
+
+
+@pytest.fixture
+def tiny() -> Repairer:
+    torch.manual_seed(4)
+    characters = Characters(list("abc ?"))
+    return Repairer(RepairModel(characters.size, hidden=6, embedding=5), characters)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Repairer:
+    return Repairer.load()
+
+
+class Writes(Repairer):
+    """One whose likeliest repairs are given."""
+
+    def __init__(self, repairer: Repairer, texts: list[str]):
+        super().__init__(repairer.net, repairer.characters)
+        self.texts = texts
+
+    def candidates(self, typed, beam=4, batch=64):
+        return iter([self.texts] * len(typed))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("whta colr is teh cat", "what color is the cat"),
+        ("what color is the cat?", "what color is the cat?"),
+        ("how mnay people are in the picure?", "how many people are in the picture?"),
+        ("isthe man wearing a hta?", "is the man wearing a hat?"),
+        ("  What  Kidn of animal is THIS ", "what kind of animal is this"),
+    ],
+)
+def test_the_bundled_model_mends(bundled: Repairer, typed: str, meant: str) -> None:
+    found = bundled.repair(typed)
+    assert found.text == meant and 0 < found.probability <= 1
+    assert found.changed == (found.typed != meant)
+    assert found.alignment.shape == (len(found.text), len(found.typed))
+    assert found.alignment.sum(1) == pytest.approx(np.ones(len(found.text)), abs=1e-4)
+
+
+def test_it_looks_where_it_copies_from(bundled: Repairer) -> None:
+    """Where nothing is wrong, most letters are written while looking near their own place."""
+    found = bundled.repair("is there a dog in the picture?")
+    middle = found.alignment @ np.arange(len(found.typed))
+    assert np.abs(middle - np.arange(len(found.text))).mean() < 2
+
+
+def test_many_at_once_are_as_one_at_a_time(bundled: Repairer) -> None:
+    texts = ["whta is it?", "how many poeple are there in the picture", "is it?"]
+    together = list(bundled.candidates(texts, batch=2))
+    assert together == [next(bundled.candidates([text])) for text in texts]
+
+
+def test_characters_that_it_does_not_know_are_copied(tiny: Repairer, bundled: Repairer) -> None:
+    for text in ("a ñ", "ñbb 中 a"):
+        typed = tiny.check(text)
+        for written in next(tiny.candidates([typed], beam=20)):
+            assert set(written) <= set("abc ?") | set(typed)
+    with torch.no_grad():  # one that always writes an unknown character first
+        tiny.net.score.bias[UNKNOWN] = 100
+    assert tiny.repair("abñ").text.startswith("ñ")
+    assert UNKNOWN not in tiny.characters.encode(tiny.repair("abc").text)  # there is none to copy
+    assert "ñ" in bundled.repair("what color is the ñ?").text
+
+
+def test_the_explanation_is_of_the_very_text(tiny: Repairer) -> None:
+    found = tiny.explain("ab", "ba")
+    again = tiny.explain("ab", "ba c")
+    assert found.text == "ba" and found.alignment.shape == (2, 2) and again.probability < 1
+    best = next(tiny.candidates(["ab"], beam=30))[0]
+    assert tiny.explain("ab", best).probability >= found.probability
+    told = found.to_dict()
+    assert told["changed"] and np.array(told["alignment"]).shape == (2, 2)
+
+
+def test_known_words_stay_as_they_were_typed() -> None:
+    assert keep_known("whta colr is teh cat", "what color is the car", unknown) == "what color is the cat"
+    assert keep_known("isthe cat", "is the car", unknown) == "is the car"  # not word by word: all of it
+    assert keep_known("is the cat", "is a big cat", unknown) == "is the cat"
+    assert keep_known("is teh", "is", unknown) == "is"
+    assert keep_known("", "", unknown) == ""
+    assert fewest_unknown("is teh ct", ["is teh cat", "is the cat", "is the cat ?"], unknown) == "is the cat"
+    assert fewest_unknown("is the cat", ["is the car", "is a cat"], unknown) is None
+
+
+def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
+    tiny.characters = Characters(list("abcdefghijklmnopqrstuvwxyz ?"))
+    tiny.net = RepairModel(tiny.characters.size, hidden=6, embedding=5).eval()
+    mend = Writes(tiny, ["whta color is the car?", "what color is the car?"])
+    found = mend.suggest("whta colr is teh cat?", unknown)
+    assert isinstance(found, Repair) and found.text == "what color is the cat?"
+    assert found.alignment.shape == (len(found.text), len(found.typed))
+    assert mend.suggest("what color is the cat?", unknown) is None  # all words are known
+    assert Writes(tiny, ["is the zzz"]).suggest("is the xxx", unknown) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "The question is empty"),
+        (" \n ", "The question is empty"),
+        ("a" * 151, "has 151 characters; at most 150"),
+        ("какого цвета кот", "in letters that this model never learned"),
+        ("猫は何色ですか", "in letters that this model never learned"),
+        ("is it \udcff?", "cannot be read as text"),
+        (7, "A question is text, not int"),
+    ],
+)
+def test_what_cannot_be_mended_is_told(bundled: Repairer, text: str, told: str) -> None:
+    for act in (bundled.repair, lambda t: bundled.suggest(t, unknown)):
+        with pytest.raises(InputError, match=told):
+            act(text)
+
+
+def test_it_is_saved_and_loaded(tiny: Repairer, tmp_path: Path) -> None:
+    config = {"hidden": 6, "embedding": 5, "characters": tiny.characters.to_list()}
+    save_bundle(tmp_path / "m", KIND, config, tiny.net)
+    assert Repairer.load(tmp_path / "m").repair("a").typed == "a"
+    with pytest.raises(InputError, match="There is no checkpoint in"):
+        Repairer.load(tmp_path)
+    save_bundle(tmp_path / "n", KIND, {"hidden": 6}, tiny.net)
+    with pytest.raises(InputError, match=r"config.json is broken"):
+        Repairer.load(tmp_path / "n")

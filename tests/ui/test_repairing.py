@@ -1,0 +1,38 @@
+"""'Did you mean …?' under the question, and the alignment picture."""
+
+import pytest
+from gradio_client.exceptions import AppError
+
+from ui.repairing import Repairing
+from vqa.language.repair import Repairer
+
+
+@pytest.fixture
+def repairing(models) -> Repairing:
+    return Repairing(models)
+
+
+def test_only_a_question_with_unknown_words_is_mended(repairing, vqa):
+    assert vqa.processor.words("waht is on the table?")[1] == ["waht"]
+    assert repairing.suggest("waht is on the table?") == ["what is on the table?"]
+    assert repairing.suggest("what is on the table?") == []
+
+
+@pytest.mark.parametrize("question", ["", "   ", "a" * 200, "猫は何色ですか"])
+def test_what_cannot_be_mended_is_not_offered(repairing, question):
+    assert repairing.suggest(question) == []
+
+
+def test_the_alignment_is_drawn_or_the_reason_told(repairing):
+    html = repairing.alignment("waht is it?")
+    assert "<svg" in html and "How 'what is it?' (rows)" in html
+    assert "The question is empty" in repairing.alignment("") and "<svg" not in repairing.alignment("")
+    assert "<b>" not in repairing.alignment("is <b> it?")
+
+
+def test_the_api_gives_the_object_of_the_command_line(client):
+    found = client.predict("waht is it?", api_name="/repair")
+    assert found == Repairer.load().repair("waht is it?").to_dict()
+    assert found["changed"] and found["text"] == "what is it?"
+    with pytest.raises(AppError, match="has 151 characters"):
+        client.predict("a" * 151, api_name="/repair")
