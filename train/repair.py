@@ -73,7 +73,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     device = pick_device(given.device)
     questions, held = ([q for q in part if q.strip(" ?")] for part in read_questions(given.questions))
     characters = Characters.build(questions, MOST)
-    config = {"hidden": given.hidden, "embedding": given.embedding}
+    config: dict[str, Any] = {"hidden": given.hidden, "embedding": given.embedding}
     net = RepairModel(characters.size, **config).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
     average = Average(net, given.average)
@@ -113,7 +113,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     average.swap()
     net.cpu().eval()
     loss_held = held_out_loss(net, characters, held, given)
-    results = {"held_out_loss": round(loss_held, 4), "questions": len(questions), "held_out": len(held)}
+    results: dict[str, Any] = {"held_out_loss": round(loss_held, 4), "questions": len(questions), "held_out": len(held)}
     results |= {"seconds": round(seconds), "settings": settings}
     config |= {"characters": characters.to_list()}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))

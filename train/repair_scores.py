@@ -33,7 +33,7 @@ from vqa.language.repair import BEAM, Repairer, Unknown, fewest_unknown, keep_kn
 from vqa.predict import VQA
 
 RATE = 0.2  # slips a word
-CHOSEN_ON, COUNTED_ON = 1500, 3000  # held-out questions
+CHOSEN_ON, COUNTED_ON = 1000, 2000  # held-out questions
 OURS, LIBRARY = "ours", "symspellpy"
 
 Mend = Callable[[Sequence[str]], Iterator[list[str]]]

@@ -8,8 +8,8 @@ import torch
 
 from vqa.bundle import save_bundle
 from vqa.errors import InputError
-from vqa.language.characters import UNKNOWN, Characters
-from vqa.language.repair import KIND, Repair, Repairer, fewest_unknown, keep_known
+from vqa.language.characters import END, PADDING, UNKNOWN, Characters
+from vqa.language.repair import KIND, Repair, Repairer, fewest_unknown, keep, keep_known
 from vqa.language.repair_model import RepairModel
 
 KNOWN = {"what", "color", "is", "the", "cat", "a"}
@@ -78,10 +78,11 @@ def test_characters_that_it_does_not_know_are_copied(tiny: Repairer, bundled: Re
         typed = tiny.check(text)
         for written in next(tiny.candidates([typed], beam=20)):
             assert set(written) <= set("abc ?") | set(typed)
-    with torch.no_grad():  # one that always writes an unknown character first
+    a, b = tiny.characters.encode("ab")
+    assert tiny._text([b, UNKNOWN, a, END, PADDING], [0, 2, 1, 0, 0], "a ñ") == "bña"  # from where it looked
+    with torch.no_grad():  # one that would always write an unknown character, where there is none to copy
         tiny.net.score.bias[UNKNOWN] = 100
-    assert tiny.repair("abñ").text.startswith("ñ")
-    assert UNKNOWN not in tiny.characters.encode(tiny.repair("abc").text)  # there is none to copy
+    assert UNKNOWN not in tiny.characters.encode(tiny.repair("abc").text)
     assert "ñ" in bundled.repair("what color is the ñ?").text
 
 
@@ -101,6 +102,17 @@ def test_known_words_stay_as_they_were_typed() -> None:
     assert keep_known("is the cat", "is a big cat", unknown) == "is the cat"
     assert keep_known("is teh", "is", unknown) == "is"
     assert keep_known("", "", unknown) == ""
+
+
+def test_words_with_digits_stay(tiny: Repairer, bundled: Repairer) -> None:
+    digits = str.isdigit
+    assert keep("si 42 teh", "is 4 the", digits, strict=True) == "is 42 the"
+    assert keep("isit 42 teh", "is it 4 the", digits, strict=True) == "isit 42 teh"  # where 42 belongs, is not plain
+    assert keep("isit 42 teh", "is it 42 the", digits, strict=True) == "is it 42 the"
+    assert bundled.repair("what is on teh sgin of 42nd street?").text == "what is on the sign of 42nd street?"
+
+
+def test_the_suggestion_has_the_fewest_unknown_words() -> None:
     assert fewest_unknown("is teh ct", ["is teh cat", "is the cat", "is the cat ?"], unknown) == "is the cat"
     assert fewest_unknown("is the cat", ["is the car", "is a cat"], unknown) is None
 

@@ -1,9 +1,9 @@
 """Typing noise: the slips of fingers, ears and memory that a repairer learns to mend.
 
 What is known of them: four in five mistyped words have one slip, a letter too few, too many, another or two swapped
-(Damerau 1964); the first letter is rarely hit (8%, Pollock & Zamora 1984); who types fast leaves out, adds and mixes up
-letters most often on neighbouring keys (Grudin 1983). The shares below are our choice between their counts; words that
-are spelled as they sound are fewer, since such questions are short and of common words.
+(Damerau 1964); the first letter is hit seldom (1 to 15% in the counts that Kukich 1992 compares); a key that is hit by
+mistake is mostly a neighbour (Grudin 1983). The shares below are our choice in view of these; words that are spelled as
+they sound are fewer, since such questions are short and of common words.
 """
 
 import random

@@ -81,17 +81,18 @@ class Repairer:
         return None if best is None else self.explain(typed, best)
 
     def candidates(self, typed: Sequence[str], beam: int = BEAM, batch: int = 64) -> Iterator[list[str]]:
-        """The likeliest repairs of each of many texts, the best first; the texts as `check` returns them."""
+        """The likeliest repairs of each of many texts, the best first; the texts as `check` returns them.
+
+        Words with digits or unknown characters stay as they are: what they should be, nobody can tell.
+        """
         for start in range(0, len(typed), batch):
             texts = typed[start : start + batch]
             ids, lengths = self._encode(texts)
             found = write(self.net, ids, lengths, beam, int(lengths.max()) + LONGER, self._banned(ids))
             for row, text in enumerate(texts):
                 places = found.attention[row].masked_fill(ids[row] != UNKNOWN, -1).argmax(-1)
-                yield [
-                    self._text(numbers, looked, text)
-                    for numbers, looked in zip(found.ids[row].tolist(), places.tolist(), strict=True)
-                ]
+                pairs = zip(found.ids[row].tolist(), places.tolist(), strict=True)
+                yield [keep(text, self._text(*pair, text), self._odd, strict=True) for pair in pairs]
 
     @torch.inference_mode()
     def explain(self, typed: str, text: str) -> Repair:
@@ -130,6 +131,9 @@ class Repairer:
         banned[:, UNKNOWN] = ~(ids == UNKNOWN).any(1)
         return banned
 
+    def _odd(self, word: str) -> bool:
+        return any(map(str.isdigit, word)) or UNKNOWN in self.characters.encode(word)
+
     def _text(self, numbers: list[int], looked: list[int], typed: str) -> str:
         """What was written; an unknown character is the one that was looked at (Luong et al. 2015b)."""
         pairs = zip(numbers, looked, strict=True)
@@ -143,14 +147,23 @@ def fewest_unknown(typed: str, texts: Sequence[str], unknown: Unknown) -> str | 
 
 
 def keep_known(typed: str, text: str, unknown: Unknown) -> str:
-    """The repair `text`, but with every word that is known as it was typed."""
+    """The repair `text`, but with every word that is known as it was typed, where its place in the text is plain."""
+    return keep(typed, text, lambda word: not unknown(word))
+
+
+def keep(typed: str, text: str, stays: Callable[[str], bool], strict: bool = False) -> str:
+    """The repair `text`, but with every word that stays as it was typed.
+
+    Where words were joined or divided beside it, its place is not plain; strict: there, what was typed stays whole.
+    """
     before, after = typed.split(), text.split()
     words: list[str] = []
     for _, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if j - i == m - k:  # word by word
-            words += [new if unknown(old) else old for old, new in zip(before[i:j], after[k:m], strict=True)]
+        old, new = before[i:j], after[k:m]
+        if len(old) == len(new):
+            words += [a if stays(a) else b for a, b in zip(old, new, strict=True)]
         else:
-            words += after[k:m] if unknown(" ".join(before[i:j])) else before[i:j]
+            words += old if (any if strict else all)(map(stays, old)) else new
     return " ".join(words)
 
 
