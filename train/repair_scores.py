@@ -174,9 +174,12 @@ def answers(
         damaged = np.array([bare(t) != bare(q) for t, q in zip(typed, plain, strict=True)])
         strange = np.array([bool(unknown(t)) for t in typed])
         hits = {"right": clean, "as typed": exact(typed)}
+        found = {
+            name: list(track(menders[name](typed), f"{name}: {kind}", len(typed), transient=True))
+            for name in {name for name, _ in chosen.values()}
+        }
         for label, (name, rule) in chosen.items():
-            found = track(menders[name](typed), f"{name}: {kind}", len(typed), transient=True)
-            hits[label] = exact([RULES[rule](t, f, unknown) for t, f in zip(typed, found, strict=True)])
+            hits[label] = exact([RULES[rule](t, f, unknown) for t, f in zip(typed, found[name], strict=True)])
         hits = {name: np.where(damaged, h, np.nan) for name, h in hits.items()}
         gains = {name: h - hits["as typed"] for name, h in hits.items() if name not in ("right", "as typed")}
         means = resampled_means(gains, photos, seed)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui.inside import failed, shown
+from ui.cells import failed
+from ui.inside import shown
 from ui.models import Models
 from ui.shown import api
 from vqa.errors import InputError

@@ -49,7 +49,7 @@ def test_the_rules_do_what_they_are_called() -> None:
     assert list(done.values()) == [
         "waht colors is the table",
         "waht color is the table",
-        "waht colors is the table",
+        "what colors is the table?",
         "what color is the table?",
     ]
     for rule in OFFERED:  # a question of known words is left alone, whatever the model would write

@@ -316,5 +316,6 @@ def test_a_mistyped_question_is_asked_as_it_was_meant(opened, photo):
     open_tab(opened, "Inside")
     opened.locator("#question textarea").fill("waht is it?")
     opened.locator("#mend").click()
-    opened.locator("#alignment svg").wait_for()
-    assert "How 'what is it?' (rows)" in opened.locator("#alignment svg").get_attribute("aria-label")
+    picture = opened.locator("#alignment svg[role=img]")
+    picture.wait_for()
+    assert "How 'what is it?' (rows)" in picture.get_attribute("aria-label")
