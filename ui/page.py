@@ -120,7 +120,8 @@ def build_page(models: Models) -> gr.Blocks:
             show_progress="hidden",
             concurrency_id="repair",
         )
-        question.change(lambda: [], outputs=meant, api_name="clear_repair", **quick)
+        # In the browser, so that what is cleared is never a repair that came meanwhile.
+        question.change(None, outputs=meant, js="() => []", api_visibility="private")
         gallery.click(acts.example, gallery, [photo, suggestions, question], api_name="example", **quick)
 
         # A new photo: what was said about the old one is cleared, and the model looks before anybody has asked.
