@@ -171,6 +171,7 @@ def asking() -> dict[str, float | str]:
 def ask_times() -> None:
     """Print the times as JSON; run in a process of its own, since oneDNN reads its settings once."""
     from vqa import VQA
+    from vqa.captioning.describe import Describer
 
     vqa = VQA.load()
     fresh = iter([jpeg(i) for i in range(40)])
@@ -180,7 +181,10 @@ def ask_times() -> None:
     photo = median_seconds(lambda: vqa.ask(next(fresh), next(questions)), 20)
     look = vqa.look(jpeg(99))
     question = median_seconds(lambda: vqa.ask(look, next(questions)), 50)
-    print(json.dumps({"ask, new photo, ms": 1000 * photo, "ask, same photo, ms": 1000 * question}))
+    describer = Describer.load(vqa=vqa)
+    caption = median_seconds(lambda: describer.describe(next(fresh)), 15)
+    times = {"ask, new photo": photo, "ask, same photo": question, "caption, new photo": caption}
+    print(json.dumps({f"{name}, ms": 1000 * seconds for name, seconds in times.items()}))
 
 
 def jpeg(seed: int) -> bytes:

@@ -34,6 +34,7 @@ def main() -> None:
             ("ask-phone", PHONE, "light", "Ask"),
             ("what-if", WIDE, "light", "What if"),
             ("many-questions", WIDE, "light", "Many questions"),
+            ("describe", WIDE, "light", "Describe"),
             ("compare", WIDE, "dark", "Compare"),
             ("about", WIDE, "light", "About"),
         ):
@@ -61,7 +62,10 @@ def use(window: Any, tab: str) -> None:
         window.mouse.down()
         window.mouse.move(box["x"] + 0.65 * box["width"], box["y"] + 0.35 * box["height"], steps=10)
         window.mouse.up()
-    if tab != "About":
+    if tab == "Describe":
+        window.locator("#describe").click()
+        window.locator("#caption .chip", has_text="cup").click()
+    elif tab != "About":
         window.locator("#chips button").first.click()
         window.locator(".glimpse .headline:visible").first.wait_for()
     if tab == "Many questions":
