@@ -13,7 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +27,12 @@ from torch import Tensor
 from train.batches import Questions, photo_batches
 from train.benchmark_text import text_models
 from vqa.configuration import VQAConfig
+from vqa.data.photos import open_photo
 from vqa.device import fast_dtype
 from vqa.errors import InputError
 from vqa.model import VQAModel
 
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # BERT's
 QUESTIONS, ANSWERS, WORDS, PLACES, CHANNELS = 2560, 1500, 8000, 49, 1280
 # Lengths of human questions about COCO photos, in words: every hundredth of their distribution from 0 to 1.
 LENGTHS = np.interp(np.linspace(0, 1, 101), [0, 0.05, 0.5, 0.9, 0.99, 1], [2, 4, 6, 10, 14, 22]).round().astype(int)
@@ -42,7 +46,7 @@ def main() -> int:
         "machine": f"{torch.get_num_threads()} threads of {torch.backends.cpu.get_cpu_capability()}",
         "precision": str(fast_dtype(torch.device("cpu"))).removeprefix("torch."),
     }
-    for part in (training, lambda: text_models(LENGTHS), extraction, asking):
+    for part in (training, lambda: text_models(LENGTHS), extraction, asking, others):
         try:
             figures |= part()
         except InputError as error:
@@ -123,7 +127,7 @@ def made_up() -> tuple[Questions, Tensor]:
 
 def extraction() -> dict[str, float | str]:
     """Photos a second from JPEG files to the store, and through the image encoder alone."""
-    from train.extract_features import extract
+    from train.extract_features import extract, list_photos
     from vqa.image_encoder import ImageEncoder
     from vqa.processing import VQAImageProcessor
 
@@ -135,7 +139,7 @@ def extraction() -> dict[str, float | str]:
         for i in range(96):
             (photos / f"{i}.jpg").write_bytes(jpeg(i))
         start = time.perf_counter()
-        extract([photos], Path(folder) / "store", encoder, name, processor)
+        extract(list_photos([photos]), Path(folder) / "store", encoder, name, processor)
         rate = 96 / (time.perf_counter() - start)
     pixels = torch.rand(32, 3, 224, 224).to(next(encoder.parameters()).dtype, memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -185,6 +189,44 @@ def ask_times() -> None:
     caption = median_seconds(lambda: describer.describe(next(fresh)), 15)
     times = {"ask, new photo": photo, "ask, same photo": question, "caption, new photo": caption}
     print(json.dumps({f"{name}, ms": 1000 * seconds for name, seconds in times.items()}))
+
+
+def others() -> dict[str, float | str]:
+    """Milliseconds of ViLT-B/32 and BLIP base behind our door; their weights are random, which changes no time."""
+    from transformers import (
+        BertTokenizer,
+        BlipConfig,
+        BlipForQuestionAnswering,
+        BlipImageProcessor,
+        BlipProcessor,
+        ViltConfig,
+        ViltForQuestionAnswering,
+        ViltImageProcessor,
+        ViltProcessor,
+    )
+
+    from vqa.foreign import blip, vilt
+
+    words = ["what", "is", "it", "?"]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate([*SPECIAL, *words])})
+    vilt_net = ViltForQuestionAnswering(ViltConfig(id2label={i: str(i) for i in range(3129)}))
+    adapters: dict[str, Any] = {
+        "ViLT-B/32": vilt.Adapter(vilt_net, ViltProcessor(ViltImageProcessor(), tokenizer)),
+        "BLIP base": blip.Adapter(
+            BlipForQuestionAnswering(BlipConfig()), BlipProcessor(BlipImageProcessor(), tokenizer)
+        ),
+    }
+    figures: dict[str, float | str] = {}
+    photo = open_photo(jpeg(0))
+    for name, adapter in adapters.items():
+        adapter.net.eval()
+        with torch.inference_mode():
+            seen = adapter.see(photo)
+            photo_seconds = median_seconds(partial(adapter.see, photo), 3)
+            question_seconds = median_seconds(partial(adapter.ask, seen, "what is it?", 5), 3)
+        figures[f"{name}, new photo, ms"] = 1000 * (photo_seconds + question_seconds)
+        figures[f"{name}, same photo, ms"] = 1000 * question_seconds
+    return figures
 
 
 def jpeg(seed: int) -> bytes:

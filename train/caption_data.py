@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.extract_features import extract
+from train.extract_features import extract, list_photos
 from vqa.captioning.words import PAD, Words
 from vqa.checkpoint import load_checkpoint
 from vqa.data.features import FeatureStore

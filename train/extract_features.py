@@ -8,7 +8,7 @@ Kill it and run it again: it goes on where it stopped. Photos are known by their
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         encoder = ImageEncoder(args.backbone, args.image_size)
         load_pretrained(encoder, args.backbone, args.pretrained)
+        photos, processor = list_photos(args.images), VQAImageProcessor(args.image_size)
         report = extract(
-            args.images, args.output, encoder, args.backbone, VQAImageProcessor(args.image_size), args.bits,
-            args.batch_size, args.threads,
-        )  # fmt: skip
+            photos, args.output, encoder, args.backbone, processor, args.bits, args.batch_size, args.threads
+        )
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def extract(
-    folders: Sequence[Path],
+    photos: Mapping[str, Path],
     output: Path,
     encoder: ImageEncoder,
     backbone: str,
@@ -65,13 +65,12 @@ def extract(
     threads: int = 2,
     each_batch: Callable[[], None] = lambda: None,
 ) -> str:
-    """Fill the store in `output`; returns one line that says what was done and how fast.
+    """Fill the store in `output` with `photos`, by name; returns one line that says what was done and how fast.
 
     A photo that cannot be read is skipped, counted and named. `each_batch` is called after every batch is safe on disk.
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
-    photos = list_photos(folders)
     device = pick_device()
     made_by = provenance(encoder.state_dict(), backbone, image_processor)  # before the weights lose bits
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()

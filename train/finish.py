@@ -1,10 +1,10 @@
 """The end of a run: a complete checkpoint, calibrated and scored by its own 16-bit weights, with its model card."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +26,11 @@ from vqa.predict import VQA
 MOST = 20_000  # questions that calibrate
 
 
-def finish(task: Task, settings: Settings, folder: Path) -> None:
-    """Write the checkpoint to `folder`: calibrated on half of the validation photos, scored on all, with its card."""
+def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
+    """Write the checkpoint to `folder`: calibrated on half of the validation photos, scored on all, with its card.
+
+    Returns the content of its `results.json`.
+    """
     net, data, extra = task.net.cpu(), settings.data, {"priors.json": task.priors.to_dict()}
     save_checkpoint(folder, net, task.processor, extra)
     uncalibrated = VQA.load(folder)
@@ -52,11 +55,13 @@ def finish(task: Task, settings: Settings, folder: Path) -> None:
         "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
         "ece": ece(done, reporting),
     }
+    if settings.start is not None:  # a folder's place says nothing to others
+        content["start"] = Path(settings.start).name if Path(settings.start).is_dir() else settings.start
     write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
     write_json(folder / RESULTS, content)
     write_json(folder / "training.json", settings.fingerprint())
     (folder / CARD).write_text(model_card(folder), encoding="utf-8")
-    print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
+    return content
 
 
 def ask(

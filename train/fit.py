@@ -8,10 +8,12 @@ Three phases, each a plain loop (`train.phases`): questions without photos teach
 learn to guess. At the end the confidence is calibrated, the validation questions are scored, and `best/` is complete.
 """
 
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from train.batches import Questions, photo_batches, plain_batches, share
 from train.finish import finish
 from train.objectives import Answering, SideHeads, Text
 from train.phases import Phase, Run
+from train.pool import best_share, pool
 from train.prepare import LoadPhotos, Task, prepare
 from train.settings import Settings, parse
 from train.state import read_facts
@@ -30,12 +33,13 @@ from vqa.device import fast_dtype
 from vqa.errors import InputError
 
 MODEL = ("question_encoder", "attention", "fusion", "answer_head")
+HEADS = ("answer", "blind")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     try:
-        fit(parse(arguments))
+        fit(parse(arguments), show=print_figures)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -45,8 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fit(settings: Settings) -> Path:
-    """Run all phases; returns the folder of the finished checkpoint."""
+def print_figures(content: dict[str, Any]) -> None:
+    """The most important parts of `results.json`."""
+    print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
+
+
+def fit(settings: Settings, show: Callable[[dict[str, Any]], None]) -> Path:
+    """Run all phases; returns the folder of the finished checkpoint. show: gets the content of its `results.json`."""
     accelerator = Accelerator(mixed_precision=precision(settings.optim.precision))
     folder = Path(settings.output)
     resumed = check_folder(folder, settings)
@@ -64,7 +73,9 @@ def fit(settings: Settings) -> Path:
     if writer:
         writer.close()
     if accelerator.is_main_process:
-        finish(task, settings, folder / "best")
+        if optim.pool:
+            print(mix(task, optim.batch_size, accelerator.device))
+        show(finish(task, settings, folder / "best"))
     accelerator.wait_for_everyone()
     return folder / "best"
 
@@ -104,7 +115,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     )  # fmt: skip
     heads = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
     scores = evaluate("blind", "image_only")
-    yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, patience=2)
+    yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, optim.head_patience)
 
 
 def load(questions: Questions, chosen: np.ndarray, photos: LoadPhotos) -> dict[str, Tensor]:
@@ -116,22 +127,41 @@ def load(questions: Questions, chosen: np.ndarray, photos: LoadPhotos) -> dict[s
 def holdout_scores(task: Task, heads: Sequence[str], size: int, device: torch.device) -> dict[str, float]:
     """Mean soft score, in percent, of the best answer of each of the `heads` on the held-out questions."""
     total = dict.fromkeys(heads, 0.0)
+    for logits, labels in holdout_logits(task, heads, size, device):
+        for head in heads:
+            total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
+    return {head: 100 * value / len(task.holdout) for head, value in total.items()}
+
+
+def holdout_logits(
+    task: Task, heads: Sequence[str], size: int, device: torch.device
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """For each batch of held-out questions the logits `(B, A)` of `heads`, and the labels `(B, A)`."""
     net = task.net
     for chosen in photo_batches(task.holdout.photo, size):
         batch = {name: value.to(device) for name, value in load(task.holdout, chosen, task.holdout_photos).items()}
         grid = batch.get("grid")
         if grid is None:
             grid = net.encode_image(task.processor.image_processor.normalize(batch["squares"]))
-        photo_index, labels = batch["photo_index"], batch["labels"]
+        photo_index, logits = batch["photo_index"], {}
+        question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
         if "answer" in heads:
-            output = net(batch["input_ids"], batch["attention_mask"], grid=grid, photo_index=photo_index)
-            logits = {"answer": output.logits}
-        else:
-            question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
-            logits = {"blind": net.blind_logits(question), "image_only": net.image_only_logits(grid)[photo_index]}
-        for head in heads:
-            total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
-    return {head: 100 * value / len(task.holdout) for head, value in total.items()}
+            logits["answer"], _ = net.score(net.prepare(grid), question, photo_index)
+        if "blind" in heads:
+            logits["blind"] = net.blind_logits(question)
+        if "image_only" in heads:
+            logits["image_only"] = net.image_only_logits(grid)[photo_index]
+        yield logits, batch["labels"]
+
+
+@torch.no_grad()
+def mix(task: Task, size: int, device: torch.device) -> str:
+    """Mix the guess without the photo into the model's answer (see `train.pool`); returns a sentence about it."""
+    task.net.eval()
+    held = [(found["answer"], found["blind"], labels) for found, labels in holdout_logits(task, HEADS, size, device)]
+    share = best_share(*(torch.cat(part) for part in zip(*held, strict=True)))
+    task.net = pool(task.net, share)
+    return f"The guess without the photo has a share of {share:.0%} in the answer, as held-out questions want it."
 
 
 def precision(name: str) -> str:

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from train.batches import Questions
+from train.grow import grow
 from train.settings import Data, Settings
-from vqa.checkpoint import provenance
+from vqa.checkpoint import load_checkpoint, provenance
 from vqa.configuration import VQAConfig
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.pairs import read_pairs
-from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
+from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer, grow_tokenizer
 from vqa.errors import InputError
 from vqa.evaluation.priors import Priors
 from vqa.image_encoder import load_pretrained
@@ -69,26 +70,18 @@ def prepare(settings: Settings) -> Task:
     if data.text:
         held = {photo_number(example.image) for example in (*holdout, *validation)}
         pairs = merge(pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held)
-    answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
-    tokenizer = build_tokenizer([e.question for e in (*train, *pairs)], data.min_word_count)
+    net, processor, answers = build(settings, train, [example.question for example in (*train, *pairs)])
+    alone = f", {len(pairs):,} different ones without photo" if pairs else ""
     said.append(
-        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(validation):,} to validate on, "
-        f"{len(pairs):,} different ones without photo; "
-        f"{len(tokenizer):,} words; {len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
+        f"{len(train):,} questions to train on, {len(holdout):,} held out, {len(validation):,} to validate on{alone}; "
+        f"{len(processor.tokenizer):,} words; "
+        f"{len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
-    m = settings.model
-    sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
-    config = VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes)
-    torch.manual_seed(settings.seed)
-    net = VQAModel(config)
-    if m.pretrained:
-        load_pretrained(net.image_encoder, m.backbone, m.pretrained)
-    processor = VQAProcessor(VQAImageProcessor(m.image_size), tokenizer)
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
     store = None
     if data.features:
         store = FeatureStore.open(
-            data.features, provenance(net.image_encoder.state_dict(), m.backbone, processor.image_processor)
+            data.features, provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
         )
     # a store that lacks a validation photo is told now and not when all is trained
     photo_loader(list({example.image: None for example in validation}), data, store, processor)
@@ -104,6 +97,26 @@ def prepare(settings: Settings) -> Task:
         priors=Priors.count(train),
         said=said,
     )
+
+
+def build(
+    settings: Settings, train: Sequence[Example], questions: Sequence[str]
+) -> tuple[VQAModel, VQAProcessor, AnswerVocabulary]:
+    """The model before its training, new or the one to start from, for the words and answers of the training data."""
+    data, m = settings.data, settings.model
+    answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
+    if settings.start is not None:
+        net, processor = load_checkpoint(None if settings.start == "bundled" else settings.start)
+        answers = AnswerVocabulary(tuple(dict.fromkeys((*net.config.answers, *answers.answers))))
+        tokenizer = grow_tokenizer(processor.tokenizer, questions, data.min_word_count)
+        return grow(net, len(tokenizer), answers.answers), VQAProcessor(processor.image_processor, tokenizer), answers
+    tokenizer = build_tokenizer(questions, data.min_word_count)
+    sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
+    torch.manual_seed(settings.seed)
+    net = VQAModel(VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes))
+    if m.pretrained:
+        load_pretrained(net.image_encoder, m.backbone, m.pretrained)
+    return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
 
 
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:

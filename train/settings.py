@@ -90,7 +90,10 @@ class Optimisation:
         augment: crops, shifts and lighting of the photos when the encoder is trained; mirrored only where no
             question of the photo says left or right.
         text_epochs: passes over `data.text` before the first photo.
-        head_epochs: most passes that train the question-only and image-only heads after the model; they stop early.
+        head_epochs: most passes that train the question-only and image-only heads after the model; they stop early,
+            after `head_patience` passes without a better guess.
+        pool: at the end mix the guess without the photo into the answer, as far as that makes held-out answers
+            likelier: for little data (see `train.pool`).
         precision: `bf16` (CPU and GPU), `no` for float32, `auto` for bf16 where the machine computes in it.
     """
 
@@ -105,6 +108,8 @@ class Optimisation:
     augment: bool = True
     text_epochs: int = 2
     head_epochs: int = 10
+    head_patience: int = 2
+    pool: bool = False
     precision: Literal["auto", "bf16", "no"] = "auto"
 
 
@@ -118,6 +123,8 @@ class Settings:
         resume: go on from `last/`.
         save_seconds: `last/` is written at the end of every epoch and at least so often.
         title: the model card's title.
+        start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
+            `model` is its configuration; so nothing may be set there.
     """
 
     data: Data
@@ -128,6 +135,7 @@ class Settings:
     resume: bool = False
     save_seconds: float = 300.0
     title: str = "A Glimpse model"
+    start: str | None = None
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that decide what comes out; a run may only be resumed with the same ones."""
@@ -176,7 +184,9 @@ def check(settings: Settings) -> None:
         "optim.average": optim.average,
     }
     counts = {f"model.{name}": value for name, value in vars(model).items() if type(value) is int}
-    counts |= {f"optim.{name}": getattr(optim, name) for name in ("epochs", "head_epochs", "batch_size")}
+    counts |= {
+        f"optim.{name}": getattr(optim, name) for name in ("epochs", "head_epochs", "head_patience", "batch_size")
+    }
     counts |= {"data.answers": data.answers, "data.min_word_count": data.min_word_count}
     for name, value in shares.items():
         if not 0 <= value < 1:
@@ -184,5 +194,7 @@ def check(settings: Settings) -> None:
     for name, value in counts.items():
         if value < 1:
             raise InputError(f"The setting {name} is {value}; give at least 1.")
+    if settings.start is not None and model != Model():
+        raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number
         raise InputError(f"The setting seed is {settings.seed}; give a number from 0 to {(1 << 20) - 1:,}.")

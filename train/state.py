@@ -45,8 +45,9 @@ def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, a
         state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]  # rates follow from the step
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    for key, value in load_file(folder / "average.safetensors").items():
-        average.weights[key].copy_(value)
+    saved = load_file(folder / "average.safetensors")
+    for key, value in average.weights.items():
+        value.copy_(saved[key])
 
 
 class Average:
@@ -56,7 +57,10 @@ class Average:
     def __init__(self, net: nn.Module, decay: float):
         self.decay = decay
         self.live: dict[str, Tensor] = {name: p for name, p in net.named_parameters() if p.requires_grad}
-        self.live |= {n: b for n, b in net.named_buffers() if b.is_floating_point()}
+        learning = {name.rpartition(".")[0] for name in self.live}  # others' buffers stay to the bit, signed zeros too
+        self.live |= {
+            n: b for n, b in net.named_buffers() if b.is_floating_point() and n.rpartition(".")[0] in learning
+        }
         self.weights = {name: p.detach().clone() for name, p in self.live.items()}
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ui.shown import NOT_SURE
+from vqa.foreign import foreign_type
 
 if TYPE_CHECKING:
     from vqa.predict import VQA
@@ -32,12 +33,24 @@ the terms of those who put them on Flickr, none of them in here. Image encoder: 
 photos: scikit-image's, CC0; the drawings are our own.
 """
 
+FOREIGN = """
+## {name}
+A model of transformers, of type {kind}. Its own card says what it was trained on, under which terms, and how good it
+is. It can be asked and compared here; *What if*, *Inside* and the evidence for an answer need a Glimpse model.
+
+Photos and questions go to the machine that serves this page and nowhere else; uploads are deleted after an hour.
+"""
+
 
 def text(vqa: "VQA") -> str:
     """The page, in Markdown, about this model: figures from its own `results.json`."""
+    if kind := foreign_type(vqa.folder):
+        return FOREIGN.format(name=vqa.name, kind=kind)
     results = vqa.extra("results.json")
     return TEXT.format(
-        answers=len(vqa.answers), sure=NOT_SURE, figures=figures(results) if results else "This model was not measured."
+        answers="any" if vqa.answers is None else f"{len(vqa.answers):,}",
+        sure=NOT_SURE,
+        figures=figures(results) if results else "This model was not measured.",
     )
 
 

@@ -22,7 +22,7 @@ from vqa.folder import find_checkpoint
 
 PYTHON = "3.12"
 README = """---
-title: Glimpse
+title: {title}
 emoji: 👁️
 colorFrom: indigo
 colorTo: yellow
@@ -37,7 +37,7 @@ short_description: Ask a photo a question, see where the model looked
 tags: [visual-question-answering, attention, lstm]
 {models}---
 <!-- Made by python -m ui.space, which replaces this folder when it is run again. -->
-# Glimpse
+# {title}
 
 Ask a photo a question, get an answer, and see why: where the model looked, which words counted, and what it would have
 said without looking. A CNN, an LSTM and spatial attention, {megabytes:.0f} MB; it runs on a CPU.
@@ -54,13 +54,14 @@ from ui.app import launch
 launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 """
 BUNDLES = ("complete", "caption", "repair")
-LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*")  # .* is also the .git of a model that was cloned from the Hub
+LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*", "training.json")
+# .* is also the .git of a model that was cloned from the Hub; training.json names folders of this machine.
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 MARK = "<!-- Made by python -m ui.space,"  # a folder whose README says so may be replaced
 
 
-def assemble(output: Path, model: str | None = None) -> Path:
-    """Make the Space's folder: whole, or not at all.
+def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> Path:
+    """Make the Space's folder: whole, or not at all. title: what the Space calls itself.
 
     Raises `InputError` for a model that cannot be read, or a folder that holds something else.
     """
@@ -79,7 +80,11 @@ def assemble(output: Path, model: str | None = None) -> Path:
             # A path would tell strangers about this machine; a Hub id leads them to the model.
             models = "" if model is None or Path(model).is_dir() else f"models: [{model}]\n"
             about = README.format(
-                gradio=gradio.__version__, python=PYTHON, models=models, megabytes=size(folder / "assets") / 1e6
+                title=title,
+                gradio=gradio.__version__,
+                python=PYTHON,
+                models=models,
+                megabytes=size(folder / "assets") / 1e6,
             )
             (folder / "README.md").write_text(about, encoding="utf-8")
             (folder / "app.py").write_text(APP, encoding="utf-8")

@@ -45,7 +45,8 @@ def card(turn: dict[str, Any]) -> Image.Image:
     attention = np.array(field["maps"]).reshape(-1, field["height"], field["width"])
     photo = open_photo(io.BytesIO(base64.b64decode(turn["photo"].partition(",")[2])))
     blind = result["blind"]
-    told = f"{result['answer']} ({result['confidence']:.0%}), without looking: {blind['answer']} ({blind['score']:.0%})"
+    without = f", without looking: {blind['answer']} ({blind['score']:.0%})" if blind else ""
+    told = f"{result['answer']} ({result['confidence']:.0%}){without}"
     return overlay(photo, attention, turn["question"], told)
 
 

@@ -140,12 +140,31 @@ def figures(results: dict[str, Any] | None) -> str:
 question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 
 {table(results["tables"])}
+
+{verdict(results)}
 {official}
 Confidence: expected calibration error {calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
 fitted on half of the validation photos and reported on the other half.
 
 Command: `python -m train.fit --config` with the settings in `training.json`, seed {results["seed"]}.
 {skipped(results)}"""
+
+
+def verdict(content: dict[str, Any]) -> str:
+    """Whether the model beats guessing without looking, in one sentence."""
+    model, blind = content["metrics"]["exact"], content["baselines"]["question_only"]
+    low, high = content["intervals"]["above_question_only"]
+    figures = (
+        f"{model:.1f}% of {content['n']:,} questions about photos that it never saw are answered right, "
+        f"{blind:.1f}% without looking (95% interval of the difference {low:.1f} to {high:.1f} points)"
+    )
+    if low > 0:
+        return f"The model beats guessing without looking: {figures}."
+    if model > blind:
+        return (
+            f"The model is above guessing without looking, but that may be chance: {figures}; more photos would tell."
+        )
+    return f"The model does not beat guessing without looking: {figures}; give more photos, or easier questions."
 
 
 def origin(results: dict[str, Any] | None, config: VQAConfig) -> str:
@@ -155,9 +174,13 @@ def origin(results: dict[str, Any] | None, config: VQAConfig) -> str:
     if not results:
         return f"Photos are not part of the model. {encoder}\n"
     files = ", ".join(f"`{name}`" for name in results["data"]["files"])
+    if start := results.get("start"):
+        name = "Glimpse's bundled model" if start == "bundled" else f"`{start}`"
+        encoder = f"Training went on from {name}, whose own card says what that had learned from."
+    else:
+        encoder += "\nVQA annotations: CC BY 4.0. COCO photos belong to their owners (Flickr terms)."
     return f"""Questions: {files} and the training files that `training.json`
 names. Photos are not part of the model. {encoder}
-VQA annotations: CC BY 4.0. COCO photos belong to their owners (Flickr terms).
 """
 
 

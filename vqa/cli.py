@@ -6,13 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vqa import __version__
 from vqa.errors import InputError, missing
-
-if TYPE_CHECKING:
-    from vqa.predict import Answer
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -47,6 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_compare(commands)
     add_describe(commands)
+    add_train(commands)
+    add_publish(commands)
     add_complete(commands)
     add_repair(commands)
     add_ui(commands)
@@ -128,6 +126,33 @@ def add_describe(commands) -> None:
     parser.set_defaults(command=describe)
 
 
+def add_train(commands) -> None:
+    parser = commands.add_parser("train", help="make a model for your own questions and photos")
+    parser.add_argument("data", metavar="DATA", help="questions and answers: CSV, JSONL, XLSX or Parquet")
+    parser.add_argument("--images", required=True, metavar="DIR", help="the folder of the photos")
+    parser.add_argument("--output", metavar="MODEL", help="the folder of the new model (without it, only check)")
+    parser.add_argument(
+        "--start",
+        default="bundled",
+        metavar="M",
+        help="the model to go on from: a folder or a Hub id (default: bundled)",
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the questions (default: as many as suit)")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random (default: 1)")
+    parser.set_defaults(command=train)
+
+
+def add_publish(commands) -> None:
+    parser = commands.add_parser("publish", help="put a model and the app together as a Hugging Face Space")
+    parser.add_argument("model", metavar="MODEL", help="a checkpoint's folder or a Hub id")
+    parser.add_argument("--space", required=True, metavar="NAME", help="the Space's name, such as ann/birds")
+    parser.add_argument("--output", metavar="DIR", help="the folder to make (default: NAME's last part)")
+    parser.add_argument(
+        "--upload", dest="push", action="store_true", help="push it to the Hub too, with your own login"
+    )
+    parser.set_defaults(command=publish)
+
+
 def add_complete(commands) -> None:
     parser = commands.add_parser("complete", help="complete the beginning of a question")
     parser.add_argument("text", metavar="TEXT", help='such as "what colo"')
@@ -186,6 +211,7 @@ def ask(arguments: argparse.Namespace) -> None:
     for path in pictures:
         check_picture_path(path)
     from vqa.predict import VQA  # takes seconds
+    from vqa.printed import caption, show
 
     vqa = VQA.load(arguments.model, arguments.device, runtime=arguments.runtime)
     answers = vqa.ask_many(arguments.photo, arguments.questions, arguments.top)
@@ -234,6 +260,30 @@ def describe(arguments: argparse.Namespace) -> None:
     print(json.dumps(found.to_dict()) if arguments.json else found.text)
 
 
+def train(arguments: argparse.Namespace) -> None:
+    """Check the data, train, evaluate, and say whether it was worth it."""
+    try:
+        from train.own import train as run
+    except ImportError as error:
+        raise InputError(f"Training needs more packages ({error}); run: pip install 'glimpse-vqa[train]'.") from error
+    options = vars(arguments)
+    del options["command"]
+    try:
+        run(**options)
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from the last saved step.", file=sys.stderr)
+        raise
+
+
+def publish(arguments: argparse.Namespace) -> None:
+    """Put the Space together, and push it if asked to."""
+    from ui.publish import publish as run
+
+    options = vars(arguments)
+    del options["command"]
+    run(**options)
+
+
 def complete(arguments: argparse.Namespace) -> None:
     """Print the likeliest completions with their probabilities, or one that is drawn."""
     from vqa.language.complete import Completer
@@ -278,39 +328,6 @@ def numbered(name: str, count: int) -> list[Path]:
     """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
     path = Path(name)
     return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(1, count + 1)]
-
-
-def caption(answer: "Answer") -> str:
-    """'dog (87 %), without looking: cat (12 %)'."""
-    blind = answer.blind
-    return f"{answer.text} ({answer.confidence:.0%}), without looking: {blind.answer} ({blind.score:.0%})"
-
-
-def show(question: str, answer: "Answer") -> None:
-    """Print an answer for a person."""
-    from rich.console import Console
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    from vqa.explain import places
-
-    best = Table.grid(padding=(0, 2))
-    for name, score in answer.top:
-        percent = Text(f"{score:.1%}", justify="right")
-        best.add_row(Text(name), ProgressBar(total=1, completed=score, width=30), percent)
-    notes = Table.grid(padding=(0, 2))
-    notes.add_row("without looking", Text(f"{answer.blind.answer} ({answer.blind.score:.0%})"))
-    notes.add_row("words", Text("  ".join(f"{word} {weight:.0%}" for word, weight in answer.words)))
-    if answer.unknown_words:
-        notes.add_row("words not known", Text(", ".join(answer.unknown_words)))
-    notes.add_row("looked at", Text(places(answer.attention)))
-    notes.add_row("seconds", Text(", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items())))
-
-    console = Console(highlight=False)
-    headline = Text(f"{answer.text}  ({answer.confidence:.0%})", style="bold")
-    for part in (Text(question, style="dim"), headline, "", best, "", notes, ""):
-        console.print(part)
 
 
 if __name__ == "__main__":

@@ -6,70 +6,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
+from vqa.answer import Answer, Score, Word
 from vqa.data.photos import content_hash, open_photo, pixels_hash
 from vqa.errors import InputError
 from vqa.folder import find_checkpoint, read_json, weights_hash
+from vqa.foreign import foreign_type
 from vqa.reading import check_known
 from vqa.runtimes import Logits, array, open_engine, softmax
 
 PHOTOS_KEPT = 16
-
-
-class Score(NamedTuple):
-    """An answer and its probability."""
-
-    answer: str
-    score: float
-
-
-class Word(NamedTuple):
-    """A word of the question and its weight; the weights of a question sum to 1."""
-
-    word: str
-    weight: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says, and why.
-
-    text, confidence: the best answer and its calibrated probability; top: the best few.
-    attention: `(G, h, w)`, a map for each glimpse, each summing to 1 over the photo.
-    words: weights over the question's words; unknown_words: those among them that the model never learned.
-    blind: what it would have said without looking.
-    seconds: time for `load`, `photo` and `question`.
-    """
-
-    text: str
-    confidence: float
-    top: list[Score]
-    attention: np.ndarray
-    words: list[Word]
-    unknown_words: list[str]
-    blind: Score
-    seconds: dict[str, float]
-    model: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The object that `vqa ask --json` prints; its schema is `vqa/schemas/answer.json`."""
-        height, width = self.attention.shape[1:]
-        maps = self.attention.reshape(len(self.attention), -1).astype(float).tolist()
-        return {
-            "answer": self.text,
-            "confidence": self.confidence,
-            "top": [score._asdict() for score in self.top],
-            "blind": self.blind._asdict(),
-            "words": [word._asdict() for word in self.words],
-            "unknown_words": self.unknown_words,
-            "attention": {"height": height, "width": width, "maps": maps},
-            "seconds": self.seconds,
-            "model": self.model,
-        }
 
 
 @dataclass(frozen=True)
@@ -106,11 +56,16 @@ class VQA:
     def load(
         cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
     ) -> "VQA":
-        """The bundled model, a checkpoint's folder, or a Hub id. Raises `InputError` if it cannot be read.
+        """The bundled model, a checkpoint's folder, or a Hub id; a ViLT or BLIP model of transformers comes with the
+        same methods, as a `vqa.foreign.door.ForeignVQA`. Raises `InputError` if it cannot be read.
 
         runtime: 'torch'; 'onnx' or 'onnx-int8' for a folder that `train.export_onnx` wrote, without PyTorch; 'auto' is
         PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
         """
+        if (kind := foreign_type(folder := find_checkpoint(model))) is not None:
+            from vqa.foreign.door import ForeignVQA
+
+            return cast(VQA, ForeignVQA(folder, str(model), kind, device))  # not its heir, but it answers as it does
         return cls(model, device, dtype, runtime)
 
     @property

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from train.extract_features import extract, main
+from train.extract_features import extract, list_photos, main
 from vqa.checkpoint import provenance
 from vqa.data.features import FeatureStore
 from vqa.errors import InputError
@@ -45,7 +45,8 @@ def run(photos: Path, encoder: ImageEncoder, tmp_path: Path) -> Extract:
 
     def make(*folders: Path, **options: object) -> str:
         options = {"batch_size": 3} | options
-        return extract(folders or [photos], tmp_path / "store", encoder, "tiny", VQAImageProcessor(SIZE), **options)
+        found = list_photos(folders or [photos])
+        return extract(found, tmp_path / "store", encoder, "tiny", VQAImageProcessor(SIZE), **options)
 
     return make
 

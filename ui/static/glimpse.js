@@ -139,6 +139,7 @@ window.glimpse = (() => {
   }
 
   function blind(result) {
+    if (!result.blind) return null;
     const { answer, score } = result.blind;
     const same = answer !== result.answer ? "the photo changed its mind"
       : result.confidence > score + 0.2 ? "the same, but the photo made it surer" : "nearly the same: it may be a guess";
@@ -164,7 +165,9 @@ window.glimpse = (() => {
       overlay(shown),
       bars(shown.result, pick, picked),
       pick ? make("p", { class: "note" }, "Choose an answer to see which places speak for it.") : null,
-      make("p", { class: "note" }, "What counted in the question:"), words(shown.result), seconds(shown.result.seconds));
+      ...(shown.result.words.length ? [make("p", { class: "note" }, "What counted in the question:"), words(shown.result)] : []),
+      shown.result.note ? make("p", { class: "note" }, shown.result.note) : null,
+      seconds(shown.result.seconds));
   }
 
   function viewer({ element, props, watch, trigger }) {
@@ -193,8 +196,8 @@ window.glimpse = (() => {
       root.replaceChildren(...turns.map((shown) => make("div", { class: "turn" },
         make("p", { class: "asked" }, shown.question),
         make("details", { class: "said" },
-          make("summary", {}, headline(shown), make("span", { class: "note" }, `without looking: ${shown.result.blind.answer}`)),
-          overlay(shown), bars(shown.result), words(shown.result)))));
+          make("summary", {}, headline(shown), shown.result.blind ? make("span", { class: "note" }, `without looking: ${shown.result.blind.answer}`) : null),
+          overlay(shown), bars(shown.result), shown.result.words.length ? words(shown.result) : null))));
       root.querySelectorAll("details").forEach((details, i, all) => (details.open = i === all.length - 1));
       if (error) root.append(failed(error));
       root.lastElementChild?.scrollIntoView({ block: "nearest" });

@@ -1,10 +1,11 @@
 """The answers that a model can give, and the words that it knows."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vqa.data.examples import Example, targets
 from vqa.errors import InputError
@@ -74,7 +75,6 @@ def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | No
         size: at most so many words, the most common ones, beside the padding and the unknown word.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     small = [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
     apostrophe = normalizers.Replace(Regex("[\u2019\u2018\u02bc`\u00b4]"), "'")
@@ -82,15 +82,41 @@ def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | No
     normalizer = normalizers.Sequence([*small, apostrophe])
     splitter = pre_tokenizers.Split(word, behavior="removed", invert=True)  # what is no word is removed
 
-    count: Counter[str] = Counter()
-    for question in questions:
-        count.update(piece for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(question)))
-    kept = sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))[:size]
+    kept = count_words(questions, normalizer, splitter, min_count)[:size]
     vocabulary = {w: i for i, w in enumerate([PADDING, UNKNOWN, *kept])}
 
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = splitter
+    return _wrap(tokenizer)
+
+
+def grow_tokenizer(
+    tokenizer: "PreTrainedTokenizerFast", questions: Iterable[str], min_count: int = 1
+) -> "PreTrainedTokenizerFast":
+    """The same tokenizer with the words of `questions` that it does not know behind its own; they are split as it
+    splits. Arguments as for `build_tokenizer`."""
+    from tokenizers import Tokenizer
+
+    old = tokenizer.backend_tokenizer
+    content = json.loads(old.to_str())
+    vocabulary = content["model"]["vocab"]
+    for word in count_words(questions, old.normalizer, old.pre_tokenizer, min_count):
+        vocabulary.setdefault(word, len(vocabulary))
+    return _wrap(Tokenizer.from_str(json.dumps(content)))
+
+
+def count_words(questions: Iterable[str], normalizer: Any, splitter: Any, min_count: int) -> list[str]:
+    """The words that occur at least `min_count` times, the most common first."""
+    count: Counter[str] = Counter()
+    for question in questions:
+        count.update(piece for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(question)))
+    return sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))
+
+
+def _wrap(tokenizer: Any) -> "PreTrainedTokenizerFast":
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PADDING,

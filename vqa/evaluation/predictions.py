@@ -11,7 +11,8 @@ import numpy as np
 from vqa.data.examples import Example
 from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
-from vqa.predict import VQA
+from vqa.foreign import foreign_type
+from vqa.predict import VQA, Look
 from vqa.runtimes import Logits, array
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def answers(
     features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
     its batch too. The same batch gives the same results, whatever was answered before it.
     """
+    if foreign_type(vqa.folder):
+        yield from foreign_answers(vqa, work, swap_seed)
+        return
     for number, batch, images, grid, skipped in photographed(vqa, work, features, name_of):
         results: list[Result] = list(skipped)
         asked = [(index, example, row) for row, image in enumerate(images) for index, example in batch[image]]
@@ -156,6 +160,35 @@ def answer(
             zip(asked, best.tolist(), np.take_along_axis(scores, best, -1).tolist(), strict=True)
         )
     ]
+
+
+def foreign_answers(vqa: VQA, work: Iterable[Batch], swap_seed: int | None) -> Iterator[tuple[int, list[Result]]]:
+    """As `answers`, for a model of others (see `vqa.foreign`), which is asked one question after the other."""
+    for number, batch in work:
+        results: list[Result] = []
+        seen: dict[str, Look] = {}
+        for image in batch:
+            try:
+                seen[image] = vqa.look(image)
+            except InputError as error:
+                results += lost(batch, {image: str(error)})
+        looks = list(seen.values())
+        other = None if swap_seed is None else cycle(len(looks), (swap_seed, number))
+        for row, image in enumerate(seen):
+            for index, example in batch[image]:
+                try:
+                    said = vqa.ask(looks[row], example.question, RUNNERS_UP)
+                except InputError as error:
+                    results.append(Skipped(index, "question", f"question {name(index, example)}: {error}"))
+                    continue
+                swapped = None if other is None else vqa.ask(looks[other[row]], example.question, 1).text
+                heat = said.attention.mean(0)
+                heat = (255 * heat / heat.max()).round().astype(np.uint8)
+                top = tuple((score.answer, score.score) for score in said.top)
+                results.append(
+                    Answered(index, example, said.text, said.confidence, top, swapped=swapped, attention=heat)
+                )
+        yield number, results
 
 
 def cycle(count: int, seed: tuple[int, ...]) -> np.ndarray | None:

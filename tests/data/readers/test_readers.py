@@ -39,6 +39,7 @@ def test_the_format_may_be_named(tmp_path: Path) -> None:
         "easy-vqa",
         "jsonl",
         "csv",
+        "xlsx",
         "daquar-jsonl",
         "daquar",
         "coco-qa",

@@ -15,6 +15,7 @@ from vqa.data.readers.jsonl import json_rows, read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
 from vqa.data.readers.tables import read_csv
+from vqa.data.readers.xlsx import read_xlsx
 from vqa.errors import InputError
 
 __all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
@@ -24,6 +25,7 @@ EASY_VQA = "easy-vqa"
 _READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
+    "xlsx": read_xlsx,
     "daquar-jsonl": read_daquar_jsonl,
     "daquar": read_daquar_text,
     "coco-qa": read_coco_qa,
@@ -37,6 +39,7 @@ _BY_SUFFIX = {
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "csv",
+    ".xlsx": "xlsx",
     ".json": "official",
     ".txt": "daquar",
     ".parquet": "parquet",
@@ -69,7 +72,7 @@ def iter_examples(
     """Yields the examples of a data set one by one.
 
     Args:
-        data: a JSONL or CSV file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text file, a
+        data: a JSONL, CSV or XLSX file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text file, a
             Parquet file or a folder of them, a COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
         annotations: the annotations file that belongs to an official questions file; without it the
             questions have no answers.

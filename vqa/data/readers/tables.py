@@ -27,12 +27,7 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
     header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
     columns = [name.strip(' "\r\n') for name in header.split(delimiter)]
-    missing = [name for name in ("image", "question") if name not in columns]
-    if missing:
-        raise InputError(
-            f"Line 1 of {path} names no column '{missing[0]}' (it names: {', '.join(columns) or 'none'}): "
-            "add a header line with the columns image, question, answer."
-        )
+    check_header(columns, f"Line 1 of {path}")
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for cells in rows:
@@ -44,12 +39,23 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
                     f"{where} has {len(cells)} columns where the header has {len(columns)}: "
                     'put text that contains the dividing character between double quotes (").'
                 )
-            yield example_from_dict(_row(columns, cells), where, images)
+            yield table_example(columns, cells, where, images)
     except csv.Error as error:
         raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line.") from error
 
 
-def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
+def check_header(columns: list[str], where: str) -> None:
+    """Raises `InputError` unless the columns of a table hold questions about photos."""
+    for name in ("image", "question"):
+        if name not in columns:
+            raise InputError(
+                f"{where} names no column '{name}' (it names: {', '.join(columns) or 'none'}): "
+                "add a header line with the columns image, question, answer."
+            )
+
+
+def table_example(columns: list[str], cells: list[str], where: str, images: Path | None) -> Example:
+    """The example of one row; arguments and errors as for `example_from_dict`."""
     row: dict[str, object] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell.strip()}
     if isinstance(answers := row.get("answers"), str):
         row["answers"] = [answer.strip() for answer in answers.split("|")]
@@ -58,4 +64,4 @@ def _row(columns: list[str], cells: list[str]) -> dict[str, object]:
         if isinstance(cell, str) and _NUMBER.fullmatch(cell):
             row[name] = int(cell)  # "25000" is the number of VQA; "000025" is a name
     row.pop("answer_scores", None)
-    return row
+    return example_from_dict(row, where, images)

@@ -1,0 +1,61 @@
+"""What a model says about a photo, and why."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Score(NamedTuple):
+    """An answer and its probability."""
+
+    answer: str
+    score: float
+
+
+class Word(NamedTuple):
+    """A word of the question and its weight; the weights of a question sum to 1."""
+
+    word: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says, and why.
+
+    text, confidence: the best answer and its calibrated probability; top: the best few.
+    attention: `(G, h, w)`, a map for each glimpse, each summing to 1 over the photo.
+    words: weights over the question's words; unknown_words: those among them that the model never learned.
+    blind: what it would have said without looking; None if it cannot be asked that.
+    seconds: time for `load`, `photo` and `question`.
+    note: what has to be known of an answer by a model of others (see `vqa.foreign`).
+    """
+
+    text: str
+    confidence: float
+    top: list[Score]
+    attention: np.ndarray
+    words: list[Word]
+    unknown_words: list[str]
+    blind: Score | None
+    seconds: dict[str, float]
+    model: str
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `vqa ask --json` prints; its schema is `vqa/schemas/answer.json`."""
+        height, width = self.attention.shape[1:]
+        maps = self.attention.reshape(len(self.attention), -1).astype(float).tolist()
+        return {
+            "answer": self.text,
+            "confidence": self.confidence,
+            "top": [score._asdict() for score in self.top],
+            "blind": None if self.blind is None else self.blind._asdict(),
+            "words": [word._asdict() for word in self.words],
+            "unknown_words": self.unknown_words,
+            "attention": {"height": height, "width": width, "maps": maps},
+            "seconds": self.seconds,
+            "model": self.model,
+            "note": self.note,
+        }

@@ -1,0 +1,20 @@
+"""Visual question answering models of transformers behind the methods of `VQA`, so that they can be compared with ours.
+
+A ViLT or BLIP checkpoint answers, shows where it looked, and is evaluated. What only our model can tell (the answer
+without looking, the words' weights, evidence) it leaves out, and says so.
+"""
+
+import json
+from pathlib import Path
+
+ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}
+
+
+def foreign_type(folder: Path) -> str | None:
+    """The kind of a checkpoint that is one of transformers' and can be asked; None for all others."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None  # which reading it as ours will tell
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    return kind if kind in ADAPTERS else None

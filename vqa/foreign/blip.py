@@ -1,0 +1,78 @@
+"""BLIP: a vision transformer, a question encoder that looks at it, and a decoder that writes the answer (Li et al.
+2022)."""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import BlipForQuestionAnswering, BlipProcessor
+
+from vqa.foreign.door import Said
+
+BEAMS = 5  # at least
+LONGEST = 20  # tokens of an answer
+
+
+class Adapter:
+    """A `BlipForQuestionAnswering` with its `BlipProcessor`."""
+
+    answers = None
+    note = "Its scores are the written answers' probabilities, and not calibrated; it cannot be asked without a photo."
+    classes = (BlipForQuestionAnswering, BlipProcessor)
+
+    def __init__(self, net: BlipForQuestionAnswering, processor: BlipProcessor):
+        self.net: Any = net  # whose parts and settings transformers leaves untyped
+        self.processor: Any = processor
+        vision = self.net.config.vision_config
+        self.side = vision.image_size // vision.patch_size
+
+    def see(self, photo: Image.Image) -> Tensor:
+        """The photo's patches, `(1, 1 + N, D)`, [CLS] first."""
+        pixels = self.processor.image_processor(photo, return_tensors="pt")["pixel_values"]
+        return self.net.vision_model(pixel_values=pixels.to(self.net.device)).last_hidden_state
+
+    def ask(self, seen: Tensor, question: str, top: int) -> Said:
+        """The answers that a beam search finds, each with its probability: that of its tokens, and of ending there.
+
+        Attention: the last layer of the question encoder, from the question's tokens to the patches, over all heads.
+        """
+        config = self.net.config.text_config
+        limit = config.max_position_embeddings
+        text = self.processor.tokenizer(question, truncation=True, max_length=limit, return_tensors="pt")
+        text = text.to(self.net.device)
+        asked = self.net.text_encoder(
+            input_ids=text["input_ids"],
+            attention_mask=text["attention_mask"],
+            encoder_hidden_states=seen,
+            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device),
+            output_attentions=True,
+        )
+        beams = max(top, BEAMS)
+        found = self.net.text_decoder.generate(
+            input_ids=torch.full((1, 1), self.net.decoder_start_token_id, device=seen.device),
+            eos_token_id=config.sep_token_id,
+            pad_token_id=config.pad_token_id,
+            encoder_hidden_states=asked.last_hidden_state,
+            encoder_attention_mask=text["attention_mask"],
+            num_beams=beams,
+            num_return_sequences=beams,
+            max_new_tokens=LONGEST,
+            length_penalty=0.0,  # so that a beam's score is the logarithm of its probability
+            do_sample=False,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        weights = asked.cross_attentions[-1][0, :, :, 1:].float().mean((0, 1))
+        grid = (weights / weights.sum()).reshape(self.side, self.side)
+        written = self.processor.tokenizer.batch_decode(found.sequences[:, 1:], skip_special_tokens=True)
+        return Said(merged(written, found.sequences_scores.exp().tolist())[:top], grid.cpu().numpy())
+
+
+def merged(answers: list[str], probabilities: list[float]) -> list[tuple[str, float]]:
+    """Each answer once, with the probability of all its spellings in tokens, the best first."""
+    total: dict[str, float] = {}
+    for answer, probability in zip(answers, probabilities, strict=True):
+        name = " ".join(answer.split())
+        total[name] = total.get(name, 0.0) + probability
+    return sorted(total.items(), key=lambda pair: -pair[1])

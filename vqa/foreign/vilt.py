@@ -1,0 +1,61 @@
+"""ViLT: words and patches through one transformer, answers as classes (Kim et al. 2021)."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import ViltForQuestionAnswering, ViltProcessor
+
+from vqa.foreign.door import Said
+
+SEED = 0
+
+
+class Patches(NamedTuple):
+    """The embedded patches `(1, 1 + L, D)` of a photo, [CLS] first, their mask `(1, 1 + L)`, the row and column of each
+    `(L, 2)`, and the rows and columns of the whole grid."""
+
+    embedded: Tensor
+    mask: Tensor
+    place: Tensor
+    size: tuple[int, int]
+
+
+class Adapter:
+    """A `ViltForQuestionAnswering` with its `ViltProcessor`."""
+
+    note = "Its scores are sigmoids, one for each answer, and not calibrated; it cannot be asked without a photo."
+    classes = (ViltForQuestionAnswering, ViltProcessor)
+
+    def __init__(self, net: ViltForQuestionAnswering, processor: ViltProcessor):
+        self.net: Any = net  # whose parts and settings transformers leaves untyped
+        self.processor: Any = processor
+        names: dict[int, str] = self.net.config.id2label
+        self.answers: list[str] = [names[i] for i in range(len(names))]
+
+    def see(self, photo: Image.Image) -> Patches:
+        """The photo's patches. ViLT draws them in a random order, so that their places have to be kept with them."""
+        inputs: Any = self.processor.image_processor(photo, return_tensors="pt").to(self.net.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            embedded, mask, (place, size) = self.net.vilt.embeddings.visual_embed(
+                inputs["pixel_values"], inputs["pixel_mask"], self.net.config.max_image_length
+            )
+        return Patches(embedded, mask, place[0], size)
+
+    def ask(self, seen: Patches, question: str, top: int) -> Said:
+        """The best of the sigmoids; the attention of the last layer from [CLS] to the patches, over all heads."""
+        limit = self.net.config.max_position_embeddings
+        text = self.processor.tokenizer(question, truncation=True, max_length=limit, return_tensors="pt")
+        output = self.net(
+            **text.to(self.net.device), image_embeds=seen.embedded, pixel_mask=seen.mask, output_attentions=True
+        )
+        scores, best = output.logits[0].float().sigmoid().topk(min(top, len(self.answers)))
+        weights = output.attentions[-1][0, :, 0, -len(seen.place) :].float().mean(0).cpu().numpy()
+        grid = np.zeros(seen.size)
+        rows, columns = seen.place.cpu().numpy().T
+        np.add.at(grid, (rows, columns), weights)
+        ranked = [(self.answers[i], score) for i, score in zip(best.tolist(), scores.tolist(), strict=True)]
+        return Said(ranked, grid / grid.sum())
