@@ -34,6 +34,7 @@ from vqa.recurrent import State
 QUESTIONS = Path("../shared/data/text/vqa_v1_questions_answers.jsonl.gz")
 BLOCK = 1 << 20  # characters of a file at once
 CLIP = 1.0
+MOST_HELD = 1_000_000  # characters of a text that are held out to measure with
 TABLE = (("rnn", 1), ("lstm", 1), ("lstm", 2), ("lstm", 3))
 
 
@@ -195,7 +196,8 @@ def blocks(path: Path) -> Iterator[str]:
 
 
 def text(path: Path, output: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
-    """A text file as numbers, in a file of its own that is mapped, not read; its last fiftieth is held out.
+    """A text file as numbers, in a file of its own that is mapped, not read; its last fiftieth is held out, but
+    a million characters at most.
 
     A text of less than a few thousand characters is too short for that: it is then measured on itself.
     """
@@ -207,7 +209,7 @@ def text(path: Path, output: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
     if numbers.stat().st_size < 4:
         raise InputError(f"{path} has fewer than two characters; give a text with some to learn from.")
     ids = np.memmap(numbers, np.uint16, "r")
-    end = len(ids) - len(ids) // 50
+    end = len(ids) - min(len(ids) // 50, MOST_HELD)
     return (characters, ids[:end], ids[end:]) if len(ids) >= 5000 else (characters, ids, ids)
 
 

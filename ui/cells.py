@@ -37,12 +37,19 @@ class Cells:
         with self.models.lock:
             return read_question(vqa, question)
 
+    def unknown(self, question: str, reader: str) -> list[str]:
+        """The words, or characters, that the reader has never learned."""
+        if reader == CHARACTERS:
+            return self.completing.model.characters.unknown(question.lower())
+        return self.models.get().processor.words(question)[1]
+
     def cells(self, question: str, reader: str, layer: float, part: str, unit: float) -> str:
         """One unit over the question's words, or its characters."""
         try:
             reading, place = self.reading(question, reader), (whole(layer, "layer") - 1, whole(unit, "unit"))
+            unknown = self.unknown(question, reader)
             values = reading.unit(place[0], part, place[1])
-            return coloured_text(reading.tokens, values.tolist()) + gate_strips(reading, *place)
+            return coloured_text(reading.tokens, values.tolist()) + gate_strips(reading, *place) + told(unknown)
         except Exception as error:
             return failed(error)
 
@@ -111,6 +118,11 @@ def whole(value: float | None, what: str) -> int:
     if value is None:
         raise InputError(f"There is no number for the {what}; type one.")
     return int(value)
+
+
+def told(unknown: list[str]) -> str:
+    """A sentence on what was read as 'unknown'."""
+    return f'<p class="note">Not known to this model: {escape(", ".join(unknown))}.</p>' if unknown else ""
 
 
 def failed(error: Exception) -> str:

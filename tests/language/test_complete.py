@@ -49,7 +49,7 @@ def test_completions_begin_with_what_was_typed(tiny: Completer) -> None:
     assert len(found) == 2 and all(completion.text.startswith("a b") for completion in found)
     assert found[0].probability >= found[1].probability > 0
     assert all(c.text.startswith("a ") for c in tiny.complete("a "))
-    assert tiny.complete("?x中", top=1)  # characters that it never learned
+    assert tiny.complete("a?x中", top=1)  # characters that it never learned
 
 
 def test_samples_are_seeded_and_at_temperature_0_the_likeliest(tiny: Completer) -> None:
@@ -79,6 +79,12 @@ def test_reading_names_every_character(tiny: Completer) -> None:
 def test_what_cannot_be_is_told(tiny: Completer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 301 characters; at most 300"):
         tiny.complete("a" * 301)
+    for text in ("Где кот?", "这是", "\U0001f600", " ? "):
+        with pytest.raises(InputError, match="The model knows none of the characters in"):
+            tiny.complete(text)
+    for act in (tiny.complete, tiny.sample, tiny.read):
+        with pytest.raises(InputError, match="bytes that are no UTF-8"):
+            act("a\udcff")
     with pytest.raises(InputError, match="The temperature is -1"):
         tiny.sample("a", -1)
     plain = Completer(tiny.net, tiny.characters, lines=False)

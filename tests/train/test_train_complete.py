@@ -101,3 +101,6 @@ def test_a_text_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "text.txt").write_text("räuber " * 1000, encoding="utf-8")
     characters, ids, held = complete.text(tmp_path / "text.txt", tmp_path)
     assert characters.decode(ids[:14]) == "räuber räuber " and len(ids) + len(held) == 7000 and len(held) == 140
+    monkeypatch.setattr(complete, "MOST_HELD", 50)  # of a large text a fiftieth would take hours to measure
+    _, ids, held = complete.text(tmp_path / "text.txt", tmp_path)
+    assert (len(ids), len(held)) == (6950, 50)

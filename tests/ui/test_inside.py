@@ -69,6 +69,7 @@ def test_any_script_is_read_or_told(inside, reader, text):
     html = inside.cells(text, reader, 1, "c", 0)
     if reader == CHARACTERS or text in ("a", "Где кот?", "这是什么?", "e\u0301"):
         assert html.count('class="cell"') >= 1 and "failed" not in html
+        assert ("Not known to this model: " in html) == (text != "a" or reader == WORDS)
     else:
         assert "has no words; ask in plain words" in html
 

@@ -41,6 +41,10 @@ class Characters:
         """How many numbers there are, special ones included."""
         return SPECIAL + len(self._characters)
 
+    def unknown(self, text: str) -> list[str]:
+        """The text's characters that are outside the vocabulary, each once; spaces are none."""
+        return [c for c in dict.fromkeys(text) if c not in self._ids and not c.isspace()]
+
     def encode(self, text: str) -> list[int]:
         """A number a character, UNKNOWN for one outside the vocabulary; START and END are not added."""
         return [self._ids.get(character, UNKNOWN) for character in text]

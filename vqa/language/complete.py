@@ -47,7 +47,8 @@ class Completer:
     def complete(self, prefix: str, top: int = 3, beam: int = BEAM, most: int = MOST) -> list[Completion]:
         """The likeliest ways to finish the line, found by beam search; the likeliest first.
 
-        Raises `InputError` for a prefix that is too long, or a model of plain text, whose lines have no end.
+        Raises `InputError` for a prefix that is too long or wholly unknown, or a model of plain text, whose lines have
+        no end.
         """
         if not self.lines:
             raise InputError("This model has learned plain text, which has no ends to complete; use sample instead.")
@@ -108,13 +109,12 @@ class Completer:
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The numbers of several texts' characters `(B, T)`, padded on the right, and their lengths `(B,)`.
 
-        Raises `InputError` for a text that is empty or too long.
+        Raises `InputError` for a text that is empty, too long or no text.
         """
         for text in texts:
             if not text:
                 raise InputError("The text is empty; give at least one character.")
-            if len(text) > LONGEST:
-                raise InputError(f"The text has {len(text):,} characters; at most {LONGEST} can be read.")
+            check(text)
         rows = [torch.tensor(self.characters.encode(text)) for text in texts]
         return pad_sequence(rows, batch_first=True, padding_value=PADDING), torch.tensor([len(row) for row in rows])
 
@@ -130,8 +130,9 @@ class Completer:
 
     def _begin(self, prefix: str) -> tuple[Tensor, State]:
         """Log-probabilities `(1, size)` of the first character after the prefix, and the state there."""
-        if len(prefix) > LONGEST:
-            raise InputError(f"The text has {len(prefix):,} characters; at most {LONGEST} can be completed.")
+        check(prefix)
+        if (signs := set("".join(prefix.split()))) and set(self.characters.unknown(prefix)) == signs:
+            raise InputError(f"The model knows none of the characters in {prefix[:40]!r}; type in plain English.")
         ids = ([END] if self.lines else []) + self.characters.encode(prefix)
         if not ids:
             raise InputError("There is nothing to go on from; give at least one character.")
@@ -144,6 +145,14 @@ class Completer:
         banned[SPECIAL:] = False
         banned[END] = not self.lines
         return logits.float().masked_fill(banned, float("-inf")).log_softmax(-1)
+
+
+def check(text: str) -> None:
+    """Raises `InputError` for a text that is too long, or bytes that were no UTF-8."""
+    if len(text) > LONGEST:
+        raise InputError(f"The text has {len(text):,} characters; at most {LONGEST} can be read.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError("The text has bytes that are no UTF-8; type it again.")
 
 
 def build(config: dict[str, Any]) -> CharacterModel:
