@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load figures screenshots wheel clean distclean
+.PHONY: help install app test bench load figures links screenshots wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
 
 figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
 	$(BIN)/python -m train.figures
+
+links: $(VENV)/.developed ## point the links in docs at the lines of code that they quote
+	$(BIN)/python -m train.links
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
 	$(BIN)/python -m ui.screenshots

@@ -1,15 +1,15 @@
-"""What the README and the other pages say is tried: the commands exist, the examples are read and run."""
+"""What the README and the other pages say is tried: the commands exist, the examples of files are read.
+
+Their Python runs in test_docs.py.
+"""
 
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from train.settings import Settings, parse
 from vqa.data.readers import read_examples
@@ -84,56 +84,3 @@ def test_the_example_of_settings_is_read(tmp_path: Path) -> None:
     settings = parse(["--config", str(path), "--optim.epochs", "5", "--output", "runs/short"])
     assert settings.data.train == ["questions_train.jsonl"] and settings.data.features == "features/mine"
     assert (settings.optim.epochs, settings.output) == (5, "runs/short")
-
-
-def test_the_example_in_python_runs(
-    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("vqa.predict.find_checkpoint", lambda model: tiny_checkpoint)
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
-    block = blocks(ROOT / "README.md", "python")[0]
-    exec(compile(block, "README.md", "exec"), {})
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    with Image.open("where.png") as picture:
-        assert min(picture.size) > 100
-
-
-def test_the_examples_in_transformers_run(
-    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny_checkpoint, "runs/mine/best")
-    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
-    found = [block for block in blocks(ROOT / "README.md", "python") if "from transformers import" in block]
-    assert len(found) == 2
-    for block in found:
-        # the other words are not among the five that this model has learned
-        exec(compile(block.replace("is it raining?", "how many dogs?"), "README.md", "exec"), {})
-    one, two, best = capsys.readouterr().out.splitlines()
-    assert len(eval(one)) == 3 and [answers[0]["answer"] for answers in eval(two)][1] == eval(one)[0]["answer"] == best
-
-
-def test_the_example_of_the_api_runs(
-    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from tests.ui.conftest import free_port
-    from ui.app import open_page
-    from ui.models import Models
-    from ui.page import build_page
-
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("photo.jpg")
-    models = Models(str(tiny_checkpoint), "cpu")
-    models.load()
-    page = build_page(models)
-    address = open_page(page, "127.0.0.1", free_port())
-    try:
-        block = blocks(ROOT / "README.md", "python")[1]
-        assert "http://127.0.0.1:7860/" in block
-        exec(compile(block.replace("http://127.0.0.1:7860/", address), "README.md", "exec"), {})
-    finally:
-        page.close(verbose=False)
-    answer, changes = capsys.readouterr().out.splitlines()[-2:]
-    assert answer in models.get().answers
-    assert "'change'" in changes
