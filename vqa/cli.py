@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vqa import __version__
 from vqa.errors import InputError, missing
@@ -131,12 +132,7 @@ def add_train(commands) -> None:
     parser.add_argument("data", metavar="DATA", help="questions and answers: CSV, JSONL, XLSX or Parquet")
     parser.add_argument("--images", required=True, metavar="DIR", help="the folder of the photos")
     parser.add_argument("--output", metavar="MODEL", help="the folder of the new model (without it, only check)")
-    parser.add_argument(
-        "--start",
-        default="bundled",
-        metavar="M",
-        help="the model to go on from: a folder or a Hub id (default: bundled)",
-    )
+    parser.add_argument("--start", default="bundled", metavar="M", help="the model to go on from (default: bundled)")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the questions (default: as many as suit)")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default: 1)")
     parser.set_defaults(command=train)
@@ -203,6 +199,7 @@ def ask(arguments: argparse.Namespace) -> None:
     """Answer every question about the photo; what is wrong with the paths is told before the model loads."""
     from vqa.data.photos import open_photo
     from vqa.explain import check_picture_path, overlay, save_picture
+    from vqa.printed import caption, numbered, show
 
     open_photo(arguments.photo, shortest_side=64)
     pictures = []
@@ -211,7 +208,6 @@ def ask(arguments: argparse.Namespace) -> None:
     for path in pictures:
         check_picture_path(path)
     from vqa.predict import VQA  # takes seconds
-    from vqa.printed import caption, show
 
     vqa = VQA.load(arguments.model, arguments.device, runtime=arguments.runtime)
     answers = vqa.ask_many(arguments.photo, arguments.questions, arguments.top)
@@ -229,9 +225,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """Score a model and print a table."""
     from vqa.evaluation.command import evaluate as run
 
-    options = vars(arguments)
-    del options["command"]
-    run(**options)
+    run(**options(arguments))
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -262,14 +256,10 @@ def describe(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """Check the data, train, evaluate, and say whether it was worth it."""
+    from train.own import train as run
+
     try:
-        from train.own import train as run
-    except ImportError as error:
-        raise InputError(f"Training needs more packages ({error}); run: pip install 'glimpse-vqa[train]'.") from error
-    options = vars(arguments)
-    del options["command"]
-    try:
-        run(**options)
+        run(**options(arguments))
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from the last saved step.", file=sys.stderr)
         raise
@@ -279,9 +269,7 @@ def publish(arguments: argparse.Namespace) -> None:
     """Put the Space together, and push it if asked to."""
     from ui.publish import publish as run
 
-    options = vars(arguments)
-    del options["command"]
-    run(**options)
+    run(**options(arguments))
 
 
 def complete(arguments: argparse.Namespace) -> None:
@@ -319,15 +307,12 @@ def ui(arguments: argparse.Namespace) -> None:
     """Serve the app until Ctrl-C."""
     from ui.app import launch
 
-    options = vars(arguments)
-    del options["command"]
-    launch(**options)
+    launch(**options(arguments))
 
 
-def numbered(name: str, count: int) -> list[Path]:
-    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
-    path = Path(name)
-    return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(1, count + 1)]
+def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A command's arguments by name."""
+    return {name: value for name, value in vars(arguments).items() if name != "command"}
 
 
 if __name__ == "__main__":

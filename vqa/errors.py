@@ -16,4 +16,6 @@ def missing(error: ModuleNotFoundError) -> InputError | None:
         return None
     if package in ("torch", "torchvision", "timm", "transformers", "safetensors"):
         return InputError(f"This needs PyTorch ({package} is not installed here); run: pip install glimpse-vqa.")
+    if package in ("accelerate", "jsonargparse", "tensorboard"):
+        return InputError(f"This needs {package}, which is not installed here; run: pip install 'glimpse-vqa[train]'.")
     return InputError(f"This needs {package}, which is not installed here; run: pip install {package}.")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vqa.errors import InputError
+from vqa.foreign import only_ours
 from vqa.predict import VQA, Answer
 from vqa.reading import short
 
@@ -28,6 +29,7 @@ def evidence(vqa: VQA, photo: Any, question: str, answer: str) -> np.ndarray:
     questions 0.30, against 0.10 for the logit without v̄). Raises `InputError` for an answer that is none, or a runtime
     without gradients.
     """
+    only_ours(vqa)
     index, model = answer_index(vqa, answer), vqa.model
     import torch  # the other two need none
 
@@ -65,6 +67,7 @@ def what_if(vqa: VQA, photo: Any, question: str, mask: Mask, top: int = 5) -> Wh
     mask: rows of 0 and 1 over the whole photo, see `cover`. The changes are those of the best `top` answers of both,
     the greatest change first. Raises `InputError` for a mask that is none.
     """
+    only_ours(vqa)
     cells = check_mask(mask)
     seen = vqa.look(photo)
     covered = vqa.look(cover(seen.photo, cells))
@@ -100,6 +103,7 @@ def occlusion(
 
     answer: by default the best one. progress: called with the cells done and their number.
     """
+    only_ours(vqa)
     seen = vqa.look(photo)
     index = int(probabilities(vqa, seen.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
     square = vqa.processor.image_processor.square(seen.photo).copy()

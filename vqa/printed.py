@@ -1,5 +1,7 @@
 """An answer on the terminal."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -38,3 +40,9 @@ def show(question: str, answer: Answer) -> None:
     headline = Text(f"{answer.text}  ({answer.confidence:.0%})", style="bold")
     for part in (Text(question, style="dim"), headline, "", best, "", notes, ""):
         console.print(part)
+
+
+def numbered(name: str, count: int) -> list[Path]:
+    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
+    path = Path(name)
+    return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(1, count + 1)]

@@ -69,7 +69,12 @@ def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text_config=text | SIZES | WIDE, vision_config=vision | SIZES | WIDE, image_text_hidden_size=16, **WIDE
     )
     folder = tmp_path_factory.mktemp("foreign") / "blip"
-    BlipForQuestionAnswering(config).save_pretrained(folder)
+    net = BlipForQuestionAnswering(config)
+    with torch.no_grad():
+        bias = net.text_decoder.cls.predictions.bias
+        bias[:6] = -20.0  # no answer holds a token that is not shown,
+        bias[WORDS.index("[SEP]")] = 4.0  # and each comes to its end
+    net.save_pretrained(folder)
     images = BlipImageProcessor(size={"height": 64, "width": 64})
     BlipProcessor(images, tokenizer()).save_pretrained(folder)
     return folder

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from vqa.data.readers import read_examples
 from vqa.predict import VQA
 
 ROWS = 120
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the other tests have it, since accelerate keeps one precision for a whole process."""
+    monkeypatch.setattr("train.fit.precision", lambda name: "no")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +159,9 @@ def test_a_run_with_other_questions_is_not_gone_on_with(
 def test_training_without_its_packages_is_a_sentence(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "train.own", None)
+    for name in ("train.own", "train.fit"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
     assert "pip install 'glimpse-vqa[train]'" in refusal(capsys, words)
 
 

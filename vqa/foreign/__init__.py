@@ -6,6 +6,9 @@ without looking, the words' weights, evidence) it leaves out, and says so.
 
 import json
 from pathlib import Path
+from typing import Any
+
+from vqa.errors import InputError
 
 ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}
 
@@ -18,3 +21,12 @@ def foreign_type(folder: Path) -> str | None:
         return None  # which reading it as ours will tell
     kind = config.get("model_type") if isinstance(config, dict) else None
     return kind if kind in ADAPTERS else None
+
+
+def only_ours(vqa: Any) -> None:
+    """Raises `InputError` for a model of others, whose inside we do not know."""
+    if kind := foreign_type(vqa.folder):
+        raise InputError(
+            f"{vqa.name} is a {kind} model and not one of ours: it can be asked, compared and evaluated, and nothing "
+            "more; choose a Glimpse model for this."
+        )

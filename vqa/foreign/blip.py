@@ -21,9 +21,8 @@ class Adapter:
     note = "Its scores are the written answers' probabilities, and not calibrated; it cannot be asked without a photo."
     classes = (BlipForQuestionAnswering, BlipProcessor)
 
-    def __init__(self, net: BlipForQuestionAnswering, processor: BlipProcessor):
-        self.net: Any = net  # whose parts and settings transformers leaves untyped
-        self.processor: Any = processor
+    def __init__(self, net: Any, processor: Any):  # whose parts and settings transformers leaves untyped
+        self.net, self.processor = net, processor
         vision = self.net.config.vision_config
         self.side = vision.image_size // vision.patch_size
 

@@ -18,7 +18,7 @@ from vqa.data.photos import open_photo, pixels_hash
 from vqa.device import pick_device
 from vqa.errors import InputError
 from vqa.folder import WEIGHTS, weights_hash
-from vqa.foreign import ADAPTERS
+from vqa.foreign import ADAPTERS, only_ours
 from vqa.reading import check_question
 
 PHOTOS_KEPT = 16
@@ -69,7 +69,8 @@ class ForeignVQA:
         self.folder, self.name, self.kind = folder, name, kind
         self.runtime, self.device, self.dtype = "torch", pick_device(device), torch.float32
         adapter = importlib.import_module(ADAPTERS[kind]).Adapter
-        self.adapter: Adapter = adapter(*read_pretrained(folder, *adapter.classes, self.device))
+        net, processor = adapter.classes
+        self.adapter: Adapter = adapter(*read_pretrained(folder, net, processor, self.device))
         self.answers = self.adapter.answers
         self._seen: OrderedDict[str, ForeignLook] = OrderedDict()
         self.load_seconds = time.perf_counter() - start
@@ -135,10 +136,7 @@ class ForeignVQA:
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in OURS:
-            raise InputError(
-                f"{self.name} is a {self.kind} model and not one of ours: it can be asked, compared and evaluated, "
-                "and nothing more; choose a Glimpse model for this."
-            )
+            only_ours(self)
         raise AttributeError(name)
 
 

@@ -29,9 +29,8 @@ class Adapter:
     note = "Its scores are sigmoids, one for each answer, and not calibrated; it cannot be asked without a photo."
     classes = (ViltForQuestionAnswering, ViltProcessor)
 
-    def __init__(self, net: ViltForQuestionAnswering, processor: ViltProcessor):
-        self.net: Any = net  # whose parts and settings transformers leaves untyped
-        self.processor: Any = processor
+    def __init__(self, net: Any, processor: Any):  # whose parts and settings transformers leaves untyped
+        self.net, self.processor = net, processor
         names: dict[int, str] = self.net.config.id2label
         self.answers: list[str] = [names[i] for i in range(len(names))]
 
