@@ -48,9 +48,7 @@ def text(vqa: "VQA") -> str:
         return FOREIGN.format(name=vqa.name, kind=kind)
     results = vqa.extra("results.json")
     return TEXT.format(
-        answers="any" if vqa.answers is None else f"{len(vqa.answers):,}",
-        sure=NOT_SURE,
-        figures=figures(results) if results else "This model was not measured.",
+        answers=len(vqa.answers), sure=NOT_SURE, figures=figures(results) if results else "This model was not measured."
     )
 
 
