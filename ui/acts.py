@@ -103,6 +103,10 @@ class Acts:
         """The question that was clicked."""
         return str(event.question)[:MAX_CHARACTERS]
 
+    def meant(self, event: gr.EventData) -> tuple[str, list]:
+        """The mended question that was clicked; it is offered no longer."""
+        return self.suggested(event), []
+
     def painted(self, event: gr.EventData) -> list | None:
         """The mask that was painted."""
         return event.mask

@@ -107,9 +107,10 @@ def build_page(models: Models) -> gr.Blocks:
             concurrency_id="complete",
         )
         completions.pick(acts.suggested, outputs=question, api_name="completed", **quick)
-        for clicked, name in ((suggestions, "suggested"), (meant, "meant")):
-            picked = clicked.pick(acts.suggested, outputs=question, api_name=name, **quick)
-            picked.then(api_name=f"go_{name}", **asking)
+        picked = suggestions.pick(acts.suggested, outputs=question, api_name="suggested", **quick)
+        picked.then(api_name="go_suggested", **asking)
+        picked = meant.pick(acts.meant, outputs=[question, meant], api_name="meant", **quick)
+        picked.then(api_name="go_meant", **asking)
         gr.on(
             [question.submit, button.click],
             mending.suggest,
@@ -120,8 +121,6 @@ def build_page(models: Models) -> gr.Blocks:
             show_progress="hidden",
             concurrency_id="repair",
         )
-        # In the browser, so that what is cleared is never a repair that came meanwhile.
-        question.change(None, outputs=meant, js="() => []", api_visibility="private")
         gallery.click(acts.example, gallery, [photo, suggestions, question], api_name="example", **quick)
 
         # A new photo: what was said about the old one is cleared, and the model looks before anybody has asked.

@@ -140,9 +140,7 @@ def figures(results: dict[str, Any] | None) -> str:
 question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 
 {table(results["tables"])}
-
-{verdict(results)}
-{official}
+{verdict(results)}{official}
 Confidence: expected calibration error {calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
 fitted on half of the validation photos and reported on the other half.
 
@@ -151,7 +149,9 @@ Command: `python -m train.fit --config` with the settings in `training.json`, se
 
 
 def verdict(content: dict[str, Any]) -> str:
-    """Whether the model beats guessing without looking, in one sentence."""
+    """Whether the model beats guessing without looking, in one sentence; nothing where that was not computed."""
+    if "intervals" not in content:
+        return ""
     model, blind = content["metrics"]["exact"], content["baselines"]["question_only"]
     low, high = content["intervals"]["above_question_only"]
     figures = (

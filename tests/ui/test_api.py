@@ -18,7 +18,7 @@ from tests.ui.conftest import QUESTION
 from ui.api import MAX_QUESTIONS
 from vqa.evidence import evidence, occlusion, what_if
 
-NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/evidence", "/occlusion", "/repair", "/what_if"]
+NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence", "/occlusion", "/repair", "/what_if"]
 
 
 def without_seconds(answer: dict) -> dict:
