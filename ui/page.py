@@ -117,6 +117,7 @@ def build_page(models: Models) -> gr.Blocks:
             question,
             meant,
             api_name="suggest_repair",
+            trigger_mode="always_last",  # the next question may come before the model is loaded
             api_visibility="private",
             show_progress="hidden",
             concurrency_id="repair",
