@@ -4,7 +4,6 @@ python -m train.benchmark [--output bench.json]
 """
 
 import argparse
-import io
 import json
 import os
 import statistics
@@ -19,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from train.batches import Questions, photo_batches
+from train.benchmark_runtimes import jpeg, runtimes
 from train.benchmark_text import text_models
 from vqa.configuration import VQAConfig
 from vqa.data.photos import open_photo
@@ -46,7 +45,7 @@ def main() -> int:
         "machine": f"{torch.get_num_threads()} threads of {torch.backends.cpu.get_cpu_capability()}",
         "precision": str(fast_dtype(torch.device("cpu"))).removeprefix("torch."),
     }
-    for part in (training, lambda: text_models(LENGTHS), extraction, asking, others):
+    for part in (training, lambda: text_models(LENGTHS), extraction, asking, runtimes, others):
         try:
             figures |= part()
         except InputError as error:
@@ -227,14 +226,6 @@ def others() -> dict[str, float | str]:
         figures[f"{name}, new photo, ms"] = 1000 * (photo_seconds + question_seconds)
         figures[f"{name}, same photo, ms"] = 1000 * question_seconds
     return figures
-
-
-def jpeg(seed: int) -> bytes:
-    """A made-up 640 x 480 photo, as smooth as photos are."""
-    rough = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(rough).resize((640, 480), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 def median_seconds(work: Callable[[], object], times: int) -> float:

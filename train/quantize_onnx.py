@@ -59,8 +59,8 @@ def calibration(data: str, images: str | None, photos: int, seed: int) -> list[S
 def quantize(output: Path, shown: list[Shown], console: Console | None = None) -> None:
     """Write the 8-bit image encoder and question part beside those of a folder that `export_onnx` wrote.
 
-    Static quantisation (Jacob et al. 2018), a scale for each channel of a weight; the LSTM, softmaxes and the products
-    of activations stay in float32. Raises `InputError` for a photo or a question that cannot be read.
+    Static quantisation (Jacob et al. 2018), a scale for each channel of a weight; the LSTM, softmaxes and products of
+    activations in the question part stay in float32. Raises `InputError` for a photo or a question that cannot be read.
     """
     console, folder = console or Console(), output / FOLDER
     _, reader = read_folder(output)
@@ -75,12 +75,13 @@ def quantize(output: Path, shown: list[Shown], console: Console | None = None) -
         asked.append({"grid": grid, "input_ids": input_ids, "attention_mask": mask, "photo_index": index})
     for name, batches in ((IMAGE_ENCODER, pixels), (QUESTION, asked)):
         file = folder / f"{name}{INT8}.onnx"
-        write(folder / f"{name}.onnx", file, Inputs(batches))
+        # In a CNN every operation is quantised: a range that is cut (ReLU6) makes a better scale than one before it.
+        write(folder / f"{name}.onnx", file, Inputs(batches), whole=name == IMAGE_ENCODER)
         console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, calibrated on {len(shown)} photos")
 
 
-def write(source: Path, target: Path, batches: Inputs) -> None:
-    """Quantise one file."""
+def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
+    """Quantise one file: the whole, or what holds its weights."""
     with tempfile.TemporaryDirectory() as place:
         plain = Path(place) / "plain.onnx"
         quant_pre_process(source, plain, skip_symbolic_shape=True)  # a batch norm goes into its convolution first
@@ -94,7 +95,7 @@ def write(source: Path, target: Path, batches: Inputs) -> None:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_quantize=weighted(proto),
+                nodes_to_quantize=None if whole else weighted(proto),
             )
     proto = onnx.load(target)
     properties = {entry.key: entry.value for entry in onnx.load(source).metadata_props}
