@@ -71,6 +71,6 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[train,test]'
+	@$(PIP) --editable '.[train,onnx,test]'
 	@$(PIP) --no-deps lmms-eval==0.7.3
 	@touch $(VENV)/.installed $@
