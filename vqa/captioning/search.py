@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vqa.beams import search, taken
 from vqa.captioning.captioner import Captioner, Photos, first_word
 from vqa.captioning.words import END, PAD, START, UNKNOWN
 from vqa.errors import InputError
@@ -49,37 +50,20 @@ def beam_search(net: Captioner, grid: Tensor, beam: int = BEAM, most: int = MOST
 
 
 def _beam(net: Captioner, photos: Photos, beam: int, most: int) -> Found:
+    """The likeliest that is left of `beam` captions."""
     state = net.begin(photos)
-    word = first_word(photos)  # (P, K), K = 1 at first
-    total = word.new_zeros(word.shape, dtype=torch.float32)
-    words = word.new_zeros(*word.shape, 0)
-    scores = total.new_zeros(*word.shape, 0)
-    maps = total.new_zeros(*word.shape, 0, photos.values.shape[1])
-    done = torch.zeros_like(word, dtype=torch.bool)
-    for t in range(most + 1):
+
+    def step(word: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal state
+        h, c = state
         embedded = net.embedding(word)
-        step = net.step(embedded, state, photos)
-        chances = allowed(net.logits(step.h, step.context, embedded), first=t == 0)
-        if t == most:
-            chances = only(chances, END)
-        # A finished caption goes on with padding at no cost, and takes one place.
-        ended = torch.full_like(chances, float("-inf"))
-        ended[..., PAD] = 0
-        chances = torch.where(done.unsqueeze(-1), ended, chances)
-        totals = (total.unsqueeze(-1) + chances).flatten(1)
-        total, place = totals.topk(min(beam, totals.shape[1]))
-        row, word = place // chances.shape[-1], place % chances.shape[-1]
-        chance = chances.flatten(1).gather(1, place)
-        state = taken(step.h, row), taken(step.c, row)
-        words = torch.cat((taken(words, row), word.unsqueeze(-1)), -1)
-        scores = torch.cat((taken(scores, row), chance.unsqueeze(-1)), -1)
-        maps = torch.cat((taken(maps, row), taken(step.used.float(), row).unsqueeze(2)), 2)
-        done = (word == END) | (word == PAD)
-        if done.all():
-            break
-    best = total.argmax(1)
-    rows = torch.arange(len(best), device=best.device)
-    return Found(words[rows, best], scores[rows, best], maps[rows, best])
+        made = net.step(embedded, (taken(h, rows), taken(c, rows)), photos)
+        state = made.h, made.c
+        first = bool((word == START).all())
+        return allowed(net.logits(made.h, made.context, embedded), first), made.used.float()
+
+    found = search(step, first_word(photos)[:, 0], beam, most, END, PAD)
+    return Found(found.ids[:, 0], found.scores[:, 0], found.attention[:, 0])
 
 
 @torch.inference_mode()
@@ -131,11 +115,6 @@ def only(chances: Tensor, word: int) -> Tensor:
     left = torch.full_like(chances, float("-inf"))
     left[..., word] = chances[..., word]
     return left
-
-
-def taken(values: Tensor, row: Tensor) -> Tensor:
-    """The chosen captions' values: `(P, K, ...)` and rows `(P, B)` to `(P, B, ...)`."""
-    return values[torch.arange(len(row), device=row.device).unsqueeze(1), row]
 
 
 def _padded(found: Found, steps: int) -> Found:

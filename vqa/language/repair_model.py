@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqa.beams import Beams, search
+from vqa.language.character_model import selected
 from vqa.language.characters import END, PADDING, START
 from vqa.recurrent import Recurrent, State
 
@@ -86,53 +88,26 @@ class RepairModel(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), written[:, 1:].flatten(), ignore_index=PADDING)
 
 
-class Written(NamedTuple):
-    """The best K ways to write each of B texts anew, the best first.
-
-    ids: `(B, K, T)`, padded after END; scores: `(B, K)`, the log-probability of each whole; attention: `(B, K, T, S)`.
-    """
-
-    ids: Tensor
-    scores: Tensor
-    attention: Tensor
-
-
 @torch.inference_mode()
-def write(net: RepairModel, ids: Tensor, lengths: Tensor, beam: int, most: int, banned: Tensor) -> Written:
-    """Beam search over whole texts, `beam` of each at a time; with beam 1 the likeliest character each time.
+def write(net: RepairModel, ids: Tensor, lengths: Tensor, beam: int, most: int, banned: Tensor) -> Beams:
+    """Beam search over whole texts, `beam` of each at a time.
 
     ids `(B, S)` and lengths `(B,)` as for `RepairModel.encode`; most: characters at most, END not counted;
     banned `(B, size)`: characters that must not be written.
     """
-    count, size = len(banned), banned.shape[1]
     around = source = net.encode(ids, lengths)
     state: State | None = None
-    last, total = ids.new_full((count, 1), START), source.states.new_zeros(count, 1)
-    texts, maps = ids.new_zeros(count, 1, 0), source.states.new_zeros(count, 1, 0, ids.shape[1])
-    done = torch.zeros_like(last, dtype=torch.bool)
-    for t in range(most + 1):
-        logits, attention, state = net.decode(last.view(-1, 1), around, state)
-        scores = logits.view(count, -1, size).masked_fill(banned[:, None], float("-inf")).log_softmax(-1)
-        if t == most:
-            scores = scores.masked_fill(torch.arange(size, device=ids.device) != END, float("-inf"))
-        # What has ended goes on with padding, at no cost.
-        rest = torch.full_like(scores[0, 0], float("-inf")).index_fill(0, ids.new_tensor([PADDING]), 0)
-        scores = torch.where(done[..., None], rest, scores)
-        width = scores.shape[1]
-        total, places = (total[..., None] + scores).flatten(1).topk(min(beam, width * size))
-        rows, last = places // size, places % size
-        texts = torch.cat((taken(texts, rows), last[..., None]), -1)
-        maps = torch.cat((taken(maps, rows), taken(attention.view(count, width, 1, -1), rows)), 2)
-        done = (last == END) | (last == PADDING)
-        if done.all():
-            break
-        flat = (rows + width * torch.arange(count, device=ids.device)[:, None]).flatten()
-        state = (state[0][:, flat], state[1][:, flat])
+    texts, width = torch.arange(len(banned), device=ids.device), 1
+
+    def step(last: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal around, state, width
+        if state is not None:
+            state = selected(state, (rows + width * texts[:, None]).flatten())
         if rows.shape[1] != width:  # each text now stands there several times
-            around = source.taken(torch.arange(count, device=ids.device).repeat_interleave(rows.shape[1]))
-    return Written(texts, total, maps)
+            width = rows.shape[1]
+            around = source.taken(texts.repeat_interleave(width))
+        logits, attention, state = net.decode(last.view(-1, 1), around, state)
+        scores = logits.view(*last.shape, -1).masked_fill(banned[:, None], float("-inf")).log_softmax(-1)
+        return scores, attention.view(*last.shape, -1)
 
-
-def taken(values: Tensor, rows: Tensor) -> Tensor:
-    """The values `(B, K, …)` of the chosen of K, by rows `(B, J)`: `(B, J, …)`."""
-    return values[torch.arange(len(rows), device=rows.device)[:, None], rows]
+    return search(step, texts.new_full(texts.shape, START), beam, most, END, PADDING)
