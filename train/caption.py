@@ -8,25 +8,23 @@ with --resume. At the end captions are written for --measure and scored, where J
 """
 
 import argparse
-import math
-import sys
-import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
+from torch import Tensor
 
 from train.caption_data import Batches, encode, held_out, read_captions
 from train.caption_scores import MEASURE, MEASURE_FEATURES, card, score
-from train.state import Average, load_state, read_facts, save_state
+from train.small import Learning, add_options, command
 from vqa.bundle import save_bundle
 from vqa.captioning.captioner import ATTENTIONS, Captioner
 from vqa.captioning.describe import KIND
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
 from vqa.captioning.words import Words
 from vqa.data.features import FeatureStore
-from vqa.device import fast_dtype, pick_device
+from vqa.device import pick_device
 from vqa.errors import InputError
 
 DATA = Path("../shared/data")
@@ -35,16 +33,7 @@ MIXED = 0.5  # hard attention: how often a batch uses the whole distribution (Xu
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = parser().parse_args(arguments)
-    try:
-        train(given)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped; go on with --resume --output {given.output}", file=sys.stderr)
-        return 130
-    return 0
+    return command(train, parser().parse_args(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,15 +48,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--output", type=Path, required=True, help="a folder")
     made.add_argument("--epochs", type=float, default=7.0)
     made.add_argument("--batch", type=int, default=16, help="photos; each brings five captions")
-    made.add_argument("--rate", type=float, default=1e-3)
-    made.add_argument("--average", type=float, default=0.999)
     made.add_argument("--hidden", type=int, default=512)
     made.add_argument("--min-count", type=int, default=5, help="rarer words are unknown")
     made.add_argument("--most", type=int, default=20, help="words of a caption")
-    made.add_argument("--part", type=int, default=200)
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--device", default="auto")
-    made.add_argument("--resume", action="store_true")
+    add_options(made, part=200, rate=1e-3, average=0.999)
     made.set_defaults(
         captions=[DATA / "coco/captions_train.jsonl", DATA / "flickr8k/captions_train.jsonl"],
         features=[Path("features/coco"), Path("features/flickr8k")],
@@ -91,49 +75,35 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     batches = Batches(photos, stores, words, given.batch, given.most)
     config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
     net = Captioner(words.size, **config).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=given.rate, betas=(0.9, 0.99))
-    average, baseline = Average(net, given.average), Baseline(given.most + 1)
-    steps, step = max(1, round(given.epochs * len(batches))), 0
+    baseline = Baseline(given.most + 1)
     skipped = ("resume", "output", "device", "part", "measure", "measure_features", "images", "model")
     settings = {name: plain(value) for name, value in vars(given).items() if name not in skipped}
+    learning = Learning(net, given, device, settings, CLIP, betas=(0.9, 0.99))
     if given.resume:
-        facts = read_facts(given.output / "state")
-        if facts["settings"] != settings:
-            raise InputError(f"The run in {given.output} has other settings; repeat its own, or start anew.")
-        load_state(given.output / "state", net, optimizer, average)
-        step, baseline.value = facts["step"], torch.tensor(facts["baseline"])
-    dtype = fast_dtype(device)
-    start, shown, order = time.perf_counter(), 0.0, batches.epoch(given.seed + step // len(batches))
-    with Progress(transient=True) as bar:
-        task = bar.add_task("batches", total=steps, completed=step)
-        while step < steps:
-            if step % len(batches) == 0:
-                order = batches.epoch(given.seed + step // len(batches))
-            grid, captions = (x.to(device) for x in batches.load(order[step % len(batches)], given.seed + step))
-            optimizer.param_groups[0]["lr"] = rate_at(step, steps, given.rate)
-            with torch.autocast(device.type, dtype, enabled=dtype is torch.bfloat16):
-                # Every step's choice is its own number's, so that a resumed run repeats the whole one.
-                torch.manual_seed(given.seed * 1_000_003 + step)
-                kind = given.attention
-                if kind == "hard" and torch.rand(()).item() < MIXED:
-                    kind = "soft"
-                written = net(grid, captions[..., :-1], sample=kind == "hard", whole=kind == "soft")
-                loss = caption_loss(kind, written, captions, baseline, penalise=given.attention == "soft")
-            optimizer.zero_grad(set_to_none=True)
-            loss.total.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-            optimizer.step()
-            step += 1
-            average.update(step)
-            shown = loss.words.item() if not shown else 0.98 * shown + 0.02 * loss.words.item()
-            bar.update(task, completed=step, description=f"{shown:.3f} a word")
-            if step % given.part == 0 and step < steps:
-                facts = {"step": step, "settings": settings, "baseline": baseline.value.tolist()}
-                save_state(given.output / "state", net, optimizer, average, facts)
-                print(f"{step} of {steps}: {shown:.3f}, {time.perf_counter() - start:.0f} s", flush=True)
-    seconds = time.perf_counter() - start
-    average.swap()
-    net.cpu().eval()
+        baseline.value = torch.tensor(learning.facts["baseline"])
+    epoch = lru_cache(1)(batches.epoch)
+
+    def losses(step: int) -> tuple[Tensor, float]:
+        passed, number = divmod(step, len(batches))
+        chosen = epoch(given.seed + passed)[number]
+        grid, captions = (x.to(device) for x in batches.load(chosen, given.seed + step))
+        # Every step's choice is its own number's, so that a resumed run repeats the whole one.
+        torch.manual_seed(given.seed * 1_000_003 + step)
+        kind = given.attention
+        if kind == "hard" and torch.rand(()).item() < MIXED:
+            kind = "soft"
+        with learning.fast():
+            written = net(grid, captions[..., :-1], sample=kind == "hard", whole=kind == "soft")
+            loss = caption_loss(kind, written, captions, baseline, penalise=given.attention == "soft")
+        return loss.total, loss.words.item()
+
+    seconds = learning.run(
+        max(1, round(given.epochs * len(batches))),
+        losses,
+        say=lambda shown: f"{shown:.3f} a word",
+        warmup=100,
+        facts=lambda: {"baseline": baseline.value.tolist()},
+    )
     held = word_loss(net, Batches(chosen, stores, words, given.batch, given.most))
     results: dict[str, Any] = {"attention": given.attention, "held_out_loss": round(held, 4), "photos": len(photos)}
     results |= {"seconds": round(seconds), "settings": settings}
@@ -149,11 +119,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def rate_at(step: int, steps: int, peak: float) -> float:
-    """Up over the first 100 batches, then down to 0 along a cosine."""
-    return peak * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 @torch.inference_mode()

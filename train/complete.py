@@ -11,19 +11,18 @@ not; every --part chunks the state starts from zero and the run is saved, and go
 import argparse
 import gzip
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
+from torch import Tensor
 
-from train.state import Average, load_state, read_facts, save_state
+from train.small import Learning, add_options, command
 from vqa.bundle import save_bundle
 from vqa.data.readers.jsonl import json_rows
-from vqa.device import fast_dtype, pick_device
+from vqa.device import pick_device
 from vqa.errors import InputError
 from vqa.files import write_json
 from vqa.language.character_model import CharacterModel, bits_per_character, detached
@@ -40,15 +39,7 @@ TABLE = (("rnn", 1), ("lstm", 1), ("lstm", 2), ("lstm", 3))
 
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    try:
-        (table if given.table else train)(given)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped; go on with --resume --output {given.output}", file=sys.stderr)
-        return 130
-    return 0
+    return command(table if given.table else train, given)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,12 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--epochs", type=float, default=2.0)
     made.add_argument("--streams", type=int, default=128)
     made.add_argument("--chunk", type=int, default=100)
-    made.add_argument("--part", type=int, default=100)
-    made.add_argument("--rate", type=float, default=4e-3)
-    made.add_argument("--average", type=float, default=0.995)
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--device", default="auto")
-    made.add_argument("--resume", action="store_true")
+    add_options(made, part=100, rate=4e-3, average=0.995)
     made.add_argument("--table", action="store_true", help="train several cells and layers alike, and compare them")
     return made
 
@@ -102,45 +88,26 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         raise InputError(f"{given.output} cannot be written: {error.strerror}; choose another folder.") from error
     streams = side_by_side(ids, given.streams)
     net = CharacterModel(characters.size, given.cell, given.layers, given.hidden, given.embedding).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
-    average = Average(net, given.average)
     chunk = min(given.chunk, streams.shape[1] - 1)
     chunks = max(1, (streams.shape[1] - 1) // chunk)
-    steps, step = max(1, round(given.epochs * chunks)), 0
-    settings = {
-        name: str(value) for name, value in vars(given).items() if name not in ("resume", "output", "device", "table")
-    }
-    if given.resume:
-        facts = read_facts(given.output / "state")
-        if facts["settings"] != settings:
-            raise InputError(
-                f"The run in {given.output} has other settings; repeat its own, or start without --resume."
-            )
-        load_state(given.output / "state", net, optimizer, average)
-        step = facts["step"]
-    dtype = fast_dtype(device)
+    skipped = ("resume", "output", "device", "table")
+    settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
+    learning = Learning(net, given, device, settings, CLIP)
     state: State | None = None
-    with Progress(transient=True) as bar:
-        task = bar.add_task("chunks", total=steps, completed=step)
-        while step < steps:
-            start = step % chunks * chunk
-            if step % given.part == 0 or start == 0:
-                state = None
-            piece = torch.from_numpy(streams[:, start : start + chunk + 1].astype(np.int64)).to(device)
-            optimizer.param_groups[0]["lr"] = given.rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            with torch.autocast(device.type, dtype, enabled=dtype is torch.bfloat16):
-                loss, final = net.loss(piece, state)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-            optimizer.step()
-            state, step = detached(final), step + 1
-            average.update(step)
-            bar.update(task, completed=step, description=f"{loss.item() / math.log(2):.3f} bits")
-            if step % given.part == 0 and step < steps:
-                save_state(given.output / "state", net, optimizer, average, {"step": step, "settings": settings})
-    average.swap()
-    net.cpu().eval()
+
+    def losses(step: int) -> tuple[Tensor, float]:
+        nonlocal state
+        start = step % chunks * chunk
+        if step % given.part == 0 or start == 0:
+            state = None
+        piece = torch.from_numpy(streams[:, start : start + chunk + 1].astype(np.int64)).to(device)
+        with learning.fast():
+            loss, final = net.loss(piece, state)
+        state = detached(final)
+        return loss, loss.item() / math.log(2)
+
+    steps = max(1, round(given.epochs * chunks))
+    learning.run(steps, losses, say=lambda shown: f"{shown:.3f} bits", keep=0.0, log=False)
     bits = round(bits_per_character(net, torch.from_numpy(side_by_side(held, 64).astype(np.int64))), 4)
     results = {"bits_per_character": bits, "characters": len(ids), "held_out": len(held), "settings": settings}
     config = {name: getattr(given, name) for name in ("cell", "layers", "hidden", "embedding")}

@@ -11,20 +11,17 @@ import argparse
 import math
 import random
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 from torch import Tensor
 
 from train.complete import QUESTIONS, read_questions
-from train.state import Average, load_state, read_facts, save_state
+from train.small import Learning, add_options, command
 from vqa.bundle import save_bundle
-from vqa.device import fast_dtype, pick_device
-from vqa.errors import InputError
+from vqa.device import pick_device
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
 from vqa.language.noise import mistype
 from vqa.language.repair import KIND
@@ -38,16 +35,7 @@ UNMARKED, FOREIGN = 0.4, 0.04  # of the questions lose the question mark, have a
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = parser().parse_args(arguments)
-    try:
-        train(given)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped; go on with --resume --output {given.output}", file=sys.stderr)
-        return 130
-    return 0
+    return command(train, parser().parse_args(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,12 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--embedding", type=int, default=64)
     made.add_argument("--epochs", type=float, default=1.6)
     made.add_argument("--batch", type=int, default=128)
-    made.add_argument("--part", type=int, default=200)
-    made.add_argument("--rate", type=float, default=3e-3)
-    made.add_argument("--average", type=float, default=0.995)
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--device", default="auto")
-    made.add_argument("--resume", action="store_true")
+    add_options(made, part=200, rate=3e-3, average=0.995)
     return made
 
 
@@ -75,43 +58,19 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     characters = Characters.build(questions, MOST)
     config: dict[str, Any] = {"hidden": given.hidden, "embedding": given.embedding}
     net = RepairModel(characters.size, **config).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
-    average = Average(net, given.average)
-    steps, step = max(1, round(given.epochs * len(questions) / given.batch)), 0
     skipped = ("resume", "output", "device", "part")
     settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
-    if given.resume:
-        facts = read_facts(given.output / "state")
-        if facts["settings"] != settings:
-            raise InputError(
-                f"The run in {given.output} has other settings; repeat its own, or start without --resume."
-            )
-        load_state(given.output / "state", net, optimizer, average)
-        step = facts["step"]
-    dtype = fast_dtype(device)
-    start, shown = time.perf_counter(), 0.0
-    batches = stream(characters, questions, given.batch, given.seed, step)
-    with Progress(transient=True) as bar:
-        task = bar.add_task("batches", total=steps, completed=step)
-        while step < steps:
-            pieces = [piece.to(device) for piece in next(batches)]
-            optimizer.param_groups[0]["lr"] = rate_at(step, steps, given.rate)
-            with torch.autocast(device.type, dtype, enabled=dtype is torch.bfloat16):
-                loss = net.loss(*pieces)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-            optimizer.step()
-            step += 1
-            average.update(step)
-            shown = loss.item() if not shown else 0.98 * shown + 0.02 * loss.item()
-            bar.update(task, completed=step, description=f"{shown:.4f} a character")
-            if step % given.part == 0 and step < steps:
-                save_state(given.output / "state", net, optimizer, average, {"step": step, "settings": settings})
-                print(f"{step} of {steps}: {shown:.4f}, {time.perf_counter() - start:.0f} s", flush=True)
-    seconds = time.perf_counter() - start
-    average.swap()
-    net.cpu().eval()
+    learning = Learning(net, given, device, settings, CLIP)
+    batches = stream(characters, questions, given.batch, given.seed, learning.step)
+
+    def losses(step: int) -> tuple[Tensor, float]:
+        pieces = [piece.to(device) for piece in next(batches)]
+        with learning.fast():
+            loss = net.loss(*pieces)
+        return loss, loss.item()
+
+    steps = max(1, round(given.epochs * len(questions) / given.batch))
+    seconds = learning.run(steps, losses, say=lambda shown: f"{shown:.4f} a character", warmup=100)
     loss_held = held_out_loss(net, characters, held, given)
     results: dict[str, Any] = {"held_out_loss": round(loss_held, 4), "questions": len(questions), "held_out": len(held)}
     results |= {"seconds": round(seconds), "settings": settings}
@@ -119,11 +78,6 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
     print(f"{loss_held:.4f} nats a character of held-out questions; the model is in {given.output / 'best'}")
     return results
-
-
-def rate_at(step: int, steps: int, peak: float) -> float:
-    """Up over the first 100 batches, then down to 0 along a cosine."""
-    return peak * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def stream(

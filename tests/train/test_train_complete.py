@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
+from tests.train.killed import whole_and_resumed
 from train import complete
 from train.complete import main
 from vqa.language.complete import Completer
@@ -41,29 +41,11 @@ def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) ->
     assert "bits per character" in (tmp_path / "run/best/README.md").read_text()
 
 
-class Killed(BaseException):
-    """What no code catches."""
-
-
 def test_a_killed_run_resumes_to_the_same_weights(
     questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1", "--output"]
-    assert main([*flags, str(tmp_path / "whole")]) == 0
-    save, count = complete.save_state, []
-
-    def kill(*arguments: object) -> None:
-        save(*arguments)
-        count.append(1)
-        if len(count) == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(complete, "save_state", kill)
-        with pytest.raises(Killed):
-            main([*flags, str(tmp_path / "killed")])
-    assert main([*flags, str(tmp_path / "killed"), "--resume"]) == 0
-    whole, resumed = (load_file(tmp_path / name / "best/model.safetensors") for name in ("whole", "killed"))
+    whole, resumed = whole_and_resumed(main, flags, tmp_path, monkeypatch)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
     assert "has other settings" in capsys.readouterr().err

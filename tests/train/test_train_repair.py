@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from tests.train.killed import whole_and_resumed
 from train import repair
 from train.repair import main, pair, stream
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
@@ -37,30 +37,12 @@ def test_it_learns_to_mend(questions: Path, tmp_path: Path, monkeypatch: pytest.
     assert "train.repair_scores" in (tmp_path / "run/best/README.md").read_text()
 
 
-class Killed(BaseException):
-    """What no code catches."""
-
-
 def test_a_killed_run_resumes_to_the_same_weights(
     questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(repair, "SPREAD", 5)  # so that it falls into the middle of a part
     flags = ["--questions", str(questions), *SMALL, "--epochs", "0.4", "--output"]
-    assert main([*flags, str(tmp_path / "whole")]) == 0
-    save, count = repair.save_state, []
-
-    def kill(*arguments: object) -> None:
-        save(*arguments)
-        count.append(1)
-        if len(count) == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(repair, "save_state", kill)
-        with pytest.raises(Killed):
-            main([*flags, str(tmp_path / "killed")])
-    assert main([*flags, str(tmp_path / "killed"), "--resume"]) == 0
-    whole, resumed = (load_file(tmp_path / name / "best/model.safetensors") for name in ("whole", "killed"))
+    whole, resumed = whole_and_resumed(main, flags, tmp_path, monkeypatch)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
     assert "has other settings" in capsys.readouterr().err
