@@ -1,10 +1,10 @@
 """Completing the question as it is typed."""
 
-import threading
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from ui.lazy import Lazy
 from ui.shown import api
 from vqa.errors import InputError
 
@@ -18,17 +18,11 @@ class Completing:
     """The completions under the question; the small model is loaded with the first key."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._model: Completer | None = None
+        self._lazy = Lazy(load)
 
     @property
     def model(self) -> "Completer":
-        from vqa.language.complete import Completer
-
-        with self._lock:
-            if self._model is None:
-                self._model = Completer.load()
-            return self._model
+        return self._lazy.get()
 
     def suggest(self, question: str) -> list[str]:
         """The likeliest questions that begin like this one; none for what cannot be completed."""
@@ -36,7 +30,7 @@ class Completing:
             return []
         try:
             return [completion.text for completion in self.model.complete(question, SHOWN)]
-        except (InputError, ModuleNotFoundError):  # without PyTorch there are none
+        except InputError:
             return []  # nobody asked for completions: what is wrong with the question is told when it is asked
 
     @api
@@ -50,6 +44,12 @@ class Completing:
         if not 1 <= int(top) <= 10:
             raise InputError(f"There are 1 to 10 completions, not {int(top)}; choose a number between.")
         return [completion._asdict() for completion in self.model.complete(str(text), int(top))]
+
+
+def load() -> "Completer":
+    from vqa.language.complete import Completer
+
+    return Completer.load()
 
 
 def register(completing: Completing) -> None:

@@ -1,10 +1,10 @@
 """The tab that describes a photo in a sentence, and shows where the model looked at each word."""
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ui.lazy import Lazy
 from ui.models import BUNDLED, Models
 from ui.photos import photo_bytes, picture_url
 from ui.shown import api, layer, refusal
@@ -12,7 +12,7 @@ from ui.viewer import drawn
 from ui.zero_gpu import gpu
 
 if TYPE_CHECKING:
-    from vqa.captioning.describe import Caption, Describer
+    from vqa.captioning.describe import Describer
 
 TOP_P = 0.9
 ABOUT = """An LSTM writes a word at a time, and before each it looks at the photo (*Show, Attend and Tell*). Choose a \
@@ -24,22 +24,16 @@ class Describing:
 
     def __init__(self, models: Models):
         self.models = models
-        self._lock = threading.Lock()
-        self._model: Describer | None = None
+        self._lazy = Lazy(self._load)
 
     @property
     def model(self) -> "Describer":
+        return self._lazy.get()
+
+    def _load(self) -> "Describer":
         from vqa.captioning.describe import Describer
 
-        with self._lock:
-            if self._model is None:
-                self._model = Describer.load(vqa=self.models.get(BUNDLED))
-            return self._model
-
-    def caption(self, content: bytes, **options: Any) -> "Caption":
-        model = self.model
-        with self.models.lock:
-            return model.describe(content, **options)
+        return Describer.load(vqa=self.models.get(BUNDLED))
 
     def likeliest(self, photo: dict | None) -> dict[str, Any]:
         """The caption that beam search finds."""
@@ -51,14 +45,14 @@ class Describing:
 
     def _drawable(self, photo: dict | None, **options: Any) -> dict[str, Any]:
         try:
-            content = photo_bytes(photo)
-            found = self.caption(content, **options)
+            content, model = photo_bytes(photo), self.model
             with self.models.lock:
-                picture = self.model.vqa.look(content).photo
+                look = model.vqa.look(content)
+                found = model.describe(look, **options)
             words = [
                 layer(f"'{word}'", word, attention) | {"probability": chance} for word, chance, attention in found.words
             ]
-            return {"photo": picture_url(picture), "text": found.text, "layers": words, "seconds": found.seconds}
+            return {"photo": picture_url(look.photo), "text": found.text, "layers": words, "seconds": found.seconds}
         except Exception as error:
             return {"error": refusal(error)}
 
@@ -71,8 +65,10 @@ class Describing:
             beam: how many captions are kept at each word, 1 to 20.
             temperature: above 0 draws the words by chance instead; below 1 more soberly.
         """
-        chance = {"temperature": temperature, "top_p": TOP_P} if temperature else {}
-        return self.caption(photo_bytes(photo), beam=int(beam), **chance).to_dict()
+        chance: dict[str, Any] = {"temperature": temperature, "top_p": TOP_P} if temperature else {}
+        content, model = photo_bytes(photo), self.model
+        with self.models.lock:
+            return model.describe(content, beam=int(beam), **chance).to_dict()
 
 
 def describe_tab(describing: Describing, photo: gr.Image) -> gr.HTML:

@@ -1,12 +1,12 @@
 """'Did you mean …?', and how the repair was aligned with what was typed."""
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from ui.cells import failed
 from ui.inside import shown
+from ui.lazy import Lazy
 from ui.models import Models
 from ui.shown import api
 from vqa.errors import InputError
@@ -25,17 +25,11 @@ class Repairing:
 
     def __init__(self, models: Models) -> None:
         self.models = models
-        self._lock = threading.Lock()
-        self._model: Repairer | None = None
+        self._lazy = Lazy(load)
 
     @property
     def model(self) -> "Repairer":
-        from vqa.language.repair import Repairer
-
-        with self._lock:
-            if self._model is None:
-                self._model = Repairer.load()
-            return self._model
+        return self._lazy.get()
 
     def suggest(self, question: str) -> list[str]:
         """What was probably meant, if the question has words that the answering model does not know; else nothing."""
@@ -63,6 +57,12 @@ class Repairing:
             text: a question, such as 'whta colr is teh cat?'.
         """
         return self.model.repair(str(text)).to_dict()
+
+
+def load() -> "Repairer":
+    from vqa.language.repair import Repairer
+
+    return Repairer.load()
 
 
 def register(repairing: Repairing) -> None:

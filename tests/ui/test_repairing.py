@@ -36,3 +36,12 @@ def test_the_api_gives_the_object_of_the_command_line(client):
     assert found["changed"] and found["text"] == "what is it?"
     with pytest.raises(AppError, match="has 151 characters"):
         client.predict("a" * 151, api_name="/repair")
+
+
+def test_without_pytorch_nothing_is_offered(repairing, monkeypatch):
+    def lacking(folder: None = None) -> Repairer:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(Repairer, "load", lacking)
+    assert repairing.suggest("waht is on the table?") == []
+    assert "needs PyTorch" in repairing.alignment("waht is it?")
