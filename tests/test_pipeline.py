@@ -151,6 +151,8 @@ def test_what_cannot_be_asked_is_told(pipe: VQAPipeline, photos: list[Path], arg
 def test_it_says_the_same_of_real_photos(shared: Path) -> None:
     """On a few here; `python -m train.same_answers` asks as many as one likes."""
     from train.same_answers import same_answers
+    from vqa.data.readers import read_examples
 
     data = shared / "data" / "coco"
-    assert same_answers(data / "questions_val.jsonl", data / "photos", limit=24) == {"pipeline": 24}
+    examples = read_examples(data / "questions_val.jsonl")[:24]
+    assert same_answers(examples, data / "photos") == {"pipeline": 24}

@@ -7,13 +7,14 @@ The first door is `VQA.ask` in float32 on the CPU; the others are the pipeline o
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from rich.progress import track
 from transformers import pipeline
 
+from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.errors import InputError
 from vqa.folder import find_checkpoint
@@ -23,9 +24,9 @@ Door = Callable[[Path, str], str]
 
 
 def same_answers(
-    data: Path, images: Path, limit: int = 500, model: str | None = None, onnx: str | None = None
+    examples: Sequence[Example], images: Path, model: str | None = None, onnx: str | None = None
 ) -> dict[str, int]:
-    """For every other door: how many of the first `limit` questions it answers as `VQA.ask` does.
+    """For every other door: how many of the questions it answers as `VQA.ask` does.
 
     onnx: the same model as `train.export_onnx` wrote it; its 8-bit files too, if they are there.
     """
@@ -37,7 +38,7 @@ def same_answers(
     for runtime in exported(onnx):
         doors[runtime] = partial(first, VQA.load(onnx, runtime=runtime))
     same = dict.fromkeys(doors, 0)
-    for example in track(read_examples(data)[:limit], "Asking", disable=not sys.stderr.isatty()):
+    for example in track(examples, "Asking", disable=not sys.stderr.isatty()):
         photo = images / example.image
         expected = first(vqa, photo, example.question)
         for name, door in doors.items():
@@ -68,12 +69,13 @@ def main() -> int:
     parser.add_argument("--onnx", metavar="DIR", help="the same model as train.export_onnx wrote it")
     arguments = parser.parse_args()
     try:
-        same = same_answers(arguments.data, arguments.images, arguments.limit, arguments.model, arguments.onnx)
+        examples = read_examples(arguments.data)[: arguments.limit]
+        same = same_answers(examples, arguments.images, arguments.model, arguments.onnx)
     except InputError as error:
         print(f"python -m train.same_answers: {error}", file=sys.stderr)
         return 2
     for name, count in same.items():
-        print(f"{name}: {count} of {min(arguments.limit, len(read_examples(arguments.data)))} answers are the same.")
+        print(f"{name}: {count} of {len(examples)} answers are the same.")
     return 0
 
 

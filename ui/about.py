@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from ui.shown import NOT_SURE
-from vqa.foreign import foreign_type
 
 if TYPE_CHECKING:
     from vqa.predict import VQA
@@ -44,8 +43,8 @@ Photos and questions go to the machine that serves this page and nowhere else; u
 
 def text(vqa: "VQA") -> str:
     """The page, in Markdown, about this model: figures from its own `results.json`."""
-    if kind := foreign_type(vqa.folder):
-        return FOREIGN.format(name=vqa.name, kind=kind)
+    if vqa.kind:
+        return FOREIGN.format(name=vqa.name, kind=vqa.kind)
     results = vqa.extra("results.json")
     return TEXT.format(
         answers=len(vqa.answers), sure=NOT_SURE, figures=figures(results) if results else "This model was not measured."

@@ -13,10 +13,11 @@ from safetensors import safe_open
 
 from vqa.configuration import VQAConfig
 from vqa.errors import InputError
+from vqa.folder import WEIGHTS
+from vqa.remote_code import TASK
 
 CARD = "README.md"
 COLUMNS = ("model", "question_only", "question_prefix", "image_only", "majority", "upper_bound")
-TASK = "visual-question-answering"
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: no parameters
 
 
@@ -38,8 +39,8 @@ def model_card(folder: str | PathLike, tags: Sequence[str] = ()) -> str:
 def text(folder: Path, results: dict[str, Any] | None, tags: Sequence[str]) -> str:
     """The whole card."""
     config = VQAConfig.from_pretrained(folder)
-    parameters = count_parameters(folder / "model.safetensors")
-    size = (folder / "model.safetensors").stat().st_size
+    parameters = count_parameters(folder / WEIGHTS)
+    size = (folder / WEIGHTS).stat().st_size
     data = metadata(results, tags)
     return f"""---
 {data.to_yaml()}

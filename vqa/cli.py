@@ -118,12 +118,6 @@ def add_describe(commands) -> None:
     parser.add_argument("--model", help="a folder that train.caption wrote (default: the bundled one)")
     parser.add_argument("--encoder", help="the model whose image encoder it was trained on (default: the bundled one)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument(
-        "--runtime",
-        default="auto",
-        metavar="NAME",
-        help="torch, or without it onnx or onnx-int8 (default: torch where it is installed)",
-    )
     parser.set_defaults(command=describe)
 
 

@@ -39,12 +39,20 @@ class VQA:
     or NumPy's). Its `config`, `processor`, `grid_size`, `runtime`, `device` and `dtype` are the door's too.
     """
 
+    kind: str | None = None
+    """What another's model is (see `vqa.foreign`); None for ours."""
+
     def __init__(
-        self, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
+        self,
+        model: str | Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        runtime: str = "auto",
+        folder: Path | None = None,
     ):
         start = time.perf_counter()
         self.name = str(model) if model is not None else "bundled"
-        self.folder = find_checkpoint(model)
+        self.folder = folder or find_checkpoint(model)
         self.engine = engine = open_engine(runtime, self.folder, device, dtype)
         self.config, self.processor, self.grid_size = engine.config, engine.processor, engine.grid_size
         self.runtime, self.device, self.dtype = engine.runtime, engine.device, engine.dtype
@@ -66,7 +74,7 @@ class VQA:
             from vqa.foreign.door import ForeignVQA
 
             return cast(VQA, ForeignVQA(folder, str(model), kind, device))  # not its heir, but it answers as it does
-        return cls(model, device, dtype, runtime)
+        return cls(model, device, dtype, runtime, folder)
 
     @property
     def model(self) -> Any:

@@ -31,7 +31,6 @@ from vqa.evaluation.submitted import match
 from vqa.evaluation.survey import Survey, survey
 from vqa.evaluation.work import Part, Work
 from vqa.evaluation.wups import wups
-from vqa.foreign import foreign_type
 from vqa.predict import VQA
 
 UNFINISHED = ".unfinished"
@@ -90,7 +89,7 @@ def evaluate(
             score_predictions(job, Path(predictions), work, started(bar, "questions", found.n))
         else:
             vqa = VQA.load(model, device, runtime=runtime)
-            if foreign_type(vqa.folder) and (features or deletion or robustness):
+            if vqa.kind and (features or deletion or robustness):
                 raise InputError(f"{model} is not one of our models; leave features, deletion and robustness out.")
             work = Work(place, job.run(vqa) | {"n": found.n})
             if work.answered:

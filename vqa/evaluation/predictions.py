@@ -11,7 +11,6 @@ import numpy as np
 from vqa.data.examples import Example
 from vqa.data.prefetch import map_ahead
 from vqa.errors import InputError
-from vqa.foreign import foreign_type
 from vqa.predict import VQA, Look
 from vqa.runtimes import Logits, array
 
@@ -98,7 +97,7 @@ def answers(
     features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
     its batch too. The same batch gives the same results, whatever was answered before it.
     """
-    if foreign_type(vqa.folder):
+    if vqa.kind:
         yield from foreign_answers(vqa, work, swap_seed)
         return
     for number, batch, images, grid, skipped in photographed(vqa, work, features, name_of):

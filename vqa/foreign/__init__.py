@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vqa.errors import InputError
+from vqa.folder import CONFIG
 
 ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}
 
@@ -16,7 +17,7 @@ ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}
 def foreign_type(folder: Path) -> str | None:
     """The kind of a checkpoint that is one of transformers' and can be asked; None for all others."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError):
         return None  # which reading it as ours will tell
     kind = config.get("model_type") if isinstance(config, dict) else None
@@ -25,8 +26,8 @@ def foreign_type(folder: Path) -> str | None:
 
 def only_ours(vqa: Any) -> None:
     """Raises `InputError` for a model of others, whose inside we do not know."""
-    if kind := foreign_type(vqa.folder):
+    if vqa.kind:
         raise InputError(
-            f"{vqa.name} is a {kind} model and not one of ours: it can be asked, compared and evaluated, and nothing "
-            "more; choose a Glimpse model for this."
+            f"{vqa.name} is a {vqa.kind} model and not one of ours: it can be asked, compared and evaluated, and "
+            "nothing more; choose a Glimpse model for this."
         )
