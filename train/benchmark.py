@@ -140,7 +140,9 @@ def extraction() -> dict[str, float | str]:
         start = time.perf_counter()
         extract(list_photos([photos]), Path(folder) / "store", encoder, name, processor)
         rate = 96 / (time.perf_counter() - start)
-    pixels = torch.rand(32, 3, 224, 224).to(next(encoder.parameters()).dtype, memory_format=torch.channels_last)
+    dtype = fast_dtype(torch.device("cpu"))
+    encoder = encoder.to(dtype).to(memory_format=torch.channels_last).eval()
+    pixels = torch.rand(32, 3, 224, 224).to(dtype, memory_format=torch.channels_last)
     with torch.inference_mode():
         alone = 32 / median_seconds(lambda: encoder(pixels), 3)
     return {"features, photos/s": rate, "image encoder alone, photos/s": alone}

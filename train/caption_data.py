@@ -24,8 +24,8 @@ def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
     """
     if len(images) != len(stores):
         raise InputError("--images and --features have different lengths; give each folder of photos its store.")
+    net, processor = load_checkpoint(model)
     for folder, store in zip(images, stores, strict=True):
-        net, processor = load_checkpoint(model)  # anew: extracting takes bits from the weights
         photos, backbone = list_photos([folder]), net.config.backbone
         print(extract(photos, store, net.image_encoder, backbone, processor.image_processor), flush=True)
 

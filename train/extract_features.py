@@ -6,6 +6,7 @@ Kill it and run it again: it goes on where it stopped. Photos are known by their
 """
 
 import argparse
+import copy
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +73,8 @@ def extract(
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
     device = pick_device()
-    made_by = provenance(encoder.state_dict(), backbone, image_processor)  # before the weights lose bits
+    made_by = provenance(encoder.state_dict(), backbone, image_processor)
+    encoder = copy.deepcopy(encoder)  # the caller's weights keep their bits
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
     places = encoder.height * encoder.width
     store = FeatureStore.create(output, made_by, places, encoder.channels, bits)

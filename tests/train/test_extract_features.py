@@ -1,5 +1,6 @@
 """Making a feature store: all photos, once, whatever happens in between."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -227,3 +228,15 @@ def test_interrupting_the_command_says_how_to_go_on(
         assert main(command) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
     assert main(command) == 0
+
+
+def test_the_callers_encoder_stays_as_it_is(photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder("tiny", SIZE)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    for name in ("first", "second"):
+        extract(list_photos([photos]), tmp_path / name, encoder, "tiny", VQAImageProcessor(SIZE))
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    assert {value.dtype for value in encoder.parameters()} == {torch.float32} and encoder.training
+    first, second = (json.loads((tmp_path / name / "store.json").read_text()) for name in ("first", "second"))
+    assert first == second
