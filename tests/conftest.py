@@ -2,9 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.fake_hub import FakeHub
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -63,6 +68,20 @@ def tiny_onnx(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("onnx") / "tiny"
     export_onnx(tiny_checkpoint, folder)
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> "Iterator[FakeHub]":
+    """A Hub on this machine, to which this process uploads, too."""
+    import huggingface_hub
+
+    from tests.fake_hub import serve
+
+    with serve() as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", server.token)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -14,23 +13,13 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from tests.fake_hub import FakeHub, serve
+from tests.fake_hub import FakeHub
 from vqa.errors import InputError
 from vqa.hub import main, push, upload
 from vqa.predict import VQA
 from vqa.remote_code import code
 
 QUESTION = "what is on the table?"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    """A Hub to which this process uploads, too."""
-    with serve() as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", server.token)
-        yield server
 
 
 @pytest.fixture

@@ -1,24 +1,14 @@
 """A Space for one's own model: put together here, pushed only when asked for, to a Hub that is played on loopback."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 import yaml
 
-from tests.fake_hub import FakeHub, serve
+from tests.fake_hub import FakeHub
 from vqa import cli
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with serve() as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", server.token)
-        yield server
 
 
 def test_a_space_is_made_and_nothing_leaves(
