@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from vqa.data.examples import Example, targets
 from vqa.processing import VQAProcessor
 
+T = TypeVar("T")
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
@@ -96,6 +98,6 @@ def plain_batches(questions: int, size: int, order: np.random.Generator) -> list
     return np.array_split(order.permutation(questions), -(-questions // size))
 
 
-def share(batches: list[np.ndarray], process: int, processes: int) -> Iterator[np.ndarray]:
+def share(batches: list[T], process: int, processes: int) -> Iterator[T]:
     """This process's part of the batches; every process gets the same number, as their steps wait for each other."""
     yield from batches[process : len(batches) // processes * processes : processes]

@@ -36,7 +36,7 @@ def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
     uncalibrated = VQA.load(folder)
     store = FeatureStore.open(data.features, uncalibrated.made_by()) if data.features else None
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
-    calibrating, reporting = split_by_photo(task.validation, 0.5, settings.seed, 3)
+    calibrating, reporting = split_by_photo(task.validation, 0.5, data.split_seed, 3)
     calibrating = calibrating[:MOST]
     net.config.temperature, net.config.blind_temperature = temperatures(uncalibrated, calibrating, store, name_of)
     save_checkpoint(folder, net, task.processor, extra)

@@ -27,6 +27,7 @@ from train.objectives import Answering, SideHeads, Text
 from train.phases import Phase, Run
 from train.pool import best_share, pool
 from train.prepare import LoadPhotos, Task, prepare
+from train.seeing import Seeing, Seen
 from train.settings import Settings, parse
 from train.state import read_facts
 from vqa.device import fast_dtype
@@ -97,6 +98,12 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         for chosen in share(batches, process, processes):
             yield load(task.train, chosen, task.train_photos)
 
+    def caption_batches(seen: Seen, epoch: int) -> Iterator[dict[str, Tensor]]:
+        order = np.random.default_rng((settings.seed, 2, epoch))
+        for chosen in share(seen.epoch(optim.batch_size, order), process, processes):
+            batch = seen.batch(*chosen)
+            yield batch | task.train_photos(batch.pop("rows").numpy())
+
     def evaluate(*heads: str):
         return lambda: holdout_scores(task, heads, optim.batch_size, accelerator.device)
 
@@ -107,10 +114,19 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         text_steps = -(-len(task.text) // optim.batch_size) // processes
         yield Phase("text", text, partial(text_batches, task.text), text_steps, optim.text_epochs)
     parts = MODEL if data.features else ("image_encoder", *MODEL)
-    answering = Answering(net, image_processor, parts)
-    answering.augment = optim.augment
+    batches_of = photo_question_batches
+    if task.seen is None:
+        answering = Answering(net, image_processor, parts)
+    else:
+        answering = Seeing(net, image_processor, parts, task.seen.labels, optim.caption_weight)
+        batches_of = partial(caption_batches, task.seen)
+    answering.augment, answering.trust = optim.augment, optim.trust
+    answering.teachers = [teacher.to(accelerator.device) for teacher in task.teachers]
+    if optim.frozen_stages:
+        answering.freeze(optim.frozen_stages)
+    answering.to(accelerator.device)
     yield Phase(
-        "model", answering, photo_question_batches, steps, optim.epochs, evaluate("answer"),
+        "model", answering, batches_of, steps, optim.epochs, evaluate("answer"),
         rate_of=lambda name: optim.encoder_rate if ".image_encoder." in name else 1.0,
     )  # fmt: skip
     heads = SideHeads(net, image_processor, ("blind_head", "image_only_head"))

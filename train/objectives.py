@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from train.augment import augment
 from vqa.model import VQAModel
@@ -20,6 +21,7 @@ class Objective(nn.Module):
         self.net, self.parts = net, parts
         self.normalize = image_processor.normalize
         self.augment = False
+        self.norms = True
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in parts)
 
@@ -27,6 +29,8 @@ class Objective(nn.Module):
         super().train(False)
         for part in self.parts:
             getattr(self.net, part).train(mode)
+        if not self.norms:  # few photos a step would make poor statistics
+            self.net.image_encoder.eval()
         self.training = mode
         return self
 
@@ -42,15 +46,34 @@ class Objective(nn.Module):
         assert squares is not None
         return self.net.encode_image(self.pixels(squares, mirror))
 
+    def freeze(self, stages: int) -> None:
+        """Let the first `stages` of the image encoder keep their weights, and all of it its batch norms' statistics."""
+        self.norms = False
+        for stage in self.net.image_encoder.stages()[:stages]:
+            stage.requires_grad_(False)
+
 
 class Answering(Objective):
-    """The model itself: binary cross-entropy (or softmax) on the answers' soft scores."""
+    """The model itself: binary cross-entropy (or softmax) on the answers' soft scores.
+
+    With `teachers`, the share `trust` of the loss is the cross-entropy to their mean probabilities, which tell how near
+    the other answers were (Hinton et al. 2015).
+    """
+
+    teachers: Sequence[VQAModel] = ()
+    trust: float = 0.0
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
     ) -> Tensor:
-        grid = self.grid(**photos)
-        return self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, labels=labels).loss
+        asked = {"input_ids": input_ids, "attention_mask": attention_mask, "photo_index": photo_index}
+        asked["grid"] = self.grid(**photos)
+        output = self.net(**asked, labels=labels)
+        if not self.teachers:
+            return output.loss
+        with torch.no_grad():
+            taught = torch.stack([teacher(**asked).logits.softmax(-1) for teacher in self.teachers]).mean(0)
+        return (1 - self.trust) * output.loss + self.trust * F.cross_entropy(output.logits, taught)
 
 
 class Text(Objective):

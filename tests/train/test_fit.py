@@ -250,3 +250,24 @@ def test_a_store_that_lacks_photos_is_told_before_training(
     assert extract_features.main([*extract, str(tmp_path / "photos")]) == 0
     told = refusal(capsys, flags(tmp_path / "run", f"--data.features={store}", f"--model.pretrained={encoder}"))
     assert "lacks 2 of 12 photos" in told and "run train.extract_features" in told
+
+
+def test_a_model_learns_from_teachers_of_its_own_encoder(
+    fitted: Any, flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, store = fitted.folder / "best", tmp_path / "store"
+    extract = ["--backbone=tiny", f"--pretrained={teacher}", "--image-size=64", f"--output={store}", "--images"]
+    assert extract_features.main([*extract, str(world / "photos")]) == 0
+    few = [f"--data.features={store}", f"--model.pretrained={teacher}", "--optim.epochs=1", "--optim.text_epochs=0"]
+    weights = {}
+    for trust in ("0", "0.5"):
+        taught = flags(tmp_path / trust, *few, f"--teachers=[{teacher}]", f"--optim.trust={trust}")
+        assert main(taught) == 0
+        weights[trust] = load_file(tmp_path / trust / "best/model.safetensors")["answer_head.1.weight"]
+    assert main(flags(tmp_path / "alone", *few)) == 0
+    alone = load_file(tmp_path / "alone/best/model.safetensors")["answer_head.1.weight"]
+    assert torch.equal(weights["0"], alone) and not torch.equal(weights["0.5"], alone)
+    other = flags(tmp_path / "other", *few, f"--teachers=[{teacher}]", "--data.answers=3")
+    assert "has other answers than the model" in refusal(capsys, other)
+    seeing = flags(tmp_path / "seeing", f"--teachers=[{teacher}]")
+    assert "Teachers need a feature store" in refusal(capsys, seeing)

@@ -93,3 +93,19 @@ def test_photos_change_in_training_only(net: VQAModel, batch: dict[str, Tensor])
     torch.manual_seed(0)
     assert not torch.equal(objective.train().pixels(batch["squares"], batch["mirror"]), plain)
     assert torch.equal(objective.eval().pixels(batch["squares"], batch["mirror"]), plain)
+
+
+def test_teachers_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
+    objective, _ = make(Answering, net)
+    objective.eval()
+    asked = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
+    asked["grid"] = objective.grid(batch["mirror"], squares=batch["squares"])
+    torch.manual_seed(1)
+    teachers = [VQAModel(net.config).eval() for _ in range(2)]
+    mean = sum(teacher(**asked).logits.softmax(-1) for teacher in teachers) / 2
+    logits = net(**asked).logits
+    alone = objective(**batch)
+    objective.teachers, objective.trust = teachers, 0.25
+    taught = -(mean * logits.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(objective(**batch), 0.75 * alone + 0.25 * taught)
+    assert not any(name.startswith("teachers") for name in objective.state_dict())
