@@ -127,7 +127,9 @@ class Seeing(Answering):
         nn.init.zeros_(self.word.weight)
         self.word.bias.data.copy_(common.clamp(1e-4, 1 - 1e-4).logit())
 
-    def forward(self, squares: Tensor, mirror: Tensor, said: Tensor, captioned: Tensor, **questions: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, squares: Tensor, mirror: Tensor, said: Tensor, captioned: Tensor, **questions: Tensor
+    ) -> Tensor:
         """squares `(P, S, S, 3)`: photos, of which `captioned (C,)` have the words `said (C, V)`; the rest is as in
         `Answering`."""
         grid = self.grid(mirror, squares=squares)
