@@ -71,9 +71,16 @@ def prepare(settings: Settings) -> Task:
                 f"No question is left to {purpose}; change data.holdout ({data.holdout}) or data.validation_share "
                 f"({data.validation_share}), or give questions about more photos."
             )
+    priors = Priors.count(train)
+    held_names = {Path(example.image).name for example in (*holdout, *validation)}
+    if data.extra:
+        extra = read_all(data.extra, [], data.extra_images or data.images, said)
+        extra = [example for example in extra if Path(example.image).name not in held_names]
+        said.append(f"{len(extra):,} further questions to train on")
+        train = [*train, *extra]
     pairs = []
     if data.text:
-        held = {photo_number(example.image) for example in (*holdout, *validation)}
+        held = {photo_number(name) for name in held_names}
         pairs = merge(pair for pair in read_pairs(Path(data.text)) if str(pair.image_id) not in held)
     net, processor, answers = build(settings, train, [example.question for example in (*train, *pairs)])
     alone = f", {len(pairs):,} different ones without photo" if pairs else ""
@@ -85,7 +92,6 @@ def prepare(settings: Settings) -> Task:
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
     seen = None
     if data.captions:
-        held_names = {Path(example.image).name for example in (*holdout, *validation)}
         captioned = Captioned.read(data.captions, data.caption_images, held_names, data.min_caption_words)
         seen = Seen(train_questions, captioned)
         said.append(
@@ -109,7 +115,7 @@ def prepare(settings: Settings) -> Task:
         net=net,
         teachers=[read_teacher(folder, net, processor) for folder in settings.teachers],
         processor=processor,
-        priors=Priors.count(train),
+        priors=priors,
         said=said,
     )
 
@@ -209,7 +215,9 @@ def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, proc
     if store is None:
         square = processor.image_processor.square
         return lambda rows: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
-    where = store.lookup(stored_name(photo, [*data.images, *data.validation_images]) for photo in photos)
+    where = store.lookup(
+        stored_name(photo, [*data.images, *data.extra_images, *data.validation_images]) for photo in photos
+    )
     if len(where) and where.min() < 0:
         lost = photos[int(where.argmin())]
         raise InputError(

@@ -16,6 +16,9 @@ class Data:
         train: files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`.
         train_annotations: for official VQA questions, their annotations, in the same order.
         images: the folder of each file's photos; one folder stands for all files.
+        extra: further questions that are only trained on, such as those that `train.caption_questions` makes; those
+            about photos that are held out or validated on are left out.
+        extra_images: as `images`; where it is not given, `images`.
         validation: questions on other photos, used once at the end: half of the photos calibrate, half report.
         validation_share: without `validation`, this share of the training photos is set aside for it.
         validation_annotations: as `train_annotations`.
@@ -37,6 +40,8 @@ class Data:
     train: list[str]
     train_annotations: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    extra_images: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
     validation_share: float = 0.05
     validation_annotations: list[str] = field(default_factory=list)

@@ -1,9 +1,14 @@
 """From files to what is learned."""
 
+import json
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.prepare import askable, merge, photo_number, split_by_photo
+from tests.train.conftest import Flags
+from train.prepare import askable, merge, photo_number, prepare, split_by_photo
+from train.settings import parse
 from vqa.data.examples import Example
 from vqa.data.features import stored_name
 from vqa.data.vocabulary import build_tokenizer
@@ -68,3 +73,18 @@ def test_photos_go_by_the_name_inside_their_folder() -> None:
 def test_photo_numbers() -> None:
     for image, number in (("COCO_train2014_000000000025.jpg", "25"), ("p/000000000120.webp", "120"), ("0.png", "0")):
         assert photo_number(image) == number
+
+
+def test_further_questions_are_only_trained_on(flags: Flags, world: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in (world / "photos").iterdir())
+    extra = tmp_path / "extra.jsonl"
+    rows = [{"image": name, "question": "Is there a zebra?", "answer": "no"} for name in names]
+    extra.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plain = prepare(parse(flags(tmp_path / "plain")))
+    task = prepare(
+        parse(flags(tmp_path / "more", f"--data.extra=[{extra}]", f"--data.extra_images=[{world / 'photos'}]"))
+    )
+    assert len(task.holdout) == len(plain.holdout) and len(task.validation) == len(plain.validation)
+    assert len(task.train) == len(plain.train) + len(plain.train.photos)
+    assert set(task.train.photos) == set(plain.train.photos)
+    assert task.priors.to_dict() == plain.priors.to_dict()
