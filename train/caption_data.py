@@ -40,6 +40,20 @@ class Captioned:
     row: int
 
 
+def captioned(path: Path) -> Iterator[tuple[str, list[str], str]]:
+    """Each photo's name and captions, of JSON lines with "image" and "captions", with the place of its line.
+
+    Raises `InputError` for a file that cannot be read, or a line without these.
+    """
+    for line, where in json_rows(path):
+        captions = line.get("captions") if isinstance(line, dict) else None
+        name = line.get("image") if isinstance(line, dict) else None
+        texts = [text for text in captions if isinstance(text, str)] if isinstance(captions, list) else []
+        if not isinstance(name, str) or not texts or texts != captions:
+            raise InputError(f"{where} has no 'image' and list of texts 'captions': mend or delete it.")
+        yield name, texts, where
+
+
 def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Captioned]:
     """The photos of JSON-lines files with "image" and "captions", each file with its store.
 
@@ -47,12 +61,7 @@ def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Caption
     """
     found = []
     for number, (path, store) in enumerate(zip(files, stores, strict=True)):
-        for line, where in json_rows(path):
-            captions = line.get("captions") if isinstance(line, dict) else None
-            name = line.get("image") if isinstance(line, dict) else None
-            texts = [text for text in captions if isinstance(text, str)] if isinstance(captions, list) else []
-            if not isinstance(name, str) or not texts or texts != captions:
-                raise InputError(f"{where} has no 'image' and list of texts 'captions': mend or delete it.")
+        for name, texts, where in captioned(path):
             row = int(store.lookup([name])[0])
             if row < 0:
                 raise InputError(f"{where} names {name}, which {store.folder} lacks; extract its features first.")

@@ -1,0 +1,189 @@
+"""Yes/no questions from captions: true, fair, and the same for the same seed."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from train.caption_nouns import Nouns, article, find_nouns, plural
+from train.caption_questions import main
+from vqa.data.readers import read_examples
+
+SCENES = {
+    "dog": "A dog on a couch.", "cat": "There is a cat near a lamp.", "bus": "Two buses next to a tree",
+    "elephant": "an elephant with a ball .", "umbrella": "A woman under an umbrella", "kite": "A boy is flying a kite.",
+}  # fmt: skip
+MORE = ["A bus at a stop.", "a lamp, and a tree.", "A woman is here.", "A boy in a tree by a couch.", "a ball."]
+
+
+def captions_file(path: Path, photos: Sequence[Sequence[str]]) -> Path:
+    rows = [{"image": f"{i}.jpg", "captions": list(captions)} for i, captions in enumerate(photos)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Sixty photos with two captions each."""
+    texts = [*SCENES.values(), *MORE]
+    photos = [(texts[i % len(texts)], texts[(i // 5) % len(texts)]) for i in range(60)]
+    return captions_file(tmp_path / "captions.jsonl", photos)
+
+
+def made(*flags: object) -> bytes:
+    """The file that the command writes; its flags end with the output."""
+    assert main([str(flag) for flag in flags]) == 0
+    return Path(str(flags[-1])).read_bytes()
+
+
+def test_nouns_are_found_by_their_place(small: Path) -> None:
+    photos = [json.loads(line)["captions"] for line in small.read_text().splitlines()]
+    found = set(find_nouns(photos))
+    assert found == {"dog", "couch", "cat", "lamp", "bus", "tree", "elephant", "ball", "woman", "umbrella", "boy"} | {
+        "kite"
+    }
+
+
+@pytest.mark.parametrize(
+    ("caption", "there", "near"),
+    [
+        ("Two dogs on grass", {"dog"}, {"dog"}),
+        ("two men are here", {"man"}, {"man"}),
+        ("a group of men", {"man"}, {"man", "woman"}),
+        ("A dog show.", set(), {"dog"}),  # no dog for sure, nor none
+        ("a street without a dog", set(), {"dog"}),
+        ("a boy and man waves at a woman", {"woman"}, {"man", "woman"}),  # no wave
+        ("waves in the sea", {"wave"}, set()),
+        ("a hot dog on a plate", set(), set()),
+        ("a hotdog", set(), set()),
+        ("a puppy", set(), {"dog"}),
+        ("a sofa by a tv", set(), {"couch", "television"}),
+        ("some people", set(), {"man", "woman"}),
+        ("a motorbike.", set(), {"bike"}),
+        ("a lady.", set(), {"woman"}),
+        ("an airplane", set(), {"plane"}),
+        ("talking on her cellphone", set(), {"phone"}),
+    ],
+)
+def test_what_a_caption_says(caption: str, there: set[str], near: set[str]) -> None:
+    nouns = Nouns(["dog", "man", "woman", "wave", "couch", "television", "bike", "plane", "phone"])
+    named, meant = nouns.read([caption])
+    assert (set(named), meant - {"wave"}) == (there, near)
+
+
+def test_a_kind_is_not_its_neighbour() -> None:
+    """Where a cat is, there is an animal, but nothing is known of dogs."""
+    _, meant = Nouns(["animal", "dog", "cat"]).read(["A cat."])
+    assert meant == {"animal", "cat"}
+    _, meant = Nouns(["animal", "dog", "cat"]).read(["An animal."])
+    assert meant == {"animal", "dog", "cat"}
+
+
+@pytest.mark.parametrize(
+    ("noun", "several"),
+    [("man", "men"), ("box", "boxes"), ("bus", "buses"), ("baby", "babies"), ("boy", "boys"), ("knife", "knives")],
+)
+def test_plurals(noun: str, several: str) -> None:
+    assert plural(noun) == several
+
+
+def test_articles() -> None:
+    assert [article(noun) for noun in ("umbrella", "elephant", "uniform", "utensil", "dog")] == [
+        "an",
+        "an",
+        "a",
+        "a",
+        "a",
+    ]
+
+
+def test_questions_are_true_and_balanced(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made("--captions", small, "--per-photo", 2, "--output", tmp_path / "out.jsonl")
+    examples = read_examples(tmp_path / "out.jsonl")
+    assert f"{len(examples)} questions about" in capsys.readouterr().out
+    captions = {f"{i}.jpg": " ".join(row).lower() for i, row in enumerate(lines(small))}
+    answers = Counter((e.question, e.answer) for e in examples)
+    for example in examples:
+        thing = example.question.removesuffix("?").split()[-1]
+        assert example.question == f"Is there {'an' if thing[0] in 'eu' else 'a'} {thing}?"
+        assert (thing in captions[example.image]) == (example.answer == "yes")
+        assert answers[example.question, "yes"] == answers[example.question, "no"]
+        assert (example.answer_type, example.source) == ("yes/no", "captions")
+    assert len({e.question_id for e in examples}) == len({(e.image, e.question) for e in examples}) == len(examples)
+    assert len(examples) > 120
+    most = Counter((e.image, e.answer) for e in examples)
+    assert max(most.values()) == 2
+
+
+def lines(path: Path) -> list[list[str]]:
+    return [json.loads(line)["captions"] for line in path.read_text().splitlines()]
+
+
+def test_the_seed_decides_all(small: Path, tmp_path: Path) -> None:
+    one, two, other = (
+        made("--captions", small, "--varied", "--seed", seed, "--output", tmp_path / f"{name}.jsonl")
+        for name, seed in (("one", 3), ("two", 3), ("other", 4))
+    )
+    assert one == two != other
+
+
+def test_varied_questions_ask_in_several_ways(small: Path, tmp_path: Path) -> None:
+    made("--captions", small, "--per-photo", 3, "--varied", "--output", tmp_path / "out.jsonl")
+    asked = " ".join(e.question for e in read_examples(tmp_path / "out.jsonl"))
+    for words in ("Is there an umbrella?", "Are there any buses?", "in the picture?", "Do you see a", "Can you see an"):
+        assert words in asked
+
+
+def test_one_photo_in_two_files_is_one_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the second file says of it is known when it is asked about the first's: here, that all photos have both."""
+    first, second = (captions_file(tmp_path / f"{name}.jsonl", [[f"a {name}."]] * 6) for name in ("dog", "cat"))
+    assert main(["--captions", str(first), str(second), "--output", str(tmp_path / "out.jsonl")]) == 2
+    assert "say the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"image": "a.jpg", "captions": ["a dog."]}\nno\n', "Line 2"),
+        ('{"image": "a.jpg", "captions": "a dog."}\n', "Line 1"),
+        ('{"image": "a.jpg"}\n', "Line 1"),
+        ('{"captions": ["a dog."]}\n', "Line 1"),
+        ('{"image": "a.jpg", "captions": ["a dog."]}\n', "no noun that is frequent"),
+        ("", "no noun that is frequent"),
+        (None, "captions.jsonl"),
+    ],
+)
+def test_what_cannot_be_used_is_told(
+    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "captions.jsonl"
+    if content is not None:
+        path.write_text(content)
+    assert main(["--captions", str(path), "--output", str(tmp_path / "out.jsonl")]) == 2
+    sentence = capsys.readouterr().err
+    assert told in sentence and sentence.count("\n") == 1
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("flag", ["--per-photo=0", "--seed=-1"])
+def test_numbers_are_checked(flag: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--captions", str(small), "--output", str(tmp_path / "out.jsonl"), flag]) == 2
+    assert flag[:6] in capsys.readouterr().err
+
+
+def test_real_captions(shared: Path, tmp_path: Path) -> None:
+    """Half of the questions are yes for every noun, nearly every photo has both, and none of the frequent things of
+    COCO is missed."""
+    made("--captions", shared / "data/coco/captions_val.jsonl", "--output", tmp_path / "out.jsonl")
+    examples = read_examples(tmp_path / "out.jsonl")
+    answers = Counter((e.question, e.answer) for e in examples)
+    questions = {e.question for e in examples}
+    assert all(answers[q, "yes"] == answers[q, "no"] for q in questions)
+    assert len(examples) > 1000
+    assert {f"Is there a {thing}?" for thing in ("man", "dog", "train", "pizza", "cell phone", "bus")} <= questions
+    assert "Is there an airplane?" in questions
+    assert not any(
+        f" {word}?" in q for q in questions for word in ("men", "people", "standing", "red", "picture", "of")
+    )
