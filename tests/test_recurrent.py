@@ -1,6 +1,7 @@
 """The fast path, the readable path and a naive loop agree, forwards and backwards; padding never counts."""
 
 import copy
+import itertools
 import math
 
 import pytest
@@ -221,6 +222,7 @@ def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectiona
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, monkeypatch):
     """Outputs, states to carry on from, gradients; from a start that is not zero; the rows stay in their order."""
+    monkeypatch.setattr(vqa.recurrent, "ALIKE", 3 * vqa.recurrent.ROWS)
     module, rows = build("lstm", 2, bidirectional), 3 * vqa.recurrent.ROWS
     lengths = torch.tensor([4, 1, 3] * vqa.recurrent.ROWS)
     shape = (2 * (1 + bidirectional), rows, HIDDEN)
@@ -228,13 +230,24 @@ def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, mo
     expected = module._packed(inputs[0], lengths, tuple(inputs[1:]))
     monkeypatch.setattr(module, "_packed", None)
     found = module(inputs[0], lengths, tuple(inputs[1:]))
+    if not bidirectional:  # groups of several lengths have no state to carry on from
+        assert found.final is None
+        found, expected = found._replace(final=found.last), expected._replace(final=expected.last)
     close(flat(found), flat(expected))
     inputs += module.parameters()
     close(gradients(flat(found), inputs), gradients(flat(expected), inputs))
-    with pytest.raises(TypeError):  # too few of each length: packed
+    with pytest.raises(TypeError):  # too few: packed
         module(inputs[0][1:], lengths[1:])
     with pytest.raises(InputError, match="length is not in 1 to 5"):
         module(inputs[0], lengths + 2)
+
+
+@given(counts=st.lists(st.integers(1, 9), min_size=1), least=st.integers(1, 40))
+def test_groups_have_rows_enough(counts, least):
+    sums = vqa.recurrent._joined(counts, least)
+    ends, joined = list(itertools.accumulate(counts)), list(itertools.accumulate(sums))
+    assert joined[-1] == ends[-1] and set(joined) <= set(ends)
+    assert len(sums) == 1 or min(sums) >= least
 
 
 @pytest.mark.parametrize("layers", [1, 3])

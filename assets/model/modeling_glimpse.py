@@ -243,12 +243,13 @@ Trace = dict[str, Tensor]
 
 FEW = 16  # sequences at once, up to which a single step is faster by the plain equations
 ROWS = 8  # of a batch for each different length, from which on groups of one length are faster than packing
+ALIKE = 32  # rows that a group has at least where it may hold several lengths: fewer calls outweigh some padding
 
 
 class RecurrentOutput(NamedTuple):
     """states `(B, T, H·dirs)` of the last layer, 0 at padding; last `(B, H·dirs)`, its state when it has read
     the whole sequence (backwards, that is at the first token); final, the state to carry on from (None where
-    sequences with lengths are compiled or exported)."""
+    sequences with lengths are compiled or exported, or learned from in groups of several lengths)."""
 
     states: Tensor
     last: Tensor
@@ -348,25 +349,34 @@ class Recurrent(nn.Module):
         return RecurrentOutput(below.unsqueeze(1), below, final)
 
     def _many_alike(self, x: Tensor, lengths: Tensor) -> bool:
-        """Whether to learn from those of one length at a time: on a CPU, where an LSTM's dense kernel (oneDNN) learns
-        over twice as fast a step as the packed one, with rows enough of each length to be worth a call."""
+        """Whether to learn from those of like lengths at a time: on a CPU, where an LSTM's dense kernel (oneDNN) learns
+        over twice as fast a step as the packed one, with rows enough to be worth a call."""
         learning = torch.is_grad_enabled() and x.is_cpu and self.cell == "lstm"
-        return learning and len(x) >= ROWS * len(lengths.unique())
+        return learning and len(x) >= (ROWS * len(lengths.unique()) if self.core.bidirectional else ALIKE)
 
     def _grouped(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
-        """Those of one length at a time, which need neither packing nor padding."""
+        """Those of like lengths at a time. One direction is causal, so padding on the right comes too late to change a
+        state that counts, and a group may hold several lengths; both directions need groups of one length."""
         _check(lengths, x.shape[1])
+        mixed = not self.core.bidirectional
+        if mixed:
+            valid = _valid(x, lengths)
+            x = x.masked_fill(~valid, 0)
         order = lengths.argsort()
-        found, counts = lengths[order].unique_consecutive(return_counts=True)
+        _, counts = lengths[order].unique_consecutive(return_counts=True)
         groups = []
-        for length, rows in zip(found.tolist(), order.split(counts.tolist()), strict=True):
+        for rows in order.split(_joined(counts.tolist(), ALIKE) if mixed else counts.tolist()):
+            longest = int(lengths[rows[-1]])
             start = None if state is None else _state([part[:, rows] for part in _parts(state)])
-            states, final = self.core(x[rows, :length], start)
-            groups.append((F.pad(states, (0, 0, 0, x.shape[1] - length)), *_parts(final)))
+            states, final = self.core(x[rows, :longest], start)
+            groups.append((F.pad(states, (0, 0, 0, x.shape[1] - longest)), *_parts(final)))
         back = order.argsort()
         all_states, *parts = zip(*groups, strict=True)
+        states = torch.cat(all_states)[back]
+        if mixed:
+            return RecurrentOutput(states.masked_fill(~valid, 0), _at(states, lengths - 1), None)
         final = _state([torch.cat(part, 1)[:, back] for part in parts])
-        return RecurrentOutput(torch.cat(all_states)[back], self._last(final), final)
+        return RecurrentOutput(states, self._last(final), final)
 
     def _packed(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
         """Only the steps that count are computed, which is 40 % faster than padding on real questions (8 words of up
@@ -383,8 +393,7 @@ class Recurrent(nn.Module):
         padding on the right comes too late to change a state that counts."""
         padding = ~_valid(x, lengths)
         states, _ = self.core(x.masked_fill(padding, 0), state)
-        ends = (lengths - 1).view(-1, 1, 1).expand(-1, 1, states.shape[-1])
-        return RecurrentOutput(states.masked_fill(padding, 0), states.gather(1, ends).squeeze(1), None)
+        return RecurrentOutput(states.masked_fill(padding, 0), _at(states, lengths - 1), None)
 
     def readable(
         self, x: Tensor, lengths: Tensor | None = None, state: State | None = None
@@ -483,6 +492,24 @@ def _valid(x: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return torch.ones_like(x[..., :1], dtype=torch.bool)
     return (torch.arange(x.shape[1], device=x.device) < lengths.view(-1, 1)).unsqueeze(-1)
+
+
+def _at(states: Tensor, step: Tensor) -> Tensor:
+    """`(B, H)`: of states `(B, T, H)` the one at each sequence's `step (B,)`."""
+    return states.gather(1, step.view(-1, 1, 1).expand(-1, 1, states.shape[-1])).squeeze(1)
+
+
+def _joined(counts: Sequence[int], least: int) -> list[int]:
+    """Neighbouring `counts` added up until each sum is at least `least`; what is left at the end joins the last."""
+    sums = [0]
+    for count in counts:
+        sums[-1] += count
+        if sums[-1] >= least:
+            sums.append(0)
+    rest = sums.pop()
+    if rest and sums:
+        sums[-1] += rest
+    return sums or [rest]
 
 
 def _check(lengths: Tensor, steps: int) -> None:
