@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from train.augment import augment
 from vqa.checkpoint import provenance
 from vqa.data.features import FeatureStore
 from vqa.data.photos import SUFFIXES, content_hash
@@ -24,6 +25,8 @@ from vqa.device import fast_dtype, pick_device
 from vqa.errors import InputError
 from vqa.image_encoder import ImageEncoder, load_pretrained
 from vqa.processing import VQAImageProcessor
+
+MIRRORED = {"mirrored": True}  # what a store of mirrored photos adds to what made it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pretrained", default="package", help="package, hub, torchvision or a safetensors file")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
+    parser.add_argument(
+        "--mirrored", action="store_true", help="mirror the photos and shift them a little, for training"
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2, help="threads that decode photos")
     args = parser.parse_args(argv)
@@ -43,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         load_pretrained(encoder, args.backbone, args.pretrained)
         photos, processor = list_photos(args.images), VQAImageProcessor(args.image_size)
         report = extract(
-            photos, args.output, encoder, args.backbone, processor, args.bits, args.batch_size, args.threads
-        )
+            photos, args.output, encoder, args.backbone, processor, args.bits, args.batch_size, args.threads,
+            mirrored=args.mirrored,
+        )  # fmt: skip
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -65,15 +72,18 @@ def extract(
     batch_size: int = 32,
     threads: int = 2,
     each_batch: Callable[[], None] = lambda: None,
+    mirrored: bool = False,
 ) -> str:
     """Fill the store in `output` with `photos`, by name; returns one line that says what was done and how fast.
 
     A photo that cannot be read is skipped, counted and named. `each_batch` is called after every batch is safe on disk.
+    mirrored: mirror the photos and see them a little differently (`train.augment`), by a chance that the content of
+    the batch's first one is the seed of.
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
     device = pick_device()
-    made_by = provenance(encoder.state_dict(), backbone, image_processor)
+    made_by = provenance(encoder.state_dict(), backbone, image_processor) | (MIRRORED if mirrored else {})
     encoder = copy.deepcopy(encoder)  # the caller's weights keep their bits
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
     places = encoder.height * encoder.width
@@ -101,7 +111,12 @@ def extract(
                     fresh.setdefault(digest, (name, square))
             if fresh:
                 squares = torch.from_numpy(np.stack([square for _, square in fresh.values()])).to(device)
-                grids = encoder(image_processor.normalize(squares).to(next(encoder.parameters()).dtype))
+                pixels = image_processor.normalize(squares)
+                if mirrored:
+                    torch.manual_seed(int(next(iter(fresh))[:12], 16))
+                    pixels = augment(pixels.flip(-1), torch.zeros(len(pixels), dtype=torch.bool, device=device))
+                pixels = pixels.contiguous(memory_format=torch.channels_last)
+                grids = encoder(pixels.to(next(encoder.parameters()).dtype))
                 store.append([name for name, _ in fresh.values()], list(fresh), grids)
             for name, digest, _ in batch:
                 if digest and store.hash_of.get(name) != digest:

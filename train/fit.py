@@ -96,7 +96,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         order = np.random.default_rng((settings.seed, 2, epoch))
         batches = photo_batches(task.train.photo, optim.batch_size, order)
         for chosen in share(batches, process, processes):
-            yield load(task.train, chosen, task.train_photos)
+            yield load(task.train, chosen, task.train_photos, order)
 
     def caption_batches(seen: Seen, epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 2, epoch))
@@ -134,10 +134,12 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, optim.head_patience)
 
 
-def load(questions: Questions, chosen: np.ndarray, photos: LoadPhotos) -> dict[str, Tensor]:
-    """A batch with its photos."""
+def load(
+    questions: Questions, chosen: np.ndarray, photos: LoadPhotos, order: np.random.Generator | None = None
+) -> dict[str, Tensor]:
+    """A batch with its photos, in training with the chance of a mirrored one."""
     batch = questions.batch(chosen)
-    return batch | photos(batch.pop("rows").numpy())
+    return batch | photos(batch.pop("rows").numpy(), batch["mirror"], order)
 
 
 def holdout_scores(task: Task, heads: Sequence[str], size: int, device: torch.device) -> dict[str, float]:

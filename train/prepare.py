@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from train.batches import Questions
+from train.extract_features import MIRRORED
 from train.grow import grow
 from train.seeing import Captioned, Seen
 from train.settings import Data, Settings
@@ -26,14 +27,14 @@ from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor, VQAProcessor
 from vqa.reading import MAX_QUESTION_CHARACTERS
 
-LoadPhotos = Callable[[np.ndarray], dict[str, Tensor]]
+LoadPhotos = Callable[..., dict[str, Tensor]]
 
 
 @dataclass
 class Task:
     """What there is to learn, and with what.
 
-    train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them.
+    train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them (see `photo_loader`).
     validation: questions that neither the weights nor the choice of an epoch ever see.
     seen: the training questions with captions, if there are any.
     teachers: other models of the same words and answers.
@@ -97,11 +98,12 @@ def prepare(settings: Settings) -> Task:
         said.append(
             f"{len(captioned.photos):,} photos with captions, of which {len(captioned.words):,} words are learned"
         )
-    store = None
+    store = mirrored = None
     if data.features:
-        store = FeatureStore.open(
-            data.features, provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
-        )
+        made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
+        store = FeatureStore.open(data.features, made_by)
+        if data.mirrored:
+            mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED)
     # a store that lacks a validation photo is told now and not when all is trained
     photo_loader(list({example.image: None for example in validation}), data, store, processor)
     return Task(
@@ -110,7 +112,7 @@ def prepare(settings: Settings) -> Task:
         validation=validation,
         text=Questions.build(pairs, answers.index, processor) if pairs else None,
         seen=seen,
-        train_photos=photo_loader(seen.photos if seen else train_questions.photos, data, store, processor),
+        train_photos=photo_loader(seen.photos if seen else train_questions.photos, data, store, processor, mirrored),
         holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
         net=net,
         teachers=[read_teacher(folder, net, processor) for folder in settings.teachers],
@@ -210,18 +212,41 @@ def photo_number(image: str) -> str:
     return Path(image).stem.rpartition("_")[2].lstrip("0") or "0"
 
 
-def photo_loader(photos: list[str], data: Data, store: FeatureStore | None, processor: VQAProcessor) -> LoadPhotos:
-    """A function from rows of `photos` to `{"grid": …}` of a feature store, or to `{"squares": …}` read from files."""
+def photo_loader(
+    photos: list[str],
+    data: Data,
+    store: FeatureStore | None,
+    processor: VQAProcessor,
+    mirrored: FeatureStore | None = None,
+) -> LoadPhotos:
+    """A function from rows of `photos` to `{"grid": …}` of a feature store, or to `{"squares": …}` read from files.
+
+    Where it is also given which of them may be mirrored `(P,)` and a random generator, half of those, by chance, are
+    read from the store `mirrored`, if there is one.
+    """
     if store is None:
         square = processor.image_processor.square
-        return lambda rows: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
-    where = store.lookup(
-        stored_name(photo, [*data.images, *data.extra_images, *data.validation_images]) for photo in photos
-    )
+        return lambda rows, *chance: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
+    names = [stored_name(photo, [*data.images, *data.extra_images, *data.validation_images]) for photo in photos]
+    where, turned = (find(names, photos, found) for found in (store, mirrored))
+
+    def read(rows: np.ndarray, mirror: Tensor | None = None, order: np.random.Generator | None = None):
+        grid = store.read(where[rows], torch.bfloat16)
+        if mirrored is not None and mirror is not None and order is not None:
+            chosen = np.flatnonzero(mirror.numpy() & (order.random(len(rows)) < 0.5))
+            grid[chosen] = mirrored.read(turned[rows[chosen]], torch.bfloat16)
+        return {"grid": grid}
+
+    return read
+
+
+def find(names: list[str], photos: list[str], store: FeatureStore | None) -> np.ndarray:
+    """Rows of the photos in the store. Raises `InputError` if it lacks some."""
+    where = store.lookup(names) if store else np.empty(0, np.int64)
     if len(where) and where.min() < 0:
         lost = photos[int(where.argmin())]
         raise InputError(
             f"The feature store {store.folder} lacks {int((where < 0).sum()):,} of {len(where):,} photos, such as "
             f"{lost}; run train.extract_features on their folder with the same --output."
         )
-    return lambda rows: {"grid": store.read(where[rows], torch.bfloat16)}
+    return where

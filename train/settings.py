@@ -27,6 +27,8 @@ class Data:
         split_seed: of which photos are held out or set aside; apart from the run's seed, so that several runs are
             judged on the same ones.
         features: a feature store of all photos; without it the image encoder is trained, end to end.
+        mirrored: a second store of the same photos, made with `--mirrored`: half of the photos that may be mirrored,
+            by chance, are read from it each time, so that fewer are learned by heart.
         captions: where the image encoder is trained, files of photos' captions, whose words it learns beside the
             answers (JSON lines with 'image' and 'captions'; see `train.seeing`).
         caption_images: as `images`, of their photos.
@@ -49,6 +51,7 @@ class Data:
     holdout: float = 0.05
     split_seed: int = 1
     features: str | None = None
+    mirrored: str | None = None
     captions: list[str] = field(default_factory=list)
     caption_images: list[str] = field(default_factory=list)
     min_caption_words: int = 20

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from train import extract_features
 from train.extract_features import extract, list_photos, main
 from vqa.checkpoint import provenance
 from vqa.data.features import FeatureStore
@@ -240,3 +241,25 @@ def test_the_callers_encoder_stays_as_it_is(photos: Path, tmp_path: Path) -> Non
     assert {value.dtype for value in encoder.parameters()} == {torch.float32} and encoder.training
     first, second = (json.loads((tmp_path / name / "store.json").read_text()) for name in ("first", "second"))
     assert first == second
+
+
+def test_mirrored_photos_have_a_store_of_their_own(
+    run: Extract, photos: Path, tmp_path: Path, encoder: ImageEncoder, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(mirrored=True, bits=16)
+    with pytest.raises(InputError, match="was made with mirrored True"):
+        open_store(tmp_path, encoder)
+    made_by = provenance(encoder.state_dict(), "tiny", VQAImageProcessor(SIZE)) | extract_features.MIRRORED
+    store = FeatureStore.open(tmp_path / "store", made_by)
+    found = store.read(store.lookup(names))
+    assert not torch.allclose(found, direct(encoder, photos, names), atol=1e-2)
+
+    monkeypatch.setattr(extract_features, "augment", lambda pixels, mirror: pixels)  # mirrored and nothing else
+    (tmp_path / "store").rename(tmp_path / "shifted")
+    run(mirrored=True, bits=16)
+    processor = VQAImageProcessor(SIZE)
+    squares = torch.from_numpy(np.stack([processor.square(photos / name)[:, ::-1] for name in names]))
+    with torch.inference_mode():
+        expected = encoder.eval()(processor.normalize(squares))
+    store = FeatureStore.open(tmp_path / "store", made_by)
+    torch.testing.assert_close(store.read(store.lookup(names)), expected, atol=2e-3, rtol=2e-3)

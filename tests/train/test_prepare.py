@@ -3,14 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.conftest import Flags
-from train.prepare import askable, merge, photo_number, prepare, split_by_photo
-from train.settings import parse
+from train.prepare import askable, merge, photo_loader, photo_number, prepare, split_by_photo
+from train.settings import Data, parse
 from vqa.data.examples import Example
-from vqa.data.features import stored_name
+from vqa.data.features import FeatureStore, stored_name
 from vqa.data.vocabulary import build_tokenizer
 from vqa.errors import InputError
 from vqa.processing import VQAImageProcessor, VQAProcessor
@@ -88,3 +90,19 @@ def test_further_questions_are_only_trained_on(flags: Flags, world: Path, tmp_pa
     assert len(task.train) == len(plain.train) + len(plain.train.photos)
     assert set(task.train.photos) == set(plain.train.photos)
     assert task.priors.to_dict() == plain.priors.to_dict()
+
+
+def test_half_of_the_photos_are_read_mirrored_where_they_may_be(tmp_path: Path) -> None:
+    photos = [f"{i}.png" for i in range(100)]
+    stores = [FeatureStore.create(tmp_path / name, {}, 2, 3, 16) for name in ("straight", "mirrored")]
+    for number, store in enumerate(stores):
+        store.append(photos, photos, torch.full((100, 2, 3), float(number)) + torch.arange(100).view(-1, 1, 1) * 2)
+    read = photo_loader(photos, Data(train=[]), stores[0], PROCESSOR, stores[1])
+    rows, mirror = np.arange(99, 19, -1), torch.arange(80) < 60
+    straight = read(rows)["grid"][:, 0, 0].float()
+    assert straight.tolist() == (rows * 2).tolist()
+    mixed = [read(rows, mirror, np.random.default_rng(seed))["grid"][:, 0, 0].float() for seed in (1, 1, 2)]
+    turned = mixed[0] - straight
+    assert torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[0], mixed[2])
+    assert turned[60:].sum() == 0 and 15 < turned[:60].sum() < 45 and set(turned.tolist()) == {0.0, 1.0}
+    assert torch.equal(read(rows, mirror)["grid"][:, 0, 0].float(), straight)
