@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load figures links screenshots wheel clean distclean
+.PHONY: help install app test bench load figures links screenshots model wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,32 @@ links: $(VENV)/.developed ## point the links in docs at the lines of code that t
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
 	$(BIN)/python -m ui.screenshots
+
+model: runs/coco/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
+
+# What `make model` does, from the README's data in ../shared/data: the encoder; the grids of all photos, also mirrored;
+# questions from captions; three seeds, and the run that learns from their mean.
+DATA := ../shared/data
+SEEDS := 1 2 3
+TRAIN = $(BIN)/python -m train.fit --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume)
+.PRECIOUS: runs/seed%/best/results.json features/%/.done
+
+runs/eyes/best/results.json: | $(VENV)/.developed
+	$(TRAIN) --config train/configs/coco_eyes.yaml
+
+features/%/.done: runs/eyes/best/results.json
+	$(BIN)/python -m train.extract_features --images $(DATA)/coco/photos $(DATA)/flickr8k/photos \
+		--pretrained runs/eyes/best --output $(@D) $(if $(findstring mirrored,$@),--mirrored)
+	@touch $@
+
+runs/caption_questions.jsonl: | $(VENV)/.developed
+	$(BIN)/python -m train.caption_questions --captions $(DATA)/coco/captions_train.jsonl --varied --output $@
+
+runs/seed%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/caption_questions.jsonl
+	$(TRAIN) --config train/configs/coco.yaml --seed $*
+
+runs/coco/best/results.json: $(SEEDS:%=runs/seed%/best/results.json)
+	$(TRAIN) --config train/configs/coco.yaml --teachers '[runs/seed1/best,runs/seed2/best,runs/seed3/best]'
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }

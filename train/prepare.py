@@ -15,7 +15,7 @@ from train.seeing import Captioned, Seen
 from train.settings import Data, Settings
 from vqa.checkpoint import load_checkpoint, provenance
 from vqa.configuration import VQAConfig
-from vqa.data.examples import Example
+from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.pairs import read_pairs
@@ -59,10 +59,11 @@ def prepare(settings: Settings) -> Task:
     """Read the data, hold out some photos, build vocabularies and model. The same settings give the same task."""
     data = settings.data
     said: list[str] = []
-    examples = read_all(data.train, data.train_annotations, data.images, said)
+    examples = short(read_all(data.train, data.train_annotations, data.images, said), data.most_answer_words, said)
     if data.validation:
         folders = data.validation_images or data.images
         validation = read_all(data.validation, data.validation_annotations, folders, said)
+        validation = short(validation, data.most_answer_words, said)
     else:
         examples, validation = split_by_photo(examples, data.validation_share, data.split_seed, 4)
     train, holdout = split_by_photo(examples, data.holdout, data.split_seed, 0)
@@ -180,6 +181,15 @@ def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[
             )
         examples += asked
     return examples
+
+
+def short(examples: list[Example], most: int, said: list[str]) -> list[Example]:
+    """Those whose answer has at most so many words, all of them for 0; the others are counted in `said`."""
+    if not most:
+        return examples
+    kept = [example for example in examples if len((reference(example) or "").split()) <= most]
+    said.append(f"{len(examples) - len(kept):,} of {len(examples):,} questions left out: their answers are longer.")
+    return kept
 
 
 def askable(question: str) -> bool:

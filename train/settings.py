@@ -36,6 +36,7 @@ class Data:
         text: questions with answers but no photo, on which the question encoder starts.
         answers: at most so many answers, the most common ones.
         min_answer_count: rarer answers are left out.
+        most_answer_words: questions with a longer answer are left out, everywhere, and counted (0: none are).
         min_word_count: rarer words of the training questions become unknown words.
     """
 
@@ -58,6 +59,7 @@ class Data:
     text: str | None = None
     answers: int = 2000
     min_answer_count: float = 1.0
+    most_answer_words: int = 0
     min_word_count: int = 1
 
 

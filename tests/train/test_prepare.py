@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.conftest import Flags
-from train.prepare import askable, merge, photo_loader, photo_number, prepare, split_by_photo
+from train.prepare import askable, merge, photo_loader, photo_number, prepare, short, split_by_photo
 from train.settings import Data, parse
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore, stored_name
@@ -106,3 +106,11 @@ def test_half_of_the_photos_are_read_mirrored_where_they_may_be(tmp_path: Path) 
     assert torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[0], mixed[2])
     assert turned[60:].sum() == 0 and 15 < turned[:60].sum() < 45 and set(turned.tolist()) == {0.0, 1.0}
     assert torch.equal(read(rows, mirror)["grid"][:, 0, 0].float(), straight)
+
+
+def test_long_answers_are_left_out_and_counted() -> None:
+    examples = [Example("a.png", "what?", answer=answer) for answer in ("bed", "bed, rug", "night stand", "The lamp!")]
+    said: list[str] = []
+    assert [e.answer for e in short(examples, 1, said)] == ["bed", "The lamp!"]
+    assert said == ["2 of 4 questions left out: their answers are longer."]
+    assert short(examples, 0, said) == examples and len(said) == 1
