@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load figures links screenshots model wheel clean distclean
+.PHONY: help install app test bench load docs figures links screenshots model wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ bench: $(VENV)/.developed ## measure speed and memory on this machine
 
 load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
 	$(BIN)/python -m ui.load --clients 64 --seconds 60
+
+docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.html)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
 	$(BIN)/python -m train.figures
@@ -81,7 +84,7 @@ clean: ## remove caches
 	find . -path './.venv*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment and built wheels too
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site
 
 # A half-made environment would pass for a whole one the next time.
 $(BIN)/python:
@@ -97,6 +100,6 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[train,onnx,test]'
+	@$(PIP) --editable '.[train,onnx,docs,test]'
 	@$(PIP) --no-deps lmms-eval==0.7.3
 	@touch $(VENV)/.installed $@

@@ -1,38 +1,32 @@
-"""The Python on the pages runs, and their links to lines of code lead to what they quote.
+"""The code on the pages runs, their links to lines of code lead to what they quote, and the site is built.
 
-A block that cannot run carries a line before its fence that says why, such as `<!-- not run: needs a GPU -->`; the test
-run counts and names these.
+The test run counts the blocks that do not run, and says why.
 """
 
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from tests.pages import ADDRESS, PAGES, ROOT, Block, Reader, blocks, name
 from train.links import LINK, pointed
 from vqa.data.photos import open_photo
 from vqa.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-BLOCK = re.compile(r"(?:^<!-- not run: (.+) -->\n)?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ADDRESS = "http://127.0.0.1:7860/"
-
-
-class Block(NamedTuple):
-    """Code of a page, the line before it, and why it does not run, if so."""
-
-    code: str
-    line: int
-    why: str | None
-
-
-def blocks(text: str) -> list[Block]:
-    return [Block(found[2], text.count("\n", 0, found.start(2)), found[1]) for found in BLOCK.finditer(text)]
-
-
-FOUND = {page.name: blocks(page.read_text(encoding="utf-8")) for page in PAGES}
+TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
+# What a test makes smaller than the page does, so that it takes seconds.
+SMALLER = {
+    "own-data.md": {"--scenes 200 --questions 5": "--scenes 24 --questions 3"},
+    "evaluate.md": {
+        "--scenes 100": "--scenes 24",
+        "--deletion 100": "--deletion 10",
+        "--robustness 100": "--robustness 10",
+    },
+}
 
 
 @pytest.fixture
@@ -42,32 +36,63 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "best").symlink_to(ROOT / "assets" / "model")
+    (tmp_path / "train").symlink_to(ROOT / "train")
     open_photo(Path(skimage.__file__).parent / "data" / "coffee.png").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [name for name, found in FOUND.items() if found])
-def test_every_block_runs(
-    name: str, folder: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    # float32, as the other tests have it, since accelerate keeps one precision for a whole process
+    monkeypatch.setattr("train.fit.precision", lambda name: "no")
+    return Reader(monkeypatch)
+
+
+def read(page: Path, reader: Reader, shown: pytest.CaptureFixture[str], *languages: str, **replaced: str) -> None:
+    """Follow a page, and tell what of it was not run."""
+    found = blocks(page.read_text(encoding="utf-8"), *languages)
+    left = [block for block in found if block.why]
+    for block in found:
+        if not block.why:
+            code = block.code
+            for old, new in replaced.items():
+                code = code.replace(old, new)
+            reader.run(block._replace(code=code), name(page))
+    with shown.disabled():
+        told = "".join(f"; not run: line {block.line}, {block.why}" for block in left)
+        print(f"{name(page)}: {len(found) - len(left)} of {len(found)} blocks run{told}")
+    assert len(left) < len(found)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p not in TUTORIALS and blocks(p.read_text(), "python")], ids=name)
+def test_every_block_of_python_runs(
+    path: Path, folder: Path, reader: Reader, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From top to bottom, in one namespace, as a reader would."""
-    namespace: dict = {}
-    left = [block for block in FOUND[name] if block.why]
-    for code, line, why in FOUND[name]:
-        if why:
-            continue
-        if ADDRESS in code:
-            code = code.replace(ADDRESS, request.getfixturevalue("address"))
-        exec(compile("\n" * line + code, name, "exec"), namespace)  # a traceback names the page's own line
-    with capsys.disabled():
-        told = "".join(f"; not run: line {block.line}, {block.why}" for block in left)
-        print(f"{name}: {len(FOUND[name]) - len(left)} of {len(FOUND[name])} blocks run{told}")
-    assert len(left) < len(FOUND[name])
-    if name == "README.md":
+    app = {ADDRESS: request.getfixturevalue("address")} if ADDRESS in path.read_text(encoding="utf-8") else {}
+    read(path, reader, capsys, "python", **app)
+    if path.name == "README.md":
         shown = capsys.readouterr().out
         assert "Score(answer=" in shown and "'change'" in shown
         assert min(open_photo(folder / "where.png").size) > 100
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=name)
+def test_a_tutorial_can_be_followed(
+    path: Path, folder: Path, reader: Reader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python and commands together, from top to bottom."""
+    smaller = SMALLER.get(path.name, {})
+    assert all(text in path.read_text(encoding="utf-8") for text in smaller)
+    read(path, reader, capsys, "python", "sh", **smaller)
+
+
+def test_every_tutorial_is_in_the_menu_and_on_the_first_page() -> None:
+    menu, index = ((ROOT / path).read_text(encoding="utf-8") for path in ("mkdocs.yml", "docs/index.md"))
+    assert len(TUTORIALS) == 5
+    for page in TUTORIALS:
+        assert f"tutorials/{page.name}" in menu and f"](tutorials/{page.name})" in index
 
 
 @pytest.fixture
@@ -87,15 +112,17 @@ def address():
 
 def test_a_block_that_does_not_run_says_why() -> None:
     page = "one\n```python\na = 1\n```\n\n<!-- not run: needs a login -->\n```python\nb = 2\n```\n```sh\nls\n```\n"
-    assert blocks(page) == [Block("a = 1\n", 2, None), Block("b = 2\n", 7, "needs a login")]
+    first, second = Block("python", "a = 1\n", 2, None), Block("python", "b = 2\n", 7, "needs a login")
+    assert blocks(page, "python") == [first, second]
+    assert blocks(page) == [first, second, Block("sh", "ls\n", 10, None)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_the_lines_that_they_quote(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert pointed(text, page.parent) == text, "run make links"
-    for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]+)(#[^)]*)?\)", text):
-        assert (page.parent / path).exists(), f"{page.name} links {path}{anchor}, which is not there"
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_links_lead_to_the_lines_that_they_quote(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert pointed(text, path.parent) == text, "run make links"
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#\s]+)(#[^)]*)?\)", text):
+        assert (path.parent / link).exists(), f"{path.name} links {link}{anchor}, which is not there"
 
 
 def test_the_lectures_equations_have_their_lines() -> None:
@@ -130,3 +157,29 @@ def test_links_move_with_the_code(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=told):
             pointed(link, tmp_path)
+
+
+def test_the_site_is_built(tmp_path: Path) -> None:
+    """In strict mode, where a link that leads nowhere and a docstring that cannot be read are errors."""
+    if importlib.util.find_spec("mkdocs") is None and os.environ.get("CI") != "true":
+        pytest.skip("needs mkdocs: pip install -e '.[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = {page.relative_to(tmp_path / "site").as_posix() for page in (tmp_path / "site").rglob("*.html")}
+    for page in PAGES:
+        assert re.sub(r"^docs/|README|CONTRIBUTING|CHANGELOG", moved, name(page)).replace(".md", ".html") in pages
+    recurrent = (tmp_path / "site/recurrent.html").read_text(encoding="utf-8")
+    line = re.search(r'href="source/vqa/recurrent.py.html#(L-\d+)"', recurrent)
+    assert line and f'id="{line[1]}"' in (tmp_path / "site/source/vqa/recurrent.py.html").read_text(encoding="utf-8")
+    asking = (tmp_path / "site/reference/asking.html").read_text(encoding="utf-8")
+    assert "vqa.predict.VQA.ask" in asking and "One question about one photo." in asking
+    for page in pages:  # a reader's browser fetches nothing from elsewhere
+        text = (tmp_path / "site" / page).read_text(encoding="utf-8")
+        assert not re.search(
+            r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link rel="(?!canonical)[^>]*"https?://', text
+        )
+
+
+def moved(found: re.Match[str]) -> str:
+    return {"README": "manual", "CONTRIBUTING": "contributing", "CHANGELOG": "changes"}.get(found[0], "")

@@ -11,23 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
+from tests.pages import ROOT
 from train.settings import Settings, parse
 from vqa.data.readers import read_examples
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """The contents of the page's code blocks in a language."""
-    pattern = rf"^```{language}\n(.*?)^```"
-    return re.findall(pattern, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
 
 def commands() -> list[list[str]]:
-    """The commands in the shell blocks, cut into words; continued lines are one, comments are left out."""
-    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.replace("\\\n", "").splitlines()]
-    return [words for line in lines if (words := line.split("#")[0].split())]
+    """The commands of all shell blocks, those too that a test does not run."""
+    found = (pages.blocks(page.read_text(encoding="utf-8"), "sh") for page in pages.PAGES)
+    return [words for blocks in found for block in blocks for words in pages.commands(block.code)]
 
 
 def flags_of(words: list[str]) -> set[str]:
@@ -54,6 +47,8 @@ def test_the_commands_exist() -> None:
                 assert {word for word in rest if "=" not in word} <= targets, words
             case ["pip", "install", *_] | [".", _] | ["python", "-m", "venv", _]:
                 pass
+            case ["cd", *_] | ["hf", "auth", "login"]:
+                pass
             case ["lmms-eval", *_] | ["python", "-m", "vqa.harnesses.vlmevalkit", *_]:
                 pass  # commands of others
             case ["vqa", _, *rest] | ["python", "-m", _, *rest]:
@@ -65,11 +60,11 @@ def test_the_commands_exist() -> None:
 
 @pytest.mark.parametrize(("language", "suffix"), [("json", "jsonl"), ("csv", "csv")])
 def test_the_examples_of_own_questions_are_read(tmp_path: Path, language: str, suffix: str) -> None:
-    (block,) = blocks(ROOT / "README.md", language)
+    (block,) = pages.blocks((ROOT / "README.md").read_text(encoding="utf-8"), language)
     path = tmp_path / f"questions.{suffix}"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(block.code, encoding="utf-8")
     examples = read_examples(path)
-    assert len(examples) == len(block.splitlines()) - (language == "csv")
+    assert len(examples) == len(block.code.splitlines()) - (language == "csv")
     assert (examples[0].image, examples[0].question, examples[0].answer) == (
         "kitchen.jpg",
         "what is on the table?",
@@ -78,9 +73,9 @@ def test_the_examples_of_own_questions_are_read(tmp_path: Path, language: str, s
 
 
 def test_the_example_of_settings_is_read(tmp_path: Path) -> None:
-    (block,) = blocks(ROOT / "README.md", "yaml")
+    (block,) = pages.blocks((ROOT / "README.md").read_text(encoding="utf-8"), "yaml")
     path = tmp_path / "mine.yaml"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(block.code, encoding="utf-8")
     settings = parse(["--config", str(path), "--optim.epochs", "5", "--output", "runs/short"])
     assert settings.data.train == ["questions_train.jsonl"] and settings.data.features == "features/mine"
     assert (settings.optim.epochs, settings.output) == (5, "runs/short")

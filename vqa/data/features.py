@@ -49,7 +49,8 @@ class FeatureStore:
 
         Args:
             made_by: what made the grids, as JSON can hold it.
-            places, channels: N and D of the grids.
+            places: N of the grids.
+            channels: D of the grids.
             bits: a number's, 8 or 16.
 
         Raises:

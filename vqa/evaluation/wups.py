@@ -58,8 +58,9 @@ def wups_scores(
     """The WUPS scores of many predictions at each threshold, which is their key ("0.9", "0.0").
 
     Args:
-        predictions, answers: texts, one a question; things within a text are divided by ",". They must not be
-            normalised by the rules of VQA, which take the commas away.
+        predictions: texts, one a question; things within a text are divided by ",". They must not be normalised by the
+            rules of VQA, which take the commas away.
+        answers: as many texts of the same kind.
 
     Returns:
         Arrays `(questions,)` of float64 in 0..1; their mean is what DAQUAR reports.
