@@ -62,8 +62,8 @@ runs/eyes/best/results.json: | $(VENV)/.developed
 	$(TRAIN) --config train/configs/coco_eyes.yaml
 
 features/%/.done: runs/eyes/best/results.json
-	$(BIN)/python -m train.extract_features --images $(DATA)/coco/photos $(DATA)/flickr8k/photos \
-		--pretrained runs/eyes/best --output $(@D) $(if $(findstring mirrored,$@),--mirrored)
+	$(BIN)/python -m train.extract_features --pretrained runs/eyes/best --output $(@D) \
+		--images $(DATA)/coco/photos $(if $(findstring mirrored,$@),--mirrored,$(DATA)/flickr8k/photos)
 	@touch $@
 
 runs/caption_questions.jsonl: | $(VENV)/.developed
