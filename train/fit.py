@@ -30,10 +30,12 @@ from train.prepare import LoadPhotos, Task, prepare
 from train.seeing import Seeing, Seen
 from train.settings import Settings, parse
 from train.state import read_facts
+from train.weight_norm import add_weight_norm, fold_weight_norm
 from vqa.device import fast_dtype
 from vqa.errors import InputError
 
 MODEL = ("question_encoder", "attention", "fusion", "answer_head")
+JOINING = ("attention", "fusion", "answer_head")
 HEADS = ("answer", "blind")
 
 
@@ -114,6 +116,8 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         text_steps = -(-len(task.text) // optim.batch_size) // processes
         yield Phase("text", text, partial(text_batches, task.text), text_steps, optim.text_epochs)
     parts = MODEL if data.features else ("image_encoder", *MODEL)
+    if optim.weight_norm:
+        add_weight_norm(net, JOINING)
     batches_of = photo_question_batches
     if task.seen is None:
         answering = Answering(net, image_processor, parts)
@@ -129,6 +133,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         "model", answering, batches_of, steps, optim.epochs, evaluate("answer"),
         rate_of=lambda name: optim.encoder_rate if ".image_encoder." in name else 1.0,
     )  # fmt: skip
+    fold_weight_norm(net)
     heads = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
     scores = evaluate("blind", "image_only")
     yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, optim.head_patience)

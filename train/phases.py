@@ -97,7 +97,7 @@ class Run:
                         continue  # seen before the run was stopped
                     step = facts["epoch"] * phase.steps + number
                     for group in optimizer.param_groups:
-                        group["lr"] = group["share"] * self.optim.rate * schedule(step, total, self.optim.warmup)
+                        group["lr"] = group["share"] * self.optim.rate * schedule(step, total, self.optim)
                     # seeded by the step, a resumed run needs no generator's state
                     torch.manual_seed((self.seed << 40) + (step << 12) + accelerator.process_index)
                     batch = {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
@@ -159,20 +159,27 @@ class Run:
             save_state(self.folder / "last", phase.objective, optimizer, average, facts)
 
 
-def schedule(step: int, total: int, warmup: float) -> float:
-    """The rate's share of its maximum: a linear rise over the first `warmup` of all steps, then half a cosine to 0."""
-    rise = max(1, round(warmup * total))
+def schedule(step: int, total: int, optim: Optimisation) -> float:
+    """The rate's share of its maximum: a linear rise over the first `warmup` of all steps, then as `schedule` says."""
+    rise = max(1, round(optim.warmup * total))
     if step < rise:
         return (step + 1) / rise
+    if optim.schedule == "constant":
+        return 1.0
+    if optim.schedule == "halving":
+        return 0.5 ** ((step - rise) / (optim.half_life * total))
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
-def make_optimizer(phase: Phase, optim: Optimisation) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); decay on matrices only, not on biases, norms and word vectors."""
+def make_optimizer(phase: Phase, optim: Optimisation) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019), Adam or Adamax (Kingma & Ba 2015); decay on matrices only, not on biases, norms
+    and word vectors."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in phase.objective.named_parameters():
         if parameter.requires_grad:
             decay = optim.weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
             groups.setdefault((phase.rate_of(name), decay), []).append(parameter)
     options = [{"params": p, "share": s, "weight_decay": d, "lr": 0.0} for (s, d), p in groups.items()]
-    return torch.optim.AdamW(options, fused=True)
+    if optim.optimizer == "adamax":
+        return torch.optim.Adamax(options)
+    return (torch.optim.Adam if optim.optimizer == "adam" else torch.optim.AdamW)(options, fused=True)

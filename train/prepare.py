@@ -13,6 +13,7 @@ from train.extract_features import MIRRORED
 from train.grow import grow
 from train.seeing import Captioned, Seen
 from train.settings import Data, Settings
+from train.word_vectors import start_from_glove
 from vqa.checkpoint import load_checkpoint, provenance
 from vqa.configuration import VQAConfig
 from vqa.data.examples import Example, reference
@@ -91,6 +92,8 @@ def prepare(settings: Settings) -> Task:
         f"{len(processor.tokenizer):,} words; "
         f"{len(answers):,} answers, upper bound {answers.upper_bound(holdout):.1f}%"
     )
+    if data.word_vectors == "package":
+        said.append(start_from_glove(net.question_encoder.embedding, processor.tokenizer.get_vocab()))
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
     seen = None
     if data.captions:

@@ -34,6 +34,7 @@ class Data:
         caption_images: as `images`, of their photos.
         min_caption_words: rarer words of captions are not learned.
         text: questions with answers but no photo, on which the question encoder starts.
+        word_vectors: `package` lets words start from the GloVe vectors of a PyPI package (see `train.word_vectors`).
         answers: at most so many answers, the most common ones.
         min_answer_count: rarer answers are left out.
         most_answer_words: questions with a longer answer are left out, everywhere, and counted (0: none are).
@@ -57,6 +58,7 @@ class Data:
     caption_images: list[str] = field(default_factory=list)
     min_caption_words: int = 20
     text: str | None = None
+    word_vectors: Literal["package", "none"] = "none"
     answers: int = 2000
     min_answer_count: float = 1.0
     most_answer_words: int = 0
@@ -101,13 +103,18 @@ class Optimisation:
         epochs: passes over the training questions.
         batch_size: questions a step and process; a batch holds all questions of its photos, so that each photo is
             read and projected once.
-        rate: the highest learning rate of AdamW.
+        optimizer: AdamW, or Adam or Adamax (Kingma & Ba 2015).
+        rate: the highest learning rate.
         encoder_rate: the image encoder's learning rate as a share of `rate`, when it is trained.
         frozen_stages: so many first stages of the image encoder keep their weights when it is trained, and all its
             batch norms their statistics (EfficientNet has 11 stages); with 0 all is trained.
         caption_weight: the weight of the captions' words beside the answers.
-        weight_decay: AdamW's, on matrices only.
-        warmup: share of all steps over which the rate rises; after it the rate falls along a cosine to zero.
+        weight_decay: the optimiser's, on matrices only.
+        weight_norm: the linear layers of attention, fusion and answer head learn length and direction apart (see
+            `train.weight_norm`).
+        warmup: share of all steps over which the rate rises.
+        schedule: after that the rate falls along a `cosine` to zero, falls to a half over each `half_life`, or stays.
+        half_life: share of all steps.
         clip: the gradient's L2 norm is cut to this.
         average: decay of the moving average of the weights, which is what is kept (0: the last weights).
         augment: crops, shifts and lighting of the photos when the encoder is trained; mirrored only where no
@@ -123,12 +130,16 @@ class Optimisation:
 
     epochs: int = 15
     batch_size: int = 256
+    optimizer: Literal["adamw", "adam", "adamax"] = "adamw"
     rate: float = 1e-3
     encoder_rate: float = 0.1
     frozen_stages: int = 0
     caption_weight: float = 0.2
     weight_decay: float = 1e-4
+    weight_norm: bool = False
     warmup: float = 0.05
+    schedule: Literal["cosine", "halving", "constant"] = "cosine"
+    half_life: float = 0.3
     clip: float = 1.0
     average: float = 0.999
     augment: bool = True
@@ -233,6 +244,10 @@ def check(settings: Settings) -> None:
         )
     if data.captions and len(data.caption_images) not in (1, len(data.captions)):
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
+    if optim.half_life <= 0:
+        raise InputError(f"The setting optim.half_life is {optim.half_life}; give a share above 0.")
+    if settings.start is not None and data.word_vectors != "none":
+        raise InputError(f"The words are those of start ({settings.start}); leave data.word_vectors out.")
     if settings.start is not None and model != Model():
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number

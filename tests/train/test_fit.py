@@ -114,6 +114,27 @@ def test_a_run_broken_in_every_phase_ends_in_the_same_weights(
     ).read_bytes()
 
 
+def test_a_peers_run_resumes_and_leaves_plain_matrices(
+    fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weight normalisation, another optimiser and schedule, and GloVe's words."""
+    peer = ["--optim.weight_norm=true", "--optim.optimizer=adamax", "--optim.schedule=halving", "--optim.text_epochs=0"]
+    peer += ["--data.word_vectors=package", "--model.embedding_size=50"]
+    assert main(flags(tmp_path / "whole", *peer)) == 0
+    arguments = flags(tmp_path / "killed", "--save_seconds=0", *peer)
+    for kill in (("model", 1, 3), ("heads", 0, 1)):
+        with monkeypatch.context() as patch:
+            kill_after(patch, *kill)
+            assert main(arguments) == 130
+        arguments = flags(tmp_path / "killed", "--save_seconds=0", "--resume", *peer)
+    assert main(arguments) == 0
+    for name in ("model.safetensors", "heads.safetensors", "best/model.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert any("original0" in name for name in load_file(tmp_path / "whole/model.safetensors"))
+    kept = load_file(tmp_path / "whole/best/model.safetensors")
+    assert kept.keys() == load_file(fitted.folder / "best/model.safetensors").keys()
+
+
 def test_steps_after_the_last_save_are_done_again(
     fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,18 +19,26 @@ from vqa.processing import VQAImageProcessor
 
 
 def test_schedule_rises_along_a_line_and_falls_along_a_cosine() -> None:
-    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    rates = [schedule(step, 100, Optimisation(warmup=0.1)) for step in range(100)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert max(rates) == 1.0
     assert rates[10:] == pytest.approx([(1 + math.cos(math.pi * i / 90)) / 2 for i in range(90)])
     assert all(before > after for before, after in itertools.pairwise(rates[10:]))
-    assert schedule(100, 100, 0.1) == pytest.approx(0)
+    assert schedule(100, 100, Optimisation(warmup=0.1)) == pytest.approx(0)
     assert rates[55] == pytest.approx(0.5)
 
 
 def test_schedule_of_short_runs() -> None:
-    assert schedule(0, 1, 0.0) == 1.0
-    assert all(0 < schedule(step, 3, 0.9) <= 1 for step in range(3))
+    assert schedule(0, 1, Optimisation(warmup=0.0)) == 1.0
+    assert all(0 < schedule(step, 3, Optimisation(warmup=0.9)) <= 1 for step in range(3))
+
+
+def test_schedule_halves_or_stays_after_its_rise() -> None:
+    halving = Optimisation(warmup=0.1, schedule="halving", half_life=0.25)
+    assert [schedule(step, 200, halving) for step in (0, 9, 19, 20, 70, 120)] == [0.05, 0.5, 1.0, 1.0, 0.5, 0.25]
+    assert schedule(45, 200, halving) == pytest.approx(math.sqrt(0.5))
+    constant = Optimisation(warmup=0.1, schedule="constant")
+    assert [schedule(step, 200, constant) for step in (0, 19, 20, 199)] == [0.05, 1.0, 1.0, 1.0]
 
 
 def names_by_setting(phase: Phase, optim: Optimisation) -> dict[tuple[float, float], set[str]]:
@@ -56,6 +64,27 @@ def test_decay_is_for_matrices_and_the_encoder_has_its_own_rate(net: VQAModel) -
     assert "net.question_encoder.embedding.weight" in groups[1.0, 0.0]
     assert "net.answer_head.1.weight" in groups[1.0, 0.02]
     assert "net.answer_head.1.bias" in groups[1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "adamax"])
+def test_optimisers_take_their_papers_steps(name: str) -> None:
+    """The first two steps of a number with the gradients 2 and -1, from the papers' equations."""
+    objective = Line()
+    phase = Phase("line", objective, lambda epoch: iter(()), 1, 1)
+    optimizer = make_optimizer(phase, Optimisation(optimizer=name, weight_decay=0.0))  # type: ignore[arg-type]
+    optimizer.param_groups[0]["lr"] = 0.1
+    first, second, most, expected = 0.0, 0.0, 0.0, 0.0
+    for step, gradient in enumerate((2.0, -1.0), start=1):
+        objective.weight.grad = torch.tensor([gradient])
+        optimizer.step()
+        first, second, most = (
+            0.9 * first + 0.1 * gradient,
+            0.999 * second + 0.001 * gradient**2,
+            max(0.999 * most, abs(gradient)),
+        )
+        size = most if name == "adamax" else math.sqrt(second / (1 - 0.999**step))
+        expected -= 0.1 * first / (1 - 0.9**step) / size
+        assert objective.weight.item() == pytest.approx(expected, rel=1e-5)
 
 
 class Line(nn.Module):

@@ -47,7 +47,7 @@ def test_every_configuration_parses(config: Path) -> None:
 
 
 def test_there_are_configurations() -> None:
-    assert {"coco", "easy_vqa"} <= {path.stem for path in CONFIGS}
+    assert {"coco", "easy_vqa", "peer_saaa", "peer_bottom_up"} <= {path.stem for path in CONFIGS}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,9 @@ def test_there_are_configurations() -> None:
         ("--data.holdout=1", "data.holdout is 1.0"),
         ("--data.validation_share=-0.1", "data.validation_share is -0.1"),
         ("--optim.average=1", "optim.average is 1.0"),
+        ("--optim.half_life=0", "optim.half_life is 0.0"),
+        ("--optim.optimizer=sgd", "sgd"),
+        ("--optim.schedule=step", "step"),
         ("--optim.batch_size=0", "optim.batch_size is 0"),
         ("--optim.head_epochs=0", "optim.head_epochs is 0"),
         ("--model.hidden_size=-4", "model.hidden_size is -4"),

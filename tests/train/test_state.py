@@ -10,13 +10,17 @@ from torch import nn
 from train.state import Average, load_state, read_facts, save_state
 from vqa.errors import InputError
 
+OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.Adamax)
 
-def make(seed: int) -> tuple[nn.Module, torch.optim.Optimizer, Average]:
+
+def make(
+    seed: int, kind: type[torch.optim.Optimizer] = torch.optim.AdamW
+) -> tuple[nn.Module, torch.optim.Optimizer, Average]:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
     net[3].bias.requires_grad_(False)
     groups = [{"params": net[:2].parameters()}, {"params": [net[3].weight], "weight_decay": 0.1}]
-    return net, torch.optim.AdamW(groups, lr=0.01), Average(net, 0.9)
+    return net, kind(groups, lr=0.01), Average(net, 0.9)
 
 
 def learn(net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, steps: range) -> None:
@@ -28,13 +32,14 @@ def learn(net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, st
         average.update(step)
 
 
-def test_a_run_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
-    unbroken = make(0)
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_run_goes_on_as_if_never_stopped(kind: type[torch.optim.Optimizer], tmp_path: Path) -> None:
+    unbroken = make(0, kind)
     learn(*unbroken, range(6))
-    first = make(0)
+    first = make(0, kind)
     learn(*first, range(3))
     save_state(tmp_path / "last", *first, {"step": 3})
-    second = make(1)
+    second = make(1, kind)
     load_state(tmp_path / "last", *second)
     learn(*second, range(read_facts(tmp_path / "last")["step"], 6))
     for name, value in unbroken[0].state_dict().items():
