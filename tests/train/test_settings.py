@@ -77,6 +77,11 @@ def test_what_cannot_be_used_is_told(flag: str, told: str) -> None:
     assert told in refusal("--data.train=[a.jsonl]", flag)
 
 
+def test_a_finished_models_words_start_from_nothing_else() -> None:
+    told = refusal("--data.train=[a.jsonl]", "--start=bundled", "--data.word_vectors=package")
+    assert "data.word_vectors" in told
+
+
 def test_training_data_must_be_named() -> None:
     assert "data.train" in refusal()
 
