@@ -1,4 +1,4 @@
-"""What the README and the other pages say is tried: the commands exist, the examples of files are read.
+"""What the README and the other pages say is tried: the commands exist and run, the examples of files are read.
 
 Their Python runs in test_docs.py.
 """
@@ -12,9 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests import pages
-from tests.pages import ROOT
+from tests.foreign.conftest import vilt
+from tests.manual import furnished
+from tests.pages import ROOT, Reader
 from train.settings import Settings, parse
 from vqa.data.readers import read_examples
+
+__all__ = ["furnished", "vilt"]  # fixtures
+# What a test makes smaller than the README does.
+SMALLER = {
+    "--repairer runs/repair/best ": "",  # the bundled one; what has learned for a second writes no questions
+    "--scenes 10000": "--scenes 24",
+    "train.export_onnx --output": "train.export_onnx --model small --output",  # a minute less
+}
 
 
 def commands() -> list[list[str]]:
@@ -79,3 +89,29 @@ def test_the_example_of_settings_is_read(tmp_path: Path) -> None:
     settings = parse(["--config", str(path), "--optim.epochs", "5", "--output", "runs/short"])
     assert settings.data.train == ["questions_train.jsonl"] and settings.data.features == "features/mine"
     assert (settings.optim.epochs, settings.output) == (5, "runs/short")
+
+
+def test_the_commands_of_the_readme_run(
+    furnished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From top to bottom, in a folder that has what the README speaks of; what does not run is counted and told."""
+    monkeypatch.setattr("train.fit.precision", lambda name: "no")  # as in the other tests
+    monkeypatch.setattr("ui.app.open_window", lambda address: True)
+    monkeypatch.setattr("train.caption_scores.score_captions", lambda *_: {})  # by Java; has tests of its own
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (settings,) = pages.blocks(text, "yaml")
+    (furnished / "mine.yaml").write_text(settings.code, encoding="utf-8")
+    for old, new in SMALLER.items():
+        assert old in text
+        text = text.replace(old, new)
+    found, reader = pages.blocks(text, "sh"), Reader(monkeypatch)
+    left = [block for block in found if block.why]
+    for block in found:
+        if not block.why:
+            reader.run(block, "README.md")
+    for made in ("where-1.png", "runs/short/best/config.json", "runs/complete/best/config.json", "results/report.html"):
+        assert (furnished / made).is_file(), made
+    with capsys.disabled():
+        told = "".join(f"; not run: line {block.line}, {block.why}" for block in left)
+        print(f"README.md: {len(found) - len(left)} of {len(found)} blocks of commands run{told}")
+    assert len(left) <= 7

@@ -125,14 +125,18 @@ def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
 
 
 def read_questions(path: Path) -> tuple[list[str], list[str]]:
-    """Lower-cased questions to learn from, and those about one photo in fifty, held out."""
+    """Lower-cased questions to learn from, and those about one photo in fifty, held out.
+
+    A photo is known by `image_id` or `image`; without either each question counts as one about another photo.
+    """
     train_part: list[str] = []
     held: list[str] = []
     for row, where in json_rows(path):
         if not isinstance(row, dict) or not isinstance(row.get("question"), str):
             raise InputError(f"{where} has no text 'question': mend or delete it.")
         question = " ".join(row["question"].lower().split())
-        (held if hash_of(row.get("image_id")) % 50 == 0 else train_part).append(question)
+        photo = row.get("image_id", row.get("image", question))
+        (held if hash_of(photo) % 50 == 0 else train_part).append(question)
     if not train_part or not held:
         raise InputError(f"{path} holds too few questions to learn from and to measure with; give more.")
     return train_part, held

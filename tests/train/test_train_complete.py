@@ -1,13 +1,14 @@
 """Training the character model: it learns, resumes to the same weights, and says what is wrong with a text."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.train.killed import whole_and_resumed
 from train import complete
-from train.complete import main
+from train.complete import main, read_questions
 from vqa.language.complete import Completer
 
 SMALL = ["--layers", "1", "--hidden", "24", "--embedding", "8", "--streams", "4", "--chunk", "20", "--part", "5"]
@@ -28,6 +29,17 @@ def test_hello_is_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main([*flags, *SMALL, "--epochs", "200", "--rate", "0.02"]) == 0
     assert Completer.load(tmp_path / "run/best").sample("h", temperature=0, most=4) == "hello"
     assert "bits per character" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["image_id", "image", "question_id"])
+def test_a_photos_questions_stay_together_whatever_names_it(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps({"question": f"is it {i}?", key: f"{i // 4}.png"}) + "\n" for i in range(2000)))
+    learned, held = read_questions(path)
+    assert len(learned) + len(held) == 2000 and 20 <= len(held) <= 100
+    if key != "question_id":
+        photos = [{int(re.findall(r"\d+", question)[0]) // 4 for question in part} for part in (learned, held)]
+        assert not photos[0] & photos[1]
 
 
 def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) -> None:
