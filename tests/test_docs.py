@@ -88,6 +88,14 @@ def test_a_tutorial_can_be_followed(
     read(path, reader, capsys, "python", "sh", **smaller)
 
 
+def test_commands_elsewhere_say_why_they_do_not_run() -> None:
+    """Those of the README run in test_readme.py."""
+    elsewhere = [path for path in PAGES if path not in TUTORIALS and path.name != "README.md"]
+    left = {name(path): blocks(path.read_text(encoding="utf-8"), "sh") for path in elsewhere}
+    assert sum(map(len, left.values())) > 1
+    assert [(page, block.line) for page, found in left.items() for block in found if not block.why] == []
+
+
 def test_every_tutorial_is_in_the_menu_and_on_the_first_page() -> None:
     menu, index = ((ROOT / path).read_text(encoding="utf-8") for path in ("mkdocs.yml", "docs/index.md"))
     assert len(TUTORIALS) == 5
