@@ -68,6 +68,10 @@ def prepare(settings: Settings) -> Task:
     else:
         examples, validation = split_by_photo(examples, data.validation_share, data.split_seed, 4)
     train, holdout = split_by_photo(examples, data.holdout, data.split_seed, 0)
+    if data.without:
+        kept = [example for example in train if example.source not in data.without]
+        said.append(f"{len(train) - len(kept):,} questions of {', '.join(data.without)} are not trained on.")
+        train = kept
     for purpose, part in (("train on", train), ("hold out", holdout), ("validate on", validation)):
         if not part:
             raise InputError(
@@ -254,8 +258,10 @@ def photo_loader(
 
 
 def find(names: list[str], photos: list[str], store: FeatureStore | None) -> np.ndarray:
-    """Rows of the photos in the store. Raises `InputError` if it lacks some."""
-    where = store.lookup(names) if store else np.empty(0, np.int64)
+    """Rows of the photos in the store, none without one. Raises `InputError` if it lacks some."""
+    if store is None:
+        return np.empty(0, dtype=np.int64)
+    where = store.lookup(names)
     if len(where) and where.min() < 0:
         lost = photos[int(where.argmin())]
         raise InputError(

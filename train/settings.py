@@ -16,6 +16,7 @@ class Data:
         train: files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`.
         train_annotations: for official VQA questions, their annotations, in the same order.
         images: the folder of each file's photos; one folder stands for all files.
+        without: sources whose questions are not trained on, though held out and validated on.
         extra: further questions that are only trained on, such as those that `train.caption_questions` makes; those
             about photos that are held out or validated on are left out.
         extra_images: as `images`; where it is not given, `images`.
@@ -44,6 +45,7 @@ class Data:
     train: list[str]
     train_annotations: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     extra_images: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)

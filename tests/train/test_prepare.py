@@ -114,3 +114,14 @@ def test_long_answers_are_left_out_and_counted() -> None:
     assert [e.answer for e in short(examples, 1, said)] == ["bed", "The lamp!"]
     assert said == ["2 of 4 questions left out: their answers are longer."]
     assert short(examples, 0, said) == examples and len(said) == 1
+
+
+def test_a_source_is_held_out_and_not_trained_on(flags: Flags, world: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (world / "questions.jsonl").read_text().splitlines()]
+    asked = tmp_path / "questions.jsonl"
+    asked.write_text("".join(json.dumps(row | {"source": "ab"[i % 2]}) + "\n" for i, row in enumerate(rows)))
+    more = [f"--data.train=[{asked}]", "--data.text=null"]
+    plain = prepare(parse(flags(tmp_path / "plain", *more)))
+    task = prepare(parse(flags(tmp_path / "without", *more, "--data.without=[b]")))
+    assert len(task.train) == (len(plain.train) + 1) // 2 and len(task.holdout) == len(plain.holdout)
+    assert f"{len(plain.train) - len(task.train)} questions of b are not trained on." in task.said
