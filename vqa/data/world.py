@@ -73,8 +73,9 @@ def write_world(
     """Write a world; returns the path of its `questions.jsonl`.
 
     The folder appears whole or not at all. It holds `photos/000000.png`..., `questions.jsonl` (the project's
-    example schema; `image` is the file name in `photos/`, `question_type` the family) and `scenes.json`: for
-    each scene its shapes with boxes, and for each question the shapes asked about.
+    example schema; `image` is the file name in `photos/`, `question_type` the family, `source` "world, plain" or
+    "world, relational") and `scenes.json`: for each scene its shapes with boxes, and for each question the shapes
+    asked about.
 
     Args:
         workers: processes; they are spawned, so a script that calls this needs `if __name__ == "__main__"`.
@@ -139,7 +140,7 @@ def _write_chunk(
                 "question_id": identity,
                 "question_type": q.family,
                 "answer_type": _answer_type(q.answer),
-                "source": "world",
+                "source": f"world, {'relational' if q.relational else 'plain'}",
             }
             question_lines.append(json.dumps(row))
             asked.append({"question_id": identity, "relational": q.relational, "asked": q.asked})
