@@ -212,7 +212,7 @@ def test_a_world_on_disk(tmp_path: Path) -> None:
     scenes = json.loads((folder / "scenes.json").read_text())
     made = list(generate(4, 6, 5))
     assert [(e.question, e.answer, e.question_type, e.source) for e in examples] == [
-        (q.question, q.answer, q.family, "world, relational" if q.relational else "world, plain")
+        (q.question, q.answer, q.family, "world-relational" if q.relational else "world-plain")
         for _, _, questions in made
         for q in questions
     ]

@@ -73,8 +73,8 @@ def write_world(
     """Write a world; returns the path of its `questions.jsonl`.
 
     The folder appears whole or not at all. It holds `photos/000000.png`..., `questions.jsonl` (the project's
-    example schema; `image` is the file name in `photos/`, `question_type` the family, `source` "world, plain" or
-    "world, relational") and `scenes.json`: for each scene its shapes with boxes, and for each question the shapes
+    example schema; `image` is the file name in `photos/`, `question_type` the family, `source` "world-plain" or
+    "world-relational") and `scenes.json`: for each scene its shapes with boxes, and for each question the shapes
     asked about.
 
     Args:
@@ -140,7 +140,7 @@ def _write_chunk(
                 "question_id": identity,
                 "question_type": q.family,
                 "answer_type": _answer_type(q.answer),
-                "source": f"world, {'relational' if q.relational else 'plain'}",
+                "source": f"world-{'relational' if q.relational else 'plain'}",
             }
             question_lines.append(json.dumps(row))
             asked.append({"question_id": identity, "relational": q.relational, "asked": q.asked})
