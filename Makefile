@@ -73,7 +73,7 @@ runs/seed%/best/results.json: features/seen/.done features/seen-mirrored/.done r
 	$(TRAIN) --config train/configs/coco.yaml --seed $*
 
 runs/coco/best/results.json: $(SEEDS:%=runs/seed%/best/results.json)
-	$(TRAIN) --config train/configs/coco.yaml --teachers '[runs/seed1/best,runs/seed2/best,runs/seed3/best]'
+	$(TRAIN) --config train/configs/coco.yaml --teachers '[$(foreach seed,$(SEEDS),runs/seed$(seed)/best,)]'
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
