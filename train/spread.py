@@ -6,13 +6,13 @@ Reads each one's `results.json`, of a training or of an evaluation; all must be 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from train.figures import read
 from vqa.errors import InputError
 from vqa.evaluation.outputs import RESULTS
 from vqa.files import write_json
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="a JSON file of the figures")
     given = parser.parse_args(arguments)
     try:
-        found = spread([read(folder / RESULTS) for folder in given.runs])
+        found = spread([read_results(folder / RESULTS) for folder in given.runs])
         if given.output:
             write_json(given.output, found)
     except InputError as error:
@@ -35,12 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_results(path: Path) -> dict[str, Any]:
     """The content of a `results.json`. Raises `InputError` if there is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); name the folder of a finished run.") from error
+    content = read(path)
     if not isinstance(content, dict) or not {"metrics", "n", "data"} <= content.keys():
         raise InputError(f"{path} holds no metrics; name the folder of a finished run.")
     return content
