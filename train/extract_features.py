@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", nargs="+", required=True, type=Path, help="folders of photos, read with subfolders")
     parser.add_argument("--output", required=True, type=Path, help="the feature store's folder")
     parser.add_argument("--backbone", default="timm:tf_efficientnet_lite0")
-    parser.add_argument("--pretrained", default="package", help="package, hub, torchvision or a safetensors file")
+    parser.add_argument(
+        "--pretrained", default="package", help="package, hub, torchvision, a checkpoint or a file of weights"
+    )
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
     parser.add_argument(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,12 +107,13 @@ def prepare(settings: Settings) -> Task:
         said.append(
             f"{len(captioned.photos):,} photos with captions, of which {len(captioned.words):,} words are learned"
         )
-    store = mirrored = None
+    store, mirrored, teachers = None, None, []
     if data.features:
         made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
         store = FeatureStore.open(data.features, made_by)
         if data.mirrored:
             mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED)
+        teachers = [read_teacher(folder, net, processor, made_by) for folder in settings.teachers]
     # a store that lacks a validation photo is told now and not when all is trained
     photo_loader(list({example.image: None for example in validation}), data, store, processor)
     return Task(
@@ -123,7 +125,7 @@ def prepare(settings: Settings) -> Task:
         train_photos=photo_loader(seen.photos if seen else train_questions.photos, data, store, processor, mirrored),
         holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
         net=net,
-        teachers=[read_teacher(folder, net, processor) for folder in settings.teachers],
+        teachers=teachers,
         processor=processor,
         priors=priors,
         said=said,
@@ -150,14 +152,15 @@ def build(
     return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
 
 
-def read_teacher(folder: str, net: VQAModel, processor: VQAProcessor) -> VQAModel:
-    """The model in `folder`. Raises `InputError` if it reads other words, or photos otherwise, or has other answers."""
-    teacher, its_processor = load_checkpoint(folder)
+def read_teacher(folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any]) -> VQAModel:
+    """The model in `folder`. Raises `InputError` if it has other words, other answers than `net`, or reads photos
+    otherwise than `made_by` says."""
+    teacher, its = load_checkpoint(folder)
     same = {
-        "words": its_processor.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
+        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
         "answers": teacher.config.answers == net.config.answers,
-        "photos": provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, its_processor.image_processor)
-        == provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor),
+        "photos": made_by
+        == provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, its.image_processor),
     }
     for what, equal in same.items():
         if not equal:

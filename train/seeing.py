@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.batches import Questions, photo_batches
+from train.caption_data import captioned
 from train.objectives import Answering
 from vqa.captioning.words import split
-from vqa.data.readers.jsonl import json_rows
 from vqa.errors import InputError
 from vqa.model import VQAModel
 from vqa.processing import VQAImageProcessor
@@ -38,18 +38,15 @@ class Captioned:
 
     @classmethod
     def read(cls, files: Sequence[str], folders: Sequence[str], held: set[str], min_count: int) -> "Captioned":
-        """JSON lines with 'image' and 'captions'; photos whose file name is among `held` are left out.
+        """Files of captions (see `train.caption_data.captioned`); photos whose file name is among `held` are left out.
 
-        Words that stand in fewer than `min_count` captions are not learned. Raises `InputError` for a line without
-        these, or a photo that is not in its folder.
+        Words that stand in fewer than `min_count` captions are not learned. Raises `InputError` for a line that is not
+        of captions, or a photo that is not in its folder.
         """
         photos, captions = [], []
         for file, folder in zip(files, folders if len(folders) > 1 else list(folders) * len(files), strict=True):
-            for row, where in json_rows(Path(file)):
-                name, texts = (row.get("image"), row.get("captions")) if isinstance(row, dict) else (None, None)
-                if not (isinstance(name, str) and isinstance(texts, list) and all(isinstance(t, str) for t in texts)):
-                    raise InputError(f"{where} has no 'image' and list of texts 'captions'; mend or delete it.")
-                if name in held or not texts:
+            for name, texts, where in captioned(Path(file)):
+                if name in held:
                     continue
                 photo = Path(folder) / name
                 if not photo.is_file():
@@ -62,9 +59,9 @@ class Captioned:
             raise InputError(f"No word stands in {min_count} captions of {', '.join(files)}; give more captions.")
         index = {word: number for number, word in enumerate(words)}
         labels = np.zeros((len(photos), len(words)), dtype=np.uint8)
-        for row_number, texts in enumerate(captions):
-            said = Counter(index[word] for text in texts for word in text if word in index)
-            labels[row_number, list(said)] = [round(255 * n / len(texts)) for n in said.values()]
+        for row, own in enumerate(captions):
+            said = Counter(index[word] for text in own for word in text if word in index)
+            labels[row, list(said)] = [round(255 * n / len(own)) for n in said.values()]
         return cls(photos, words, labels)
 
 

