@@ -11,6 +11,7 @@ from PIL import Image
 import vqa
 from vqa.errors import InputError
 from vqa.predict import PHOTOS_KEPT, VQA
+from vqa.runtimes import softmax
 
 QUESTION = "what is on the table?"
 SCHEMA = Path(vqa.__file__).parent / "schemas" / "answer.json"
@@ -86,6 +87,18 @@ def test_temperature_makes_it_less_sure_and_keeps_the_order(model, photo, monkey
     ratios = [np.log(a.top[0].score / a.top[1].score) for a in (sure, unsure)]
     assert ratios[0] / ratios[1] == pytest.approx(4, rel=1e-2)
     assert unsure.blind.score < sure.blind.score
+
+
+def test_yes_and_no_may_have_a_temperature_of_their_own(model, photo, monkeypatch):
+    logits = np.array([[5.0, 1.0, 0.5, 0.2, 0.0], [0.0, 1.0, 2.0, 0.2, 0.0]], dtype=np.float32)
+    assert model.answers[:3] == ["yes", "no", "2"]
+    monkeypatch.setattr(model.config, "temperature", 4.0)
+    assert model.calibrated(logits) == pytest.approx(softmax(logits / 4))
+    monkeypatch.setattr(model.config, "yes_no_temperature", 0.5)
+    yes, two = model.calibrated(logits)
+    assert yes == pytest.approx(softmax(2 * logits)[0])
+    assert two == pytest.approx(softmax(logits / 4)[1])
+    assert model.calibrated(logits[1]) == pytest.approx(two)
 
 
 def test_the_json_object_keeps_its_schema(model, photo):

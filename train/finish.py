@@ -11,6 +11,7 @@ import torch
 
 from train.prepare import Task, split_by_photo
 from train.settings import Settings
+from vqa.answer import YES_NO
 from vqa.card import CARD, model_card
 from vqa.checkpoint import save_checkpoint
 from vqa.data.examples import Example, targets
@@ -24,6 +25,7 @@ from vqa.files import write_json
 from vqa.predict import VQA
 
 MOST = 20_000  # questions that calibrate
+FEWEST = 200  # answers that have a temperature of their own
 
 
 def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
@@ -38,7 +40,9 @@ def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
     calibrating, reporting = split_by_photo(task.validation, 0.5, data.split_seed, 3)
     calibrating = calibrating[:MOST]
-    net.config.temperature, net.config.blind_temperature = temperatures(uncalibrated, calibrating, store, name_of)
+    fitted = temperatures(uncalibrated, calibrating, store, name_of)
+    for name, value in fitted.items():
+        setattr(net.config, name, value)
     save_checkpoint(folder, net, task.processor, extra)
     vqa = VQA.load(folder)
     done, skipped = ask(vqa, task.validation, store, name_of)
@@ -48,8 +52,7 @@ def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
     named = {"files": [Path(file).name for file in files], "split": "validation", "n": len(task.validation)}
     content = results(vqa, records, named, settings.seed, skipped) | {"model": settings.title}
     content["calibration"] |= {
-        "temperature": net.config.temperature,
-        "blind_temperature": net.config.blind_temperature,
+        **fitted,
         "fitted_on": len(calibrating),
         "reported_on": len(reporting),
         "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
@@ -80,20 +83,28 @@ def ask(
 
 def temperatures(
     vqa: VQA, examples: Sequence[Example], store: FeatureStore | None, name_of: Callable[[str], str]
-) -> tuple[float, float]:
-    """Those of the whole model and of the blind head; 1 where nothing can be asked."""
+) -> dict[str, float | None]:
+    """Those of the configuration by name; 1 where nothing can be asked, and none for yes and no by themselves where
+    fewer than `FEWEST` answers are these, or others."""
     index = {answer: number for number, answer in enumerate(vqa.answers)}
     done, _ = ask(vqa, examples, store, name_of, keep_logits=True)
     pairs = [answered.logits for answered in done if answered.logits is not None]
     if not pairs:
-        return 1.0, 1.0
+        return {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
     right = torch.zeros(len(done), len(index))
     for row, answered in enumerate(done):
         for answer, value in targets(answered.example).items():
             if answer in index:
                 right[row, index[answer]] = value
     whole, blind = (torch.from_numpy(np.stack(logits)) for logits in zip(*pairs, strict=True))
-    return fit_temperature(whole, right), fit_temperature(blind, right)
+    closed = torch.tensor([vqa.answers[answer] in YES_NO for answer in whole.argmax(1).tolist()])
+    apart = min(int(closed.sum()), int((~closed).sum())) >= FEWEST
+    others = ~closed if apart else slice(None)
+    return {
+        "temperature": fit_temperature(whole[others], right[others]),
+        "yes_no_temperature": fit_temperature(whole[closed], right[closed]) if apart else None,
+        "blind_temperature": fit_temperature(blind, right),
+    }
 
 
 def ece(done: Sequence[Answered], reporting: Sequence[Example]) -> float:

@@ -5,6 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+YES_NO = ("yes", "no")
+
+
+def temperature_for(config: Any, answer: str) -> float:
+    """What the logits are divided by where `answer` is the best (see `VQAConfig`)."""
+    own = config.yes_no_temperature if answer in YES_NO else None
+    return config.temperature if own is None else own
+
 
 class Score(NamedTuple):
     """An answer and its probability."""

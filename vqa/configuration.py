@@ -31,6 +31,8 @@ class VQAConfig(PreTrainedConfig):
     loss: `sigmoid` is binary cross-entropy on soft scores; `softmax` is cross-entropy with soft targets.
     temperature, blind_temperature: the logits are divided by these before the softmax that gives the
         confidence (Guo et al. 2017).
+    yes_no_temperature: instead of `temperature` where the best answer is yes or no, of which a model is sure for other
+        reasons than of one answer among thousands; None: there is none.
     id2label: answer index to answer text.
 
     Raises `InputError` for a value that is not among the choices.
@@ -60,6 +62,7 @@ class VQAConfig(PreTrainedConfig):
     word_dropout: float = 0.0
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     temperature: float = 1.0
+    yes_no_temperature: float | None = None
     blind_temperature: float = 1.0
 
     def __post_init__(self, **kwargs):

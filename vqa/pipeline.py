@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers.image_utils import load_image
 from transformers.pipelines.base import Pipeline
 
+from vqa.answer import temperature_for
 from vqa.errors import InputError
 from vqa.reading import check_known
 
@@ -74,7 +75,9 @@ class VQAPipeline(Pipeline):
     ) -> list[dict[str, Any]]:
         """Logits `(1, A)` to the best answers and their probabilities after temperature scaling (Guo et al. 2017)."""
         config = self.model.config
-        probabilities = (model_outputs["logits"][0] / config.temperature).softmax(-1)
+        logits = model_outputs["logits"][0]
+        temperature = temperature_for(config, config.answers[int(logits.argmax())])
+        probabilities = (logits / temperature).softmax(-1)
         scores, best = probabilities.topk(min(top_k, len(probabilities)))
         maps = {"attention": model_outputs["attention"][0].float().tolist()} if attention else {}
         pairs = zip(scores.tolist(), best.tolist(), strict=True)

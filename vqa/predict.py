@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from vqa.answer import Answer, Score, Word
+from vqa.answer import Answer, Score, Word, temperature_for
 from vqa.data.photos import content_hash, open_photo, pixels_hash
 from vqa.errors import InputError
 from vqa.folder import find_checkpoint, read_json, weights_hash
@@ -167,7 +167,10 @@ class VQA:
 
     def calibrated(self, logits: Any) -> np.ndarray:
         """Logits `(…, A)` to probabilities that mean what they say (temperature scaling, Guo et al. 2017)."""
-        return softmax(array(logits) / self.config.temperature)
+        scores = array(logits)
+        best = scores.argmax(-1)
+        temperatures = [temperature_for(self.config, self.answers[answer]) for answer in best.ravel()]
+        return softmax(scores / np.array(temperatures, scores.dtype).reshape(*best.shape, 1))
 
     def _words(self, question: str) -> tuple[list[str], list[str]]:
         words, unknown = self.processor.words(question)

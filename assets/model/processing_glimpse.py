@@ -1,6 +1,7 @@
 """Photos and questions to tensors, and answers back to words.
 
-Written by Glimpse (`python -m vqa.refresh`) from vqa.data.photos, vqa.pipeline, vqa.processing, vqa.reading.
+Written by Glimpse (`python -m vqa.refresh`) from vqa.answer, vqa.data.photos, vqa.pipeline, vqa.processing,
+vqa.reading.
 """
 
 import io
@@ -334,6 +335,15 @@ class VQAProcessor(ProcessorMixin):
         return ["input_ids", "attention_mask", "pixel_values"]
 
 
+YES_NO = ("yes", "no")
+
+
+def temperature_for(config: Any, answer: str) -> float:
+    """What the logits are divided by where `answer` is the best (see `VQAConfig`)."""
+    own = config.yes_no_temperature if answer in YES_NO else None
+    return config.temperature if own is None else own
+
+
 class VQAPipeline(Pipeline):
     """Questions about images to answers with calibrated scores, best first.
 
@@ -396,7 +406,9 @@ class VQAPipeline(Pipeline):
     ) -> list[dict[str, Any]]:
         """Logits `(1, A)` to the best answers and their probabilities after temperature scaling (Guo et al. 2017)."""
         config = self.model.config
-        probabilities = (model_outputs["logits"][0] / config.temperature).softmax(-1)
+        logits = model_outputs["logits"][0]
+        temperature = temperature_for(config, config.answers[int(logits.argmax())])
+        probabilities = (logits / temperature).softmax(-1)
         scores, best = probabilities.topk(min(top_k, len(probabilities)))
         maps = {"attention": model_outputs["attention"][0].float().tolist()} if attention else {}
         pairs = zip(scores.tolist(), best.tolist(), strict=True)

@@ -4,12 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 import torch
 
+from train import finish
 from train.prepare import prepare, split_by_photo
 from train.settings import parse
 from vqa.data.examples import Example, reference
@@ -89,6 +91,28 @@ def test_the_temperatures_are_those_of_the_other_half(
     assert results["calibration"]["temperature"] == pytest.approx(fit_temperature(whole, right), rel=0.02)
     assert results["calibration"]["blind_temperature"] == pytest.approx(fit_temperature(blind, right), rel=0.02)
     assert model.config.blind_temperature == results["calibration"]["blind_temperature"]
+
+
+def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, count = ["yes", "no", "2", "red"], 3 * finish.FEWEST
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(count, 4, generator=generator)
+    said = torch.multinomial(true.softmax(1), 1, generator=generator).squeeze(1)
+    right = torch.nn.functional.one_hot(said, 4).float()
+    closed = true.argmax(1) < 2
+    logits = true * torch.where(closed, 4.0, 1.5)[:, None]  # too sure of all, of yes and no by far
+    done = [
+        SimpleNamespace(example=Example("", "", names[answer]), logits=(row.numpy(), row.numpy()))
+        for answer, row in zip(said, logits, strict=True)
+    ]
+    monkeypatch.setattr(finish, "ask", lambda *given, **options: (done, None))
+    found = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    assert found["temperature"] == fit_temperature(logits[~closed], right[~closed]) == pytest.approx(1.5, rel=0.25)
+    assert found["yes_no_temperature"] == fit_temperature(logits[closed], right[closed]) == pytest.approx(4, rel=0.25)
+    assert found["blind_temperature"] == fit_temperature(logits, right)
+    monkeypatch.setattr(finish, "FEWEST", count)
+    few = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right), None)
 
 
 def test_a_further_run_may_be_evaluated_again(fitted: Any, results: dict[str, Any]) -> None:

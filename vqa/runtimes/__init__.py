@@ -29,7 +29,7 @@ class Logits(NamedTuple):
 class Engine(Protocol):
     """A model and what it runs on. Arrays are the engine's own: tensors on its device, or NumPy's.
 
-    runtime: its name. config: has `answers`, `image_size`, `attention`, `temperature` and `blind_temperature`.
+    runtime: its name. config: has `answers`, `image_size`, `attention` and the temperatures of `VQAConfig`.
     processor: has `encode`, `words` and `image_processor.square`, as `VQAProcessor`. grid_size: height and width.
     device, dtype: where and how precisely the image encoder computes. weights: the files that hold its numbers.
     """

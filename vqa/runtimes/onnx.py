@@ -29,6 +29,7 @@ class OnnxConfig:
     image_size: int
     attention: str
     temperature: float
+    yes_no_temperature: float | None
     blind_temperature: float
 
 
@@ -110,12 +111,13 @@ def read_folder(folder: Path) -> tuple[OnnxConfig, Reader]:
     objects = read_objects(folder, (CONFIG, PROCESSOR, TOKENIZER))
     config, photos = objects[CONFIG], objects[PROCESSOR].get("image_processor", {})
     try:
-        names = config["id2label"]
+        names, own = config["id2label"], config.get("yes_no_temperature")
         return OnnxConfig(
             answers=[names[str(i)] for i in range(len(names))],
             image_size=int(photos["size"]),
             attention=config["attention"],
             temperature=float(config["temperature"]),
+            yes_no_temperature=None if own is None else float(own),
             blind_temperature=float(config["blind_temperature"]),
         ), Reader(
             PhotoReader(int(photos["size"]), photos["image_mean"], photos["image_std"]),
