@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from vqa.checkpoint import load_checkpoint
 from vqa.errors import InputError
 from vqa.image_encoder import ImageEncoder, _package_tensors, load_pretrained
 from vqa.processing import VQAImageProcessor
@@ -181,6 +182,13 @@ def test_weights_from_a_safetensors_file(tmp_path):
     assert all(
         torch.equal(a, b) for a, b in zip(trained.state_dict().values(), encoder.state_dict().values(), strict=True)
     )
+
+
+def test_the_bundled_models_encoder():
+    encoder = ImageEncoder(LITE, 224)
+    load_pretrained(encoder, LITE, "bundled")
+    own = load_checkpoint()[0].image_encoder.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in encoder.state_dict().items())
 
 
 def test_weights_that_cannot_be_had_are_told(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", required=True, type=Path, help="the feature store's folder")
     parser.add_argument("--backbone", default="timm:tf_efficientnet_lite0")
     parser.add_argument(
-        "--pretrained", default="package", help="package, hub, torchvision, a checkpoint or a file of weights"
+        "--pretrained", default="package", help="bundled, package, hub, torchvision, a checkpoint or a file of weights"
     )
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)

