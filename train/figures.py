@@ -2,8 +2,8 @@
 
     python -m train.figures [--bench bench.json]
 
-The tables of accuracy and of looking come from `assets/evaluation/results.json`, which `vqa evaluate` wrote, the speed
-table from `make bench`.
+The tables of accuracy and of looking come from `assets/evaluation/results.json`, which `vqa evaluate` wrote, the line
+about seeds from `seeds.json` beside it, by `train.spread`, the speed table from `make bench`.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from vqa.card import table
 from vqa.errors import InputError
 
 RESULTS = Path("assets/evaluation/results.json")
+SEEDS = Path("assets/evaluation/seeds.json")
 
 
 def main() -> int:
@@ -27,6 +28,7 @@ def main() -> int:
         text = arguments.readme.read_text(encoding="utf-8")
         results = read(RESULTS)
         text = fill(text, "accuracy", accuracy(results))
+        text = fill(text, "seeds", seeds(read(SEEDS)))
         text = fill(text, "looking", looking(results))
         if arguments.bench:
             text = fill(text, "speed", speed(read(arguments.bench)))
@@ -66,6 +68,12 @@ def accuracy(results: dict) -> str:
     )
     line += f"\n\nBy `{results['command']}`, revision {results['environment']['revision'][:10]}."
     return f"{table(results['tables'])}\n{line}"
+
+
+def seeds(found: dict) -> str:
+    """What runs that differ in their seed have in common, in one sentence."""
+    rows = (f"{name} {row['mean']:.1f} ± {row['deviation']:.1f}" for name, row in found["figures"].items())
+    return f"Mean ± standard deviation of {found['runs']} runs that differ in their seed: {', '.join(rows)}."
 
 
 def looking(results: dict) -> str:

@@ -29,16 +29,18 @@ RESULTS = {
 END = "<!-- /figures -->\n"
 README = (
     f"# Title\n<!-- figures: accuracy -->\nold\n{END}rest\n"
-    f"<!-- figures: looking -->\n{END}<!-- figures: speed -->\n{END}"
+    f"<!-- figures: seeds -->\n{END}<!-- figures: looking -->\n{END}<!-- figures: speed -->\n{END}"
 )
 
 
 def test_the_figures_stand_between_the_markers_and_nothing_else_changes(tmp_path, monkeypatch):
-    readme, bench, results = (tmp_path / name for name in ("README.md", "bench.json", "results.json"))
+    readme, bench, results, seeds = (tmp_path / name for name in ("README.md", "b.json", "results.json", "seeds.json"))
     readme.write_text(README)
     bench.write_text(json.dumps({"threads": 2, "training, questions/s": 1234.56}))
     results.write_text(json.dumps(RESULTS))
+    seeds.write_text(json.dumps({"runs": 3, "figures": {"exact": {"mean": 43.14, "deviation": 0.09, "values": []}}}))
     monkeypatch.setattr(figures, "RESULTS", results)
+    monkeypatch.setattr(figures, "SEEDS", seeds)
     monkeypatch.setattr("sys.argv", ["figures", "--readme", str(readme), "--bench", str(bench)])
     assert figures.main() == 0
     text = readme.read_text()
@@ -51,7 +53,8 @@ def test_the_figures_stand_between_the_markers_and_nothing_else_changes(tmp_path
         in text
     )
     assert "| typos | 3 | 4.7 | 3.5 to 5.9 |" in text and "0.3 (95% -0.1 to 0.8) more" in text
-    assert text.count("<!-- /figures -->") == 3 and "\nrest\n" in text
+    assert "of 3 runs that differ in their seed: exact 43.1 ± 0.1." in text
+    assert text.count("<!-- /figures -->") == 4 and "\nrest\n" in text
     assert figures.main() == 0 and readme.read_text() == text  # again: the same
 
 
