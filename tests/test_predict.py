@@ -89,7 +89,7 @@ def test_temperature_makes_it_less_sure_and_keeps_the_order(model, photo, monkey
     assert unsure.blind.score < sure.blind.score
 
 
-def test_yes_and_no_may_have_a_temperature_of_their_own(model, photo, monkeypatch):
+def test_yes_and_no_may_have_a_temperature_of_their_own(model, monkeypatch):
     logits = np.array([[5.0, 1.0, 0.5, 0.2, 0.0], [0.0, 1.0, 2.0, 0.2, 0.0]], dtype=np.float32)
     assert model.answers[:3] == ["yes", "no", "2"]
     monkeypatch.setattr(model.config, "temperature", 4.0)

