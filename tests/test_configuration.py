@@ -22,6 +22,9 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"fusion": "sum"}, "choose one of product, concat"),
         ({"loss": "hinge"}, "choose one of sigmoid, softmax"),
         ({"attention": "hard", "glimpses": 2}, "has one glimpse, not 2"),
+        ({"coordinates": "polar"}, "coordinates is 'polar'; choose one of False, True, cells"),
+        ({"looks": 3, "glimpses": 2}, "Each of 3 looks is one soft glimpse"),
+        ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_told(settings, message):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vqa.configuration import VQAConfig
-from vqa.model import VQAModel
+from vqa.model import VQAModel, coordinates
 
 WORDS, ANSWERS = 11, 5
 
@@ -64,6 +64,32 @@ def test_shapes_and_that_maps_sum_to_one(attention, fusion, coordinates, cell):
     assert torch.allclose(output.attention.sum((2, 3)), torch.ones(3, glimpses))
     assert torch.allclose(output.word_weights.sum(1), torch.ones(3))
     assert output.word_weights[0, 3:].eq(0).all()
+
+
+def test_several_looks():
+    net = make(looks=3, glimpses=1, coordinates="cells", bidirectional=True)
+    output = net(*questions([3, 5, 1]), pixel_values=photos(3), labels=torch.rand(3, ANSWERS))
+    assert output.attention.shape == (3, 3, 4, 4)
+    assert torch.allclose(output.attention.sum((2, 3)), torch.ones(3, 3))
+    assert (output.attention[:, 0] - output.attention[:, 1]).abs().max() > 0.01
+    assert output.question.shape == (3, 16 * 4) and output.states.shape == (3, 5, 16)
+    assert torch.allclose(output.word_weights.sum(1), torch.ones(3))
+    assert output.word_weights[0, 3:].eq(0).all()
+    assert net.blind_logits(output.question).shape == (3, ANSWERS)
+    output.loss.backward()
+    for name, parameter in net.named_parameters():
+        if not name.startswith(("blind_head", "image_only_head")):
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_coordinates():
+    xy = coordinates(True, 2, 3)
+    assert xy.tolist() == [[-1, -1], [0, -1], [1, -1], [-1, 1], [0, 1], [1, 1]]
+    cells = coordinates("cells", 2, 3)
+    assert cells.shape == (6, 5)
+    for n, row in enumerate(cells.tolist()):
+        assert [i for i, value in enumerate(row) if value] == [n % 3, 3 + n // 3]
+    assert cells.unique().tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(("bidirectional", "layers"), [(True, 1), (True, 2), (False, 3)])

@@ -30,6 +30,26 @@ def test_vector_by_hand(cell, bidirectional):
     assert torch.allclose(encoded.states[0, :3], states[0], atol=1e-6)
 
 
+def test_what_each_look_asks_by_hand():
+    """q = [h_T; c_1; …], c_k = Σ_t a_kt (h_t + V e_t): each look has weights of its own, over the words alone."""
+    encoder = make(looks=2, glimpses=1, bidirectional=True).eval()
+    ids, mask = torch.tensor([[3, 1, 7, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0]])
+    with torch.no_grad():
+        encoded = encoder(ids, mask)
+        words = encoder.embedding(ids[0, :3])
+        states, last, _ = encoder.recurrent(words[None])
+        scores = torch.stack([encoder.score(torch.tanh(encoder.key(h))) for h in states[0]])
+        weights = scores.exp() / scores.exp().sum(0)  # (T, K)
+        parts = [last[0]]
+        for k in range(2):
+            both = zip(weights[:, k], states[0], words, strict=True)
+            parts.append(sum(weight * (h + encoder.gather.weight @ word) for weight, h, word in both))
+    assert encoded.vector.shape == (1, 48)
+    assert torch.allclose(encoded.vector[0], torch.cat(parts), atol=1e-6)
+    assert torch.allclose(encoded.word_weights[0, :3], weights.mean(1), atol=1e-6)
+    assert encoded.word_weights[0, 3:].eq(0).all()
+
+
 def test_the_order_of_the_words_matters():
     encoder = make().eval()
     mask = torch.ones(1, 3, dtype=torch.long)

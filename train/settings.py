@@ -80,7 +80,7 @@ class Model:
     backbone: str = "timm:tf_efficientnet_lite0"
     pretrained: str | None = "package"
     image_size: int = 224
-    coordinates: bool = False
+    coordinates: bool | Literal["cells"] = False
     embedding_size: int = 300
     recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
     num_layers: int = 1
@@ -88,6 +88,7 @@ class Model:
     hidden_size: int = 512
     attention: Literal["soft", "hard", "none"] = "soft"
     glimpses: int = 2
+    looks: int = 1
     attention_size: int = 512
     fusion: Literal["product", "concat"] = "product"
     fusion_size: int = 1024

@@ -26,6 +26,7 @@ class SpatialAttention(nn.Module):
     def __init__(self, config: VQAConfig, channels: int):
         super().__init__()
         self.kind, self.glimpses = config.attention, config.glimpses
+        self.out_size = config.glimpses * channels
         if self.kind != "none":
             size = config.attention_size
             self.fuse = Fusion(config.fusion, channels, config.question_size, size)

@@ -15,6 +15,7 @@ from vqa.attention import SpatialAttention
 from vqa.configuration import VQAConfig
 from vqa.fusion import Fusion
 from vqa.image_encoder import ImageEncoder
+from vqa.looks import Looks
 from vqa.question_encoder import QuestionEncoder
 
 
@@ -47,11 +48,12 @@ class VQAModel(PreTrainedModel):
     def __init__(self, config: VQAConfig):
         super().__init__(config)
         self.image_encoder = ImageEncoder(config.backbone, config.image_size)
-        channels = self.image_encoder.channels + (2 if config.coordinates else 0)
+        places = {False: 0, True: 2, "cells": sum(self.grid_size)}[config.coordinates]
+        channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
-        self.attention = SpatialAttention(config, channels)
-        seen, asked = config.glimpses * channels, config.question_size
-        self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
+        self.attention = (Looks if config.looks > 1 else SpatialAttention)(config, channels)
+        asked = config.question_size
+        self.fusion = Fusion(config.fusion, self.attention.out_size, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)
         self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
         self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
@@ -104,13 +106,11 @@ class VQAModel(PreTrainedModel):
 
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
-        √D so that its numbers are about 1, with its (x, y) if the configuration asks for coordinates."""
+        √D so that its numbers are about 1, with the coordinates that the configuration asks for."""
         dtype = self.fusion.project_a.weight.dtype  # the CNN may run in another one
         grid = F.normalize(grid.to(dtype), dim=-1) * math.sqrt(grid.shape[-1])
         if self.config.coordinates:
-            rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
+            place = coordinates(self.config.coordinates, *self.grid_size).to(grid)
             grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
         return grid
 
@@ -145,6 +145,17 @@ class VQAModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself as its paper says; transformers' default would overwrite that."""
+
+
+def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
+    """Where each of the N places is, `(N, 2)`: (x, y) in [-1, 1]; of the kind `cells` `(N, h + w)`: 2, about as long as
+    what was seen there, in the channels of its row and its column, else 0."""
+    if kind == "cells":
+        rows, columns = 2 * torch.eye(height), 2 * torch.eye(width)
+        return torch.cat((columns.repeat(height, 1), rows.repeat_interleave(width, 0)), -1)
+    sides = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (height, width))
+    y, x = torch.meshgrid(*sides, indexing="ij")
+    return torch.stack((x.flatten(), y.flatten()), -1)
 
 
 def mlp(size: int, hidden: int, out: int, dropout: float) -> nn.Sequential:

@@ -20,6 +20,7 @@ CHOICES = {
     "attention": ("soft", "hard", "none"),
     "fusion": ("product", "concat"),
     "loss": ("sigmoid", "softmax"),
+    "coordinates": (False, True, "cells"),
 }
 
 
@@ -28,12 +29,15 @@ class VQAConfig(PreTrainedConfig):
 
     backbone: the image encoder by name, `timm:<name>`, `torchvision:<name>` or `tiny`.
     image_size: side in pixels of the square that a photo is resized to.
-    coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned.
+    coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned; with `cells` its
+        row and its column, a channel for each, so that distances can be learned too.
     vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
     recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core;
         `hidden_size` is that of one direction.
     attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes
         the mean.
+    looks: with more than one, `vqa.looks.Looks` is the attention: each look reads words of its own and knows what was
+        seen before.
     fusion, fusion_size: how question and glimpses are joined, there and in the attention's scores.
     blind_size, image_only_size: hidden sizes of the two heads that answer without photo and without question.
     dropout: at the inputs of the joint and answer layers; `word_dropout`: on word vectors.
@@ -53,7 +57,7 @@ class VQAConfig(PreTrainedConfig):
 
     backbone: str = "timm:tf_efficientnet_lite0"
     image_size: int = 224
-    coordinates: bool = False
+    coordinates: bool | Literal["cells"] = False
     vocab_size: int = 2
     embedding_size: int = 300
     recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
@@ -62,6 +66,7 @@ class VQAConfig(PreTrainedConfig):
     hidden_size: int = 512
     attention: Literal["soft", "hard", "none"] = "soft"
     glimpses: int = 2
+    looks: int = 1
     attention_size: int = 512
     fusion: Literal["product", "concat"] = "product"
     fusion_size: int = 1024
@@ -78,10 +83,16 @@ class VQAConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                value, choices = getattr(self, name), ", ".join(allowed)
+                value, choices = getattr(self, name), ", ".join(map(str, allowed))
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
         if self.attention != "soft" and self.glimpses != 1:
             raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
+        if self.looks < 1:
+            raise InputError(f"The model looks {self.looks} times; set looks to 1 or more.")
+        if self.looks > 1 and (self.attention, self.glimpses) != ("soft", 1):
+            raise InputError(
+                f"Each of {self.looks} looks is one soft glimpse; set attention soft and glimpses 1."
+            )
 
     @property
     def answers(self) -> list[str]:
@@ -90,6 +101,11 @@ class VQAConfig(PreTrainedConfig):
         return [names[i] for i in range(len(names))]
 
     @property
-    def question_size(self) -> int:
-        """Size of the question's vector: the hidden sizes of all directions together."""
+    def state_size(self) -> int:
+        """Size of the question encoder's states: the hidden sizes of both directions together."""
         return self.hidden_size * (2 if self.bidirectional else 1)
+
+    @property
+    def question_size(self) -> int:
+        """Size of the question's vector; with several looks it also holds what each of them asks."""
+        return self.state_size * (1 + self.looks if self.looks > 1 else 1)

@@ -1,7 +1,7 @@
 """The whole model on one screen: encode, look, join, score.
 
-Written by Glimpse (`python -m vqa.refresh`) from vqa.attention, vqa.device, vqa.fusion, vqa.image_encoder, vqa.model,
-vqa.question_encoder, vqa.recurrent.
+Written by Glimpse (`python -m vqa.refresh`) from vqa.attention, vqa.device, vqa.fusion, vqa.image_encoder, vqa.looks,
+vqa.model, vqa.question_encoder, vqa.recurrent.
 """
 
 import math
@@ -72,6 +72,7 @@ class SpatialAttention(nn.Module):
     def __init__(self, config: VQAConfig, channels: int):
         super().__init__()
         self.kind, self.glimpses = config.attention, config.glimpses
+        self.out_size = config.glimpses * channels
         if self.kind != "none":
             size = config.attention_size
             self.fuse = Fusion(config.fusion, channels, config.question_size, size)
@@ -222,6 +223,52 @@ def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int
     if len(shape) != 4:
         raise InputError(f"The backbone '{backbone}' gives no spatial grid (its output has {len(shape)} dimensions).")
     return shape[2], shape[3], shape[1]
+
+
+class Looks(nn.Module):
+    """K looks at a grid `v (P, N, D)`; the question `q (B, H + K·H)` holds its vector h and what each look asks, c_k.
+
+        r_k = (A_k c_k) ⊙ (1 + B_k z_<k)     b_k = C_k [c_k; z_<k]        z_<k = [z_1; …; z_k-1]
+        j_kn = relu(r_k ⊙ W_k v_n + b_k)     a_k = softmax_n(w_k · j_kn)
+        z_k = Σ_n a_kn v_n                   m_k = 1/N Σ_n j_kn
+
+    The question scales and shifts the grid's channels (FiLM, Perez et al. 2018), and from the second look on so does
+    what was seen, as in stacked attention (Yang et al. 2016); each look has words of its own, as in MAC (Hudson &
+    Manning 2018): one finds the red circle, the next what is nearest to where that was. A softmax cannot count; the
+    mean m_k over all places can.
+    """
+
+    def __init__(self, config: VQAConfig, channels: int):
+        super().__init__()
+        asked, size, looks = config.state_size, config.attention_size, range(config.looks)
+        self.out_size = config.looks * (channels + size)
+        self.asked = asked
+        self.places = nn.ModuleList(nn.Linear(channels, size) for _ in looks)
+        self.scale = nn.ModuleList(nn.Linear(asked, size) for _ in looks)
+        self.seen = nn.ModuleList(nn.Linear(k * channels, size) for k in looks if k)
+        self.shift = nn.ModuleList(nn.Linear(asked + k * channels, size) for k in looks)
+        self.score = nn.ModuleList(nn.Linear(size, 1, bias=False) for _ in looks)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns what was seen `(B, K·(D + S))`, S the attention's size, and the attention `(B, K, N)`.
+
+        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i.
+        """
+        if photo_index is None:
+            photo_index = torch.arange(question.shape[0], device=question.device)
+        v, asked = grid.index_select(0, photo_index), question.split(self.asked, -1)[1:]
+        z, means, maps = v[:, 0, :0], [], []
+        for k, c in enumerate(asked):
+            r = self.scale[k](c) if k == 0 else self.scale[k](c) * (1 + self.seen[k - 1](z))
+            b = self.shift[k](torch.cat((c, z), -1))
+            places = self.places[k](grid).index_select(0, photo_index)
+            joint = (r.unsqueeze(1) * places + b.unsqueeze(1)).relu()  # (B, N, S)
+            a = self.score[k](self.dropout(joint)).squeeze(-1).float().softmax(-1)
+            z = torch.cat((z, (a.to(v.dtype).unsqueeze(1) @ v).squeeze(1)), -1)
+            maps.append(a)
+            means.append(joint.mean(1))
+        return torch.cat((z, *means), -1), torch.stack(maps, 1)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -526,7 +573,8 @@ def _native_precision(x: Tensor) -> AbstractContextManager:
 
 
 class EncodedQuestion(NamedTuple):
-    """vector `(B, H)`; word_weights `(B, T)`, summing to 1 over the words; states `(B, T, H)`."""
+    """vector `(B, H)`, with K looks `(B, H + K·H)`; word_weights `(B, T)`, summing to 1 over the words; states
+    `(B, T, H)`."""
 
     vector: Tensor
     word_weights: Tensor
@@ -541,11 +589,17 @@ class QuestionEncoder(nn.Module):
 
     The weights a are read from the states and gather the words themselves, as the phrase attention of Yu et
     al. 2018 (MAttNet, eq. 2) does; h_T beside them keeps the order of the words.
+
+    With K looks each has weights and a vector of its own, and a word's state goes with it (Hudson & Manning 2018):
+
+        a_k = softmax_t(u_k · tanh(W h_t))    c_k = Σ_t a_kt (h_t + V e_t)    q = [h_T; c_1; …; c_K]
+
+    The words' weights are then the mean of the looks'.
     """
 
     def __init__(self, config: VQAConfig):
         super().__init__()
-        size, words = config.question_size, config.embedding_size
+        size, words = config.state_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
         nn.init.normal_(self.embedding.weight[1:], std=0.1)  # small, so that what is learned soon outweighs chance
         self.dropout = nn.Dropout(config.word_dropout)
@@ -553,7 +607,7 @@ class QuestionEncoder(nn.Module):
             config.recurrent_cell, words, config.hidden_size, config.num_layers, config.bidirectional
         )
         self.key = nn.Linear(size, size // 4)
-        self.score = nn.Linear(size // 4, 1, bias=False)
+        self.score = nn.Linear(size // 4, config.looks, bias=False)
         self.gather = nn.Linear(words, size, bias=False)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> EncodedQuestion:
@@ -564,11 +618,14 @@ class QuestionEncoder(nn.Module):
         return EncodedQuestion(q, weights, states)
 
     def join(self, embedded: Tensor, states: Tensor, last: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """q `(B, H)` and the words' weights `(B, T)` from their vectors `(B, T, E)` and the states `(B, T, H)`."""
-        scores = self.score(torch.tanh(self.key(states))).squeeze(-1)
-        weights = scores.float().masked_fill(attention_mask == 0, float("-inf")).softmax(-1)
-        words = torch.einsum("bt,bte->be", weights.to(embedded.dtype), embedded)
-        return last + self.gather(words), weights
+        """q and the words' weights `(B, T)` from their vectors `(B, T, E)` and the states `(B, T, H)`."""
+        scores = self.score(torch.tanh(self.key(states))).transpose(1, 2)  # (B, K, T)
+        weights = scores.float().masked_fill(attention_mask.unsqueeze(1) == 0, float("-inf")).softmax(-1)
+        asked = self.gather(weights.to(embedded.dtype) @ embedded)  # (B, K, H)
+        if asked.shape[1] == 1:
+            return last + asked[:, 0], weights[:, 0]
+        asked = asked + weights.to(states.dtype) @ states
+        return torch.cat((last, asked.flatten(1)), -1), weights.mean(1)
 
 
 @dataclass
@@ -600,11 +657,12 @@ class VQAModel(PreTrainedModel):
     def __init__(self, config: VQAConfig):
         super().__init__(config)
         self.image_encoder = ImageEncoder(config.backbone, config.image_size)
-        channels = self.image_encoder.channels + (2 if config.coordinates else 0)
+        places = {False: 0, True: 2, "cells": sum(self.grid_size)}[config.coordinates]
+        channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
-        self.attention = SpatialAttention(config, channels)
-        seen, asked = config.glimpses * channels, config.question_size
-        self.fusion = Fusion(config.fusion, seen, asked, config.fusion_size, config.dropout)
+        self.attention = (Looks if config.looks > 1 else SpatialAttention)(config, channels)
+        asked = config.question_size
+        self.fusion = Fusion(config.fusion, self.attention.out_size, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)
         self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
         self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
@@ -657,13 +715,11 @@ class VQAModel(PreTrainedModel):
 
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
-        √D so that its numbers are about 1, with its (x, y) if the configuration asks for coordinates."""
+        √D so that its numbers are about 1, with the coordinates that the configuration asks for."""
         dtype = self.fusion.project_a.weight.dtype  # the CNN may run in another one
         grid = F.normalize(grid.to(dtype), dim=-1) * math.sqrt(grid.shape[-1])
         if self.config.coordinates:
-            rows, columns = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in self.grid_size)
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            place = torch.stack((x.flatten(), y.flatten()), -1).to(grid)
+            place = coordinates(self.config.coordinates, *self.grid_size).to(grid)
             grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
         return grid
 
@@ -689,6 +745,17 @@ class VQAModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself as its paper says; transformers' default would overwrite that."""
+
+
+def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
+    """Where each of the N places is, `(N, 2)`: (x, y) in [-1, 1]; of the kind `cells` `(N, h + w)`: 2, about as long as
+    what was seen there, in the channels of its row and its column, else 0."""
+    if kind == "cells":
+        rows, columns = 2 * torch.eye(height), 2 * torch.eye(width)
+        return torch.cat((columns.repeat(height, 1), rows.repeat_interleave(width, 0)), -1)
+    sides = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (height, width))
+    y, x = torch.meshgrid(*sides, indexing="ij")
+    return torch.stack((x.flatten(), y.flatten()), -1)
 
 
 def mlp(size: int, hidden: int, out: int, dropout: float) -> nn.Sequential:

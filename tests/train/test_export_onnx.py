@@ -63,6 +63,7 @@ def changed(tiny_checkpoint: Path, tmp_path: Path) -> Any:
         {"recurrent_cell": "gru", "num_layers": 2, "fusion": "concat"},
         {"attention": "hard", "glimpses": 1, "coordinates": True},
         {"attention": "none", "glimpses": 1},
+        {"looks": 3, "glimpses": 1, "coordinates": "cells"},
     ],
 )
 def test_other_models_are_exported(changed: Any, tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from vqa.configuration import VQAConfig
+from vqa.looks import Looks
+
+LOOKS, CHANNELS, ASKED, SIZE = 3, 6, 8, 10
+
+
+@pytest.fixture
+def looks() -> Looks:
+    torch.manual_seed(0)
+    config = VQAConfig(looks=LOOKS, glimpses=1, hidden_size=ASKED, attention_size=SIZE, dropout=0.0)
+    made = Looks(config, CHANNELS).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(3)  # far from even maps
+    return made
+
+
+def test_equal_to_the_equations_place_by_place(looks):
+    grid, question = torch.randn(2, 9, CHANNELS), torch.randn(2, ASKED * (1 + LOOKS))
+    seen, attention = looks(grid, question)
+    assert seen.shape == (2, looks.out_size) == (2, LOOKS * (CHANNELS + SIZE))
+    for i in range(2):
+        z, means = torch.zeros(0), []
+        for k in range(LOOKS):
+            c = question[i, ASKED * (k + 1) : ASKED * (k + 2)]
+            r = looks.scale[k](c)
+            if k:
+                r = r * (1 + looks.seen[k - 1](z))
+            b = looks.shift[k](torch.cat((c, z)))
+            joint = [torch.relu(r * looks.places[k](v) + b) for v in grid[i]]
+            exponentials = [torch.exp(looks.score[k](j)) for j in joint]
+            a = [e / sum(exponentials) for e in exponentials]
+            assert torch.allclose(attention[i, k], torch.cat(a), atol=1e-5)
+            z = torch.cat((z, sum(a_n * v for a_n, v in zip(a, grid[i], strict=True))))
+            means.append(sum(joint) / len(joint))
+        assert torch.allclose(seen[i], torch.cat((z, *means)), atol=1e-5)
+    assert attention.max() > 2 / 9
+
+
+def test_questions_about_shared_photos_one_by_one(looks):
+    grid, index = torch.randn(4, 9, CHANNELS), torch.tensor([2, 0, 2, 3, 2])
+    question = torch.randn(5, ASKED * (1 + LOOKS))
+    seen, attention = looks(grid, question, index)
+    for i, photo in enumerate(index):
+        alone = looks(grid[photo : photo + 1], question[i : i + 1])
+        assert torch.allclose(seen[i], alone[0][0], atol=1e-5)
+        assert torch.allclose(attention[i], alone[1][0], atol=1e-6)
+
+
+def test_a_look_reads_its_own_words_and_what_was_seen_before(looks):
+    grid, question = torch.randn(1, 9, CHANNELS), torch.randn(1, ASKED * (1 + LOOKS))
+    _, before = looks(grid, question)
+    for k in range(LOOKS):
+        other = question.clone()
+        other[:, ASKED * (k + 1) : ASKED * (k + 2)] += 1
+        moved = (looks(grid, other)[1] - before).abs().amax(-1)[0] > 1e-4
+        assert moved.tolist() == [later >= k for later in range(LOOKS)]  # it and all later ones, none before
