@@ -80,6 +80,7 @@ class Model:
     backbone: str = "timm:tf_efficientnet_lite0"
     pretrained: str | None = "package"
     image_size: int = 224
+    even_lengths: bool = True
     coordinates: bool | Literal["cells"] = False
     embedding_size: int = 300
     recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"

@@ -20,6 +20,8 @@ class VQAConfig(PreTrainedConfig):
 
     backbone: the image encoder by name, `timm:<name>`, `torchvision:<name>` or `tiny`.
     image_size: side in pixels of the square that a photo is resized to.
+    even_lengths: bring each place's vector to the same length; a CNN that learns from scratch says more with lengths of
+        its own.
     coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned; with `cells` its
         row and its column, a channel for each, so that distances can be learned too.
     vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
@@ -48,6 +50,7 @@ class VQAConfig(PreTrainedConfig):
 
     backbone: str = "timm:tf_efficientnet_lite0"
     image_size: int = 224
+    even_lengths: bool = True
     coordinates: bool | Literal["cells"] = False
     vocab_size: int = 2
     embedding_size: int = 300
@@ -81,9 +84,7 @@ class VQAConfig(PreTrainedConfig):
         if self.looks < 1:
             raise InputError(f"The model looks {self.looks} times; set looks to 1 or more.")
         if self.looks > 1 and (self.attention, self.glimpses) != ("soft", 1):
-            raise InputError(
-                f"Each of {self.looks} looks is one soft glimpse; set attention soft and glimpses 1."
-            )
+            raise InputError(f"Each of {self.looks} looks is one soft glimpse; set attention soft and glimpses 1.")
 
     def save_pretrained(self, save_directory, push_to_hub=False, **kwargs):
         """As in the base class; with it goes the code that reads the folder where this package is not installed."""

@@ -59,10 +59,10 @@ class TinyCNN(nn.Sequential):
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
         layers: list[nn.Module] = []
-        for before, after in zip((3, *channels), channels, strict=False):
+        for before, after in zip((3, *channels), (*channels, channels[-1]), strict=True):
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             layers += [nn.MaxPool2d(2)]
-        super().__init__(*layers, nn.Conv2d(channels[-1], channels[-1], 3, padding=1), nn.ReLU())
+        super().__init__(*layers[:-1])
 
 
 def build_cnn(backbone: str) -> nn.Module:

@@ -106,9 +106,10 @@ class VQAModel(PreTrainedModel):
 
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
-        √D so that its numbers are about 1, with the coordinates that the configuration asks for."""
-        dtype = self.fusion.project_a.weight.dtype  # the CNN may run in another one
-        grid = F.normalize(grid.to(dtype), dim=-1) * math.sqrt(grid.shape[-1])
+        √D so that its numbers are about 1, if the configuration wants that, with the coordinates that it asks for."""
+        grid = grid.to(self.fusion.project_a.weight.dtype)  # the CNN may run in another one
+        if self.config.even_lengths:
+            grid = F.normalize(grid, dim=-1) * math.sqrt(grid.shape[-1])
         if self.config.coordinates:
             place = coordinates(self.config.coordinates, *self.grid_size).to(grid)
             grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)

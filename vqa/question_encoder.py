@@ -1,5 +1,6 @@
 """A question becomes a vector, and each of its words gets a weight."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -38,7 +39,8 @@ class QuestionEncoder(nn.Module):
         super().__init__()
         size, words = config.state_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
-        nn.init.normal_(self.embedding.weight[1:], std=0.1)  # small, so that what is learned soon outweighs chance
+        # small, so that what is learned soon outweighs chance, and of the same length whatever their size
+        nn.init.normal_(self.embedding.weight[1:], std=math.sqrt(3 / words))
         self.dropout = nn.Dropout(config.word_dropout)
         self.recurrent = Recurrent(
             config.recurrent_cell, words, config.hidden_size, config.num_layers, config.bidirectional

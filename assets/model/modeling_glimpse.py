@@ -175,10 +175,10 @@ class TinyCNN(nn.Sequential):
 
     def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
         layers: list[nn.Module] = []
-        for before, after in zip((3, *channels), channels, strict=False):
+        for before, after in zip((3, *channels), (*channels, channels[-1]), strict=True):
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             layers += [nn.MaxPool2d(2)]
-        super().__init__(*layers, nn.Conv2d(channels[-1], channels[-1], 3, padding=1), nn.ReLU())
+        super().__init__(*layers[:-1])
 
 
 def build_cnn(backbone: str) -> nn.Module:
@@ -601,7 +601,8 @@ class QuestionEncoder(nn.Module):
         super().__init__()
         size, words = config.state_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
-        nn.init.normal_(self.embedding.weight[1:], std=0.1)  # small, so that what is learned soon outweighs chance
+        # small, so that what is learned soon outweighs chance, and of the same length whatever their size
+        nn.init.normal_(self.embedding.weight[1:], std=math.sqrt(3 / words))
         self.dropout = nn.Dropout(config.word_dropout)
         self.recurrent = Recurrent(
             config.recurrent_cell, words, config.hidden_size, config.num_layers, config.bidirectional
@@ -715,9 +716,10 @@ class VQAModel(PreTrainedModel):
 
     def prepare(self, grid: Tensor) -> Tensor:
         """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
-        √D so that its numbers are about 1, with the coordinates that the configuration asks for."""
-        dtype = self.fusion.project_a.weight.dtype  # the CNN may run in another one
-        grid = F.normalize(grid.to(dtype), dim=-1) * math.sqrt(grid.shape[-1])
+        √D so that its numbers are about 1, if the configuration wants that, with the coordinates that it asks for."""
+        grid = grid.to(self.fusion.project_a.weight.dtype)  # the CNN may run in another one
+        if self.config.even_lengths:
+            grid = F.normalize(grid, dim=-1) * math.sqrt(grid.shape[-1])
         if self.config.coordinates:
             place = coordinates(self.config.coordinates, *self.grid_size).to(grid)
             grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
