@@ -48,7 +48,7 @@ class VQAModel(PreTrainedModel):
     def __init__(self, config: VQAConfig):
         super().__init__(config)
         self.image_encoder = ImageEncoder(config.backbone, config.image_size)
-        places = {False: 0, True: 2, "cells": sum(self.grid_size)}[config.coordinates]
+        places = coordinates(config.coordinates, *self.grid_size).shape[-1] if config.coordinates else 0
         channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
         self.attention = (Looks if config.looks > 1 else SpatialAttention)(config, channels)
