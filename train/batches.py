@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.teaching import Taught
 from vqa.data.examples import Example, targets
 from vqa.processing import VQAProcessor
 
@@ -21,7 +22,8 @@ class Questions:
     """Q questions about P photos, in memory as arrays: about 100 bytes a question, whatever the photos weigh.
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
-    `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right?
+    `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right? taught: what
+    teachers say of them.
     """
 
     photos: list[str]
@@ -33,6 +35,7 @@ class Questions:
     scores: np.ndarray
     sides: np.ndarray
     answers: int
+    taught: Taught | None = None
 
     @classmethod
     def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":
@@ -69,7 +72,7 @@ class Questions:
         entry = np.repeat(self.starts[chosen], counts) + within
         labels = torch.zeros(len(chosen), self.answers)
         labels[torch.from_numpy(question), torch.from_numpy(self.labels[entry])] = torch.from_numpy(self.scores[entry])
-        return {
+        batch = {
             "input_ids": self.input_ids[chosen, :width].long(),
             "attention_mask": (torch.arange(width) < lengths[:, None]).long(),
             "photo_index": torch.from_numpy(photo_index),
@@ -77,6 +80,7 @@ class Questions:
             "rows": torch.from_numpy(rows),
             "mirror": torch.from_numpy(np.bincount(photo_index, self.sides[chosen], len(rows)) == 0),
         }
+        return batch if self.taught is None else batch | {"taught": self.taught.batch(chosen)}
 
 
 def photo_batches(photo: np.ndarray, size: int, order: np.random.Generator | None = None) -> list[np.ndarray]:

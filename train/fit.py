@@ -30,6 +30,7 @@ from train.prepare import LoadPhotos, Task, prepare
 from train.seeing import Seeing, Seen
 from train.settings import Settings, parse
 from train.state import read_facts
+from train.teaching import ask_teachers
 from train.weight_norm import add_weight_norm, fold_weight_norm
 from vqa.device import fast_dtype
 from vqa.errors import InputError
@@ -125,7 +126,11 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         answering = Seeing(net, image_processor, parts, task.seen.labels, optim.caption_weight)
         batches_of = partial(caption_batches, task.seen)
     answering.augment, answering.trust = optim.augment, optim.trust
-    answering.teachers = [teacher.to(accelerator.device) for teacher in task.teachers]
+    if task.teachers:
+        batches = photo_batches(task.train.photo, optim.batch_size)
+        with accelerator.autocast():
+            load_plain = partial(load, task.train, photos=task.train_photos)
+            task.train.taught = ask_teachers(task.teachers, task.train.photo, batches, load_plain, accelerator.device)
     if optim.frozen_stages:
         answering.freeze(optim.frozen_stages)
     answering.to(accelerator.device)
@@ -134,6 +139,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         rate_of=lambda name: optim.encoder_rate if ".image_encoder." in name else 1.0,
     )  # fmt: skip
     fold_weight_norm(net)
+    task.train.taught = None
     heads = SideHeads(net, image_processor, ("blind_head", "image_only_head"))
     scores = evaluate("blind", "image_only")
     yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, optim.head_patience)

@@ -58,23 +58,25 @@ class Objective(nn.Module):
 class Answering(Objective):
     """The model itself: binary cross-entropy (or softmax) on the answers' soft scores.
 
-    With `teachers`, the share `trust` of the loss is the cross-entropy to their mean probabilities, which tell how near
-    the other answers were (Hinton et al. 2015).
+    Where a batch has what teachers say, the share `trust` of the loss is the cross-entropy to their mean probabilities,
+    which tell how near the other answers were (Hinton et al. 2015).
     """
 
-    teachers: Sequence[VQAModel] = ()
     trust: float = 0.0
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        photo_index: Tensor,
+        labels: Tensor,
+        taught: Tensor | None = None,
+        **photos: Tensor,
     ) -> Tensor:
-        asked = {"input_ids": input_ids, "attention_mask": attention_mask, "photo_index": photo_index}
-        asked["grid"] = self.grid(**photos)
-        output = self.net(**asked, labels=labels)
-        if not self.teachers:
+        """labels, taught: `(B, A)`, soft scores and probabilities; the photos as in `grid`; the rest as the model's."""
+        output = self.net(input_ids, attention_mask, grid=self.grid(**photos), photo_index=photo_index, labels=labels)
+        if taught is None:
             return output.loss
-        with torch.no_grad():
-            taught = torch.stack([teacher(**asked).logits.softmax(-1) for teacher in self.teachers]).mean(0)
         return (1 - self.trust) * output.loss + self.trust * F.cross_entropy(output.logits, taught)
 
 

@@ -14,6 +14,8 @@ from train.extract_features import MIRRORED
 from train.grow import grow
 from train.seeing import Captioned, Seen
 from train.settings import Data, Settings
+from train.squares import Squares
+from train.teaching import Teacher
 from train.word_vectors import start_from_glove
 from vqa.checkpoint import load_checkpoint, provenance
 from vqa.configuration import VQAConfig
@@ -51,7 +53,7 @@ class Task:
     train_photos: LoadPhotos
     holdout_photos: LoadPhotos
     net: VQAModel
-    teachers: list[VQAModel]
+    teachers: list[Teacher]
     processor: VQAProcessor
     priors: Priors
     said: list[str]
@@ -99,6 +101,10 @@ def prepare(settings: Settings) -> Task:
     )
     if data.word_vectors == "package":
         said.append(start_from_glove(net.question_encoder.embedding, processor.tokenizer.get_vocab()))
+    if data.often:  # words and answers stay those of each question once
+        again = [example for example in train if example.source in data.often]
+        said.append(f"{len(again):,} questions of {', '.join(data.often)} stand three times in each pass.")
+        train = [*train, *again, *again]
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
     seen = None
     if data.captions:
@@ -107,13 +113,14 @@ def prepare(settings: Settings) -> Task:
         said.append(
             f"{len(captioned.photos):,} photos with captions, of which {len(captioned.words):,} words are learned"
         )
-    store, mirrored, teachers = None, None, []
+    store, mirrored, made_by = None, None, None
     if data.features:
         made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
         store = FeatureStore.open(data.features, made_by)
         if data.mirrored:
             mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED)
-        teachers = [read_teacher(folder, net, processor, made_by) for folder in settings.teachers]
+    photos = train_questions.photos
+    teachers = [read_teacher(folder, net, processor, made_by, photos) for folder in settings.teachers]
     # a store that lacks a validation photo is told now and not when all is trained
     photo_loader(list({example.image: None for example in validation}), data, store, processor)
     return Task(
@@ -152,20 +159,23 @@ def build(
     return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
 
 
-def read_teacher(folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any]) -> VQAModel:
-    """The model in `folder`. Raises `InputError` if it has other words, other answers than `net`, or reads photos
-    otherwise than `made_by` says."""
+def read_teacher(
+    folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
+) -> Teacher:
+    """The model in `folder`. It sees what `net` sees, a store's grids (made by `made_by`) or `photos`, or else reads
+    `photos` itself. Raises `InputError` if it has other words or other answers than `net`."""
     teacher, its = load_checkpoint(folder)
     same = {
         "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
         "answers": teacher.config.answers == net.config.answers,
-        "photos": made_by
-        == provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, its.image_processor),
     }
     for what, equal in same.items():
         if not equal:
             raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
-    return teacher.requires_grad_(False).eval()
+    eyes = its.image_processor
+    own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, eyes)
+    alike = eyes.size == processor.image_processor.size if made_by is None else own == made_by
+    return Teacher(teacher.requires_grad_(False), eyes, None if alike else Squares(photos, eyes.square, eyes.size, 0.0))
 
 
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:
@@ -245,8 +255,8 @@ def photo_loader(
     read from the store `mirrored`, if there is one.
     """
     if store is None:
-        square = processor.image_processor.square
-        return lambda rows, *chance: {"squares": torch.from_numpy(np.stack([square(photos[row]) for row in rows]))}
+        image_processor = processor.image_processor
+        return Squares(photos, image_processor.square, image_processor.size, data.memory)
     names = [stored_name(photo, [*data.images, *data.extra_images, *data.validation_images]) for photo in photos]
     where, turned = (find(names, photos, found) for found in (store, mirrored))
 

@@ -17,6 +17,8 @@ class Data:
         train_annotations: for official VQA questions, their annotations, in the same order.
         images: the folder of each file's photos; one folder stands for all files.
         without: sources whose questions are not trained on, though held out and validated on.
+        often: sources whose questions stand three times in each pass, such as those with ten answers, which tell more
+            than one.
         extra: further questions that are only trained on, such as those that `train.caption_questions` makes; those
             about photos that are held out or validated on are left out.
         extra_images: as `images`; where it is not given, `images`.
@@ -34,6 +36,7 @@ class Data:
             answers (JSON lines with 'image' and 'captions'; see `train.seeing`).
         caption_images: as `images`, of their photos.
         min_caption_words: rarer words of captions are not learned.
+        memory: so many GB of photos are kept in memory where the image encoder is trained.
         text: questions with answers but no photo, on which the question encoder starts.
         word_vectors: `package` lets words start from the GloVe vectors of a PyPI package (see `train.word_vectors`).
         answers: at most so many answers, the most common ones.
@@ -46,6 +49,7 @@ class Data:
     train_annotations: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
+    often: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     extra_images: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
@@ -59,6 +63,7 @@ class Data:
     captions: list[str] = field(default_factory=list)
     caption_images: list[str] = field(default_factory=list)
     min_caption_words: int = 20
+    memory: float = 2.0
     text: str | None = None
     word_vectors: Literal["package", "none"] = "none"
     answers: int = 2000
@@ -169,7 +174,7 @@ class Settings:
         start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
             `model` is its configuration; so nothing may be set there.
         teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
-            the answers: what several runs know together goes into one.
+            the answers: what several runs know together goes into one. They may have other image encoders.
     """
 
     data: Data
@@ -241,8 +246,6 @@ def check(settings: Settings) -> None:
     for name, value in counts.items():
         if value < 1:
             raise InputError(f"The setting {name} is {value}; give at least 1.")
-    if settings.teachers and not data.features:
-        raise InputError("Teachers need a feature store, which they read with the model; give data.features.")
     if data.captions and data.features:
         raise InputError(
             "The encoder learns no captions from a feature store; leave out data.features or data.captions."

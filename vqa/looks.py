@@ -19,12 +19,14 @@ class Looks(nn.Module):
     mean m_k over all places can.
     """
 
-    def __init__(self, config: VQAConfig, channels: int):
+    def __init__(self, config: VQAConfig, channels: int, height: int, width: int):
         super().__init__()
+        self.height, self.width = height, width
         asked, size, looks = config.state_size, config.attention_size, range(config.looks)
         self.out_size = config.looks * (channels + size)
         self.asked = asked
         self.places = nn.ModuleList(nn.Linear(channels, size) for _ in looks)
+        self.offset = nn.ModuleList(nn.Linear(3 * k, size, bias=False) for k in looks if k)
         self.scale = nn.ModuleList(nn.Linear(asked, size) for _ in looks)
         self.seen = nn.ModuleList(nn.Linear(k * channels, size) for k in looks if k)
         self.shift = nn.ModuleList(nn.Linear(asked + k * channels, size) for k in looks)
@@ -40,13 +42,24 @@ class Looks(nn.Module):
             photo_index = torch.arange(question.shape[0], device=question.device)
         v, asked = grid.index_select(0, photo_index), question.split(self.asked, -1)[1:]
         z, means, maps = v[:, 0, :0], [], []
+        where, offsets = cells(self.height, self.width).to(v), []
         for k, c in enumerate(asked):
             r = self.scale[k](c) if k == 0 else self.scale[k](c) * (1 + self.seen[k - 1](z))
             b = self.shift[k](torch.cat((c, z), -1))
             places = self.places[k](grid).index_select(0, photo_index)
+            if k and not __import__("os").environ.get("NOOFF"):
+                places = places + self.offset[k - 1](torch.cat(offsets, -1))
             joint = (r.unsqueeze(1) * places + b.unsqueeze(1)).relu()  # (B, N, S)
             a = self.score[k](self.dropout(joint)).squeeze(-1).float().softmax(-1)
             z = torch.cat((z, (a.to(v.dtype).unsqueeze(1) @ v).squeeze(1)), -1)
             maps.append(a)
+            offset = where - (a.to(v.dtype) @ where).unsqueeze(1)  # (B, N, 2)
+            offsets += [offset, (offset.square().sum(-1, keepdim=True) + 1e-4).sqrt()]
             means.append(joint.mean(1))
         return torch.cat((z, *means), -1), torch.stack(maps, 1)
+
+
+def cells(height: int, width: int) -> Tensor:
+    """Where each of the N places is, `(N, 2)`: (x, y), two cells a unit, from the middle."""
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    return torch.stack((x.flatten(), y.flatten()), -1) / 2

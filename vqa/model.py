@@ -51,7 +51,8 @@ class VQAModel(PreTrainedModel):
         places = coordinates(config.coordinates, *self.grid_size).shape[-1] if config.coordinates else 0
         channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
-        self.attention = (Looks if config.looks > 1 else SpatialAttention)(config, channels)
+        many = config.looks > 1
+        self.attention = Looks(config, channels, *self.grid_size) if many else SpatialAttention(config, channels)
         asked = config.question_size
         self.fusion = Fusion(config.fusion, self.attention.out_size, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)

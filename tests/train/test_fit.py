@@ -290,5 +290,12 @@ def test_a_model_learns_from_teachers_of_its_own_encoder(
     assert torch.equal(weights["0"], alone) and not torch.equal(weights["0.5"], alone)
     other = flags(tmp_path / "other", *few, f"--teachers=[{teacher}]", "--data.answers=3")
     assert "has other answers than the model" in refusal(capsys, other)
-    seeing = flags(tmp_path / "seeing", f"--teachers=[{teacher}]")
-    assert "Teachers need a feature store" in refusal(capsys, seeing)
+
+
+def test_a_model_learns_from_a_teacher_with_another_encoder(fitted: Any, flags: Flags, tmp_path: Path) -> None:
+    teacher = f"--teachers=[{fitted.folder / 'best'}]"
+    few = ["--model.backbone=tiny:4", "--model.image_size=96", "--optim.epochs=1", "--optim.text_epochs=0"]
+    assert main(flags(tmp_path / "alone", *few)) == 0
+    assert main(flags(tmp_path / "taught", *few, teacher)) == 0
+    alone, taught = (load_file(tmp_path / name / "best/model.safetensors") for name in ("alone", "taught"))
+    assert not torch.equal(alone["answer_head.1.weight"], taught["answer_head.1.weight"])

@@ -1,0 +1,29 @@
+"""Photos are read by several threads and kept while they fit."""
+
+from collections import Counter
+
+import numpy as np
+import torch
+
+from train.squares import Squares
+
+PHOTOS = [str(number) for number in range(20)]
+SIZE = 4
+
+
+def test_photos_come_in_the_order_asked_for_and_are_read_once_while_they_fit() -> None:
+    read: Counter[str] = Counter()
+
+    def square(photo: str) -> np.ndarray:
+        read[photo] += 1
+        return np.full((SIZE, SIZE, 3), int(photo), dtype=np.uint8)
+
+    fit = 8
+    squares = Squares(PHOTOS, square, SIZE, memory=fit * 3 * SIZE * SIZE / 1e9)
+    order = np.random.default_rng(0)
+    for _ in range(3):
+        rows = order.permutation(len(PHOTOS))
+        found = squares(rows, "chance")["squares"]
+        assert found.dtype == torch.uint8 and found.shape == (len(PHOTOS), SIZE, SIZE, 3)
+        assert found[:, 0, 0, 0].tolist() == rows.tolist()
+    assert [read[photo] for photo in PHOTOS] == [1] * fit + [3] * (len(PHOTOS) - fit)
