@@ -49,32 +49,39 @@ links: $(VENV)/.developed ## point the links in docs at the lines of code that t
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
 	$(BIN)/python -m ui.screenshots
 
-model: runs/coco/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
-
-# What `make model` does, from the README's data in ../shared/data: the encoder; the grids of all photos, also mirrored;
-# questions from captions; three seeds, and the run that learns from their mean: of its seeds 1 to 3 the one that was
-# best on held-out questions.
+# What `make model` does, from the README's data in ../shared/data: three first models with image encoders of three
+# sizes, end to end; two more of the smallest that learn from their mean, whose encoders are the better for it; the grids
+# of all photos by the one of them that was best on held-out questions, also mirrored; and the runs over these grids
+# that learn from the best of all: of their seeds 1 to 3 that which was best on held-out questions is bundled.
 DATA := ../shared/data
+FIRST := 0 1 2
 SEEDS := 1 2 3
 TRAIN = $(BIN)/python -m train.fit --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume)
-.PRECIOUS: runs/seed%/best/results.json features/%/.done
+END_TO_END = $(TRAIN) --config train/configs/coco_end_to_end.yaml
+comma := ,
+empty :=
+list = '[$(subst $(empty) $(empty),$(comma),$(1:%=runs/%/best))]'
+model: $(SEEDS:%=runs/seed%/best/results.json) ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
 
-runs/eyes/best/results.json: | $(VENV)/.developed
-	$(TRAIN) --config train/configs/coco_eyes.yaml
-
-features/%/.done: runs/eyes/best/results.json
-	$(BIN)/python -m train.extract_features --pretrained runs/eyes/best --output $(@D) \
-		--images $(DATA)/coco/photos $(if $(findstring mirrored,$@),--mirrored,$(DATA)/flickr8k/photos)
-	@touch $@
+.PRECIOUS: runs/first%/best/results.json runs/eyes%/best/results.json runs/seed%/best/results.json features/%/.done
 
 runs/caption_questions.jsonl: | $(VENV)/.developed
 	$(BIN)/python -m train.caption_questions --captions $(DATA)/coco/captions_train.jsonl --varied --output $@
 
-runs/seed%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/caption_questions.jsonl
-	$(TRAIN) --config train/configs/coco.yaml --seed $*
+runs/first%/best/results.json: runs/caption_questions.jsonl
+	$(END_TO_END) --seed 1$* --model.backbone timm:tf_efficientnet_lite$*
 
-runs/coco/best/results.json: $(SEEDS:%=runs/seed%/best/results.json)
-	$(TRAIN) --config train/configs/coco.yaml --seed 3 --teachers '[$(foreach seed,$(SEEDS),runs/seed$(seed)/best,)]'
+runs/eyes%/best/results.json: $(FIRST:%=runs/first%/best/results.json)
+	$(END_TO_END) --seed $* --model.pretrained runs/first0/best --optim.encoder_rate 0.1 --optim.epochs 8 \
+		--teachers $(call list,$(FIRST:%=first%))
+
+features/%/.done: runs/eyes2/best/results.json
+	$(BIN)/python -m train.extract_features --pretrained runs/eyes2/best --output $(@D) \
+		--images $(DATA)/coco/photos $(if $(findstring mirrored,$@),--mirrored,$(DATA)/flickr8k/photos)
+	@touch $@
+
+runs/seed%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/eyes3/best/results.json
+	$(TRAIN) --config train/configs/coco.yaml --seed $* --teachers $(call list,first0 eyes2 eyes3)
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }

@@ -246,6 +246,8 @@ def check(settings: Settings) -> None:
     for name, value in counts.items():
         if value < 1:
             raise InputError(f"The setting {name} is {value}; give at least 1.")
+    if data.memory < 0:
+        raise InputError(f"The setting data.memory is {data.memory}; give GB, 0 or more.")
     if data.captions and data.features:
         raise InputError(
             "The encoder learns no captions from a feature store; leave out data.features or data.captions."

@@ -42,6 +42,7 @@ def text(folder: Path, results: dict[str, Any] | None, tags: Sequence[str]) -> s
     parameters = count_parameters(folder / WEIGHTS)
     size = (folder / WEIGHTS).stat().st_size
     data = metadata(results, tags)
+    way = f"in {config.looks} looks one after another" if config.looks > 1 else f"with {config.glimpses} glimpse(s)"
     return f"""---
 {data.to_yaml()}
 ---
@@ -49,7 +50,7 @@ def text(folder: Path, results: dict[str, Any] | None, tags: Sequence[str]) -> s
 
 A CNN ({config.backbone}, {config.image_size} pixels) turns a photo into a grid; a question encoder
 ({config.num_layers} layer {config.recurrent_cell.upper()}, hidden size {config.hidden_size}, {config.vocab_size:,}
-words) turns a question into a vector; {config.attention} attention with {config.glimpses} glimpse(s) looks at the
+words) turns a question into a vector; {config.attention} attention {way} looks at the
 grid; {config.fusion} joins both; {config.num_labels:,} answers are scored. {parameters / 1e6:.1f} million parameters,
 {size / 1e6:.1f} MB at {8 * round(size / parameters)} bits, image encoder included.
 

@@ -1,6 +1,5 @@
 """A photo becomes a grid of vectors: any CNN by name, cut before its pooling."""
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,23 +55,21 @@ class TimmGrid(nn.Module):
 
 
 class TinyCNN(nn.Sequential):
-    """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, D, S/r, S/r)`, r the
-    stride, a power of two up to 8."""
+    """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, D, S/8, S/8)`."""
 
-    def __init__(self, stride: int = 8, channels: tuple[int, ...] = (24, 48, 64, 64)):
+    def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
         layers: list[nn.Module] = []
-        for i, (before, after) in enumerate(pairwise((3, *channels))):
+        for before, after in zip((3, *channels), (*channels, channels[-1]), strict=True):
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            if 2 << i <= stride:
-                layers += [nn.MaxPool2d(2)]
-        super().__init__(*layers)
+            layers += [nn.MaxPool2d(2)]
+        super().__init__(*layers[:-1])
 
 
 def build_cnn(backbone: str) -> nn.Module:
     """The network that `backbone` names, with fresh weights, as `(B, 3, S, S)` to `(B, D, h, w)`."""
     family, _, name = backbone.partition(":")
-    if backbone in ("tiny", "tiny:4"):
-        return TinyCNN(int(name or 8))
+    if backbone == "tiny":
+        return TinyCNN()
     if family == "timm" and name:
         return TimmGrid(name)
     if family == "torchvision" and name:
@@ -83,9 +80,7 @@ def build_cnn(backbone: str) -> nn.Module:
         except ValueError as error:
             raise InputError(f"torchvision has no model '{name}'; see torchvision.models.list_models().") from error
         return without_classifier(net)
-    raise InputError(
-        f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>', 'tiny' or 'tiny:4'."
-    )
+    raise InputError(f"The backbone '{backbone}' is not one of 'timm:<name>', 'torchvision:<name>' or 'tiny'.")
 
 
 def without_classifier(net: Any) -> nn.Module:

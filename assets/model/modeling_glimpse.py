@@ -229,21 +229,24 @@ class Looks(nn.Module):
     """K looks at a grid `v (P, N, D)`; the question `q (B, H + K·H)` holds its vector h and what each look asks, c_k.
 
         r_k = (A_k c_k) ⊙ (1 + B_k z_<k)     b_k = C_k [c_k; z_<k]        z_<k = [z_1; …; z_k-1]
-        j_kn = relu(r_k ⊙ W_k v_n + b_k)     a_k = softmax_n(w_k · j_kn)
-        z_k = Σ_n a_kn v_n                   m_k = 1/N Σ_n j_kn
+        j_kn = relu(r_k ⊙ (W_k v_n + O_k d_<k,n) + b_k)          a_k = softmax_n(w_k · j_kn)
+        z_k = Σ_n a_kn v_n       m_k = 1/N Σ_n j_kn       d_kn = (p_n - p_k, |p_n - p_k|)       p_k = Σ_n a_kn p_n
 
     The question scales and shifts the grid's channels (FiLM, Perez et al. 2018), and from the second look on so does
     what was seen, as in stacked attention (Yang et al. 2016); each look has words of its own, as in MAC (Hudson &
-    Manning 2018): one finds the red circle, the next what is nearest to where that was. A softmax cannot count; the
-    mean m_k over all places can.
+    Manning 2018): one finds the red circle, the next what is nearest to it. For that it is told where each place p_n
+    lies from the place p_k that every look before it looked at: what 'left of' and 'nearest' mean is the same wherever
+    the circle is. A softmax cannot count; the mean m_k over all places can.
     """
 
-    def __init__(self, config: VQAConfig, channels: int):
+    def __init__(self, config: VQAConfig, channels: int, height: int, width: int):
         super().__init__()
+        self.height, self.width = height, width
         asked, size, looks = config.state_size, config.attention_size, range(config.looks)
         self.out_size = config.looks * (channels + size)
         self.asked = asked
         self.places = nn.ModuleList(nn.Linear(channels, size) for _ in looks)
+        self.offset = nn.ModuleList(nn.Linear(3 * k, size, bias=False) for k in looks if k)
         self.scale = nn.ModuleList(nn.Linear(asked, size) for _ in looks)
         self.seen = nn.ModuleList(nn.Linear(k * channels, size) for k in looks if k)
         self.shift = nn.ModuleList(nn.Linear(asked + k * channels, size) for k in looks)
@@ -258,17 +261,29 @@ class Looks(nn.Module):
         if photo_index is None:
             photo_index = torch.arange(question.shape[0], device=question.device)
         v, asked = grid.index_select(0, photo_index), question.split(self.asked, -1)[1:]
-        z, means, maps = v[:, 0, :0], [], []
+        p = positions(self.height, self.width).to(v)
+        z, means, maps, offsets = v[:, 0, :0], [], [], []
         for k, c in enumerate(asked):
             r = self.scale[k](c) if k == 0 else self.scale[k](c) * (1 + self.seen[k - 1](z))
             b = self.shift[k](torch.cat((c, z), -1))
             places = self.places[k](grid).index_select(0, photo_index)
+            if k:
+                places = places + self.offset[k - 1](torch.cat(offsets, -1))
             joint = (r.unsqueeze(1) * places + b.unsqueeze(1)).relu()  # (B, N, S)
             a = self.score[k](self.dropout(joint)).squeeze(-1).float().softmax(-1)
-            z = torch.cat((z, (a.to(v.dtype).unsqueeze(1) @ v).squeeze(1)), -1)
             maps.append(a)
+            a = a.to(v.dtype)
+            z = torch.cat((z, (a.unsqueeze(1) @ v).squeeze(1)), -1)
+            d = p - (a @ p).unsqueeze(1)  # (B, N, 2)
+            offsets += [d, (d.square().sum(-1, keepdim=True) + 1e-4).sqrt()]  # a root has no slope at 0
             means.append(joint.mean(1))
         return torch.cat((z, *means), -1), torch.stack(maps, 1)
+
+
+def positions(height: int, width: int) -> Tensor:
+    """Where each of the N places is, `(N, 2)`: (x, y) from the middle, two cells a unit."""
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    return torch.stack((x.flatten(), y.flatten()), -1) / 2
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -661,7 +676,8 @@ class VQAModel(PreTrainedModel):
         places = coordinates(config.coordinates, *self.grid_size).shape[-1] if config.coordinates else 0
         channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
-        self.attention = (Looks if config.looks > 1 else SpatialAttention)(config, channels)
+        many = config.looks > 1
+        self.attention = Looks(config, channels, *self.grid_size) if many else SpatialAttention(config, channels)
         asked = config.question_size
         self.fusion = Fusion(config.fusion, self.attention.out_size, asked, config.fusion_size, config.dropout)
         answers = len(config.answers)

@@ -116,7 +116,7 @@ def test_long_answers_are_left_out_and_counted() -> None:
     assert short(examples, 0, said) == examples and len(said) == 1
 
 
-def test_a_source_is_held_out_and_not_trained_on(flags: Flags, world: Path, tmp_path: Path) -> None:
+def test_a_source_is_not_trained_on_or_often(flags: Flags, world: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (world / "questions.jsonl").read_text().splitlines()]
     asked = tmp_path / "questions.jsonl"
     asked.write_text("".join(json.dumps(row | {"source": "ab"[i % 2]}) + "\n" for i, row in enumerate(rows)))
@@ -125,3 +125,7 @@ def test_a_source_is_held_out_and_not_trained_on(flags: Flags, world: Path, tmp_
     task = prepare(parse(flags(tmp_path / "without", *more, "--data.without=[b]")))
     assert len(task.train) == (len(plain.train) + 1) // 2 and len(task.holdout) == len(plain.holdout)
     assert f"{len(plain.train) - len(task.train)} questions of b are not trained on." in task.said
+    often = prepare(parse(flags(tmp_path / "often", *more, "--data.often=[b]")))
+    assert len(often.train) == len(plain.train) + 2 * (len(plain.train) - len(task.train))
+    assert len(often.holdout) == len(plain.holdout)
+    assert often.net.config.to_dict() == plain.net.config.to_dict()  # the same words and answers
