@@ -72,7 +72,7 @@ def ask_teachers(
     shape = (len(photo), min(MOST, len(answers)))
     taught = Taught(np.zeros(shape, np.int32), np.zeros(shape, np.float16), len(answers))
     for teacher in teachers:
-        teacher.net.to(device).eval()
+        torch.nn.Module.to(teacher.net, device).eval()  # transformers' own .to has lost its types
     for chosen, asked in zip(batches, prefetch(inputs()), strict=True):
         moved = [{name: value.to(device) for name, value in batch.items()} for batch in asked]
         pairs = zip(teachers, moved, strict=True)

@@ -262,7 +262,10 @@ class Looks(nn.Module):
             photo_index = torch.arange(question.shape[0], device=question.device)
         v, asked = grid.index_select(0, photo_index), question.split(self.asked, -1)[1:]
         p = positions(self.height, self.width).to(v)
-        z, means, maps, offsets = v[:, 0, :0], [], [], []
+        z = v[:, 0, :0]
+        means: list[Tensor] = []
+        maps: list[Tensor] = []
+        offsets: list[Tensor] = []
         for k, c in enumerate(asked):
             r = self.scale[k](c) if k == 0 else self.scale[k](c) * (1 + self.seen[k - 1](z))
             b = self.shift[k](torch.cat((c, z), -1))
