@@ -51,11 +51,13 @@ screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screen
 
 # What `make model` does, from the README's data in ../shared/data: three first models with image encoders of three
 # sizes, end to end; two more of the smallest that learn from their mean, whose encoders are the better for it; the grids
-# of all photos by the one of them that was best on held-out questions, also mirrored; and the runs over these grids
-# that learn from the best of all: of their seeds 1 to 3 that which was best on held-out questions is bundled.
+# of all photos by the one of them that was best on held-out questions, also mirrored; three runs over these grids that
+# learn from the best of all; and three that learn from these too: of their seeds 1 to 3 that which was best on held-out
+# questions is bundled.
 DATA := ../shared/data
 FIRST := 0 1 2
 SEEDS := 1 2 3
+EYES := first0 eyes2 eyes3
 TRAIN = $(BIN)/python -m train.fit --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume)
 END_TO_END = $(TRAIN) --config train/configs/coco_end_to_end.yaml
 comma := ,
@@ -63,7 +65,8 @@ empty :=
 list = '[$(subst $(empty) $(empty),$(comma),$(1:%=runs/%/best))]'
 model: $(SEEDS:%=runs/seed%/best/results.json) ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
 
-.PRECIOUS: runs/first%/best/results.json runs/eyes%/best/results.json runs/seed%/best/results.json features/%/.done
+.PRECIOUS: runs/first%/best/results.json runs/eyes%/best/results.json runs/teacher%/best/results.json \
+	runs/seed%/best/results.json features/%/.done
 
 runs/caption_questions.jsonl: | $(VENV)/.developed
 	$(BIN)/python -m train.caption_questions --captions $(DATA)/coco/captions_train.jsonl --varied --output $@
@@ -80,8 +83,11 @@ features/%/.done: runs/eyes2/best/results.json
 		--images $(DATA)/coco/photos $(if $(findstring mirrored,$@),--mirrored,$(DATA)/flickr8k/photos)
 	@touch $@
 
-runs/seed%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/eyes3/best/results.json
-	$(TRAIN) --config train/configs/coco.yaml --seed $* --teachers $(call list,first0 eyes2 eyes3)
+runs/teacher%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/eyes3/best/results.json
+	$(TRAIN) --config train/configs/coco.yaml --seed $* --teachers $(call list,$(EYES))
+
+runs/seed%/best/results.json: $(SEEDS:%=runs/teacher%/best/results.json)
+	$(TRAIN) --config train/configs/coco.yaml --seed $* --teachers $(call list,$(EYES) $(SEEDS:%=teacher%))
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
