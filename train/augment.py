@@ -5,10 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def augment(pixels: Tensor, mirror: Tensor) -> Tensor:
-    """Shift and zoom each photo, change its light and contrast, mirror half of those that may be mirrored.
+def augment(pixels: Tensor) -> Tensor:
+    """Shift and zoom each photo `(P, 3, S, S)`, normalised, and change its light and contrast.
 
-    pixels: `(P, 3, S, S)`, normalised; mirror: `(P,)`, False where a question says left or right.
     Draws from torch's generator, which the training loop seeds at every step.
     """
     photos = len(pixels)
@@ -17,9 +16,8 @@ def augment(pixels: Tensor, mirror: Tensor) -> Tensor:
         return low + (high - low) * torch.rand(photos, *shape, device=pixels.device, dtype=pixels.dtype)
 
     zoom = uniform(0.8, 1.0)
-    flip = torch.where(mirror & (uniform(0, 1) < 0.5), -1.0, 1.0)
     affine = pixels.new_zeros(photos, 2, 3)
-    affine[:, 0, 0], affine[:, 1, 1] = zoom * flip, zoom
+    affine[:, 0, 0] = affine[:, 1, 1] = zoom
     affine[:, :, 2] = uniform(-1, 1, 2) * (1 - zoom)[:, None]
     where = F.affine_grid(affine, list(pixels.shape), align_corners=False)
     moved = F.grid_sample(pixels, where, padding_mode="reflection", align_corners=False)

@@ -1,7 +1,7 @@
 """Questions and answers as arrays, and batches cut from them without a Python loop over questions or answers."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +14,8 @@ from vqa.data.examples import Example, targets
 from vqa.processing import VQAProcessor
 
 T = TypeVar("T")
-SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+OTHER = {"left": "right", "right": "left"}
+SIDES = re.compile(r"\b(left|right)\b")
 
 
 @dataclass
@@ -22,8 +23,8 @@ class Questions:
     """Q questions about P photos, in memory as arrays: about 100 bytes a question, whatever the photos weigh.
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
-    `labels[starts[i]:starts[i + 1]]` with `scores` likewise; sides `(Q,)`: does it say left or right? taught: what
-    teachers say of them.
+    `labels[starts[i]:starts[i + 1]]` with `scores` likewise; other_words `(V,)`, other_answers `(A,)`: what each word
+    and answer is in a mirror. taught: what teachers say of them.
     """
 
     photos: list[str]
@@ -33,8 +34,8 @@ class Questions:
     starts: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
-    sides: np.ndarray
-    answers: int
+    other_words: Tensor
+    other_answers: Tensor
     taught: Taught | None = None
 
     @classmethod
@@ -53,16 +54,20 @@ class Questions:
             starts=np.concatenate(([0], np.cumsum([len(pairs) for pairs in soft]))),
             labels=np.array([label for label, _ in flat], dtype=np.int64),
             scores=np.array([score for _, score in flat], dtype=np.float32),
-            sides=np.array([bool(SIDES.search(e.question)) for e in examples]),
-            answers=len(index),
+            other_words=mirrored(processor.tokenizer.get_vocab()),
+            other_answers=mirrored(index),
         )
 
     def __len__(self) -> int:
         return len(self.photo)
 
-    def batch(self, chosen: np.ndarray) -> dict[str, Tensor]:
+    def batch(self, chosen: np.ndarray, order: np.random.Generator | None = None) -> dict[str, Tensor]:
         """The model's inputs for the questions `chosen (B,)`, padded to the longest of them only; `rows (P,)` are
-        their photos, each once."""
+        their photos, each once.
+
+        With `order` half of the photos, by chance, are to be mirrored (`mirror (P,)`): what is asked and answered about
+        them has left and right changed for each other.
+        """
         rows, photo_index = np.unique(self.photo[chosen], return_inverse=True)
         lengths = self.lengths[chosen]
         width = int(lengths.max())
@@ -70,7 +75,7 @@ class Questions:
         question = np.repeat(np.arange(len(chosen)), counts)
         within = np.arange(len(question)) - np.repeat(np.cumsum(counts) - counts, counts)
         entry = np.repeat(self.starts[chosen], counts) + within
-        labels = torch.zeros(len(chosen), self.answers)
+        labels = torch.zeros(len(chosen), len(self.other_answers))
         labels[torch.from_numpy(question), torch.from_numpy(self.labels[entry])] = torch.from_numpy(self.scores[entry])
         batch = {
             "input_ids": self.input_ids[chosen, :width].long(),
@@ -78,9 +83,29 @@ class Questions:
             "photo_index": torch.from_numpy(photo_index),
             "labels": labels,
             "rows": torch.from_numpy(rows),
-            "mirror": torch.from_numpy(np.bincount(photo_index, self.sides[chosen], len(rows)) == 0),
+            "mirror": draw_mirrored(len(rows), order),
         }
-        return batch if self.taught is None else batch | {"taught": self.taught.batch(chosen)}
+        if self.taught is not None:
+            batch["taught"] = self.taught.batch(chosen)
+        turned = batch["mirror"][batch["photo_index"]]
+        batch["input_ids"][turned] = self.other_words[batch["input_ids"][turned]]
+        for name in {"labels", "taught"} & batch.keys():
+            batch[name][turned] = batch[name][turned][:, self.other_answers]
+        return batch
+
+
+def draw_mirrored(photos: int, order: np.random.Generator | None) -> Tensor:
+    """`(P,)`: which photos to mirror, half of them by chance, or none without `order`."""
+    return torch.zeros(photos, dtype=torch.bool) if order is None else torch.from_numpy(order.random(photos) < 0.5)
+
+
+def mirrored(index: Mapping[str, int]) -> Tensor:
+    """What each of `N` numbered words or answers is in a mirror, `(N,)`: its own number, but that of the text with left
+    and right changed for each other, if there is one."""
+    other = torch.arange(max(index.values(), default=-1) + 1)
+    for text, number in index.items():
+        other[number] = index.get(SIDES.sub(lambda found: OTHER[found[0]], text), number)
+    return other
 
 
 def photo_batches(photo: np.ndarray, size: int, order: np.random.Generator | None = None) -> list[np.ndarray]:

@@ -80,8 +80,9 @@ def training() -> dict[str, float | str]:
 
     def ours(chosen: np.ndarray) -> None:
         batch = questions.batch(chosen)
+        rows = batch.pop("rows")
         del batch["mirror"]
-        step(batch | {"grid": grids[batch.pop("rows")]})
+        step(batch | {"grid": grids[rows]})
 
     def padded(chosen: np.ndarray) -> None:
         """As most published loops do it: a grid a question, questions padded to the longest of the data set."""

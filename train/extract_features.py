@@ -116,7 +116,7 @@ def extract(
                 pixels = image_processor.normalize(squares)
                 if mirrored:
                     torch.manual_seed(int(next(iter(fresh))[:12], 16))
-                    pixels = augment(pixels.flip(-1), torch.zeros(len(pixels), dtype=torch.bool, device=device))
+                    pixels = augment(pixels.flip(-1))
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
                 grids = encoder(pixels.to(next(encoder.parameters()).dtype))
                 store.append([name for name, _ in fresh.values()], list(fresh), grids)

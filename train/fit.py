@@ -88,6 +88,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     """The phases in their order; each is made when the one before is done, as it freezes other parts."""
     optim, data, net = settings.optim, settings.data, task.net
     process, processes = accelerator.process_index, accelerator.num_processes
+    mirrors = data.mirrored is not None if data.features else optim.augment
 
     def text_batches(text: Questions, epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 1, epoch))
@@ -99,13 +100,13 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
         order = np.random.default_rng((settings.seed, 2, epoch))
         batches = photo_batches(task.train.photo, optim.batch_size, order)
         for chosen in share(batches, process, processes):
-            yield load(task.train, chosen, task.train_photos, order)
+            yield load(task.train, chosen, task.train_photos, order if mirrors else None)
 
     def caption_batches(seen: Seen, epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 2, epoch))
         for chosen in share(seen.epoch(optim.batch_size, order), process, processes):
-            batch = seen.batch(*chosen)
-            yield batch | task.train_photos(batch.pop("rows").numpy())
+            batch = seen.batch(*chosen, order if mirrors else None)
+            yield batch | task.train_photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
 
     def evaluate(*heads: str):
         return lambda: holdout_scores(task, heads, optim.batch_size, accelerator.device)
@@ -148,9 +149,9 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
 def load(
     questions: Questions, chosen: np.ndarray, photos: LoadPhotos, order: np.random.Generator | None = None
 ) -> dict[str, Tensor]:
-    """A batch with its photos, in training with the chance of a mirrored one."""
-    batch = questions.batch(chosen)
-    return batch | photos(batch.pop("rows").numpy(), batch["mirror"], order)
+    """A batch with its photos; with `order` half of them are mirrored."""
+    batch = questions.batch(chosen, order)
+    return batch | photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
 
 
 def holdout_scores(task: Task, heads: Sequence[str], size: int, device: torch.device) -> dict[str, float]:

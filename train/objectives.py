@@ -34,19 +34,19 @@ class Objective(nn.Module):
         self.training = mode
         return self
 
-    def pixels(self, squares: Tensor, mirror: Tensor) -> Tensor:
+    def pixels(self, squares: Tensor) -> Tensor:
         """`(P, S, S, 3)` bytes to the encoder's input, augmented in training."""
         pixel_values = self.normalize(squares)
         if self.augment and self.training:
-            pixel_values = augment(pixel_values, mirror)
+            pixel_values = augment(pixel_values)
         return pixel_values.contiguous(memory_format=torch.channels_last)  # convolutions are much faster so
 
-    def grid(self, mirror: Tensor, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
+    def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
         """The photos' grids, given or computed."""
         if grid is not None:
             return grid
         assert squares is not None
-        return self.net.encode_image(self.pixels(squares, mirror))
+        return self.net.encode_image(self.pixels(squares))
 
     def freeze(self, stages: int) -> None:
         """Let the first `stages` of the image encoder keep their weights, and all of it its batch norms' statistics."""

@@ -149,14 +149,16 @@ def build(
         net, processor = load_checkpoint(None if settings.start == "bundled" else settings.start)
         answers = AnswerVocabulary(tuple(dict.fromkeys((*net.config.answers, *answers.answers))))
         tokenizer = grow_tokenizer(processor.tokenizer, questions, data.min_word_count)
-        return grow(net, len(tokenizer), answers.answers), VQAProcessor(processor.image_processor, tokenizer), answers
+        net = grow(net, len(tokenizer), answers.answers, m.image_size)
+        processor.image_processor.size = net.config.image_size
+        return net, VQAProcessor(processor.image_processor, tokenizer), answers
     tokenizer = build_tokenizer(questions, data.min_word_count)
-    sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
+    sizes = {name: value for name, value in vars(m).items() if name != "pretrained" and value is not None}
     torch.manual_seed(settings.seed)
     net = VQAModel(VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes))
     if m.pretrained:
         load_pretrained(net.image_encoder, m.backbone, m.pretrained)
-    return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
+    return net, VQAProcessor(VQAImageProcessor(net.config.image_size), tokenizer), answers
 
 
 def read_teacher(
@@ -249,22 +251,18 @@ def photo_loader(
     processor: VQAProcessor,
     mirrored: FeatureStore | None = None,
 ) -> LoadPhotos:
-    """A function from rows of `photos` to `{"grid": …}` of a feature store, or to `{"squares": …}` read from files.
-
-    Where it is also given which of them may be mirrored `(P,)` and a random generator, half of those, by chance, are
-    read from the store `mirrored`, if there is one.
-    """
+    """A function from rows of `photos`, and which of them to mirror `(P,)`, to `{"grid": …}` of a feature store (of the
+    store `mirrored`), or to `{"squares": …}` read from files."""
     if store is None:
         image_processor = processor.image_processor
         return Squares(photos, image_processor.square, image_processor.size, data.memory)
     names = [stored_name(photo, [*data.images, *data.extra_images, *data.validation_images]) for photo in photos]
     where, turned = (find(names, photos, found) for found in (store, mirrored))
 
-    def read(rows: np.ndarray, mirror: Tensor | None = None, order: np.random.Generator | None = None):
+    def read(rows: np.ndarray, mirror: np.ndarray | None = None) -> dict[str, Tensor]:
         grid = store.read(where[rows], torch.bfloat16)
-        if mirrored is not None and mirror is not None and order is not None:
-            chosen = np.flatnonzero(mirror.numpy() & (order.random(len(rows)) < 0.5))
-            grid[chosen] = mirrored.read(turned[rows[chosen]], torch.bfloat16)
+        if mirrored is not None and mirror is not None and mirror.any():
+            grid[mirror] = mirrored.read(turned[rows[mirror]], torch.bfloat16)
         return {"grid": grid}
 
     return read

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.batches import Questions, photo_batches
+from train.batches import Questions, draw_mirrored, mirrored, photo_batches
 from train.caption_data import captioned
 from train.objectives import Answering
 from vqa.captioning.words import split
@@ -73,6 +73,7 @@ class Seen:
 
     def __init__(self, questions: Questions, captioned: Captioned):
         self.questions, self.labels = questions, captioned.labels
+        self.other_words = mirrored({word: number for number, word in enumerate(captioned.words)})
         self.photos = list(dict.fromkeys((*questions.photos, *captioned.photos)))
         row_of = {photo: row for row, photo in enumerate(captioned.photos)}
         self.row = np.array([row_of.get(photo, -1) for photo in self.photos])
@@ -83,13 +84,17 @@ class Seen:
         alone = order.permutation(np.arange(len(self.questions.photos), len(self.photos)))
         return list(zip(batches, np.array_split(alone, len(batches)), strict=True))
 
-    def batch(self, chosen: np.ndarray, alone: np.ndarray) -> dict[str, Tensor]:
-        """The inputs of `Seeing` but for the photos, whose numbers are `rows (P,)`."""
-        batch = self.questions.batch(chosen)
+    def batch(
+        self, chosen: np.ndarray, alone: np.ndarray, order: np.random.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """The inputs of `Seeing` but for the photos, whose numbers are `rows (P,)`; `order` as in `Questions.batch`."""
+        batch = self.questions.batch(chosen, order)
         rows = np.concatenate((batch["rows"].numpy(), alone))
-        mirror = F.pad(batch["mirror"], (0, len(alone)), value=True)
+        mirror = torch.cat((batch["mirror"], draw_mirrored(len(alone), order)))
         captioned = np.flatnonzero(self.row[rows] >= 0)
         said = torch.from_numpy(self.labels[self.row[rows[captioned]]]).float() / 255
+        turned = mirror[captioned]
+        said[turned] = said[turned][:, self.other_words]
         more = {
             "rows": torch.from_numpy(rows),
             "mirror": mirror,
@@ -125,12 +130,12 @@ class Seeing(Answering):
         self.word.bias.data.copy_(common.clamp(1e-4, 1 - 1e-4).logit())
 
     def forward(  # type: ignore[override]
-        self, squares: Tensor, mirror: Tensor, said: Tensor, captioned: Tensor, **questions: Tensor
+        self, squares: Tensor, said: Tensor, captioned: Tensor, **questions: Tensor
     ) -> Tensor:
         """squares `(P, S, S, 3)`: photos, of which `captioned (C,)` have the words `said (C, V)`; the rest is as in
         `Answering`."""
-        grid = self.grid(mirror, squares=squares)
-        answers = super().forward(**questions, mirror=mirror, grid=grid)
+        grid = self.grid(squares=squares)
+        answers = super().forward(**questions, grid=grid)
         logits = self.word(self.place(F.normalize(grid[captioned], dim=-1) * math.sqrt(grid.shape[-1])).relu()).float()
         pooled = logits.logsumexp(1) - math.log(logits.shape[1])
         words = F.binary_cross_entropy_with_logits(pooled, said, reduction="sum") / max(1, len(said))

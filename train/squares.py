@@ -13,7 +13,7 @@ THREADS = min(8, os.cpu_count() or 1)
 
 
 class Squares:
-    """Called with rows of `photos` it gives `{"squares": (P, S, S, 3)}`, bytes.
+    """Called with rows of `photos` it gives `{"squares": (P, S, S, 3)}`, bytes, those of `mirror (P,)` mirrored.
 
     The first photos that fit into `memory` GB are read only once: from the second pass on nothing waits for files.
     """
@@ -24,7 +24,7 @@ class Squares:
         self.kept = np.empty((fit, size, size, 3), dtype=np.uint8)  # takes memory only where it is written to
         self.there = np.zeros(len(photos), dtype=bool)
 
-    def __call__(self, rows: np.ndarray, *chance: object) -> dict[str, Tensor]:
+    def __call__(self, rows: np.ndarray, mirror: np.ndarray | None = None) -> dict[str, Tensor]:
         found = np.empty((len(rows), *self.kept.shape[1:]), dtype=np.uint8)
         kept = self.there[rows]
         found[kept] = self.kept[rows[kept]]
@@ -34,4 +34,6 @@ class Squares:
             found[i], row = pixels, rows[i]
             if row < len(self.kept):
                 self.kept[row], self.there[row] = pixels, True
+        if mirror is not None:
+            found[mirror] = found[mirror, :, ::-1]
         return {"squares": torch.from_numpy(found)}

@@ -8,9 +8,9 @@ from train.augment import augment
 SIZE = 32
 
 
-def seen(pixels: Tensor, mirror: bool, seed: int) -> Tensor:
+def seen(pixels: Tensor, seed: int) -> Tensor:
     torch.manual_seed(seed)
-    return augment(pixels, torch.full((len(pixels),), mirror))
+    return augment(pixels)
 
 
 def halves(photos: int) -> Tensor:
@@ -28,42 +28,30 @@ def turned(pixels: Tensor) -> Tensor:
 
 def test_the_seed_decides() -> None:
     pixels = torch.rand(4, 3, SIZE, SIZE)
-    assert torch.equal(seen(pixels, True, 1), seen(pixels, True, 1))
-    assert not torch.equal(seen(pixels, True, 1), seen(pixels, True, 2))
+    assert torch.equal(seen(pixels, 1), seen(pixels, 1))
+    assert not torch.equal(seen(pixels, 1), seen(pixels, 2))
 
 
 def test_photos_are_drawn_apart() -> None:
     pixels = torch.rand(1, 3, SIZE, SIZE).expand(3, -1, -1, -1)
-    one, two, three = seen(pixels, False, 1)
+    one, two, three = seen(pixels, 1)
     assert not torch.equal(one, two) and not torch.equal(two, three)
 
 
-def test_left_and_right_stay_where_a_question_names_them() -> None:
-    assert not turned(seen(halves(300), False, 3)).any()
-
-
-def test_about_half_of_the_others_are_mirrored() -> None:
-    share = turned(seen(halves(300), True, 3)).float().mean()
-    assert 0.4 < share < 0.6
-
-
-def test_each_photo_has_its_own_permission() -> None:
-    torch.manual_seed(3)
-    mirror = torch.arange(300) % 2 == 0
-    result = turned(augment(halves(300), mirror))
-    assert result[mirror].any() and not result[~mirror].any()
+def test_nothing_is_mirrored() -> None:
+    assert not turned(seen(halves(300), 3)).any()
 
 
 def test_values_stay_near_the_photo() -> None:
     pixels = torch.rand(50, 3, SIZE, SIZE) * 2 - 1
-    result = seen(pixels, True, 4)
+    result = seen(pixels, 4)
     assert result.shape == pixels.shape and result.dtype == pixels.dtype
     assert result.isfinite().all()
     assert result.abs().max() <= 1.2 + 0.2  # contrast at most 1.2, light at most 0.2 apart
 
 
 def test_a_plain_photo_changes_in_light_only() -> None:
-    result = seen(torch.full((50, 3, SIZE, SIZE), 0.5), True, 5)
+    result = seen(torch.full((50, 3, SIZE, SIZE), 0.5), 5)
     level = result.mean((1, 2, 3))
     assert torch.allclose(result, level[:, None, None, None].expand_as(result), atol=1e-5)
     assert (level >= 0.5 * 0.8 - 0.2).all() and (level <= 0.5 * 1.2 + 0.2).all()
@@ -74,12 +62,12 @@ def test_most_of_the_photo_stays_in_view() -> None:
     """At least 0.8 of each side: the middle of the photo is in every picture."""
     pixels = -torch.ones(100, 3, SIZE, SIZE)
     pixels[..., 12:20, 12:20] = 1.0
-    bright = seen(pixels, True, 6).flatten(1)
+    bright = seen(pixels, 6).flatten(1)
     assert (bright.amax(1) - bright.amin(1) > 1.2).all()
 
 
 def test_the_photos_themselves_are_kept() -> None:
     pixels = torch.rand(2, 3, SIZE, SIZE)
     before = pixels.clone()
-    seen(pixels, True, 7)
+    seen(pixels, 7)
     assert torch.equal(pixels, before)

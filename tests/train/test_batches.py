@@ -1,6 +1,5 @@
 """Questions as arrays and the batches cut from them."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.batches import Questions, photo_batches, plain_batches, share
+from train.batches import Questions, draw_mirrored, photo_batches, plain_batches, share
+from train.teaching import Taught
 from vqa.data.examples import Example, targets
 from vqa.data.vocabulary import build_tokenizer
 from vqa.processing import VQAImageProcessor, VQAProcessor
@@ -63,15 +63,40 @@ def test_a_batch_is_what_its_questions_say(
     photos = [questions.photos[row] for row in batch["rows"]]
     assert [photos[i] for i in batch["photo_index"]] == [example.image for example in asked]
     assert sorted(photos) == sorted({example.image for example in asked})
-    for photo, mirror in zip(photos, batch["mirror"].tolist(), strict=True):
-        about = " ".join(example.question for example in asked if example.image == photo)
-        assert mirror == (re.search(r"\b(left|right)\b", about.lower()) is None)
+    assert not batch["mirror"].any()
 
 
-def test_one_side_word_forbids_the_mirror_but_bright_does_not(questions: Questions) -> None:
-    batch = questions.batch(np.arange(len(EXAMPLES)))
-    told = dict(zip((questions.photos[row] for row in batch["rows"]), batch["mirror"].tolist(), strict=True))
-    assert told == {"a.png": True, "b.png": False, "c.png": True}
+@given(seed=st.integers(0, 99))
+def test_a_mirrored_photo_has_left_and_right_changed_in_what_is_asked_and_answered(
+    processor: VQAProcessor, seed: int
+) -> None:
+    sides = {"left": "right", "right": "left"}
+    examples = [
+        Example(f"{number}.png", question, answer=answer)
+        for number in range(9)
+        for question, answer in (("which lamp is left of the bed", "right side"), ("where does it look", "left"))
+    ]
+    processor = VQAProcessor(processor.image_processor, build_tokenizer(["right", *(e.question for e in examples)]))
+    index = {answer: number for number, answer in enumerate(("left", "a lamp", "left side", "right", "right side"))}
+    questions = Questions.build(examples, index, processor)
+    shares = np.arange(5 * len(examples)).reshape(-1, 5).astype(np.float16)
+    questions.taught = Taught(np.tile(np.arange(5, dtype=np.int32), (len(examples), 1)), shares, 5)
+    batch = questions.batch(np.arange(len(examples)), np.random.default_rng(seed))
+    for row, example in enumerate(examples):
+        change = bool(batch["mirror"][batch["photo_index"][row]])
+        question, answer = (
+            " ".join(sides.get(word, word) if change else word for word in text.split())
+            for text in (example.question, example.answer)
+        )
+        assert batch["input_ids"][row, : len(question.split())].tolist() == processor.encode([question])[0][0].tolist()
+        assert batch["labels"][row].nonzero().flatten().tolist() == [index[answer]]
+        expected = shares[row, [3, 1, 4, 0, 2]] if change else shares[row]
+        assert batch["taught"][row].tolist() == expected.tolist()
+
+
+def test_half_of_the_photos_are_mirrored_by_a_chance_that_repeats() -> None:
+    one, again, other = (draw_mirrored(300, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other) and 120 < one.sum() < 180
 
 
 @given(photo=groups, size=st.integers(1, 20), seed=st.none() | st.integers(0, 99))

@@ -254,7 +254,7 @@ def test_mirrored_photos_have_a_store_of_their_own(
     found = store.read(store.lookup(names))
     assert not torch.allclose(found, direct(encoder, photos, names), atol=1e-2)
 
-    monkeypatch.setattr(extract_features, "augment", lambda pixels, mirror: pixels)  # mirrored and nothing else
+    monkeypatch.setattr(extract_features, "augment", lambda pixels: pixels)  # mirrored and nothing else
     (tmp_path / "store").rename(tmp_path / "shifted")
     run(mirrored=True, bits=16)
     processor = VQAImageProcessor(SIZE)

@@ -21,7 +21,6 @@ def batch() -> dict[str, Tensor]:
         "photo_index": torch.tensor([0, 0, 0, 1, 1]),
         "labels": torch.eye(3)[[0, 1, 2, 1, 0]],
         "squares": torch.randint(0, 255, (2, 16, 16, 3), dtype=torch.uint8, generator=generator),
-        "mirror": torch.tensor([True, False]),
     }
 
 
@@ -91,15 +90,15 @@ def test_photos_change_in_training_only(net: VQAModel, batch: dict[str, Tensor])
     objective.augment = True
     plain = VQAImageProcessor(16).normalize(batch["squares"])
     torch.manual_seed(0)
-    assert not torch.equal(objective.train().pixels(batch["squares"], batch["mirror"]), plain)
-    assert torch.equal(objective.eval().pixels(batch["squares"], batch["mirror"]), plain)
+    assert not torch.equal(objective.train().pixels(batch["squares"]), plain)
+    assert torch.equal(objective.eval().pixels(batch["squares"]), plain)
 
 
 def test_teachers_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
     objective, _ = make(Answering, net)
     objective.eval()
     asked = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
-    asked["grid"] = objective.grid(batch["mirror"], squares=batch["squares"])
+    asked["grid"] = objective.grid(squares=batch["squares"])
     logits, alone = net(**asked).logits, objective(**batch)
     objective.trust = 0.25
     taught = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)

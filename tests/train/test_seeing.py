@@ -74,6 +74,27 @@ def test_every_photo_and_question_is_in_one_batch(folder: Path) -> None:
         torch.testing.assert_close(batch["said"], torch.from_numpy(expected).float() / 255)
 
 
+def test_what_is_said_of_a_mirrored_photo_has_left_and_right_changed(tmp_path: Path) -> None:
+    photos = [tmp_path / f"{number}.png" for number in range(40)]
+    rows = [{"image": photo.name, "captions": ["a cat at left"]} for photo in photos]
+    rows[-1]["captions"] = ["on the right"]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for photo in photos:
+        photo.touch()
+    asked = [Example(str(photo), "is it", answer="yes") for photo in photos[:20]]
+    processor = VQAProcessor(VQAImageProcessor(16), build_tokenizer(["is it"], 1))
+    captioned = read(tmp_path)
+    batch = Seen(Questions.build(asked, {"yes": 0}, processor), captioned).batch(
+        np.arange(20), np.arange(20, 39), np.random.default_rng(0)
+    )
+    left, right, cat = (captioned.words.index(word) for word in ("left", "right", "cat"))
+    assert torch.equal(batch["said"][:, right] == 1, batch["mirror"])
+    assert torch.equal(batch["said"][:, left] == 0, batch["mirror"])
+    assert (batch["said"][:, cat] == 1).all()
+    for part in (batch["mirror"][:20], batch["mirror"][20:]):
+        assert 3 < part.sum() < 17
+
+
 def batch() -> dict[str, torch.Tensor]:
     return {
         "input_ids": torch.tensor([[2, 3], [4, 0]]),
@@ -81,7 +102,6 @@ def batch() -> dict[str, torch.Tensor]:
         "photo_index": torch.tensor([0, 0]),
         "labels": torch.eye(3)[[0, 1]],
         "squares": torch.randint(0, 255, (2, 16, 16, 3), dtype=torch.uint8),
-        "mirror": torch.tensor([True, False]),
         "captioned": torch.tensor([1]),
         "said": torch.tensor([[1.0, 0.0, 0.4]]),
     }

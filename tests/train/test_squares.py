@@ -23,7 +23,15 @@ def test_photos_come_in_the_order_asked_for_and_are_read_once_while_they_fit() -
     order = np.random.default_rng(0)
     for _ in range(3):
         rows = order.permutation(len(PHOTOS))
-        found = squares(rows, "chance")["squares"]
+        found = squares(rows)["squares"]
         assert found.dtype == torch.uint8 and found.shape == (len(PHOTOS), SIZE, SIZE, 3)
         assert found[:, 0, 0, 0].tolist() == rows.tolist()
     assert [read[photo] for photo in PHOTOS] == [1] * fit + [3] * (len(PHOTOS) - fit)
+
+
+def test_photos_are_mirrored_where_it_is_asked_and_kept_as_they_are() -> None:
+    photo = np.arange(3 * SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE, 3)
+    squares = Squares(PHOTOS, lambda _: photo, SIZE, memory=1.0)
+    for mirror in (np.array([True, False]), np.array([False, True])):
+        found = squares(np.arange(2), mirror)["squares"].numpy()
+        assert (found[mirror] == photo[:, ::-1]).all() and (found[~mirror] == photo).all()
