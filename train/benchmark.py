@@ -119,8 +119,8 @@ def made_up() -> tuple[Questions, Tensor]:
         starts=np.arange(QUESTIONS + 1),
         labels=draw.integers(0, ANSWERS, QUESTIONS),
         scores=np.ones(QUESTIONS, np.float32),
-        sides=np.zeros(QUESTIONS, bool),
-        answers=ANSWERS,
+        other_words=torch.arange(WORDS),
+        other_answers=torch.arange(ANSWERS),
     )
     return questions, torch.rand(photos, PLACES, CHANNELS).bfloat16()
 

@@ -11,20 +11,18 @@ from vqa.model import VQAModel
 HEADS = ("answer_head", "blind_head", "image_only_head")
 
 
-def grow(net: VQAModel, vocab_size: int, answers: Sequence[str], image_size: int | None = None) -> VQAModel:
+def grow(net: VQAModel, vocab_size: int, answers: Sequence[str]) -> VQAModel:
     """The same model for `vocab_size` words and these `answers`, with a row of weights for each new one.
 
     A new word is what it was before, an unknown word. A new answer gets the mean of the old answers' rows, so that it
     is never the best answer before anything is learned. Rows of old words and answers are kept, those of answers that
-    are not among `answers` are dropped; confidence is no longer calibrated. image_size: side in pixels of the photos
-    from now on, if it is another one; the grid has as many more places.
+    are not among `answers` are dropped; confidence is no longer calibrated.
 
     Raises `ValueError` if words would be lost.
     """
     names = {"id2label": dict(enumerate(answers)), "label2id": {answer: i for i, answer in enumerate(answers)}}
     uncalibrated = {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
-    sizes = {"vocab_size": vocab_size, "image_size": image_size or net.config.image_size}
-    config = VQAConfig(**net.config.to_dict() | uncalibrated | names | sizes)
+    config = VQAConfig(**net.config.to_dict() | uncalibrated | names | {"vocab_size": vocab_size})
     tensors = net.state_dict()
     words = tensors["question_encoder.embedding.weight"]
     if vocab_size < len(words):

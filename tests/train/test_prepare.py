@@ -92,14 +92,6 @@ def test_further_questions_are_only_trained_on(flags: Flags, world: Path, tmp_pa
     assert task.priors.to_dict() == plain.priors.to_dict()
 
 
-def test_a_start_keeps_its_photos_size_or_takes_another(world: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    known = [f"--data.train=[{world / 'questions.jsonl'}]", f"--data.images=[{world / 'photos'}]", "--data.holdout=0.2"]
-    for flag, size in (("--seed=1", 64), ("--model.image_size=96", 96)):
-        task = prepare(parse([*known, f"--output={tmp_path}", f"--start={tiny_checkpoint}", flag]))
-        assert task.net.config.image_size == task.processor.image_processor.size == size
-        assert task.train_photos(np.array([0]))["squares"].shape == (1, size, size, 3)
-
-
 def test_photos_are_read_mirrored_where_it_is_asked(tmp_path: Path) -> None:
     photos = [f"{i}.png" for i in range(100)]
     stores = [FeatureStore.create(tmp_path / name, {}, 2, 3, 16) for name in ("straight", "mirrored")]

@@ -80,9 +80,6 @@ def test_what_cannot_be_used_is_told(flag: str, told: str) -> None:
 def test_a_finished_models_words_start_from_nothing_else() -> None:
     told = refusal("--data.train=[a.jsonl]", "--start=bundled", "--data.word_vectors=package")
     assert "data.word_vectors" in told
-    told = refusal("--data.train=[a.jsonl]", "--start=bundled", "--model.glimpses=3")
-    assert "leave all settings of model but its image_size out" in told
-    assert parse(["--data.train=[a.jsonl]", "--start=bundled", "--model.image_size=288"]).model.image_size == 288
 
 
 def test_training_data_must_be_named() -> None:
