@@ -29,7 +29,6 @@ from train.pool import best_share, pool
 from train.prepare import LoadPhotos, Task, prepare
 from train.seeing import Seeing, Seen
 from train.settings import Settings, parse
-from train.soup import stir
 from train.state import read_facts
 from train.teaching import ask_teachers
 from train.weight_norm import add_weight_norm, fold_weight_norm
@@ -73,11 +72,8 @@ def fit(settings: Settings, show: Callable[[dict[str, Any]], None]) -> Path:
     optim = settings.optim
     run = Run(folder, accelerator, optim, settings.seed, settings.save_seconds, settings.fingerprint(), log, resumed)
     task.net.to(accelerator.device)
-    if settings.soup:
-        print(stirred(task, settings.soup, optim.batch_size, accelerator.device))
-    else:
-        for phase in phases(task, settings, accelerator):
-            run.run(phase)
+    for phase in phases(task, settings, accelerator):
+        run.run(phase)
     if writer:
         writer.close()
     if accelerator.is_main_process:
@@ -196,14 +192,6 @@ def mix(task: Task, size: int, device: torch.device) -> str:
     share = best_share(*(torch.cat(part) for part in zip(*held, strict=True)))
     task.net = pool(task.net, share)
     return f"The guess without the photo has a share of {share:.0%} in the answer, as held-out questions want it."
-
-
-@torch.no_grad()
-def stirred(task: Task, folders: Sequence[str], size: int, device: torch.device) -> str:
-    """Give the model the mean weights of the runs in `folders` (see `train.soup`); returns a sentence about it."""
-    stir(task.net, task.processor, folders)
-    held = holdout_scores(task, ("answer",), size, device)["answer"]
-    return f"The mean weights of {len(folders)} runs answer {held:.2f}% of the held-out questions."
 
 
 def precision(name: str) -> str:

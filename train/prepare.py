@@ -163,25 +163,19 @@ def read_teacher(
     folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
 ) -> Teacher:
     """The model in `folder`. It sees what `net` sees, a store's grids (made by `made_by`) or `photos`, or else reads
-    `photos` itself. Raises `InputError` as `load_alike`."""
-    teacher, its = load_alike(folder, net, processor)
+    `photos` itself. Raises `InputError` if it has other words or other answers than `net`."""
+    teacher, its = load_checkpoint(folder)
+    same = {
+        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
+        "answers": teacher.config.answers == net.config.answers,
+    }
+    for what, equal in same.items():
+        if not equal:
+            raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
     eyes = its.image_processor
     own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, eyes)
     alike = eyes.size == processor.image_processor.size if made_by is None else own == made_by
     return Teacher(teacher.requires_grad_(False), eyes, None if alike else Squares(photos, eyes.square, eyes.size, 0.0))
-
-
-def load_alike(folder: str, net: VQAModel, processor: VQAProcessor) -> tuple[VQAModel, VQAProcessor]:
-    """The finished model in `folder`. Raises `InputError` if it has other words or other answers than `net`."""
-    other, its = load_checkpoint(folder)
-    same = {
-        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
-        "answers": other.config.answers == net.config.answers,
-    }
-    for what, equal in same.items():
-        if not equal:
-            raise InputError(f"The model in {folder} has other {what} than this one; train it from the same data.")
-    return other, its
 
 
 def read_all(files: Sequence[str], annotations: Sequence[str], images: Sequence[str], said: list[str]) -> list[Example]:

@@ -174,7 +174,6 @@ class Settings:
         title: the model card's title.
         start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
             `model` is its configuration; so nothing may be set there.
-        soup: finished runs of the same `start` and data, whose mean weights are the model; nothing more is trained.
         teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
             the answers: what several runs know together goes into one. They may have other image encoders.
     """
@@ -188,7 +187,6 @@ class Settings:
     save_seconds: float = 300.0
     title: str = "A Glimpse model"
     start: str | None = None
-    soup: list[str] = field(default_factory=list)
     teachers: list[str] = field(default_factory=list)
 
     def fingerprint(self) -> dict[str, Any]:
