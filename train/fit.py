@@ -96,17 +96,19 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
             batch = text.batch(chosen)
             yield {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
 
+    def plain(chosen: np.ndarray) -> dict[str, Tensor]:
+        return load(task.train.batch(chosen), task.train_photos)
+
     def photo_question_batches(epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 2, epoch))
         batches = photo_batches(task.train.photo, optim.batch_size, order)
         for chosen in share(batches, process, processes):
-            yield load(task.train, chosen, task.train_photos, order if mirrors else None)
+            yield load(task.train.batch(chosen, order if mirrors else None), task.train_photos)
 
     def caption_batches(seen: Seen, epoch: int) -> Iterator[dict[str, Tensor]]:
         order = np.random.default_rng((settings.seed, 2, epoch))
         for chosen in share(seen.epoch(optim.batch_size, order), process, processes):
-            batch = seen.batch(*chosen, order if mirrors else None)
-            yield batch | task.train_photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
+            yield load(seen.batch(*chosen, order if mirrors else None), task.train_photos)
 
     def evaluate(*heads: str):
         return lambda: holdout_scores(task, heads, optim.batch_size, accelerator.device)
@@ -130,8 +132,7 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     if task.teachers:
         batches = photo_batches(task.train.photo, optim.batch_size)
         with accelerator.autocast():
-            load_plain = partial(load, task.train, photos=task.train_photos)
-            task.train.taught = ask_teachers(task.teachers, task.train.photo, batches, load_plain, accelerator.device)
+            task.train.taught = ask_teachers(task.teachers, task.train.photo, batches, plain, accelerator.device)
     if optim.frozen_stages:
         answering.freeze(optim.frozen_stages)
     answering.to(accelerator.device)
@@ -146,11 +147,8 @@ def phases(task: Task, settings: Settings, accelerator: Accelerator) -> Iterator
     yield Phase("heads", heads, photo_question_batches, steps, optim.head_epochs, scores, optim.head_patience)
 
 
-def load(
-    questions: Questions, chosen: np.ndarray, photos: LoadPhotos, order: np.random.Generator | None = None
-) -> dict[str, Tensor]:
-    """A batch with its photos; with `order` half of them are mirrored."""
-    batch = questions.batch(chosen, order)
+def load(batch: dict[str, Tensor], photos: LoadPhotos) -> dict[str, Tensor]:
+    """The batch with its photos in place of their numbers, mirrored where it says so."""
     return batch | photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
 
 
@@ -169,7 +167,8 @@ def holdout_logits(
     """For each batch of held-out questions the logits `(B, A)` of `heads`, and the labels `(B, A)`."""
     net = task.net
     for chosen in photo_batches(task.holdout.photo, size):
-        batch = {name: value.to(device) for name, value in load(task.holdout, chosen, task.holdout_photos).items()}
+        asked = load(task.holdout.batch(chosen), task.holdout_photos)
+        batch = {name: value.to(device) for name, value in asked.items()}
         grid = batch.get("grid")
         if grid is None:
             grid = net.encode_image(task.processor.image_processor.normalize(batch["squares"]))
