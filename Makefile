@@ -32,22 +32,22 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 	$(BIN)/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
 
 bench: $(VENV)/.developed ## measure speed and memory on this machine
-	$(BIN)/python -m train.benchmark
+	$(BIN)/python -m tools.benchmark
 
 load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
-	$(BIN)/python -m ui.load --clients 64 --seconds 60
+	$(BIN)/python -m tools.load_test --clients 64 --seconds 60
 
 docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
-	$(BIN)/python -m train.figures
+	$(BIN)/python -m tools.figures
 
 links: $(VENV)/.developed ## point the links in docs at the lines of code that they quote
-	$(BIN)/python -m train.links
+	$(BIN)/python -m tools.links
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
-	$(BIN)/python -m ui.screenshots
+	$(BIN)/python -m tools.screenshots
 
 # What `make model` does, from the README's data in ../shared/data: three first models with image encoders of three
 # sizes, end to end; two more of the smallest that learn from their mean, whose encoders are the better for it; the grids

@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.fake_hub import FakeHub
 
+pytest_plugins = ["tests.fitted"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -34,11 +35,11 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint's folder: a very small model with random weights, five answers and a handful of words."""
     import torch
 
-    from vqa.checkpoint import save_checkpoint
-    from vqa.configuration import VQAConfig
+    from vqa.checkpoint.save import save_checkpoint
     from vqa.data.vocabulary import build_tokenizer
-    from vqa.model import VQAModel
-    from vqa.processing import VQAImageProcessor, VQAProcessor
+    from vqa.model.configuration import VQAConfig
+    from vqa.model.model import VQAModel
+    from vqa.model.processing import VQAImageProcessor, VQAProcessor
 
     questions = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
     tokenizer = build_tokenizer(questions)

@@ -10,9 +10,9 @@ import pytest
 
 from tests.pages import ROOT
 from vqa import cli
-from vqa.data.photos import open_photo
 from vqa.data.readers.jsonl import json_rows
 from vqa.data.world import generate, write_world
+from vqa.model.photos import open_photo
 
 PHOTO = "coffee.png"  # of scikit-image, CC0
 SCENES, QUESTIONS = 24, 3

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.pages import ADDRESS, PAGES, ROOT, Block, Reader, blocks, name
-from train.links import LINK, pointed
-from vqa.data.photos import open_photo
-from vqa.errors import InputError
+from tools.links import LINK, pointed
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
 
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
 # What a test makes smaller than the page does, so that it takes seconds.

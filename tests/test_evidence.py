@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from vqa.checkpoint import load_checkpoint, save_checkpoint
-from vqa.errors import InputError
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.save import save_checkpoint
 from vqa.evidence import BATCH, cover, evidence, occlusion, what_if
-from vqa.model import VQAModel
+from vqa.model.errors import InputError
+from vqa.model.model import VQAModel
 from vqa.predict import VQA, Look
 
 QUESTION = "what color is the cat?"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ui import drawings
-from vqa.data.photos import SUFFIXES
+from tools import drawings
+from vqa.model.photos import SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path("assets", "model")

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 import vqa
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 from vqa.predict import PHOTOS_KEPT, VQA
 from vqa.runtimes import softmax
 

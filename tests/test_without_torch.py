@@ -20,7 +20,7 @@ APP = """
 from gradio_client import Client, handle_file
 from tests.ui.conftest import free_port
 from ui import app
-from ui.cells import WORDS, Cells
+from ui.inside.cells import WORDS, Cells
 from ui.completing import Completing
 from ui.models import Models
 from ui.page import build_page

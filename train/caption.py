@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.caption_data import Batches, encode, held_out, read_captions
 from train.caption_scores import MEASURE, MEASURE_FEATURES, card, score
-from train.small import Learning, add_options, command
-from vqa.bundle import save_bundle
+from train.captions.data import Batches, encode, held_out, read_captions
+from train.fitting.small import Learning, add_options, command
 from vqa.captioning.captioner import ATTENTIONS, Captioner
 from vqa.captioning.describe import KIND
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
 from vqa.captioning.words import Words
+from vqa.checkpoint.auxiliary import save_bundle
 from vqa.data.features import FeatureStore
-from vqa.device import pick_device
-from vqa.errors import InputError
+from vqa.model.device import pick_device
+from vqa.model.errors import InputError
 
 DATA = Path("../shared/data")
 CLIP = 5.0

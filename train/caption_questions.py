@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from train.caption_data import captioned
-from train.caption_nouns import Nouns, article, find_nouns, plural, shown
+from train.captions.data import captioned
+from train.captions.nouns import Nouns, article, find_nouns, plural, shown
 from vqa.data.examples import Example, write_jsonl
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 PLAIN = ("Is there {a} {thing}?",)
 VARIED = (

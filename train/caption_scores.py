@@ -13,17 +13,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from train.caption_data import Batches, read_captions
-from vqa.bundle import load_bundle
+from train.captions.data import Batches, read_captions
 from vqa.captioning.captioner import Captioner
 from vqa.captioning.describe import KIND, build
 from vqa.captioning.scores import Unscored, score_captions
 from vqa.captioning.search import BEAM, beam_search
 from vqa.captioning.words import SPECIAL, Words
+from vqa.checkpoint.auxiliary import load_bundle
+from vqa.checkpoint.find import read_json
 from vqa.data.features import FeatureStore
-from vqa.errors import InputError
-from vqa.files import write_json
-from vqa.folder import read_json
+from vqa.data.files import write_json
+from vqa.model.errors import InputError
 
 MEASURE, MEASURE_FEATURES = Path("../shared/data/flickr8k/captions_val.jsonl"), Path("features/flickr8k")
 

@@ -19,16 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.small import Learning, add_options, command
-from vqa.bundle import save_bundle
+from train.fitting.small import Learning, add_options, command
+from vqa.checkpoint.auxiliary import save_bundle
+from vqa.data.files import write_json
 from vqa.data.readers.jsonl import json_rows
-from vqa.device import pick_device
-from vqa.errors import InputError
-from vqa.files import write_json
 from vqa.language.character_model import CharacterModel, bits_per_character, detached
 from vqa.language.characters import END, Characters
 from vqa.language.complete import KIND
-from vqa.recurrent import State
+from vqa.model.device import pick_device
+from vqa.model.errors import InputError
+from vqa.model.recurrent import State
 
 QUESTIONS = Path("../shared/data/text/vqa_v1_questions_answers.jsonl.gz")
 BLOCK = 1 << 20  # characters of a file at once

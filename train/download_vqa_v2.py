@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from rich.progress import DownloadColumn, Progress, TaskID, TransferSpeedColumn
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 ANNOTATIONS_URL = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 IMAGES_URL = "http://images.cocodataset.org/zips"

@@ -18,11 +18,11 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from vqa.checkpoint import load_checkpoint
-from vqa.errors import InputError
-from vqa.files import whole_folder
-from vqa.folder import CONFIG, PROCESSOR, TOKENIZER, find_checkpoint
-from vqa.model import VQAModel
+from vqa.checkpoint.find import CONFIG, PROCESSOR, TOKENIZER, find_checkpoint
+from vqa.checkpoint.load import load_checkpoint
+from vqa.data.files import whole_folder
+from vqa.model.errors import InputError
+from vqa.model.model import VQAModel
 from vqa.runtimes import Logits
 from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WHOLE, open_session
 
@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not importlib.util.find_spec(name)]:
             raise InputError(f"Exporting needs {missing[0]}; run: pip install 'glimpse-vqa[onnx]'.")
-        from train.quantize_onnx import calibration, quantize
+        from train.exporting.quantize import calibration, quantize
 
         chosen = calibration(given.calibrate, given.images, given.photos, given.seed) if given.calibrate else None
         export_onnx(given.model, given.output)

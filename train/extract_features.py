@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from train.augment import augment
-from vqa.checkpoint import provenance
+from train.fitting.augment import augment
+from vqa.checkpoint.pretrained import load_pretrained
+from vqa.checkpoint.provenance import provenance
 from vqa.data.features import FeatureStore
-from vqa.data.photos import SUFFIXES, content_hash
-from vqa.data.prefetch import map_ahead, prefetch
-from vqa.device import fast_dtype, pick_device
-from vqa.errors import InputError
-from vqa.image_encoder import ImageEncoder, load_pretrained
-from vqa.processing import VQAImageProcessor
+from vqa.data.parallel import map_ahead, prefetch
+from vqa.model.device import fast_dtype, pick_device
+from vqa.model.errors import InputError
+from vqa.model.image_encoder import ImageEncoder
+from vqa.model.photos import SUFFIXES, content_hash
+from vqa.model.processing import VQAImageProcessor
 
 MIRRORED = {"mirrored": True}  # what a store of mirrored photos adds to what made it
 
@@ -79,8 +80,8 @@ def extract(
     """Fill the store in `output` with `photos`, by name; returns one line that says what was done and how fast.
 
     A photo that cannot be read is skipped, counted and named. `each_batch` is called after every batch is safe on disk.
-    mirrored: mirror the photos and see them a little differently (`train.augment`), by a chance that the content of
-    the batch's first one is the seed of.
+    mirrored: mirror the photos and see them a little differently (`train.fitting.augment`), by a chance that the
+    content of the batch's first one is the seed of.
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from train.texts import some_questions
-from vqa.errors import InputError
-from vqa.files import write_json
+from vqa.data.files import write_json
 from vqa.inside.search import Search, search_letters, search_questions
 from vqa.language.complete import Completer
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 

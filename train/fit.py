@@ -3,7 +3,7 @@
     python -m train.fit --config train/configs/coco.yaml [--optim.epochs 3] [--resume]
     torchrun --nproc-per-node 4 -m train.fit --config …           # several processes
 
-Three phases, each a plain loop (`train.phases`): questions without photos teach the question encoder (only with
+Three phases, each a plain loop (`train.fitting.loop`): questions without photos teach the question encoder (only with
 `data.text`); the model learns to answer; then, with everything else frozen, the question-only and image-only heads
 learn to guess. At the end the confidence is calibrated, the validation questions are scored, and `best/` is complete.
 """
@@ -21,19 +21,19 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from train.batches import Questions, photo_batches, plain_batches, share
-from train.finish import finish
-from train.objectives import Answering, SideHeads, Text
-from train.phases import Phase, Run
-from train.pool import best_share, pool
-from train.prepare import LoadPhotos, Task, prepare
-from train.seeing import Seeing, Seen
-from train.settings import Settings, parse
-from train.state import read_facts
-from train.teaching import ask_teachers
-from train.weight_norm import add_weight_norm, fold_weight_norm
-from vqa.device import fast_dtype
-from vqa.errors import InputError
+from train.fitting.batches import Questions, photo_batches, plain_batches, share
+from train.fitting.caption_words import Seeing, Seen
+from train.fitting.distillation import ask_teachers
+from train.fitting.finish import finish
+from train.fitting.loop import Phase, Run
+from train.fitting.pool import best_share, pool
+from train.fitting.prepare import LoadPhotos, Task, prepare
+from train.fitting.settings import Settings, parse
+from train.fitting.state import read_facts
+from train.fitting.tasks import Answering, SideHeads, Text
+from train.fitting.weight_norm import add_weight_norm, fold_weight_norm
+from vqa.model.device import fast_dtype
+from vqa.model.errors import InputError
 
 MODEL = ("question_encoder", "attention", "fusion", "answer_head")
 JOINING = ("attention", "fusion", "answer_head")
@@ -185,7 +185,7 @@ def holdout_logits(
 
 @torch.no_grad()
 def mix(task: Task, size: int, device: torch.device) -> str:
-    """Mix the guess without the photo into the model's answer (see `train.pool`); returns a sentence about it."""
+    """Mix the guess without the photo into the model's answer (see `train.fitting.pool`); returns a sentence."""
     task.net.eval()
     held = [(found["answer"], found["blind"], labels) for found, labels in holdout_logits(task, HEADS, size, device)]
     share = best_share(*(torch.cat(part) for part in zip(*held, strict=True)))

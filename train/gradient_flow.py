@@ -20,10 +20,10 @@ from rich.progress import track
 from rich.table import Table
 
 from train.texts import some_questions
-from vqa.errors import InputError
-from vqa.files import write_json
+from vqa.data.files import write_json
 from vqa.inside.gradients import Flow, copy_task, of_one_length, question_task, reach
 from vqa.inside.pictures import flow_chart
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 CLIP = 1.0

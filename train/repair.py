@@ -4,7 +4,7 @@
 
 Every batch mistypes its questions anew, and leaves some right, so that the model learns to leave right ones alone. The
 run is saved every --part batches, and goes on from there with --resume. How well it mends is measured by
-train.repair_scores.
+tools.repair_scores.
 """
 
 import argparse
@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from train.complete import QUESTIONS, read_questions
-from train.small import Learning, add_options, command
-from vqa.bundle import save_bundle
-from vqa.device import pick_device
+from train.fitting.small import Learning, add_options, command
+from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
 from vqa.language.noise import mistype
 from vqa.language.repair import KIND
 from vqa.language.repair_model import RepairModel
+from vqa.model.device import pick_device
 
 CLIP = 1.0
 SPREAD = 200  # batches that are sorted by length together
@@ -133,7 +133,7 @@ def card(results: dict[str, Any]) -> str:
         "attention over all of its states writes it anew. Trained by `python -m train.repair` with the settings in "
         f"`results.json` on {results['questions']:,} questions of VQA v1 (CC BY 4.0), lower-cased, without photos, "
         "that were mistyped by `vqa.language.noise`.\n\nHow well it mends is measured by "
-        "`python -m train.repair_scores`, whose figures are in `scores.json`. It knows what people usually ask about "
+        "`python -m tools.repair_scores`, whose figures are in `scores.json`. It knows what people usually ask about "
         "everyday photos in English, their habits included, and makes rare names into common words.\n"
     )
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from vqa.data.readers.jsonl import json_rows
 from vqa.data.readers.lines import numbered_lines
-from vqa.errors import InputError
-from vqa.inside.made_up import made_up_questions
+from vqa.inside.questions import made_up_questions
 from vqa.language.complete import Completer
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 

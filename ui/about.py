@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ui.shown import NOT_SURE
+from ui.payload import NOT_SURE
 
 if TYPE_CHECKING:
     from vqa.predict import VQA

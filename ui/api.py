@@ -4,11 +4,11 @@ from typing import Any
 
 import gradio as gr
 
+from ui.hosting.zero_gpu import gpu
 from ui.models import Models
+from ui.payload import PROGRESS, api
 from ui.photos import photo_bytes
-from ui.shown import PROGRESS, api
-from ui.zero_gpu import gpu
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 MAX_QUESTIONS = 50
 

@@ -9,10 +9,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
+from ui.hosting.window import open_window
 from ui.models import Models, on_a_space, static
 from ui.page import build_page
-from ui.window import open_window
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 SYSTEM_FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")

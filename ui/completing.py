@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from ui.lazy import Lazy
-from ui.shown import api
-from vqa.errors import InputError
+from ui.payload import api
+from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
     from vqa.language.complete import Completer

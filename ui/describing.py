@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ui.hosting.zero_gpu import gpu
 from ui.lazy import Lazy
 from ui.models import BUNDLED, Models
+from ui.payload import api, layer, refusal
 from ui.photos import photo_bytes, picture_url
-from ui.shown import api, layer, refusal
 from ui.viewer import drawn
-from ui.zero_gpu import gpu
 
 if TYPE_CHECKING:
     from vqa.captioning.describe import Describer

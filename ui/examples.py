@@ -30,7 +30,7 @@ PHOTOS = (
     ("astronaut.png", ("what is the woman wearing?", "is the woman smiling?", "what color is the suit?")),
     ("rocket.jpg", ("what is this?", "is it daytime?", "what color is the sky?")),
 )
-# These we have drawn ourselves: `python -m ui.drawings` makes them again.
+# These we have drawn ourselves: `python -m tools.drawings` makes them again.
 DRAWINGS = (
     ("red-circle.webp", ("what color is the circle?", "what shape is this?", "is there a circle?")),
     ("blue-and-yellow.webp", ("what color is the square?", "how many shapes are there?", "is there a triangle?")),

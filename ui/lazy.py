@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from vqa.errors import missing
+from vqa.model.errors import missing
 
 T = TypeVar("T")
 

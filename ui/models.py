@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
     from vqa.predict import VQA

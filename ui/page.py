@@ -4,14 +4,15 @@ from typing import Any
 
 import gradio as gr
 
-from ui import api, completing, describing, repairing, talk
-from ui.acts import MAX_CHARACTERS, Acts
+from ui import api, completing, describing, repairing
+from ui import conversation as talk
 from ui.describing import Describing, describe_tab
+from ui.events import MAX_CHARACTERS, Acts
 from ui.examples import GENERAL, examples
-from ui.inside import inside_tab
+from ui.hosting.zero_gpu import gpu
+from ui.inside.tab import inside_tab
 from ui.models import Models
 from ui.viewer import chips, conversation, paint, viewer
-from ui.zero_gpu import gpu
 
 LOADING = "The model is loading: a few seconds, once. You can choose a photo meanwhile."
 

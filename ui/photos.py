@@ -8,7 +8,7 @@ from typing import Any
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 SHOWN = 640  # pixels of a shown photo's longer side
 

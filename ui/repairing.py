@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui.cells import failed
-from ui.inside import shown
+from ui.inside.cells import failed
+from ui.inside.tab import shown
 from ui.lazy import Lazy
 from ui.models import Models
-from ui.shown import api
-from vqa.errors import InputError
+from ui.payload import api
 from vqa.inside.alignment import alignment_picture
+from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
     from vqa.language.repair import Repairer

@@ -9,33 +9,33 @@ Importing this package is cheap: the heavy libraries load with the first name th
 import importlib
 from typing import TYPE_CHECKING
 
-from vqa.auto import register
-
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vqa.configuration import VQAConfig
-    from vqa.errors import InputError
-    from vqa.model import VQAModel
-    from vqa.pipeline import VQAPipeline
+    from vqa.model.configuration import VQAConfig
+    from vqa.model.errors import InputError
+    from vqa.model.model import VQAModel
+    from vqa.model.pipeline import VQAPipeline
+    from vqa.model.processing import VQAProcessor
     from vqa.predict import VQA, Answer
-    from vqa.processing import VQAProcessor
 
 _HOMES = {
     "VQA": "vqa.predict",
     "Answer": "vqa.predict",
-    "InputError": "vqa.errors",
-    "VQAConfig": "vqa.configuration",
-    "VQAModel": "vqa.model",
-    "VQAPipeline": "vqa.pipeline",
-    "VQAProcessor": "vqa.processing",
+    "InputError": "vqa.model.errors",
+    "VQAConfig": "vqa.model.configuration",
+    "VQAModel": "vqa.model.model",
+    "VQAPipeline": "vqa.model.pipeline",
+    "VQAProcessor": "vqa.model.processing",
 }
+# Importing one of these makes transformers' Auto classes know a checkpoint of ours.
+FOR_TRANSFORMERS = {"VQAConfig", "VQAModel", "VQAPipeline", "VQAProcessor"}
 __all__ = ["VQA", "Answer", "InputError", "VQAConfig", "VQAModel", "VQAPipeline", "VQAProcessor", "__version__"]
-
-register()  # so that transformers' Auto classes know a checkpoint of ours
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'vqa' has no attribute '{name}'")
+    if name in FOR_TRANSFORMERS:
+        importlib.import_module("vqa.checkpoint.auto").register()
     return getattr(importlib.import_module(_HOMES[name]), name)

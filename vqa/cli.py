@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vqa import __version__
-from vqa.errors import InputError, missing
+from vqa.model.errors import InputError, missing
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -191,9 +191,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def ask(arguments: argparse.Namespace) -> None:
     """Answer every question about the photo; what is wrong with the paths is told before the model loads."""
-    from vqa.data.photos import open_photo
-    from vqa.explain import check_picture_path, overlay, save_picture
-    from vqa.printed import caption, numbered, show
+    from vqa.model.photos import open_photo
+    from vqa.show.heat import check_picture_path, overlay, save_picture
+    from vqa.show.terminal import caption, numbered, show
 
     open_photo(arguments.photo, shortest_side=64)
     pictures = []
@@ -231,8 +231,8 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def describe(arguments: argparse.Namespace) -> None:
     """Print a caption; what is wrong with the paths is told before the models load."""
-    from vqa.data.photos import open_photo
-    from vqa.explain import check_picture_path, overlay, save_picture
+    from vqa.model.photos import open_photo
+    from vqa.show.heat import check_picture_path, overlay, save_picture
 
     photo = open_photo(arguments.photo, shortest_side=64)
     if arguments.overlay is not None:
@@ -250,7 +250,7 @@ def describe(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """Check the data, train, evaluate, and say whether it was worth it."""
-    from train.own import train as run
+    from train.own_data import train as run
 
     try:
         run(**options(arguments))
@@ -261,7 +261,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def publish(arguments: argparse.Namespace) -> None:
     """Put the Space together, and push it if asked to."""
-    from ui.publish import publish as run
+    from ui.hosting.publish import publish as run
 
     run(**options(arguments))
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vqa.errors import InputError
 from vqa.foreign import only_ours
+from vqa.model.errors import InputError
+from vqa.model.reading import short
 from vqa.predict import VQA, Answer
-from vqa.reading import short
 
 MAX_CELLS = 128  # a side of a mask
 BATCH = 8  # photos that are encoded at once

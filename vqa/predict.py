@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from vqa.answer import Answer, Score, Word, temperature_for
-from vqa.data.photos import content_hash, open_photo, pixels_hash
-from vqa.errors import InputError
-from vqa.folder import find_checkpoint, read_json, weights_hash
+from vqa.checkpoint.find import find_checkpoint, read_json, weights_hash
 from vqa.foreign import foreign_type
-from vqa.reading import check_known
+from vqa.model.answer import Answer, Score, Word, temperature_for
+from vqa.model.errors import InputError
+from vqa.model.photos import content_hash, open_photo, pixels_hash
+from vqa.model.reading import check_known
 from vqa.runtimes import Logits, array, open_engine, softmax
 
 PHOTOS_KEPT = 16
@@ -65,13 +65,13 @@ class VQA:
         cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
     ) -> "VQA":
         """The bundled model, a checkpoint's folder, or a Hub id; a ViLT or BLIP model of transformers comes with the
-        same methods, as a `vqa.foreign.door.ForeignVQA`. Raises `InputError` if it cannot be read.
+        same methods, as a `vqa.foreign.model.ForeignVQA`. Raises `InputError` if it cannot be read.
 
         runtime: 'torch'; 'onnx' or 'onnx-int8' for a folder that `train.export_onnx` wrote, without PyTorch; 'auto' is
         PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
         """
         if (kind := foreign_type(folder := find_checkpoint(model))) is not None:
-            from vqa.foreign.door import ForeignVQA
+            from vqa.foreign.model import ForeignVQA
 
             return cast(VQA, ForeignVQA(folder, str(model), kind, device))  # not its heir, but it answers as it does
         return cls(model, device, dtype, runtime, folder)

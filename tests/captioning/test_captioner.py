@@ -7,7 +7,7 @@ import torch
 
 from vqa.captioning.captioner import ATTENTIONS, Captioner, one_place
 from vqa.captioning.words import END, START
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 CAPTIONS = torch.tensor([[[START, 5, 6, 4], [START, 4, 7, 5]], [[START, 7, 7, 6], [START, 6, 5, 0]]])
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from vqa.bundle import save_bundle
 from vqa.captioning.captioner import Captioner
 from vqa.captioning.describe import KIND, Describer
 from vqa.captioning.words import Words
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import save_bundle
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 WORDS = ["a", "dog", "runs", "on", "grass"]

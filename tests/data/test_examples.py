@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from vqa.data.examples import Example, example_from_dict, reference, targets, write_jsonl
 from vqa.data.readers import read_examples
-from vqa.errors import InputError
 from vqa.evaluation import vqa_accuracy
+from vqa.model.errors import InputError
 
 TEN = ("cat",) * 4 + ("dog",) * 3 + ("two", "2") + ("bird",)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vqa.data.features import FeatureStore
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 MADE_BY = {"backbone": "tiny", "weights": "abc", "image_size": 64, "image_mean": [0.5, 0.4, 0.3]}
 N, D = 4, 3

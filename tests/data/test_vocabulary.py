@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
-from vqa.errors import InputError
-from vqa.processing import VQAImageProcessor, VQAProcessor
+from vqa.model.errors import InputError
+from vqa.model.processing import VQAImageProcessor, VQAProcessor
 
 RULES = {
     "What\u2019s the dog\u2019s name?": ["what", "'s", "the", "dog", "'s", "name"],

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from world_oracle import oracle
 
-from vqa.data.photos import open_photo
+from tests.data.world_oracle import oracle
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.world import (
     COLOURS,
@@ -31,7 +30,8 @@ from vqa.data.world import (
     make_scene,
     write_world,
 )
-from vqa.errors import InputError
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
 
 Asked = list[tuple[Scene, WorldQuestion]]
 
@@ -134,10 +134,12 @@ def digest(scenes: int, seed: int, **more: int) -> str:
 
 
 def test_a_seed_gives_the_same_bytes_in_every_process() -> None:
-    code = "import sys; sys.path += sys.argv[1:]; from test_world import digest; print(digest(5, 7, size=48))"
+    code = (
+        "import sys; sys.path += sys.argv[1:]; from tests.data.test_world import digest; print(digest(5, 7, size=48))"
+    )
     for hash_seed in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(Path(__file__).parent)],
+            [sys.executable, "-c", code, str(Path(__file__).parents[2])],
             env=os.environ | {"PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,

@@ -21,10 +21,10 @@ import vqa
 from train import extract_features
 from vqa.cli import main
 from vqa.data.examples import Example, write_jsonl
-from vqa.errors import InputError
-from vqa.evaluation import work
-from vqa.evaluation.wups import wups
-from vqa.image_encoder import ImageEncoder
+from vqa.evaluation.answers import journal as work
+from vqa.evaluation.measures.wups import wups
+from vqa.model.errors import InputError
+from vqa.model.image_encoder import ImageEncoder
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
 ANSWERS = ["yes", "no", "two", "red", "a teddy bear", "zebra"]

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from vqa.cli import main
-from vqa.errors import InputError
 from vqa.evaluation.compare import compare
+from vqa.model.errors import InputError
 
 
 def evaluation(folder: Path, exact: np.ndarray, start: int = 0, official: bool = False) -> str:

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image, ImageFile
 
 import vqa
-from vqa.errors import InputError
-from vqa.evaluation.metric import vqa_accuracy
+from vqa.data.metric import vqa_accuracy
 from vqa.harnesses import lmms_eval_models
+from vqa.model.errors import InputError
 from vqa.predict import VQA, Answer
 
 if importlib.util.find_spec("lmms_eval") is None:

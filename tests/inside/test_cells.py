@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from vqa.errors import InputError
 from vqa.inside.cells import Reading, read, read_question
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA
-from vqa.recurrent import Recurrent
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

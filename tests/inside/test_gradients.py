@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vqa.errors import InputError
 from vqa.inside.gradients import (
     copy_task,
     gradient_flow,
@@ -18,8 +17,9 @@ from vqa.inside.gradients import (
     reach,
     singular_values,
 )
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA
-from vqa.recurrent import Recurrent
 
 
 def test_the_plain_cells_gradient_is_the_chain_rule_by_hand() -> None:

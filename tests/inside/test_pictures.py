@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from vqa.errors import InputError
 from vqa.inside.cells import Reading
 from vqa.inside.pictures import coloured_text, flow_chart, gate_strips
+from vqa.model.errors import InputError
 
 NASTY = '<b onclick="x">&'
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from vqa.errors import InputError
 from vqa.inside.cells import read_question, states
-from vqa.inside.made_up import made_up_questions
+from vqa.inside.questions import made_up_questions
 from vqa.inside.search import Search, ranks, scores, search_letters, search_questions
 from vqa.language.character_model import CharacterModel
 from vqa.language.characters import Characters
 from vqa.language.complete import Completer
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA
-from vqa.recurrent import Recurrent
 
 NOUNS = ("red dog", "cat", "blue cup", "thing", "green car", "one", "black hat", "man")
 PLACES = ("here", "on it", "up", "over there", "left", "to the right")

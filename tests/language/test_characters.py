@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqa.errors import InputError
 from vqa.language.characters import END, SPECIAL, UNKNOWN, Characters
+from vqa.model.errors import InputError
 
 
 def test_the_common_ones_come_first() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from vqa.bundle import save_bundle
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.character_model import CharacterModel
 from vqa.language.characters import END, Characters
 from vqa.language.complete import KIND, Completer
+from vqa.model.errors import InputError
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from vqa.bundle import save_bundle
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, UNKNOWN, Characters
 from vqa.language.repair import KIND, Repair, Repairer, fewest_unknown, keep, keep_known
 from vqa.language.repair_model import RepairModel
+from vqa.model.errors import InputError
 
 KNOWN = {"what", "color", "is", "the", "cat", "a"}
 

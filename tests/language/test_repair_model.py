@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vqa.language.characters import END, PADDING, SPECIAL, START
 from vqa.language.repair_model import RepairModel, write
-from vqa.recurrent import lstm_cell
+from vqa.model.recurrent import lstm_cell
 
 SIZE = SPECIAL + 3
 

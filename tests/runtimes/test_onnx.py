@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vqa.errors import InputError
 from vqa.evidence import evidence, occlusion, what_if
+from vqa.model.errors import InputError
+from vqa.model.processing import VQAImageProcessor
 from vqa.predict import VQA
-from vqa.processing import VQAImageProcessor
 from vqa.runtimes import array
 from vqa.runtimes.onnx import FOLDER, PhotoReader
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from train import small
+from train.fitting import small
 
 
 class Killed(BaseException):

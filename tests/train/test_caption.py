@@ -10,14 +10,14 @@ from PIL import Image
 
 from train.caption import main, train
 from train.caption import parser as arguments
-from train.caption_data import Batches, encode, read_captions
-from vqa.bundle import load_bundle
+from train.captions.data import Batches, encode, read_captions
 from vqa.captioning.describe import KIND, build
 from vqa.captioning.scores import Unscored
 from vqa.captioning.search import beam_search
 from vqa.captioning.words import END, PAD, SPECIAL, Words
+from vqa.checkpoint.auxiliary import load_bundle
 from vqa.data.features import FeatureStore
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 TEXTS = ["a dog runs on grass", "two men ride a horse", "a red car", "a cat sleeps in the sun here"]

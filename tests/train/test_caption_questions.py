@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from train.caption_nouns import Nouns, article, find_nouns, plural
 from train.caption_questions import main
+from train.captions.nouns import Nouns, article, find_nouns, plural
 from vqa.data.readers import read_examples
 
 SCENES = {

@@ -16,7 +16,7 @@ import pytest
 
 from train import download_vqa_v2 as module
 from train.download_vqa_v2 import PARTS, download_vqa_v2, main
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from train.export_onnx import export_onnx, main
-from vqa.checkpoint import load_checkpoint, save_checkpoint
-from vqa.configuration import VQAConfig
-from vqa.model import VQAModel
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.save import save_checkpoint
+from vqa.model.configuration import VQAConfig
+from vqa.model.model import VQAModel
 from vqa.predict import VQA
 
 

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 from train import extract_features
 from train.extract_features import extract, list_photos, main
-from vqa.checkpoint import provenance
+from vqa.checkpoint.provenance import provenance
 from vqa.data.features import FeatureStore
-from vqa.errors import InputError
-from vqa.image_encoder import ImageEncoder
-from vqa.processing import VQAImageProcessor
+from vqa.model.errors import InputError
+from vqa.model.image_encoder import ImageEncoder
+from vqa.model.processing import VQAImageProcessor
 
 SIZE = 16
 Extract = Callable[..., str]

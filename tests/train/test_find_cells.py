@@ -6,7 +6,7 @@ import pytest
 
 from train.find_cells import main
 from train.texts import some_questions
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 TEXTS = [f"what color is the {noun} on the {place}?" for noun in ("cat", "red cat", "table") for place in "abcdef"]

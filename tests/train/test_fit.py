@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from train import extract_features
 from train.fit import main
-from train.prepare import prepare
-from train.settings import parse
-from vqa.image_encoder import ImageEncoder
+from train.fitting.prepare import prepare
+from train.fitting.settings import parse
+from vqa.model.image_encoder import ImageEncoder
 from vqa.predict import VQA
 
 Flags = Callable[..., list[str]]
@@ -78,7 +78,7 @@ def test_every_validation_question_is_predicted_once(fitted: Any) -> None:
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, phase: str, epoch: int, step: int) -> None:
     """The run is interrupted right after the state of this step is saved."""
-    from train import phases
+    from train.fitting import loop as phases
 
     save = phases.save_state
 
@@ -138,7 +138,7 @@ def test_a_peers_run_resumes_and_leaves_plain_matrices(
 def test_steps_after_the_last_save_are_done_again(
     fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from train.state import Average
+    from train.fitting.state import Average
 
     update, steps = Average.update, 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ui import about
-from ui.shown import NOT_SURE
+from ui.payload import NOT_SURE
 from vqa.predict import VQA
 
 MODEL = Path(__file__).resolve().parents[2] / "assets" / "model"

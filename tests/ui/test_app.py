@@ -10,7 +10,7 @@ from tests.ui.conftest import free_port
 from ui import app
 from ui.models import Models
 from ui.page import LOADING, build_page
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from ui.lazy import Lazy
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def test_it_is_loaded_once_for_all_who_ask_at_once():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from ui.models import BUNDLED, KEPT, Models, on_a_space, static
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqa.captioning.words import PAD, START
-from vqa.errors import InputError
-from vqa.recurrent import Recurrent, lstm_cell
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent, lstm_cell
 
 ATTENTIONS = ("none", "soft", "hard")
 DROPOUT = 0.4

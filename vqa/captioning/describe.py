@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vqa.bundle import find_bundle, load_bundle
 from vqa.captioning.captioner import Captioner
 from vqa.captioning.search import BEAM, Found, beam_search, sample
 from vqa.captioning.words import SPECIAL, Words
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import find_bundle, load_bundle
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 KIND = "glimpse-captioner"

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vqa.beams import search, taken
 from vqa.captioning.captioner import Captioner, Photos, first_word
 from vqa.captioning.words import END, PAD, START, UNKNOWN
-from vqa.errors import InputError
+from vqa.language.beam_search import search, taken
+from vqa.model.errors import InputError
 
 MOST = 20  # words of a caption
 BEAM = 3

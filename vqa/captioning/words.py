@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = 4

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vqa.answer import YES_NO
-from vqa.errors import InputError
-from vqa.evaluation.metric import normalize_answer, soft_scores
+from vqa.data.metric import normalize_answer, soft_scores
+from vqa.model.answer import YES_NO
+from vqa.model.errors import InputError
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 # JSON can hold half of a character beyond U+FFFF ("\ud83d" of an emoji that was cut in two); no file can.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 VERSION = 1
 

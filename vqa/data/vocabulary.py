@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vqa.data.examples import Example, targets
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

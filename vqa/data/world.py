@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vqa.answer import YES_NO
 from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
 from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
-from vqa.errors import InputError
+from vqa.model.answer import YES_NO
+from vqa.model.errors import InputError
 
 __all__ = [
     "COLOURS",

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from vqa.data.world_scene import COLOURS, SHAPES, Scene, Seed, Shape, random_stream
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 T = TypeVar("T")
 VALUES = {"colour": COLOURS, "shape": SHAPES}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 Seed = int | tuple[int, ...]
 RGB = tuple[int, int, int]

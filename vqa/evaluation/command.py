@@ -15,23 +15,23 @@ from rich.console import Console
 from rich.progress import Progress
 
 from vqa.data.examples import Example
-from vqa.data.photos import content_hash
-from vqa.errors import InputError
-from vqa.evaluation.answering import Job, answer_all
-from vqa.evaluation.deletion import deletion
-from vqa.evaluation.evaluate import results
-from vqa.evaluation.outputs import check_output, write
-from vqa.evaluation.pointing import pointing_game
-from vqa.evaluation.predictions import PHOTOS
-from vqa.evaluation.report import write_report
-from vqa.evaluation.robustness import robustness
-from vqa.evaluation.scores import Judge
-from vqa.evaluation.shown import remarks, table
-from vqa.evaluation.submitted import match
-from vqa.evaluation.survey import Survey, survey
-from vqa.evaluation.work import Part, Work
-from vqa.evaluation.wups import wups
+from vqa.evaluation.answers.answering import Job, answer_all
+from vqa.evaluation.answers.journal import Part, Work
+from vqa.evaluation.answers.outputs import check_output, write
+from vqa.evaluation.answers.predictions import PHOTOS
+from vqa.evaluation.answers.scores import Judge
+from vqa.evaluation.answers.submitted import match
+from vqa.evaluation.answers.survey import Survey, survey
+from vqa.evaluation.measures.wups import wups
+from vqa.evaluation.probes.deletion import deletion
+from vqa.evaluation.probes.pointing import pointing_game
+from vqa.evaluation.probes.robustness import robustness
+from vqa.evaluation.report.report import write_report
+from vqa.evaluation.results import results
+from vqa.model.errors import InputError
+from vqa.model.photos import content_hash
 from vqa.predict import VQA
+from vqa.show.tables import remarks, table
 
 UNFINISHED = ".unfinished"
 CHUNK = 1024  # predictions of others that are scored between two steps of the bar
@@ -57,7 +57,7 @@ def evaluate(
     console: Console | None = None,
 ) -> dict[str, Any] | None:
     """Score a model (or a file of `predictions`) on a data set, print a table, and write what
-    `vqa.evaluation.outputs.write` lists, and report.html, to `output`.
+    `vqa.evaluation.answers.outputs.write` lists, and report.html, to `output`.
 
     features: a feature store that the same image encoder made; without it every photo is read and encoded.
     metric: 'exact', 'official' or 'wups'. limit: only the first so many questions. swap_photos: ask each about another

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vqa.data.readers.jsonl import json_rows
-from vqa.errors import InputError
-from vqa.evaluation.bootstrap import interval, resampled_means
-from vqa.evaluation.outputs import RECORDS
-from vqa.evaluation.scores import Record
+from vqa.evaluation.answers.outputs import RECORDS
+from vqa.evaluation.answers.scores import Record
+from vqa.evaluation.measures.bootstrap import interval, resampled_means
+from vqa.model.errors import InputError
 
 KINDS = ("answer_type", "source")
 METRICS = ("exact", "official")

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vqa.errors import InputError
-from vqa.folder import CONFIG
+from vqa.checkpoint.find import CONFIG
+from vqa.model.errors import InputError
 
 ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}
 

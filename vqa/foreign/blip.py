@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BlipForQuestionAnswering, BlipProcessor
 
-from vqa.foreign.door import Said
+from vqa.foreign.model import Said
 
 BEAMS = 5  # at least
 LONGEST = 20  # tokens of an answer

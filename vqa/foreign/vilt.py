@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import ViltForQuestionAnswering, ViltProcessor
 
-from vqa.foreign.door import Said
+from vqa.foreign.model import Said
 
 SEED = 0
 

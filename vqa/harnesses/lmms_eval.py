@@ -16,9 +16,9 @@ from loguru import logger
 from PIL import Image
 from tqdm import tqdm
 
-from vqa.errors import InputError
-from vqa.evaluation.metric import normalize_answer
+from vqa.data.metric import normalize_answer
 from vqa.harnesses import plain_question
+from vqa.model.errors import InputError
 from vqa.predict import VQA, Answer, Look
 
 AUTO_BATCH = 32

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from vqa.errors import InputError
 from vqa.harnesses import plain_question
+from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 Message = Sequence[dict[str, str]]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent, State
 from vqa.predict import VQA
-from vqa.recurrent import Recurrent, State
 
 
 @dataclass(frozen=True)

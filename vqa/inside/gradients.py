@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
+from vqa.model.recurrent import CELLS, Recurrent
 from vqa.predict import VQA
-from vqa.recurrent import CELLS, Recurrent
 
 SYMBOLS = 8
 

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.errors import InputError
 from vqa.inside.cells import states
 from vqa.inside.nameable import Features, nameable, pieces
+from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
     from vqa.language.complete import Completer

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqa.recurrent import Recurrent, State
+from vqa.model.recurrent import Recurrent, State
 
 
 class CharacterModel(nn.Module):

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 PADDING, START, END, UNKNOWN = range(4)
 """START stands before a text and END after it (in a file of lines both have the newline's role)."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from vqa.bundle import find_bundle, load_bundle
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.inside.cells import Reading, read
 from vqa.language.character_model import CharacterModel, selected
 from vqa.language.characters import END, PADDING, SPECIAL, Characters
-from vqa.recurrent import State
+from vqa.model.errors import InputError
+from vqa.model.recurrent import State
 
 KIND = "glimpse-characters"
 LONGEST = 300  # characters of a prefix

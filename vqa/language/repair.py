@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.bundle import find_bundle, load_bundle
-from vqa.errors import InputError
+from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.language.characters import END, PADDING, START, UNKNOWN, Characters
 from vqa.language.repair_model import RepairModel, write
+from vqa.model.errors import InputError
 
 KIND = "glimpse-repair"
 LONGEST = 150  # characters of a question; all that it learned from are shorter

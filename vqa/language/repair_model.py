@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqa.beams import Beams, search
+from vqa.language.beam_search import Beams, search
 from vqa.language.character_model import selected
 from vqa.language.characters import END, PADDING, START
-from vqa.recurrent import Recurrent, State
+from vqa.model.recurrent import Recurrent, State
 
 
 class Source(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 RUNTIMES = ("torch", "onnx", "onnx-int8")
 

@@ -10,9 +10,9 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from vqa import reading
-from vqa.errors import InputError
-from vqa.folder import CONFIG, PROCESSOR, TOKENIZER, read_objects
+from vqa.checkpoint.find import CONFIG, PROCESSOR, TOKENIZER, read_objects
+from vqa.model import reading
+from vqa.model.errors import InputError
 from vqa.runtimes import Logits
 
 FOLDER = "onnx"
@@ -59,11 +59,11 @@ class Reader:
     tokenizer: Tokenizer
 
     def encode(self, questions: Any) -> tuple[np.ndarray, np.ndarray]:
-        """See `vqa.reading.encode`."""
+        """See `vqa.model.reading.encode`."""
         return reading.encode(self.tokenizer, questions)
 
     def words(self, question: str) -> tuple[list[str], list[str]]:
-        """See `vqa.reading.words`."""
+        """See `vqa.model.reading.words`."""
         return reading.words(self.tokenizer, question)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.checkpoint import checkpoint_provenance, load_checkpoint
-from vqa.device import fast_dtype, pick_device
-from vqa.errors import InputError
-from vqa.folder import WEIGHTS
+from vqa.checkpoint.find import WEIGHTS
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.provenance import checkpoint_provenance
+from vqa.model.device import fast_dtype, pick_device
+from vqa.model.errors import InputError
 from vqa.runtimes import Logits
 
 

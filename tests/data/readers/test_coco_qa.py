@@ -5,7 +5,7 @@ import pytest
 from vqa.data.examples import Example, targets
 from vqa.data.readers import read_examples
 from vqa.data.readers.coco_qa import read_coco_qa
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 FILES = {
     "questions.txt": "how many dogs are there\nwhat is the color of the bus\nwhere is the cat\nwhat is it",

@@ -5,7 +5,7 @@ import pytest
 from vqa.data.examples import targets
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 TEXT = """what is on the right side of the black telephone in the image3 ?
 desk

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from easy_vqa import get_answers, get_test_questions, get_train_questions
 
-from vqa.data.photos import open_photo
 from vqa.data.readers import drop_missing_photos, read_examples
-from vqa.errors import InputError
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
 
 
 @pytest.mark.parametrize(

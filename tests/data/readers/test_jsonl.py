@@ -5,7 +5,7 @@ import pytest
 
 from vqa.data.examples import Example, targets
 from vqa.data.readers.jsonl import read_jsonl
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def write(path: Path, lines: list[object]) -> Path:

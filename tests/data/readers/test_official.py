@@ -8,7 +8,7 @@ import pytest
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.data.readers.official import read_official
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def questions() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 
 from vqa.data.examples import Example
 from vqa.data.readers.pairs import read_pairs
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def test_rows_need_no_photo(tmp_path: Path) -> None:

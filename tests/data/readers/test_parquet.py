@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from vqa.data.examples import Example
-from vqa.data.photos import open_photo
 from vqa.data.readers import read_examples
 from vqa.data.readers.parquet import read_parquet
-from vqa.errors import InputError
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
 
 find = importlib.import_module if os.environ.get("CI") == "true" else pytest.importorskip
 pa: Any = find("pyarrow")

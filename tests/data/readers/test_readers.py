@@ -7,7 +7,7 @@ import pytest
 
 from vqa.data.examples import Example
 from vqa.data.readers import FORMATS, drop_missing_photos, iter_examples, read_examples
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 ROW = '{"image": "a.jpg", "question": "What is it?", "answer": "cat"}\n'
 EXAMPLE = Example("a.jpg", "What is it?", answer="cat")

@@ -5,7 +5,7 @@ import pytest
 
 from vqa.data.examples import Example
 from vqa.data.readers.tables import read_csv
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 ROWS = [
     ["image", "question", "answer", "answers", "question_id", "image_id", "note"],

@@ -8,7 +8,7 @@ import pytest
 
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 HEADER = ["image", "question", "answer", "answers", "question_id", "image_id", "note"]
 

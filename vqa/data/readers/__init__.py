@@ -16,7 +16,7 @@ from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
 from vqa.data.readers.tables import read_csv
 from vqa.data.readers.xlsx import read_xlsx
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 __all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.lines import numbered_lines
 from vqa.data.readers.photo_names import PhotoNames
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 FILES = ("questions.txt", "answers.txt", "types.txt", "img_ids.txt")
 TYPES = ("object", "number", "color", "location")

@@ -17,7 +17,7 @@ from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.jsonl import json_rows
 from vqa.data.readers.lines import is_blank, numbered_lines
 from vqa.data.readers.photo_names import SUFFIXES, list_names
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 # "what is on the desk in the image3 ?": the photo's name is no part of what is asked.
 _PHOTO = re.compile(r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?([0-9]{1,9})\b", re.IGNORECASE)

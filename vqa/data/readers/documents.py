@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def read_document(path: Path) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 SPLITS = ("train", "test")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.documents import read_document
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def read_gqa(path: Path, images: Path | None = None) -> Iterator[Example]:

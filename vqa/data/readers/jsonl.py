@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.lines import is_blank, numbered_lines
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def json_rows(path: Path) -> Iterator[tuple[object, str]]:

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

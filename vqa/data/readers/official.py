@@ -8,7 +8,7 @@ from typing import Any
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.documents import read_document
 from vqa.data.readers.photo_names import PhotoNames
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def read_official(questions: Path, annotations: Path | None = None, images: Path | None = None) -> Iterator[Example]:

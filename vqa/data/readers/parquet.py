@@ -13,7 +13,7 @@ from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.photo_names import SUFFIXES, PhotoNames, list_names
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 ROWS_A_BATCH = 32  # with pictures inside some 5 MB
 _PREFIXES = ("", "COCO_train2014_", "COCO_val2014_", "COCO_test2015_")

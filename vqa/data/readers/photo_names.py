@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 SUFFIXES = (".jpg", ".webp", ".png", ".jpeg")
 

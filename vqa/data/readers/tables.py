@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.lines import numbered_lines
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 _DELIMITERS = ",;\t"  # Spreadsheets of many countries write ";" where the comma marks decimals.
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")

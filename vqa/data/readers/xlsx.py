@@ -7,7 +7,7 @@ from typing import Any
 
 from vqa.data.examples import Example
 from vqa.data.readers.tables import check_header, table_example
-from vqa.errors import InputError
+from vqa.model.errors import InputError
 
 
 def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:

@@ -1,0 +1,26 @@
+"""Captions as numbers and back."""
+
+import pytest
+
+from vqa.captioning.words import END, START, UNKNOWN, Words, split
+from vqa.model.errors import InputError
+
+
+def test_words_are_small_without_punctuation_clitics_apart() -> None:
+    assert split("A man's T-shirt isn\u2019t red .") == ["a", "man", "'s", "t-shirt", "is", "n't", "red"]
+    assert split(" ... ") == []
+
+
+def test_numbers_and_back() -> None:
+    words = Words.build(["a dog's ball", "a dog is n't here"], min_count=1)
+    ids = words.encode("A dog's zebra isn't here")
+    assert ids[0] == START and ids[-1] == END and ids.count(UNKNOWN) == 1
+    assert words.text(n for n in ids if n > END) == "a dog's isn't here"
+    assert len(words.encode("a a a a a a", most=3)) == 5
+    assert Words.build(["a a b"], min_count=2).words == ["a"]
+
+
+def test_a_broken_vocabulary_is_refused() -> None:
+    for wrong in ([], ["a", "a"]):
+        with pytest.raises(InputError, match="empty or has a word twice"):
+            Words(wrong)

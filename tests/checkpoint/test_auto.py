@@ -1,0 +1,35 @@
+"""After an import of one of our classes, transformers' Auto classes know a checkpoint."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import transformers
+
+from vqa import VQAConfig, VQAModel
+
+KINDS = ("AutoConfig", "AutoModelForVisualQuestionAnswering", "AutoModel", "AutoProcessor", "AutoImageProcessor")
+
+
+def test_it_needs_no_trust_after_the_import(tiny_checkpoint: Path) -> None:
+    code = "from transformers import AutoModel; from vqa import VQAConfig; import sys; "
+    code += "print(type(AutoModel.from_pretrained(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_checkpoint)], capture_output=True, text=True)
+    assert done.stdout.strip() == "<class 'vqa.model.model.VQAModel'>", done.stderr
+
+
+@pytest.mark.parametrize("trust", [None, False, True])
+def test_every_auto_class_gives_the_package_s_own(tiny_checkpoint: Path, trust: bool | None) -> None:
+    kinds = [getattr(transformers, name).from_pretrained(tiny_checkpoint, trust_remote_code=trust) for name in KINDS]
+    expected = ["VQAConfig", "VQAModel", "VQAModel", "VQAProcessor", "VQAImageProcessor"]
+    assert [type(kind).__name__ for kind in kinds] == expected
+    assert all(type(kind).__module__.startswith("vqa.") for kind in kinds)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_checkpoint, trust_remote_code=trust)
+    assert tokenizer.get_vocab() == kinds[3].tokenizer.get_vocab()
+
+
+def test_a_model_can_be_made_from_a_configuration() -> None:
+    config = transformers.AutoConfig.for_model("glimpse", backbone="tiny", image_size=32, id2label={0: "yes", 1: "no"})
+    assert isinstance(config, VQAConfig)
+    assert isinstance(transformers.AutoModelForVisualQuestionAnswering.from_config(config), VQAModel)

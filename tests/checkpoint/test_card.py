@@ -1,0 +1,103 @@
+"""The model card says what results.json says."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from vqa.checkpoint.card import TASK, count_parameters, model_card, skipped, slug, table
+from vqa.checkpoint.load import load_checkpoint
+from vqa.model.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def card(fitted: Any) -> str:
+    return (fitted.folder / "best/README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def results(fitted: Any) -> dict[str, Any]:
+    return json.loads((fitted.folder / "best/results.json").read_text())
+
+
+def rows(markdown: str) -> dict[str, dict[str, str]]:
+    """Of the first table in `markdown`: first cell to column to cell."""
+    lines = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
+    head, *body = lines
+    assert all(len(line) == len(head) for line in body)
+    return {line[0]: dict(zip(head[1:], line[1:], strict=True)) for line in body}
+
+
+def test_the_table_holds_the_figures(card: str, results: dict[str, Any]) -> None:
+    tables = results["tables"]
+    expected = {"all": tables["overall"], **tables["by_answer_type"], **tables["by_source"]}
+    shown = rows(card)
+    assert shown.keys() == expected.keys()
+    for name, cells in shown.items():
+        assert cells.pop("n") == f"{expected[name]['n']:,}"
+        assert {"model", "question_only", "image_only", "majority", "upper_bound"} <= cells.keys()
+        assert cells == {column: f"{expected[name][column]:.1f}" for column in cells}
+
+
+def test_the_card_has_front_matter_and_no_gap(card: str, results: dict[str, Any]) -> None:
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["pipeline_tag"] == "visual-question-answering" and front["license"] == "apache-2.0"
+    assert f"{results['calibration']['ece']}% ({results['calibration']['ece_before']}% before" in card
+    assert "Official VQA accuracy" not in card  # there are no ten answers in this world
+    assert "Left out" not in card
+    for gap in ("None", "nan", "{", "}"):
+        assert gap not in card
+
+
+def test_the_hub_reads_the_figures(card: str, results: dict[str, Any]) -> None:
+    data = ModelCard(card).data
+    assert (data.pipeline_tag, data.library_name, data.language) == (TASK, "transformers", "en")
+    assert {"glimpse", "custom_code"} <= set(data.tags)
+    assert data.model_name == results["model"]
+    found = {(result.dataset_name, result.metric_type): result.metric_value for result in data.eval_results}
+    metrics = results["metrics"]
+    by_source = {(source, "accuracy"): value for source, value in metrics["by_source"].items()}
+    assert found == {("questions.jsonl", "accuracy"): metrics["exact"], **by_source}
+    assert data.datasets == sorted(metrics["by_source"])
+
+
+def test_a_card_without_figures_says_so(tiny_checkpoint: Path) -> None:
+    card = ModelCard(model_card(tiny_checkpoint, tags=["dogs", "glimpse"]))
+    assert card.data.eval_results is None and "It has not been evaluated" in card.text
+    assert card.data.tags.count("glimpse") == 1 and "dogs" in card.data.tags
+    net, _ = load_checkpoint(tiny_checkpoint)
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    assert f"{parameters / 1e6:.1f} million parameters" in card.text and "at 16 bits" in card.text
+    assert count_parameters(tiny_checkpoint / "model.safetensors") == parameters
+
+
+@pytest.mark.parametrize("content", ["{}", '{"n": 1}', "{", '{"model": "x", "metrics": {}}'])
+def test_figures_that_are_none_are_told(tiny_checkpoint: Path, tmp_path: Path, content: str) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+    (folder / "results.json").write_text(content)
+    if content == "{}":
+        assert "It has not been evaluated" in model_card(folder)
+        return
+    with pytest.raises(InputError, match="has not the figures that a model card needs"):
+        model_card(folder)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("VQA v2", "vqa-v2"), ("a/b_c.json", "a-b_c.json"), ("é", "questions")])
+def test_names_as_the_hub_writes_them(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_the_table_of_a_model_without_priors() -> None:
+    figures = {"n": 1234, "model": 12.34, "blind_head": 1.0, "image_only": 2.0, "upper_bound": 99.96}
+    shown = table({"overall": figures, "by_answer_type": {"other": figures}, "by_source": {}})
+    expected = {"n": "1,234", "model": "12.3", "image_only": "2.0", "upper_bound": "100.0"}
+    assert rows(shown) == {"all": expected, "other": expected}
+
+
+def test_what_was_left_out_is_told() -> None:
+    assert skipped({"skipped": {}}) == ""
+    assert "3 questions (photo), 1 questions (answer)" in skipped({"skipped": {"photo": 3, "answer": 1}})

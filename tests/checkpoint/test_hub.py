@@ -1,0 +1,156 @@
+"""Up to the Hub and down again, against a Hub on this machine."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from tests.fake_hub import FakeHub
+from vqa.checkpoint.hub import main, push, upload
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+
+QUESTION = "what is on the table?"
+CODE = {"configuration.py", "model.py", "processing.py", "pipeline.py", "reading.py", "photos.py"}
+
+
+@pytest.fixture
+def folder(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+
+
+def refused(folder: Path, name: str) -> str:
+    """The sentence with which the upload ends."""
+    with pytest.raises(InputError) as caught:
+        push(folder, name)
+    sentence = str(caught.value)
+    assert "\n" not in sentence and sentence.endswith(".")
+    return sentence
+
+
+def test_a_folder_goes_up_whole(hub: FakeHub, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "optimizer.pt").write_bytes(b"left behind")
+    for name in (".cache", "checkpoint-7"):
+        (folder / name).mkdir()
+        (folder / name / "note.json").write_text("left behind")
+    sys.argv = ["vqa.checkpoint.hub", str(folder), "me/cats", "--private"]
+    assert main() == 0
+    assert capsys.readouterr().out.strip() == f"{hub.address}/me/cats"
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".pt"}
+    assert hub.repositories == {"me/cats": kept}
+    assert {"config.json", "model.safetensors", "README.md", *CODE} <= kept.keys()
+    assert hub.made[0].get("visibility") == "private" or hub.made[0].get("private") is True
+    assert len(hub.commits) == 1
+
+
+def test_going_up_again_replaces_what_has_changed(hub: FakeHub, folder: Path) -> None:
+    push(folder, "me/cats")
+    (folder / "README.md").write_text("---\npipeline_tag: visual-question-answering\n---\n# My own words\n")
+    assert push(folder, "me/cats") == f"{hub.address}/me/cats"
+    assert hub.repositories["me/cats"]["README.md"].endswith(b"# My own words\n")
+    assert len(hub.commits) == 2
+
+
+def test_a_space_goes_up_too(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "app.py").write_text("print('app')\n")
+    assert upload(tmp_path / "space", "me/app", kind="space") == f"{hub.address}/spaces/me/app"
+    assert hub.made[0]["type"] == "space" and hub.made[0]["sdk"] == "gradio"
+    assert hub.repositories == {"me/app": {"app.py": b"print('app')\n"}}
+
+
+def test_what_the_hub_refuses_is_told(
+    hub: FakeHub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(folder, "you/cats").startswith("You may not write to you/cats (403); name a repository of your own")
+    assert refused(folder, "me/cats/dogs").startswith("The Hub did not take me/cats/dogs (Repo id must be")
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    assert refused(folder, "me/cats") == "The Hub does not know your token (401); log in anew: hf auth login."
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    assert refused(folder, "me/cats").startswith("You are not logged in to the Hub; run 'hf auth login'")
+    assert hub.repositories == {}
+
+
+def test_a_card_that_the_hub_refuses_is_told(hub: FakeHub, folder: Path) -> None:
+    hub.wrong_card = '"license" must be one of the known'
+    told = 'The Hub did not take me/cats (Invalid metadata in README.md: "license" must be one of the known);'
+    assert refused(folder, "me/cats").startswith(told)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    assert refused(folder, "me/cats").startswith("The Hub did not take me/cats (")
+
+
+def test_only_a_whole_model_goes_up(
+    hub: FakeHub, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    assert "model.safetensors is damaged" in refused(folder, "me/cats")
+    sys.argv = ["vqa.checkpoint.hub", str(tmp_path / "nowhere"), "me/cats"]
+    assert main() == 2
+    assert capsys.readouterr().err.startswith("python -m vqa.checkpoint.hub: There is no folder")
+    assert hub.repositories == {}
+
+
+ROUND_TRIP = """
+import json, sys
+photo, question = sys.argv[1:]
+from vqa import VQA
+from transformers import AutoModelForVisualQuestionAnswering, AutoProcessor
+
+answer = VQA.load("me/cats", "cpu", "float32").ask(photo, question)
+AutoModelForVisualQuestionAnswering.from_pretrained("me/cats").push_to_hub("me/dogs", tags=["dogs"])
+AutoProcessor.from_pretrained("me/cats").push_to_hub("me/dogs")
+print(json.dumps([answer.text, answer.confidence, answer.model]))
+"""
+WITHOUT_THE_PACKAGE = """
+import json, sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "vqa":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Block())
+from transformers import pipeline
+answers = pipeline(model="me/dogs", trust_remote_code=True)(image=sys.argv[1], question=sys.argv[2], top_k=2)
+print(json.dumps(answers))
+"""
+
+
+def test_it_comes_down_the_same_and_transformers_pushes_it_whole(hub: FakeHub, folder: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (70, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    push(folder, "me/cats")
+    expected = VQA.load(folder, "cpu", "float32").ask(tmp_path / "photo.png", QUESTION, top=2)
+
+    settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+
+    def run(script: str) -> list:
+        command = [sys.executable, "-c", script, str(tmp_path / "photo.png"), QUESTION]
+        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    assert run(ROUND_TRIP) == [expected.text, pytest.approx(expected.confidence, abs=1e-6), "me/cats"]
+    files = hub.repositories["me/dogs"]
+    assert {"config.json", "model.safetensors", "README.md", "tokenizer.json", "processor_config.json"} <= files.keys()
+    assert files.keys() >= CODE
+    assert ModelCard(files["README.md"].decode()).data.tags[-1] == "dogs"
+    card = ModelCard(hub.repositories["me/cats"]["README.md"].decode())
+    assert card.data.pipeline_tag == "visual-question-answering" and card.data.library_name == "transformers"
+    assert "It has not been evaluated" in card.text
+
+    found = [(one["answer"], one["score"]) for one in run(WITHOUT_THE_PACKAGE)]
+    assert found == [(answer, pytest.approx(score, abs=1e-5)) for answer, score in expected.top]
+    assert [asked for asked in hub.unknown if "me/" in asked] == []

@@ -1,0 +1,266 @@
+import json
+import os
+import pickle
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from vqa.checkpoint.load import WEIGHTS, check_tensors, find_checkpoint, load_checkpoint
+from vqa.checkpoint.provenance import checkpoint_provenance, provenance
+from vqa.checkpoint.save import half, save_checkpoint
+from vqa.model.configuration import VQAConfig
+from vqa.model.errors import InputError
+from vqa.model.model import VQAModel
+
+
+@pytest.fixture
+def folder(tiny_checkpoint, tmp_path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+
+
+def refused(folder: Path) -> str:
+    """The sentence with which the checkpoint is refused."""
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(folder)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def edit_config(folder: Path, name: str = "config.json", **values) -> None:
+    content = json.loads((folder / name).read_text(encoding="utf-8")) | values
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+def edit_weights(folder: Path, change) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+def test_round_trip_at_16_bits(tiny_checkpoint, tmp_path):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    assert not net.training
+    saved = load_file(tiny_checkpoint / WEIGHTS)
+    assert {t.dtype for t in saved.values() if t.is_floating_point()} == {torch.float16}
+    for name, value in net.state_dict().items():
+        assert value.dtype == (torch.float32 if saved[name].is_floating_point() else saved[name].dtype)
+        assert torch.equal(value, saved[name].to(value.dtype)), name
+    save_checkpoint(tmp_path / "again", net, processor, {"results.json": {"answer": "café"}})
+    again = load_file(tmp_path / "again" / WEIGHTS)
+    assert all(torch.equal(again[name], value) for name, value in saved.items())
+    assert json.loads((tmp_path / "again" / "results.json").read_text(encoding="utf-8")) == {"answer": "café"}
+    assert load_checkpoint(tmp_path / "again")[0].config.id2label == net.config.id2label
+    assert net.config.id2label[4] == "teddy bear"
+
+
+def test_the_loaded_model_answers_as_the_one_that_was_saved(tmp_path, tiny_checkpoint):
+    """The float32 model before saving, against the loaded one: what is lost is 16-bit rounding."""
+    config, processor = VQAConfig.from_pretrained(tiny_checkpoint), load_checkpoint(tiny_checkpoint)[1]
+    torch.manual_seed(3)
+    net = VQAModel(config).eval()
+    for buffer in (net.image_encoder.cnn[1].running_mean, net.image_encoder.cnn[1].running_var):
+        buffer.uniform_(0.5, 1.5)  # running statistics travel too
+    save_checkpoint(tmp_path / "model", net, processor)
+    loaded, _ = load_checkpoint(tmp_path / "model")
+    ids, mask = processor.encode(["what is on the table?", "how many"])
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, after = (n(ids, mask, pixel_values=pixels) for n in (net, loaded))
+    assert torch.allclose(before.logits, after.logits, atol=2e-3)
+    assert torch.allclose(before.attention, after.attention, atol=1e-3)
+
+
+def test_transformers_reads_the_same_folder(tiny_checkpoint):
+    ours, theirs = load_checkpoint(tiny_checkpoint)[0], VQAModel.from_pretrained(tiny_checkpoint)
+    for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        assert torch.equal(a, b.to(a.dtype)), name
+
+
+def test_half_clamps_and_leaves_integers():
+    value = torch.tensor([1e6, -1e6, 0.1, 65504.0])
+    assert half(value).tolist() == [65504.0, -65504.0, pytest.approx(0.1, abs=1e-4), 65504.0]
+    assert half(value).dtype == torch.float16
+    assert half(torch.tensor(70_000)).item() == 70_000
+    assert half(torch.tensor(70_000)).dtype == torch.int64
+
+
+def test_a_missing_tensor_is_told(folder):
+    edit_weights(folder, lambda tensors: tensors.pop("fusion.project_a.weight"))
+    assert "lacks tensor fusion.project_a.weight;" in refused(folder)
+
+
+def test_an_unknown_tensor_is_told(folder):
+    edit_weights(folder, lambda tensors: tensors.update({"zoo.a": torch.zeros(1), "zoo.b": torch.zeros(1)}))
+    assert "has the unknown tensor zoo.a and 1 more;" in refused(folder)
+
+
+def test_a_tensor_of_another_shape_is_told(folder):
+    edit_weights(folder, lambda tensors: tensors.update({"fusion.project_a.weight": torch.zeros(3, 3)}))
+    assert "in another shape, tensor fusion.project_a.weight;" in refused(folder)
+
+
+def test_weights_of_another_configuration_are_told(folder):
+    edit_config(folder, hidden_size=24)
+    assert "in another shape" in refused(folder)
+
+
+def test_the_model_s_own_tensors_are_accepted(tiny_checkpoint):
+    net, _ = load_checkpoint(tiny_checkpoint)
+    check_tensors(tiny_checkpoint, net, net.state_dict())
+
+
+@pytest.mark.parametrize("name", ["config.json", WEIGHTS, "processor_config.json", "tokenizer.json"])
+def test_a_missing_file_is_told(folder, name):
+    (folder / name).unlink()
+    assert f"has no {name};" in refused(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", "half", "random"])
+def test_broken_weights_are_told(folder, content):
+    whole = (folder / WEIGHTS).read_bytes()
+    broken = {"half": whole[: len(whole) // 2], "random": bytes(range(256)) * 40}.get(content, content)
+    (folder / WEIGHTS).write_bytes(broken)
+    assert WEIGHTS in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"model_type": 3}', "\udcff"])
+def test_broken_json_is_told(folder, name, content):
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert str(folder) in refused(folder)
+
+
+def test_another_kind_of_model_is_told(folder):
+    edit_config(folder, model_type="bert")
+    assert "not of model type 'glimpse'" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"backbone": "timm:no_such_net"},
+        {"backbone": "vgg"},
+        {"attention": "sparse"},
+        {"hidden_size": "many"},
+        {"embedding_size": -3},
+        {"num_layers": 9},
+        {"image_size": 2},
+        {"recurrent_cell": "qrnn"},
+    ],
+)
+def test_settings_that_make_no_model_are_told(folder, values):
+    edit_config(folder, **values)
+    refused(folder)
+
+
+def test_a_processor_of_another_model_is_told(folder):
+    content = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
+    edit_config(folder, "processor_config.json", image_processor=content["image_processor"] | {"size": 96})
+    assert "does not belong to its config.json" in refused(folder)
+
+
+def test_a_tokenizer_of_another_model_is_told(folder):
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["model"]["vocab"]["zebra"] = 99
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert "does not belong to its config.json" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./missing", "/missing", "missing", "a" * 5000])
+def test_a_folder_that_is_not_there_is_told(name):
+    with pytest.raises(InputError, match="There is no model folder"):
+        find_checkpoint(name)
+
+
+def test_the_hub_s_refusal_is_told(monkeypatch):
+    import huggingface_hub
+
+    def refuse(*_, **__):
+        raise ConnectionError("no network\nmore lines")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(InputError, match=r"There is no folder owner/name, and the Hub .*\(no network\)"):
+        find_checkpoint("owner/name")
+
+
+def test_nothing_is_unpickled(folder, monkeypatch):
+    marker = folder / "ran"
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(marker),)
+
+    for name in ("pytorch_model.bin", "model.pt", "training_args.bin"):
+        (folder / name).write_bytes(pickle.dumps(Bomb()))
+
+    def refuse(*_, **__):
+        raise AssertionError("something was unpickled")
+
+    for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
+        monkeypatch.setattr(module, name, refuse)
+    load_checkpoint(folder)
+    (folder / WEIGHTS).write_bytes(b"\x80\x04" + bytes(100))
+    refused(folder)
+    assert not marker.exists()
+
+
+def test_saving_replaces_the_folder_whole(tiny_checkpoint, tmp_path):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "stale.json").write_text("{}")
+    save_checkpoint(folder, net, processor)
+    assert not (folder / "stale.json").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+    load_checkpoint(folder)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tiny_checkpoint, tmp_path):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+    with pytest.raises(TypeError):
+        save_checkpoint(folder, net, processor, {"results.json": object()})
+    load_checkpoint(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_everyone_may_read_what_the_umask_allows(tiny_checkpoint):
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tiny_checkpoint.iterdir()}
+    assert len(modes) == 1
+
+
+def test_saving_does_not_touch_the_model(tiny_checkpoint, tmp_path):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    save_checkpoint(tmp_path / "model", net, processor)
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+
+
+def test_provenance_knows_the_encoder(tiny_checkpoint):
+    net, processor = load_checkpoint(tiny_checkpoint)
+    made = checkpoint_provenance(tiny_checkpoint, net, processor)
+    tensors = net.image_encoder.state_dict()
+    assert provenance(tensors, "tiny", processor.image_processor) == made  # float32 and 16-bit agree
+    name = "cnn.0.weight"
+    other = tensors | {name: tensors[name] + 0.01}
+    assert provenance(other, "tiny", processor.image_processor)["weights"] != made["weights"]
+    json.dumps(made)
+
+
+def test_importing_the_package_is_cheap():
+    code = """
+import sys, vqa, vqa.cli
+print([name for name in ("torch", "gradio", "timm", "transformers", "numpy", "PIL") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

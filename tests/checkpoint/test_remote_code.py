@@ -1,0 +1,156 @@
+"""The code that transformers copies with a checkpoint answers the same where this package is not installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers.dynamic_module_utils import get_imports
+
+from vqa.checkpoint.card import model_card
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.refresh import main, refresh
+from vqa.checkpoint.save import save_checkpoint
+from vqa.model.configuration import AUTO_MAP, PIPELINES
+from vqa.predict import VQA
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = ROOT / "assets" / "model"
+MODEL = ROOT / "vqa" / "model"
+QUESTIONS = ["what is on the table?", "how many", "what color is the cat?"]
+
+# Runs where neither the package nor anything of this folder can be imported.
+ALONE = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("vqa", "ui", "train"):
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Block())
+folder, photo, questions, out = sys.argv[1], sys.argv[2], sys.argv[3].split("|"), sys.argv[4]
+import json
+import transformers
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForVisualQuestionAnswering
+from transformers import AutoProcessor, AutoTokenizer, pipeline
+
+trust = {"trust_remote_code": True}
+config = AutoConfig.from_pretrained(folder, **trust)
+model = AutoModelForVisualQuestionAnswering.from_pretrained(folder, **trust)
+processor = AutoProcessor.from_pretrained(folder, **trust)
+kinds = [config, model, processor, AutoImageProcessor.from_pretrained(folder, **trust),
+         AutoTokenizer.from_pretrained(folder, **trust), AutoModel.from_pretrained(folder, **trust)]
+inputs = processor(images=[photo] * len(questions), text=questions, return_tensors="pt")
+output = model(**inputs)
+save_file({"logits": output.logits.detach(), "attention": output.attention.detach()}, out + "/output.safetensors")
+first = pipeline(model=folder, **trust)(image=photo, question=questions[0])
+model.save_pretrained(out + "/again")
+processor.save_pretrained(out + "/again")
+again = pipeline("visual-question-answering", model=out + "/again", **trust)(image=photo, question=questions[0])
+print(json.dumps({"names": [type(kind).__name__ for kind in kinds], "homes": [type(kind).__module__ for kind in kinds],
+                  "dtype": str(model.dtype), "first": first, "again": again}))
+"""
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
+    Image.fromarray(pixels).resize((400, 320)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_it_answers_the_same_where_the_package_is_not(
+    tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    save_checkpoint(tmp_path / "saved", *load_checkpoint(BUNDLED))
+    arguments = [str(tmp_path / "saved"), str(photo), "|".join(QUESTIONS), str(tmp_path)]
+    done = subprocess.run([sys.executable, "-I", "-c", ALONE, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["names"] == [
+        *("VQAConfig", "VQAModel", "VQAProcessor", "VQAImageProcessor", "TokenizersBackend", "VQAModel")
+    ]
+    remote = [home.startswith("transformers_modules.") for home in said["homes"]]
+    assert remote == [True, True, True, True, False, True]
+    assert said["dtype"] == "torch.float32"
+
+    net, processor = load_checkpoint(BUNDLED)
+    with torch.inference_mode():
+        expected = net(**processor(images=[photo] * len(QUESTIONS), text=QUESTIONS))
+    found = load_file(tmp_path / "output.safetensors")
+    assert torch.allclose(found["logits"], expected.logits, atol=1e-5)
+    assert torch.allclose(found["attention"], expected.attention, atol=1e-6)
+
+    answer = VQA.load(BUNDLED, "cpu", "float32").ask(photo, QUESTIONS[0])
+    for answers in (said["first"], said["again"]):  # what that process saved is complete too
+        assert [one["answer"] for one in answers] == [score.answer for score in answer.top]
+        assert [one["score"] for one in answers] == pytest.approx([score.score for score in answer.top], abs=1e-5)
+
+
+def test_the_bundled_model_s_files_are_of_this_version(tmp_path: Path) -> None:
+    net, processor = load_checkpoint(BUNDLED)
+    save_checkpoint(tmp_path / "new", net, processor)
+    for name in ("config.json", "processor_config.json", "tokenizer_config.json"):
+        new, old = (json.loads((folder / name).read_text(encoding="utf-8")) for folder in (tmp_path / "new", BUNDLED))
+        for content in (new, old):
+            content.pop("transformers_version", None)
+        assert new == old, "run: python -m vqa.checkpoint.refresh assets/model"
+    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    assert card == model_card(BUNDLED), "run: python -m vqa.checkpoint.refresh assets/model --card"
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (tmp_path / "new", BUNDLED)]
+    assert weights[0] == weights[1]
+
+
+def test_every_way_of_saving_takes_the_code_along(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    net, processor = load_checkpoint(tiny_checkpoint)
+    net.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "processor")
+    code = {path.name: path.read_text() for path in MODEL.glob("*.py") if path.name != "__init__.py"}
+    needed = {"configuration.py", "model.py", "processing.py", "pipeline.py"}
+    for folder, files in ((tiny_checkpoint, code.keys()), (tmp_path / "model", code.keys())):
+        assert {path.name: path.read_text() for path in folder.glob("*.py")} == {name: code[name] for name in files}
+        config = json.loads((folder / "config.json").read_text())
+        assert config["auto_map"] == AUTO_MAP and config["custom_pipelines"] == PIPELINES
+        assert config["architectures"] == ["VQAModel"]
+    assert needed <= code.keys()
+    assert (tmp_path / "processor" / "processing.py").read_text() == code["processing.py"]
+
+
+def test_it_needs_little() -> None:
+    allowed = {"PIL", "numpy", "timm", "tokenizers", "torch", "torchvision", "transformers"} | sys.stdlib_module_names
+    for path in MODEL.glob("*.py"):
+        assert set(get_imports(path)) <= allowed, path
+
+
+def test_refreshing_writes_what_is_old_and_nothing_else(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net, processor = load_checkpoint(tiny_checkpoint)
+    folder = tmp_path / "old"
+    save_checkpoint(folder, net, processor, {"training.json": {"seed": 1}})
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    config = json.loads(before["config.json"])
+    del config["auto_map"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.py").unlink()
+    assert refresh(folder) == ["config.json", "model.py", "README.md"]
+    assert (folder / "README.md").read_text() == model_card(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "README.md"} == before
+
+    (folder / "README.md").write_text("# My own words\n")
+    assert refresh(folder) == []
+    monkeypatch.setattr(sys, "argv", ["vqa.checkpoint.refresh", str(folder), "--card"])
+    assert main() == 0 and "README.md written anew" in capsys.readouterr().out
+    assert (folder / "README.md").read_text() == model_card(folder)
+    monkeypatch.setattr(sys, "argv", ["vqa.checkpoint.refresh", str(tmp_path / "nowhere")])
+    assert main() == 2 and capsys.readouterr().err.startswith(
+        "python -m vqa.checkpoint.refresh: There is no model folder"
+    )

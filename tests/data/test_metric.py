@@ -1,0 +1,128 @@
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vqa.data.metric import _ARTICLES, _CONTRACTIONS, _NUMBER_WORDS, _PUNCTUATION
+from vqa.evaluation import normalize_answer, official_accuracy, soft_scores, vqa_accuracy
+from vqa.model.errors import InputError
+
+
+@dataclass
+class Question:
+    answers: list[str]
+    question_type: str | None = None
+    answer_type: str | None = None
+
+
+def load(shared: Path, name: str) -> Any:
+    return json.loads((shared / "conformance" / name).read_text())
+
+
+def test_every_official_normalisation(shared: Path) -> None:
+    cases = load(shared, "vqa_metric.json")["normalise"]
+    cases += load(shared, "vqa_metric_real_answers.json")["normalise"]
+    assert len(cases) == 1690
+    wrong = [(text, normalize_answer(text), expected) for text, expected in cases]
+    assert [case for case in wrong if case[1] != case[2]] == []
+
+
+def test_every_official_accuracy(shared: Path) -> None:
+    cases = load(shared, "vqa_metric.json")["accuracy"]
+    assert len(cases) == 25
+    assert [vqa_accuracy(c["pred"], c["answers"]) for c in cases] == [c["expected"] for c in cases]
+
+
+def test_official_run_over_real_questions(shared: Path) -> None:
+    run = load(shared, "vqa_metric_val_run.json")
+    annotations = json.loads((shared / "data/vqa-v2-official/annotations_val.json").read_text())["annotations"]
+    predictions = {p["question_id"]: p["answer"] for p in run["predictions"]}
+    questions = {
+        a["question_id"]: Question([x["answer"] for x in a["answers"]], a["question_type"], a["answer_type"])
+        for a in annotations
+    }
+    assert len(questions) == 536
+    scores = {str(i): vqa_accuracy(predictions[i], q.answers) for i, q in questions.items()}
+    assert scores == run["per_question"]
+    totals = official_accuracy((predictions[i], q) for i, q in questions.items())
+    assert totals == run["accuracy"]
+
+
+def test_tables_are_the_official_ones(shared: Path) -> None:
+    tables = load(shared, "vqa_metric_tables.json")
+    # Words are small before they are looked up, and a word that maps to itself is no entry.
+    reached = {k: v for k, v in tables["contractions"].items() if k == k.lower() and k != v}
+    assert reached == _CONTRACTIONS
+    assert tables["numbers"] == _NUMBER_WORDS
+    assert set(tables["articles"]) == _ARTICLES
+    assert tuple(tables["punctuation"]) == _PUNCTUATION
+
+
+def test_only_the_first_32_periods_go() -> None:
+    assert normalize_answer("x." * 40) == "x" * 32 + "x." * 8
+
+
+@pytest.mark.parametrize(("m", "percent"), [(0, 0.0), (1, 30.0), (2, 60.0), (3, 90.0), (4, 100.0), (9, 100.0)])
+def test_leave_one_out(m: int, percent: float) -> None:
+    assert vqa_accuracy("cat", ["cat"] * m + ["dog"] * (10 - m)) == percent
+
+
+@given(st.lists(st.sampled_from(["cat", "The cat.", "dog", "two", "2", "red,white"]), min_size=4, max_size=12))
+def test_soft_scores_are_the_metric(answers: list[str]) -> None:
+    if len(set(answers)) == 1:  # compared as they stand, unlike targets
+        assert soft_scores(answers) == {normalize_answer(answers[0]): 1.0}
+        return
+    for answer, score in soft_scores(answers).items():
+        assert vqa_accuracy(answer, answers) == round(100 * score, 2)
+
+
+def test_soft_scores_of_ten_are_exact() -> None:
+    answers = ["cat"] * 4 + ["dog"] * 3 + ["two"] + ["2"] + ["bird"]
+    assert soft_scores(answers) == {"cat": 1.0, "dog": 0.9, "2": 0.6, "bird": 0.3}
+
+
+def test_soft_scores_of_few_answers_are_shares() -> None:
+    assert soft_scores(["Cat."]) == {"cat": 1.0}
+    assert soft_scores(["cat", "dog"]) == {"cat": 0.5, "dog": 0.5}
+    assert soft_scores(["cat", "cat", "dog"]) == pytest.approx({"cat": 2 / 3, "dog": 1 / 3})
+
+
+@given(st.text())
+def test_any_text_normalises_to_single_spaced_small_words(text: str) -> None:
+    normalised = normalize_answer(text)
+    assert normalised == " ".join(normalised.split())
+    assert not set(normalised.split()) & _ARTICLES
+
+
+def test_question_without_answers_is_refused() -> None:
+    with pytest.raises(InputError, match="without human answers"):
+        vqa_accuracy("cat", [])
+    with pytest.raises(InputError, match="nothing to score"):
+        official_accuracy([])
+
+
+def test_unknown_types_are_counted_apart() -> None:
+    totals = official_accuracy([("cat", Question(["cat"] * 10)), ("cat", Question(["dog"] * 10, "what", "other"))])
+    assert totals["overall"] == 50.0
+    assert totals["perQuestionType"] == {"unknown": 100.0, "what": 0.0}
+    assert totals["perAnswerType"] == {"unknown": 100.0, "other": 0.0}
+
+
+def test_scoring_20000_questions_takes_under_two_seconds() -> None:
+    question = Question(["a dog", "dog", "dogs", "The dog", "2 dogs", "two dogs", "cat", "dog.", "puppy", "pup"])
+    start = time.perf_counter()
+    official_accuracy((f"dog {i}", question) for i in range(20_000))
+    assert time.perf_counter() - start < 2
+
+
+def test_import_stays_light() -> None:
+    code = "import sys, vqa.evaluation; print([m for m in ('torch', 'PIL', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,113 @@
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from vqa.data.parallel import map_ahead, prefetch
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def running() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("ahead")}
+
+
+WAYS: dict[str, Callable[[Iterable[int]], Iterator[int]]] = {
+    "prefetch": lambda items: prefetch(map(square, items), depth=3),
+    "map_ahead": lambda items: map_ahead(square, items, threads=4, depth=3),
+    "both": lambda items: prefetch(map_ahead(square, items, threads=2, depth=3)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+@pytest.mark.parametrize("count", [0, 1, 3, 50])
+def test_same_items_in_the_same_order(way: Callable, count: int) -> None:
+    assert list(way(range(count))) == [x * x for x in range(count)]
+    assert not running()
+
+
+def test_slow_items_do_not_lose_their_place() -> None:
+    def late(x: int) -> int:
+        time.sleep(0.003 * (5 - x % 5))
+        return x
+
+    assert list(map_ahead(late, range(20), threads=4, depth=8)) == list(range(20))
+
+
+def test_none_and_exceptions_may_be_items() -> None:
+    items = [None, ValueError("an item"), 3]
+    assert list(prefetch(items)) == items
+    assert list(map_ahead(lambda x: x, items)) == items
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_an_error_comes_where_its_item_would_have(way: Callable) -> None:
+    def items() -> Iterator[int]:
+        yield from range(4)
+        raise OSError("the disk is gone")
+
+    seen = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        for item in way(items()):
+            seen.append(item)
+    assert seen == [0, 1, 4, 9][: len(seen)]
+    assert not running()
+
+
+def test_all_items_before_an_error_are_seen() -> None:
+    seen = []
+    with pytest.raises(ZeroDivisionError):
+        for item in map_ahead(lambda x: 6 // (3 - x), range(9), threads=3, depth=5):
+            seen.append(item)
+    assert seen == [2, 3, 6]
+    seen = []
+    with pytest.raises(ZeroDivisionError):
+        for item in prefetch(6 // (3 - x) for x in range(9)):
+            seen.append(item)
+    assert seen == [2, 3, 6]
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_leaving_early_leaves_no_thread(way: Callable) -> None:
+    drawn = []
+
+    def endless() -> Iterator[int]:
+        x = 0
+        while True:
+            drawn.append(x)
+            yield x
+            x += 1
+
+    for item in way(endless()):
+        if item == 9:
+            break
+    assert not running()
+    count = len(drawn)
+    time.sleep(0.02)
+    assert len(drawn) == count <= 12
+
+
+def test_work_goes_on_while_the_reader_is_busy_but_not_far_ahead() -> None:
+    made = []
+
+    def make(x: int) -> int:
+        made.append(x)
+        return x
+
+    for way in (prefetch(map(make, range(100)), depth=3), map_ahead(make, range(100), threads=2, depth=3)):
+        made.clear()
+        for item in way:
+            deadline = time.monotonic() + 5
+            while len(made) < min(item + 4, 100) and time.monotonic() < deadline:
+                time.sleep(0.001)  # the reader is busy
+            assert len(made) == min(item + 4, 100)  # this one and three ahead
+            if item == 20:
+                break
+
+
+def test_threads_work_side_by_side() -> None:
+    together = threading.Barrier(3, timeout=5)
+    assert len(list(map_ahead(lambda _: together.wait(), range(9), threads=3, depth=3))) == 9

@@ -1,0 +1,204 @@
+"""Answers to a whole data set, from photos and from a feature store."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vqa.data.examples import Example
+from vqa.data.features import FeatureStore
+from vqa.evaluation.answers import predictions
+from vqa.evaluation.answers.predictions import Answered, Skipped, answers, batches, cycle
+from vqa.predict import VQA
+
+QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
+
+
+@pytest.fixture(scope="module")
+def vqa(tiny_checkpoint: Path) -> VQA:
+    return VQA.load(tiny_checkpoint, "cpu", "float32")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    names = [str(folder / f"{i}.png") for i in range(5)]
+    for name in names:
+        Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(name)
+    return names
+
+
+@pytest.fixture(scope="module")
+def examples(photos: list[str]) -> list[Example]:
+    """Fifteen questions, those of a photo not together."""
+    return [Example(photo, question) for question in QUESTIONS for photo in photos]
+
+
+def ask(vqa: VQA, examples: list[Example], size: int = 32, **options: Any) -> tuple[list[Answered], list[Skipped]]:
+    found = [result for _, results in answers(vqa, batches(examples, size), **options) for result in results]
+    found.sort(key=lambda result: result.index)
+    return [r for r in found if isinstance(r, Answered)], [r for r in found if isinstance(r, Skipped)]
+
+
+def store_of(vqa: VQA, photos: list[str], folder: Path) -> FeatureStore:
+    squares = np.stack([vqa.processor.image_processor.square(photo) for photo in photos])
+    grids = vqa.encode_squares(torch.from_numpy(squares))
+    store = FeatureStore.create(folder, vqa.made_by(), *grids.shape[1:], bits=16)
+    store.append([Path(photo).name for photo in photos], [str(i) for i in range(len(photos))], grids)
+    return store
+
+
+def test_answers_are_those_of_asking_one_by_one(vqa: VQA, examples: list[Example]) -> None:
+    done, skipped = ask(vqa, examples, size=2)
+    assert not skipped
+    assert [(a.index, a.example) for a in done] == list(enumerate(examples))
+    for answered in done:
+        alone = vqa.ask(answered.example.image, answered.example.question, top=3)
+        assert answered.prediction == alone.text
+        assert answered.blind == alone.blind.answer
+        assert [answer for answer, _ in answered.top] == [score.answer for score in alone.top]
+        assert [p for _, p in answered.top] == pytest.approx([score.score for score in alone.top], abs=1e-5)
+        assert answered.confidence == answered.top[0][1]
+        mean, shown = alone.attention.mean(0), answered.attention
+        assert shown is not None and shown.shape == mean.shape and shown.max() == 255
+        assert shown / 255 == pytest.approx(mean / mean.max(), abs=0.003)
+
+
+def test_image_only_depends_on_the_photo_alone(vqa: VQA, examples: list[Example]) -> None:
+    said: dict[str, set[str | None]] = {}
+    for answered in ask(vqa, examples)[0]:
+        said.setdefault(answered.example.image, set()).add(answered.image_only)
+    assert all(len(found) == 1 for found in said.values())
+    grid = vqa.look(examples[0].image).grid
+    assert said[examples[0].image] == {vqa.answers[int(vqa.model.image_only_logits(grid).argmax())]}
+
+
+def test_kept_logits_are_the_models(vqa: VQA, examples: list[Example]) -> None:
+    for answered in ask(vqa, examples[:4], keep_logits=True)[0]:
+        assert answered.logits is not None
+        whole, blind = answered.logits
+        assert vqa.answers[int(whole.argmax())] == answered.prediction
+        assert vqa.answers[int(blind.argmax())] == answered.blind
+    assert ask(vqa, examples[:1])[0][0].logits is None
+
+
+def test_a_temperature_changes_the_confidence_only(
+    vqa: VQA, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = ask(vqa, examples)
+    monkeypatch.setattr(vqa.config, "temperature", 0.1)
+    for sharp, before in zip(ask(vqa, examples)[0], plain, strict=True):
+        assert sharp.prediction == before.prediction
+        assert sharp.confidence and before.confidence and sharp.confidence > before.confidence
+
+
+def test_a_feature_store_gives_the_same(
+    vqa: VQA, photos: list[str], examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, _ = ask(vqa, examples)
+    store = store_of(vqa, photos, tmp_path / "store")
+    monkeypatch.setattr(VQA, "encode_squares", lambda *_: pytest.fail("a photo was encoded"))
+    found, _ = ask(vqa, examples, features=store)
+    assert [(a.example, a.prediction, a.blind) for a in found] == [(a.example, a.prediction, a.blind) for a in expected]
+    assert [a.confidence for a in found] == pytest.approx([a.confidence for a in expected], abs=1e-3)
+
+
+def test_what_cannot_be_answered_is_told(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(Path(photos[0]).read_bytes()[:200])
+    examples = [
+        Example(str(broken), QUESTIONS[0]),
+        Example(str(broken), QUESTIONS[1]),
+        Example(str(tmp_path / "missing.png"), QUESTIONS[0]),
+        Example(photos[0], "???", question_id=7),
+        Example(photos[1], "why " * 200),
+        Example(photos[2], QUESTIONS[0]),
+    ]
+    done, skipped = ask(vqa, examples)
+    assert [a.index for a in done] == [5]
+    assert [(s.index, s.reason) for s in skipped] == [
+        (0, "photo"),
+        (1, "photo"),
+        (2, "photo"),
+        (3, "question"),
+        (4, "question"),
+    ]
+    assert "broken.png is damaged" in skipped[0].told
+    assert skipped[3].told.startswith("question 7: ") and "no words" in skipped[3].told
+    assert skipped[4].told.startswith("question 4: ")  # which has no id: its place
+
+    done, skipped = ask(vqa, examples, features=store_of(vqa, photos[2:], tmp_path / "store"))
+    assert [a.index for a in done] == [5]
+    assert [s.reason for s in skipped] == ["photo"] * 5  # of a photo that is not there no question is read
+    assert "is not in the feature store" in skipped[3].told
+
+
+def test_a_batch_of_broken_photos_is_no_end(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
+    examples = [Example(str(tmp_path / f"{i}.png"), QUESTIONS[0]) for i in range(2)]
+    done, skipped = ask(vqa, [*examples, *(Example(photo, QUESTIONS[0]) for photo in photos[:2])], size=2)
+    assert ([a.index for a in done], [s.index for s in skipped]) == ([2, 3], [0, 1])
+
+
+def test_photos_are_read_once(
+    vqa: VQA, examples: list[Example], photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    square: Callable[[str], np.ndarray] = vqa.processor.image_processor.square
+    monkeypatch.setattr(vqa.processor.image_processor, "square", lambda photo: (read.append(photo), square(photo))[1])
+    ask(vqa, examples, size=2)
+    assert sorted(read) == sorted(photos)
+
+
+def test_batches_hold_every_question_once(examples: list[Example], monkeypatch: pytest.MonkeyPatch) -> None:
+    for window, most, size in [(100, 100, 2), (100, 4, 32), (4, 100, 3), (7, 2, 2), (100, 100, 1)]:
+        monkeypatch.setattr(predictions, "WINDOW", window)
+        monkeypatch.setattr(predictions, "MOST_QUESTIONS", most)
+        made = list(batches(iter(examples), size))
+        assert [number for number, _ in made] == list(range(len(made)))
+        asked = [pair for _, batch in made for part in batch.values() for pair in part]
+        assert sorted(asked, key=lambda pair: pair[0]) == list(enumerate(examples))
+        for _, batch in made:
+            assert len(batch) <= size + 1
+            assert all(example.image == image for image, part in batch.items() for _, example in part)
+            # a last photo that joined may bring its questions, one window's at most
+            assert sum(map(len, batch.values())) <= 2 * max(most, 3)
+        assert made == list(batches(examples, size))
+
+
+def test_no_last_photo_is_alone(examples: list[Example]) -> None:
+    assert [len(batch) for _, batch in batches(examples, 2)] == [2, 3]
+    assert [len(batch) for _, batch in batches(examples, 4)] == [5]
+    assert list(batches([])) == []
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 32])
+def test_swapped_answers_are_about_another_photo(
+    vqa: VQA, examples: list[Example], photos: list[str], size: int
+) -> None:
+    done, _ = ask(vqa, examples, size, swap_seed=1)
+    used: dict[str, set[str]] = {}
+    for answered in done:
+        image, question = answered.example.image, answered.example.question
+        fits = {p for p in photos if p != image and vqa.ask(p, question).text == answered.swapped}
+        used[image] = used.get(image, set(photos)) & fits
+    assert all(used.values())  # one other photo explains all answers of a photo's questions
+    assert [a.swapped for a in ask(vqa, examples, size, swap_seed=1)[0]] == [a.swapped for a in done]
+    assert {a.swapped for a in ask(vqa, examples, size)[0]} == {None}
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 32])
+def test_no_photo_keeps_its_place(count: int) -> None:
+    for seed in range(20):
+        other = cycle(count, (seed,))
+        assert other is not None and sorted(other) == list(range(count))
+        assert all(other != np.arange(count))
+    assert cycle(1, (0,)) is None
+
+
+def test_a_single_photo_is_not_swapped(vqa: VQA, examples: list[Example]) -> None:
+    alone = [example for example in examples if example.image == examples[0].image]
+    assert {a.swapped for a in ask(vqa, alone, swap_seed=0)[0]} == {None}

@@ -1,0 +1,110 @@
+"""Confidence: the temperature that makes it true, and the measure of how true it is."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vqa.evaluation.measures.calibration import expected_calibration_error, fit_temperature, reliability, selective
+
+pairs = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.3, 0.6, 0.9, 1.0])), min_size=1, max_size=50)
+
+
+def drawn(temperature: float, questions: int = 20_000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of which softmax(logits / temperature) is true: the right answer is drawn from it."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(questions, 5, generator=generator)
+    answers = (logits / temperature).softmax(-1).multinomial(1, generator=generator)
+    return logits, torch.zeros_like(logits).scatter_(1, answers, 1.0)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_is_found(temperature: float) -> None:
+    logits, right = drawn(temperature)
+    assert fit_temperature(logits, right) == pytest.approx(temperature, rel=0.05)
+
+
+def test_it_is_the_likeliest_of_all() -> None:
+    """Against a plain search over temperatures in small steps."""
+    logits, right = drawn(1.7, 3000)
+    correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+
+    def loss(temperature: float) -> float:
+        p = (logits / temperature).softmax(-1).max(-1).values
+        return float(torch.nn.functional.binary_cross_entropy(p, correct))
+
+    best = min(np.arange(0.5, 4, 0.01), key=loss)
+    assert loss(fit_temperature(logits, right)) == pytest.approx(loss(best), abs=1e-5)
+
+
+def test_questions_that_no_answer_fits_lower_the_confidence() -> None:
+    logits, right = drawn(1.0)
+    right[::2] = 0.0
+    assert fit_temperature(logits, right) > 1.5
+
+
+def test_extremes_stay_finite() -> None:
+    sure = 50 * torch.eye(4)
+    assert 0 < fit_temperature(sure, torch.eye(4)) < 20
+    assert 0 < fit_temperature(sure, torch.zeros(4, 4)) < 20
+
+
+def naive(confidence: list[float], right: list[float], bins: int) -> float:
+    """Guo et al. 2017, eq. 3, as a loop over the bins."""
+    total = 0.0
+    for number in range(bins):
+        low, high = number / bins, (number + 1) / bins
+        last = number == bins - 1
+        inside = [i for i, c in enumerate(confidence) if low <= c and (c < high or last)]
+        if inside:
+            accuracy = sum(right[i] for i in inside) / len(inside)
+            mean = sum(confidence[i] for i in inside) / len(inside)
+            total += len(inside) / len(confidence) * abs(accuracy - mean)
+    return total
+
+
+@given(pairs=pairs, bins=st.sampled_from([1, 4, 8]))
+def test_ece_is_the_naive_loop(pairs: list[tuple[float, float]], bins: int) -> None:
+    confidence, right = ([pair[i] for pair in pairs] for i in (0, 1))
+    found = expected_calibration_error(np.array(confidence), np.array(right), bins)
+    assert found == pytest.approx(naive(confidence, right, bins), abs=1e-9)
+
+
+def test_ece_by_hand() -> None:
+    assert expected_calibration_error(np.array([0.9, 0.9, 0.2, 0.2]), np.array([1, 0, 0, 0])) == pytest.approx(0.3)
+    assert expected_calibration_error(np.array([1.0, 0.0]), np.array([1, 0])) == 0
+    assert expected_calibration_error(np.array([1.0]), np.array([0])) == 1
+    assert expected_calibration_error(np.array([1.0, 0.95]), np.array([0, 1])) == pytest.approx(0.475)  # one bin
+    assert expected_calibration_error(np.array([]), np.array([])) == 0
+
+
+def test_calibrating_makes_the_error_small() -> None:
+    logits, right = drawn(2.5)
+    correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1).numpy()
+
+    def error(temperature: float) -> float:
+        return expected_calibration_error((logits / temperature).softmax(-1).max(-1).values.numpy(), correct)
+
+    assert error(fit_temperature(logits, right)) < 0.02 < 0.1 < error(1.0)
+
+
+@given(pairs)
+def test_the_reliability_curve_adds_up_to_the_calibration_error(rows: list[tuple[float, float]]) -> None:
+    confidence, right = (np.array(column) for column in zip(*rows, strict=True))
+    curve = reliability(confidence, right)
+    assert sum(point["n"] for point in curve) == len(rows)
+    gaps = sum(point["n"] * abs(point["confidence"] - point["accuracy"]) for point in curve) / len(rows)
+    assert gaps / 100 == pytest.approx(expected_calibration_error(confidence, right), abs=2e-4)
+
+
+def test_answering_only_when_sure() -> None:
+    confidence = np.array([0.1, 0.9, 0.5, 0.7])
+    right = np.array([0.0, 1.0, 0.0, 0.9])
+    assert selective(confidence, right) == [
+        {"coverage": 25, "accuracy": 100.0, "threshold": 90.0},
+        {"coverage": 50, "accuracy": 95.0, "threshold": 70.0},
+        {"coverage": 75, "accuracy": 63.33, "threshold": 50.0},
+        {"coverage": 100, "accuracy": 47.5, "threshold": 10.0},
+    ]
+    assert selective(confidence[:1], right[:1])[0]["accuracy"] == 0.0

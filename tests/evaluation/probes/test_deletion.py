@@ -1,0 +1,193 @@
+"""Deletion against a plain loop, and on a model whose attention is known to be right, or wrong."""
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vqa.data.examples import Example
+from vqa.evaluation.probes.batches import stream
+from vqa.evaluation.probes.deletion import attended_corner, covered_at, deletion, random_corner, region_size
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+from vqa.runtimes import Logits, softmax
+
+GRID = (7, 7)
+QUESTIONS = ("what is on the table?", "what color is the cat?", "how many dogs are there?")
+
+
+class Spotter:
+    """A model of one idea: 'yes' if some cell of the photo is bright. It looks at the brightest cell, or, if
+    `wrong`, at the darkest one."""
+
+    answers = ("no", "yes")
+    config = SimpleNamespace(attention="soft")
+    grid_size = GRID
+
+    def __init__(self, wrong: bool = False):
+        self.sign = -1 if wrong else 1
+        self.processor = SimpleNamespace(
+            encode=lambda questions: None,
+            image_processor=SimpleNamespace(square=lambda image: np.asarray(Image.open(image).convert("RGB"))),
+        )
+
+    def encode_squares(self, squares: np.ndarray) -> np.ndarray:
+        cells = squares.astype(np.float32).mean(-1).reshape(-1, 7, 8, 7, 8).mean((2, 4))
+        return cells.reshape(len(squares), -1, 1)
+
+    def logits(self, grid: np.ndarray, questions: list[str], photo_index: np.ndarray) -> Logits:
+        cells = grid[photo_index, :, 0]
+        sure = cells.max(-1, keepdims=True) / 10 - 15
+        logits = np.concatenate((np.zeros_like(sure), sure), -1)
+        return Logits(logits, logits, logits, softmax(self.sign * cells)[:, None], None)
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        return softmax(logits)
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    """A photo for each cell: dark, a little darker in one cell, and white in this one cell."""
+    folder, examples = tmp_path_factory.mktemp("spots"), []
+    for row, column in itertools.product(range(7), repeat=2):
+        pixels = np.full((56, 56, 3), 40, np.uint8)
+        pixels[8 * (6 - row) :, 8 * (6 - column) :][:8, :8] = 20
+        pixels[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 255
+        Image.fromarray(pixels).save(folder / f"{row}{column}.png")
+        examples.append(Example(str(folder / f"{row}{column}.png"), "is there a spot?", "yes"))
+    return examples
+
+
+def test_right_attention_is_found_right_and_wrong_attention_wrong(spots: list[Example]) -> None:
+    right = deletion(cast(VQA, Spotter()), spots)
+    assert (right["n"], right["region"], right["kept"]["exact"]) == (49, [3, 3], 100)
+    assert right["attended"]["exact"] == 0  # without the spot there is nothing bright
+    # The spot is under a random region as often as placements say: at most 8 of the 24 others.
+    assert 60 < right["random"]["exact"] < 100
+    assert right["drop_attended"] == 100 and right["drop_random"] == pytest.approx(100 - right["random"]["exact"])
+    assert right["excess"] == pytest.approx(right["random"]["exact"])
+    low, high = right["interval"]
+    assert 50 < low < right["excess"] < high <= 100
+    assert right["confidence_excess"] == pytest.approx(
+        right["random"]["confidence"] - right["attended"]["confidence"], abs=0.011
+    )
+    assert right["confidence_interval"][0] > 50
+    wrong = deletion(cast(VQA, Spotter(wrong=True)), spots)
+    assert wrong["excess"] < right["excess"] - 50 and wrong["attended"]["exact"] > 70
+
+
+@pytest.fixture(scope="module")
+def vqa(tiny_checkpoint: Path) -> VQA:
+    return VQA.load(tiny_checkpoint, "cpu", "float32")
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    """Photos of the model's own size, three questions each."""
+    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    made = []
+    for i in range(6):
+        pixels = np.kron(generator.integers(0, 255, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        made += [
+            Example(str(folder / f"{i}.png"), q, str(generator.choice(["yes", "no", "2", "red"]))) for q in QUESTIONS
+        ]
+    return made
+
+
+def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) -> None:
+    grid = vqa.model.grid_size
+    size = region_size(grid)
+    right: dict[str, list[bool]] = {"kept": [], "attended": [], "random": [], "centre": []}
+    sure: dict[str, list[float]] = {name: [] for name in right}
+    for example in examples:
+        photo = Image.open(example.image)
+        kept = vqa.ask(photo, example.question)
+        attended = attended_corner(kept.attention.mean(0), size)
+        other = random_corner(attended, size, grid, stream(5, example))
+        middle = ((grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2)
+        corners = (("attended", attended), ("random", other), ("centre", middle))
+        photos = {"kept": photo} | {name: covered_at(photo, corner, size, grid) for name, corner in corners}
+        for name, seen in photos.items():
+            answer = vqa.ask(seen, example.question, top=5)
+            right[name].append(answer.text == example.answer)
+            sure[name].append(dict(answer.top)[kept.text])
+    found = deletion(vqa, examples, seed=5)
+    for name in right:
+        assert found[name]["exact"] == pytest.approx(100 * np.mean(right[name]), abs=0.006)
+        assert found[name]["confidence"] == pytest.approx(100 * np.mean(sure[name]), abs=0.006)
+    assert found["confidence_excess"] == pytest.approx(
+        100 * np.mean(np.subtract(sure["random"], sure["attended"])), abs=0.006
+    )
+    assert found["confidence_excess"] != 0
+    for metric, key in ((right, "centre_excess"), (sure, "centre_confidence_excess")):
+        difference = 100 * np.mean(np.subtract(metric["centre"], metric["attended"], dtype=float))
+        assert found[key] == pytest.approx(difference, abs=0.006)
+    assert found["skipped"] == 0 and found["region"] == list(size)
+
+
+def test_order_and_batch_do_not_matter_but_the_seed_does(vqa: VQA, examples: list[Example]) -> None:
+    advanced: list[int] = []
+    first = deletion(vqa, examples, seed=1, advance=advanced.append, batch=2)
+    assert advanced == [6, 6, 6]
+    assert deletion(vqa, examples[::-1], seed=1, batch=4) == first
+    assert deletion(vqa, examples, seed=2) != first
+
+
+def test_what_cannot_be_read_is_counted(vqa: VQA, examples: list[Example]) -> None:
+    bad = [Example("nowhere.png", "what is it?", "yes"), Example(examples[0].image, "  ", "no")]
+    found = deletion(vqa, examples + bad)
+    assert (found["n"], found["skipped"]) == (18, 2)
+    with pytest.raises(InputError, match="No question could be asked"):
+        deletion(vqa, bad)
+
+
+def test_a_model_that_looks_everywhere_alike_is_refused(
+    vqa: VQA, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vqa.config, "attention", "none")
+    with pytest.raises(InputError, match="choose a model with attention"):
+        deletion(vqa, examples)
+
+
+def test_the_region_is_about_a_fifth_of_the_grid() -> None:
+    for height, width in itertools.product(range(1, 15), repeat=2):
+        rows, columns = region_size((height, width))
+        assert 1 <= rows <= height and 1 <= columns <= width
+        # no other number of columns would come nearer
+        area = 0.18 * height * width
+        assert all(abs(rows * columns - area) <= abs(rows * other - area) + 1e-9 for other in range(1, width + 1))
+        if min(height, width) >= 6:
+            assert 0.14 < rows * columns / (height * width) < 0.22
+
+
+def test_the_attended_region_is_the_placement_nearest_the_peak() -> None:
+    assert region_size(GRID) == (3, 3) and region_size((14, 14)) == (6, 6)
+    for row, column in itertools.product(range(7), repeat=2):
+        attention = np.zeros(GRID)
+        attention[row, column] = 1
+        nearest = min(
+            itertools.product(range(5), repeat=2), key=lambda c: (c[0] + 1 - row) ** 2 + (c[1] + 1 - column) ** 2
+        )
+        assert attended_corner(attention, (3, 3)) == nearest
+
+
+def test_the_random_region_is_any_other_alike() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [random_corner((2, 3), (3, 3), GRID, generator) for _ in range(4800)]
+    counts = {corner: drawn.count(corner) for corner in ((i, j) for i in range(5) for j in range(5))}
+    assert counts.pop((2, 3)) == 0
+    assert len(counts) == 24 and 140 < min(counts.values()) <= max(counts.values()) < 270  # 200 each, spread 14
+
+
+def test_only_the_region_is_covered() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 70, 3), dtype=np.uint8)
+    found: Any = np.asarray(covered_at(Image.fromarray(pixels), (1, 4), (3, 3), GRID))
+    assert (found[10:40, 40:70] == pixels.reshape(-1, 3).mean(0).round()).all()
+    found = found.copy()
+    found[10:40, 40:70] = pixels[10:40, 40:70]
+    np.testing.assert_array_equal(found, pixels)

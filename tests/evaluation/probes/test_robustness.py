@@ -1,0 +1,121 @@
+"""Robustness against a plain loop over questions and damages."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vqa.data.examples import Example
+from vqa.evaluation.probes.batches import stream
+from vqa.evaluation.probes.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, says_side
+from vqa.evaluation.probes.robustness import robustness, variant
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+
+QUESTIONS = (
+    "What color is the cat?",
+    "How many dogs are there?",
+    "Is it on the left table?",
+    "what is it?",
+    "is the cat on the table",
+)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """Photos of the model's own size, five questions each."""
+    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(1)
+    names = [str(folder / f"{i}.png") for i in range(8)]
+    for name in names:
+        pixels = np.kron(generator.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1)))
+        Image.fromarray(pixels.astype(np.uint8)).save(name)
+    return [(name, question) for name in names for question in QUESTIONS]
+
+
+@pytest.fixture(scope="module")
+def vqa(tiny_checkpoint: Path, asked: list[tuple[str, str]]) -> VQA:
+    """A tiny model that has no favourite answer, so that small damages change what it says."""
+    found = VQA.load(tiny_checkpoint, "cpu", "float32")
+    logits = [found.logits(found.look(name).grid, [question], torch.tensor([0])).logits for name, question in asked]
+    with torch.no_grad():
+        found.model.answer_head[-1].get_parameter("bias").sub_(torch.cat(logits).mean(0))
+    return found
+
+
+@pytest.fixture(scope="module")
+def examples(vqa: VQA, asked: list[tuple[str, str]]) -> list[Example]:
+    """About half of the references are the model's own answers."""
+    own = [vqa.ask(name, question).text for name, question in asked]
+    return [
+        Example(name, question, own[i] if i % 2 else "no", question_id=i) for i, (name, question) in enumerate(asked)
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(vqa: VQA, examples: list[Example]) -> dict[str, Any]:
+    return robustness(vqa, examples, seed=3)
+
+
+def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example], found: dict[str, Any]) -> None:
+    assert list(found["variants"]) == [*QUESTION_DAMAGES, *PHOTO_DAMAGES]
+    plain = {e: vqa.ask(e.image, e.question).text for e in examples}
+    assert found["plain"] == pytest.approx(100 * np.mean([plain[e] == e.answer for e in examples]))
+    changes = 0
+    for name, figures in found["variants"].items():
+        answers = {}
+        for e in examples:
+            if name in QUESTION_DAMAGES:
+                question = QUESTION_DAMAGES[name](e.question, stream(3, e))
+                if question is not None:
+                    answers[e] = vqa.ask(e.image, question).text
+            elif name != "mirrored" or not says_side(e.question):
+                answers[e] = vqa.ask(PHOTO_DAMAGES[name](Image.open(e.image)), e.question).text
+        assert figures["n"] == len(answers) > 0
+        exact, before = (100 * np.mean([given[e] == e.answer for e in answers]) for given in (answers, plain))
+        changed = float(100 * np.mean([answers[e] != plain[e] for e in answers]))
+        assert (figures["exact"], figures["plain"]) == pytest.approx((exact, before), abs=0.006)
+        assert (figures["drop"], figures["changed"]) == pytest.approx((before - exact, changed), abs=0.006)
+        low, high = figures["interval"]
+        assert low <= figures["drop"] <= high
+        changes += int(changed > 0)
+    assert changes >= 5  # the loop saw something
+
+
+def test_a_variant_counts_the_questions_that_it_fits(found: dict[str, Any]) -> None:
+    numbers = {name: figures["n"] for name, figures in found["variants"].items()}
+    assert found["n"] == 40
+    assert (numbers["typos"], numbers["paraphrase"], numbers["mirrored"]) == (32, 16, 32)
+    assert all(n == 40 for name, n in numbers.items() if name not in ("typos", "paraphrase", "mirrored"))
+
+
+def test_letters_case_and_question_mark_change_nothing(found: dict[str, Any]) -> None:
+    """The tokeniser reads all of these as the same words."""
+    for name in ("capitals", "no question mark and lower case"):
+        figures = found["variants"][name]
+        assert (figures["drop"], figures["changed"], figures["interval"]) == (0, 0, [0, 0])
+
+
+def test_order_does_not_matter(vqa: VQA, examples: list[Example], found: dict[str, Any]) -> None:
+    advanced: list[int] = []
+    assert robustness(vqa, examples[::-1], seed=3, advance=advanced.append) == found
+    assert sum(advanced) == 40
+
+
+def test_the_seed_draws_the_typos_and_nothing_else() -> None:
+    example = Example("a.jpg", "What color is the umbrella?")
+    drawn = {name: {variant(example, name, seed) for seed in range(20)} for name in (*QUESTION_DAMAGES, "blur")}
+    assert len(drawn["typos"]) > 10
+    assert all(len(found) == 1 for name, found in drawn.items() if name != "typos")
+
+
+def test_what_cannot_be_read_is_counted_and_what_fits_nothing_is_none(vqa: VQA, examples: list[Example]) -> None:
+    few = [Example(examples[0].image, "what is it?", "no"), Example("nowhere.png", "what is it?", "no")]
+    found = robustness(vqa, few)
+    assert (found["n"], found["skipped"]) == (1, 1)
+    nothing = {"n": 0, "plain": None, "exact": None, "drop": None, "interval": None, "changed": None}
+    assert found["variants"]["typos"] == found["variants"]["paraphrase"] == nothing
+    with pytest.raises(InputError, match="No question could be asked"):
+        robustness(vqa, few[1:])

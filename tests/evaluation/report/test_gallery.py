@@ -1,0 +1,114 @@
+"""What the report's gallery shows, and that its pictures fit."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vqa.evaluation.report import gallery as report_gallery
+from vqa.evaluation.report.gallery import REASONS, STEPS, Sample, entry, heat, pictures, surprises
+
+
+def record(index: int = 0, right: bool = True, **more: Any) -> dict[str, Any]:
+    exact = {"model": int(right), "blind_head": 0}
+    plain = {"index": index, "photo": f"{index % 7}.jpg", "image": f"x/{index % 7}.jpg", "question": "what?"}
+    said = {"reference": "cat", "prediction": "cat" if right else "dog", "confidence": 0.5, "exact": exact}
+    return plain | said | more
+
+
+def test_all_are_kept_in_order_where_there_is_room() -> None:
+    rows = [record(i) for i in range(20)] + [record(99, exact=None)]
+    sample = Sample.draw(rows, 20)
+    assert (len(sample.shown), sample.n, sample.pairs) == (20, 20, {("cat", "cat"): 20})
+    assert [short["p"] for short in sample.shown] == [i % 7 for i in range(20)]
+    assert list(sample.photos) == [(f"{i}.jpg", f"x/{i}.jpg") for i in range(7)]
+
+
+def test_more_are_a_seeded_sample_in_order() -> None:
+    advanced: list[int] = []
+    rows = [record(i, question=str(i)) for i in range(200)]
+    sample = Sample.draw(rows, 50, seed=3, advance=advanced.append)
+    places = [int(short["q"]) for short in sample.shown]
+    assert places == sorted(set(places)) and len(places) == 50
+    assert (sample.n, sum(advanced)) == (200, 150)
+    assert Sample.draw(rows, 50, seed=3).shown == sample.shown
+    assert Sample.draw(rows, 50, seed=4).shown != sample.shown
+    drawn = [int(short["q"]) for seed in range(200) for short in Sample.draw(rows, 10, seed).shown]
+    assert np.mean(drawn) == pytest.approx(99.5, abs=5)  # each alike: standard error 1.3
+
+
+@pytest.mark.parametrize(
+    ("right", "more", "expected"),
+    [
+        (True, {}, []),
+        (False, {}, []),
+        (False, {"confidence": 0.7}, [0]),
+        (True, {"confidence": 0.7}, []),
+        (False, {"exact": {"model": 0, "blind_head": 1}}, [1]),
+        (False, {"official": {"model": 0.9}}, [2]),
+        (True, {"confidence": 0.3}, [3]),
+        (True, {"swapped": "cat"}, [4]),
+        (True, {"swapped": "cat", "exact": {"model": 1, "blind_head": 1}}, []),
+        (True, {"swapped": "dog"}, []),
+        (False, {"confidence": None}, []),
+    ],
+)
+def test_what_is_surprising(right: bool, more: dict[str, Any], expected: list[int]) -> None:
+    assert surprises(record(0, right, **more)) == expected
+    assert max(expected, default=0) < len(REASONS)
+
+
+def test_long_texts_are_cut_and_odd_numbers_left_out() -> None:
+    short = entry(record(question="q" * 400, prediction="p" * 90, confidence=float("nan")))
+    assert (len(short["q"]), len(short["a"]), short["c"]) == (300, 80, None)
+
+
+def test_the_heat_keeps_the_map() -> None:
+    cells = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    found = heat({"attention": base64.b64encode(cells.tobytes()).decode(), "grid": [3, 4]})
+    assert found["g"] == [3, 4] and base64.b64decode(found["h"]) == cells.tobytes()
+    large = np.full((40, 20), 9, np.uint8)
+    found = heat({"attention": base64.b64encode(large.tobytes()).decode(), "grid": [40, 20]})
+    assert found["g"] == [16, 16] and set(base64.b64decode(found["h"])) == {9}
+    for broken in ({}, {"attention": None, "grid": None}, {"attention": "AA==", "grid": [2, 2]}, {"attention": "?"}):
+        assert heat(broken) == {}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Noise, which hardly compresses."""
+    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    paths = [str(folder / f"{i}.png") for i in range(12)]
+    for path in paths:
+        Image.fromarray(generator.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_pictures_are_as_large_as_fits(photos: list[str]) -> None:
+    told: list[int] = []
+    made = pictures(photos, 10_000_000, told.append)
+    assert (made.unreadable, made.left_out, told) == (0, 0, list(range(12)))
+    for found in made.of:
+        assert found is not None and found[1:] == (STEPS[0][0], STEPS[0][0] * 3 // 4)
+        with Image.open(io.BytesIO(base64.b64decode(found[0]))) as image:
+            assert (image.format, image.size) == ("WEBP", found[1:])
+
+
+@pytest.mark.parametrize("budget", [200_000, 60_000, 15_000, 1_000])
+def test_no_budget_is_passed(photos: list[str], budget: int, tmp_path: Path) -> None:
+    told: list[int] = []
+    made = pictures([*photos, None, str(tmp_path / "none.png")], budget, told.append)
+    assert sum(len(found[0]) for found in made.of if found) <= budget
+    assert (made.unreadable, told) == (2, list(range(14)))
+    assert made.of.count(None) == 2 + made.left_out
+    assert (made.left_out > 0) == (budget == 1_000)
+
+
+def test_a_wrong_guess_of_the_size_is_mended(photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_gallery, "first_step", lambda paths, budget: 0)
+    made = pictures(photos, 100_000)
+    assert made.left_out == 0 and sum(len(found[0]) for found in made.of if found) <= 100_000

@@ -1,0 +1,150 @@
+"""What a model of others can do here, and what it is told that it cannot."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from safetensors.torch import load_file, save_file
+
+import vqa as package
+from ui import about
+from ui.models import Models
+from vqa import cli
+from vqa.evidence import evidence, occlusion, what_if
+from vqa.foreign.model import ForeignVQA
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+
+QUESTION = "what is on the table?"
+SCHEMAS = Path(package.__file__).parent / "schemas"
+KINDS = pytest.mark.parametrize("kind", ["vilt", "blip"])
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, kind: str) -> Path:
+    return request.getfixturevalue(kind)
+
+
+def schema(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((SCHEMAS / name).read_text(encoding="utf-8")))
+
+
+@KINDS
+def test_the_command_line_asks_it(
+    folder: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ask", str(photo), QUESTION, "--model", str(folder)]
+    assert cli.main([*words, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    schema("answer.json").validate(content)
+    assert content["blind"] is None and content["words"] == [] and "not calibrated" in content["note"]
+    assert cli.main([*words, "--overlay", str(tmp_path / "where.png")]) == 0
+    told = capsys.readouterr().out
+    assert content["answer"] in told and "looked at" in told and "without looking" not in told
+    assert (tmp_path / "where.png").is_file()
+
+
+@KINDS
+def test_a_photo_is_encoded_once_and_answers_stay(folder: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vqa = VQA.load(folder, "cpu")
+    assert isinstance(vqa, ForeignVQA)
+    first = vqa.ask_many(photo, [QUESTION, "how many?"])
+    monkeypatch.setattr(vqa.adapter, "see", lambda photo: pytest.fail("the photo was encoded again"))
+    again = [vqa.ask(photo.read_bytes(), question) for question in (QUESTION, "how many?")]
+    assert [answer.top for answer in first] == [answer.top for answer in again]
+    assert first[0].top != first[1].top
+    assert vqa.ask_many(photo, []) == []
+
+
+@KINDS
+def test_it_is_evaluated_and_compared(
+    folder: Path, photo: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "photos"
+    images.mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, images / name)
+    answer = VQA.load(folder, "cpu").ask(photo, QUESTION).text
+    said = any(map(str.isalnum, answer))  # random weights may write nothing
+    rows = [
+        ("a.png", QUESTION, answer if said else "nothing"),
+        ("b.png", "how many?", "nothing of the kind"),
+        ("b.png", "", "x"),
+    ]
+    data = tmp_path / "data.jsonl"
+    lines = [{"image": image, "question": question or " ?" * 200, "answer": a} for image, question, a in rows]
+    lines.append({"image": "missing.png", "question": QUESTION, "answer": "x"})
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name, model in (("theirs", folder), ("ours", tiny_checkpoint)):
+        words = ["evaluate", "--data", str(data), "--images", str(images), "--model", str(model), "--swap-photos"]
+        assert cli.main([*words, "--output", str(tmp_path / name)]) == 0
+    results = json.loads((tmp_path / "theirs/results.json").read_text())
+    schema("results.json").validate(results)
+    assert results["n"] == 2 and results["metrics"]["exact"] == (50.0 if said else 0.0)
+    assert results["skipped"] == {"photo": 1, "question": 1}
+    assert results["baselines"]["question_only"] is None
+    assert results["grounding"]["photo_swap"]["drop"] == 0.0  # both photos are the same
+    assert (tmp_path / "theirs/report.html").is_file()
+    assert cli.main(["compare", str(tmp_path / "ours"), str(tmp_path / "theirs")]) == 0
+    assert "theirs" in capsys.readouterr().out
+
+
+@KINDS
+def test_what_it_cannot_do_is_a_sentence(folder: Path, photo: Path, tmp_path: Path) -> None:
+    vqa = VQA.load(folder, "cpu")
+    for attempt in (
+        lambda: evidence(vqa, photo, QUESTION, "red"),
+        lambda: what_if(vqa, photo, QUESTION, [[1, 0]]),
+        lambda: occlusion(vqa, photo, QUESTION),
+        lambda: vqa.made_by(),
+    ):
+        with pytest.raises(InputError, match=r"is a (vilt|blip) model and not one of ours"):
+            attempt()
+    with pytest.raises(AttributeError):
+        vqa.nonsense  # noqa: B018
+    with pytest.raises(InputError, match="The question is empty"):
+        vqa.ask(photo, " ")
+    with pytest.raises(InputError, match="ask for at least 1"):
+        vqa.ask(photo, QUESTION, top=0)
+
+
+def test_probes_of_our_own_models_are_refused_before_anything_is_asked(
+    vilt: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"image": photo.name, "question": QUESTION, "answer": "red"}))
+    words = ["evaluate", "--data", str(data), "--images", str(photo.parent), "--model", str(vilt)]
+    for more in (["--deletion", "5"], ["--robustness", "5"]):
+        assert cli.main([*words, *more]) == 2
+        assert "is not one of our models" in capsys.readouterr().err
+
+
+def test_the_app_compares_it_and_tells_what_it_is(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:
+    models = Models(str(tiny_checkpoint), "cpu", [str(vilt)])
+    models.load()
+    theirs = models.get(str(vilt))
+    assert theirs.ask(photo, QUESTION).attention.shape == (1, 4, 6)
+    page = about.text(theirs)
+    assert "of type vilt" in page and "LSTM" not in page
+
+
+def test_folders_that_are_not_complete_are_told(vilt: Path, blip: Path, tmp_path: Path) -> None:
+    def copy(name: str) -> Path:
+        return shutil.copytree(vilt, tmp_path / name)
+
+    (copy("weights") / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"has no model\.safetensors, and no other weights are read"):
+        VQA.load(tmp_path / "weights")
+    tensors = load_file(vilt / "model.safetensors")
+    del tensors["classifier.3.weight"]
+    save_file(tensors, copy("tensor") / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks 1 tensors, such as classifier\.3\.weight"):
+        VQA.load(tmp_path / "tensor")
+    (copy("processor") / "processor_config.json").write_text("{")
+    (copy("damaged") / "model.safetensors").write_bytes(b"x" * 50)
+    for name in ("processor", "damaged"):
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            VQA.load(tmp_path / name)
+        assert "\n" not in str(caught.value)

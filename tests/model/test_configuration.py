@@ -1,0 +1,32 @@
+import pytest
+
+from vqa.model.configuration import VQAConfig
+from vqa.model.errors import InputError
+
+
+def test_answers_are_in_the_order_of_their_numbers(tmp_path):
+    config = VQAConfig(id2label={2: "no", 0: "yes", 1: "teddy bear"}, bidirectional=True, hidden_size=7)
+    assert config.answers == ["yes", "teddy bear", "no"]
+    assert config.question_size == 14
+    config.save_pretrained(tmp_path)
+    again = VQAConfig.from_pretrained(tmp_path)  # JSON turns the numbers into text
+    assert again.answers == config.answers
+    assert again.to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"attention": "sparse"}, "attention is 'sparse'; choose one of soft, hard, none"),
+        ({"recurrent_cell": "qrnn"}, "choose one of rnn, lstm, gru"),
+        ({"fusion": "sum"}, "choose one of product, concat"),
+        ({"loss": "hinge"}, "choose one of sigmoid, softmax"),
+        ({"attention": "hard", "glimpses": 2}, "has one glimpse, not 2"),
+        ({"coordinates": "polar"}, "coordinates is 'polar'; choose one of False, True, cells"),
+        ({"looks": 3, "glimpses": 2}, "Each of 3 looks is one soft glimpse"),
+        ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_told(settings, message):
+    with pytest.raises(InputError, match=message):
+        VQAConfig(**settings)

@@ -1,0 +1,307 @@
+import io
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps, ImageSequence
+
+from vqa.model.errors import InputError
+from vqa.model.photos import MAX_BYTES, MAX_PIXELS, SUFFIXES, content_hash, open_photo, pixels_hash
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def scene(width: int = 40, height: int = 30) -> Image.Image:
+    """A smooth photo with four different corners."""
+    y, x = np.mgrid[0:height, 0:width]
+    red, green = 255 * x / max(width - 1, 1), 255 * y / max(height - 1, 1)
+    return Image.fromarray(np.stack((red, green, np.full_like(red, 90)), -1).astype(np.uint8))
+
+
+def difference(a: Image.Image, b: Image.Image) -> float:
+    """Largest mean difference of a channel, in grey levels."""
+    assert (a.mode, a.size) == (b.mode, b.size)
+    return float(np.abs(np.asarray(a, float) - np.asarray(b, float)).mean((0, 1)).max())
+
+
+def refusal(source: object) -> str:
+    with pytest.raises(InputError) as caught:
+        open_photo(source)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_from_path_bytes_and_file(tmp_path: Path, format: str) -> None:
+    content = saved(scene(), format)
+    path = tmp_path / "photo.any-suffix"
+    path.write_bytes(content)
+    photos = [open_photo(source) for source in (path, str(path), content, bytearray(content), io.BytesIO(content))]
+    for photo in photos:
+        assert difference(photo, scene()) < (8 if format == "GIF" else 3)
+        assert photo.tobytes() == photos[0].tobytes()
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_suffixes_are_those_of_the_formats(suffix: str) -> None:
+    assert Image.registered_extensions()[suffix] in FORMATS
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_orientation_as_pillow_itself_mends_it(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(scene(), format, exif=exif, **({} if format == "PNG" else {"quality": 95}))
+    photo = open_photo(content)
+    assert difference(photo, ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")) < 1
+    assert photo.size == ((40, 30) if orientation < 5 else (30, 40))
+    assert open_photo(photo).tobytes() == photo.tobytes()  # it is not turned once more
+    assert not photo.info and not photo.getexif()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_metadata_is_no_reason_to_refuse() -> None:
+    content = saved(scene(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff broken")
+    assert open_photo(content).size == (40, 30)
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_transparency_shows_white(format: str) -> None:
+    image = Image.new("RGBA", (3, 1))
+    image.putdata([(200, 0, 0, 0), (200, 0, 0, 255), (200, 0, 0, 102)])
+    photo = np.asarray(open_photo(saved(image, format, **({"lossless": True} if format == "WEBP" else {}))), int)
+    # 0.4 of the ink and 0.6 of the paper
+    assert np.abs(photo[0] - [[255, 255, 255], [200, 0, 0], [233, 153, 153]]).max() <= 1
+
+
+def test_transparent_palettes_show_white() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    for format in ("PNG", "GIF"):
+        photo = open_photo(saved(image, format, transparency=0))
+        assert [photo.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
+
+
+def test_modes_that_cameras_and_editors_write() -> None:
+    grey = scene().convert("L")
+    assert difference(open_photo(saved(grey, "PNG")), grey.convert("RGB")) == 0
+    assert difference(open_photo(saved(grey.convert("LA"), "PNG")), grey.convert("RGB")) == 0
+    assert difference(open_photo(saved(grey.convert("1"), "PNG")), grey.convert("1").convert("RGB")) == 0
+    palette = scene().quantize(16)
+    assert difference(open_photo(saved(palette, "PNG")), palette.convert("RGB")) == 0
+    assert difference(open_photo(saved(scene().convert("CMYK"), "JPEG", quality=95)), scene()) < 3
+
+
+@pytest.mark.parametrize("brightest", [40, 255])
+def test_16_bit_grey_is_the_8_bit_photo(brightest: int) -> None:
+    grey = np.linspace(0, brightest, 12).astype(np.uint8).reshape(3, 4)
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    assert deep.mode == "I;16"
+    expected = open_photo(grey)
+    assert open_photo(saved(deep, "PNG")).tobytes() == open_photo(deep).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_an_animation_is_its_first_frame(format: str) -> None:
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+    content = saved(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
+    assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(content))))) == 3
+    assert open_photo(content).getcolors() == [(48, (255, 0, 0))]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3, 2000)])
+@pytest.mark.parametrize("format", FORMATS)
+def test_very_thin_photos(format: str, size: tuple[int, int]) -> None:
+    assert open_photo(saved(scene(*size), format), shortest_side=224).size == size
+
+
+def test_arrays() -> None:
+    rgb = np.asarray(scene())
+    assert open_photo(rgb).tobytes() == scene().tobytes()
+    assert open_photo(rgb[::-1, ::2]).size == (20, 30)
+    assert open_photo(rgb[..., 0]).mode == "RGB"
+    clear = np.dstack((rgb, np.zeros((30, 40), np.uint8)))
+    assert open_photo(clear).getcolors() == [(1200, (255, 255, 255))]
+    for wrong in (rgb.astype(float), rgb[None], rgb[..., :2], rgb[0, 0], np.array(3, np.uint8)):
+        assert "of bytes, not" in refusal(wrong)
+    assert "no pixels" in refusal(rgb[:0])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"])
+def test_pillow_images_of_any_mode(mode: str) -> None:
+    assert open_photo(Image.new(mode, (3, 2))).mode == "RGB"
+
+
+def test_a_pillow_image_that_cannot_be_decoded() -> None:
+    broken = Image.open(io.BytesIO(saved(scene(), "PNG")[:-30]))
+    assert "damaged or cut short" in refusal(broken)
+
+
+def test_a_large_jpeg_comes_out_smaller_for_a_hint() -> None:
+    content = saved(scene(1600, 1200), "JPEG")
+    photo = open_photo(content, shortest_side=224)
+    assert photo.size == (400, 300)
+    assert difference(photo, scene(400, 300)) < 3
+    assert open_photo(content, shortest_side=2000).size == open_photo(content).size == (1600, 1200)
+
+
+def test_a_pillow_image_of_the_caller_stays_as_it_is() -> None:
+    image = Image.open(io.BytesIO(saved(scene(1600, 1200), "JPEG")))
+    open_photo(image, shortest_side=100)
+    assert image.size == (1600, 1200)
+    upright = scene()
+    upright.info["dpi"] = (72, 72)
+    open_photo(upright)
+    assert upright.info
+
+
+@pytest.fixture(scope="module")
+def bombs() -> dict[str, bytes]:
+    large = Image.new("1", (10_000, 10_000))
+    webp = saved(Image.new("RGB", (9, 9)), "WEBP", lossless=True)
+    return {
+        "PNG": saved(large, "PNG"),
+        "JPEG": saved(large.convert("L"), "JPEG"),
+        # width - 1 and height - 1 stand in the header in 14 bits each
+        "WEBP": webp[:21] + (9_999 | 9_999 << 14).to_bytes(4, "little") + webp[25:],
+        "BMP": saved(large, "BMP"),
+        "GIF": saved(large, "GIF"),
+    }
+
+
+@pytest.mark.parametrize("limit", [1, None, Image.MAX_IMAGE_PIXELS])
+def test_bombs_are_refused_by_their_header(
+    bombs: dict[str, bytes], limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    for content in bombs.values():
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert "10,000 x 10,000 pixels, more than 64,000,000" in refusal(content)
+        assert time.perf_counter() - start < 0.1
+    assert open_photo(saved(scene(), "PNG")).size == (40, 30)  # whatever the limit that is global to Pillow
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_gif_whose_frame_is_larger_than_its_screen(bombs: dict[str, bytes]) -> None:
+    content = bombs["GIF"][:6] + b"\1\0\1\0" + bombs["GIF"][10:]
+    refusal(content)
+
+
+def test_large_but_allowed_sizes() -> None:
+    side = int(MAX_PIXELS**0.5)
+    assert open_photo(saved(Image.new("1", (side, side)), "PNG")).size == (side, side)
+    assert "no pixels" in refusal(Image.new("RGB", (0, 5)))
+    assert "64,000,000" in refusal(Image.new("1", (side + 1, side)))
+
+
+def test_too_many_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    for source in (path, path.read_bytes(), path.open("rb")):
+        assert "more than 64 MB" in refusal(source)
+    with pytest.raises(InputError, match="more than 64 MB"):
+        content_hash(path)
+
+
+def test_what_is_no_photo(tmp_path: Path) -> None:
+    text, empty = tmp_path / "notes.jpg", tmp_path / "empty.jpg"
+    text.write_text("a photo would be here")
+    empty.touch()
+    assert f"There is no photo {tmp_path / 'none.jpg'}" in refusal(tmp_path / "none.jpg")
+    assert "is a folder" in refusal(tmp_path)
+    assert "is a folder" in refusal("")
+    assert "empty" in refusal(empty)
+    assert "empty" in refusal(b"")
+    assert f"{text} is not a JPEG" in refusal(text)
+    assert "is not a JPEG" in refusal(b"RIFF\0\0\0\0WAVEfmt ")
+    assert "is not a JPEG" in refusal(saved(scene(), "TIFF"))
+    assert "cannot be read" in refusal(text / "photo.jpg")
+    assert "cannot be read" in refusal("long" * 1000)
+    assert "cannot be the name" in refusal("null\0byte.jpg")
+    assert "not NoneType" in refusal(None)
+    assert "mode 'rb'" in refusal(io.StringIO("text"))
+    binary = tmp_path / "photo.png"
+    binary.write_bytes(saved(scene(), "PNG"))
+    with binary.open(encoding="utf-8") as file:
+        assert "mode 'rb'" in refusal(file)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_truncated_files(format: str) -> None:
+    content = saved(scene(200, 150), format)
+    for length in (12, 40, len(content) // 2):
+        refusal(content[:length])
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF89a"]))
+def test_random_bytes_give_one_sentence_at_worst(content: bytes, start: bytes) -> None:
+    opens(start + content)
+    opens(b"RIFF\x20\1\0\0WEBPVP8 " + content)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_files_give_one_sentence_at_worst(data: st.DataObject, shared: Path) -> None:
+    names = ("000000000025", "000000000030", "000000000034")
+    photo = Image.open(shared / f"data/coco/photos/{data.draw(st.sampled_from(names))}.webp").convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    format = data.draw(st.sampled_from(FORMATS))
+    options = {"exif": exif} if format in ("JPEG", "PNG", "WEBP") else {}
+    content = bytearray(saved(photo.resize((64, 48)), format, **options))
+    places = st.integers(0, len(content) - 1) | st.integers(0, 200)  # headers break in more ways
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=8)):
+        content[place] = value
+    opens(bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))]))
+
+
+def opens(content: bytes) -> None:
+    """Either a photo in RGB, or one sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            photo = open_photo(content, shortest_side=32)
+    except InputError as error:
+        assert str(error).startswith("The photo ") and str(error).endswith(".") and "\n" not in str(error)
+    else:
+        assert photo.mode == "RGB" and min(photo.size) > 0
+
+
+def test_real_photos_open_as_pillow_opens_them(shared: Path) -> None:
+    for folder in ("coco", "daquar", "flickr8k"):
+        for path in sorted((shared / "data" / folder / "photos").iterdir())[:5]:
+            assert open_photo(path).tobytes() == Image.open(path).convert("RGB").tobytes()
+
+
+def test_content_hash(tmp_path: Path) -> None:
+    content = saved(scene(), "PNG")
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+    assert content_hash(path) == content_hash(str(path)) == content_hash(content)
+    assert len(bytes.fromhex(content_hash(content))) == 16
+    assert content_hash(content + b"\0") != content_hash(content)
+    with pytest.raises(InputError, match="There is no photo"):
+        content_hash(tmp_path / "none.png")
+
+
+def test_decoded_photos_are_told_apart_whatever_their_size() -> None:
+    """A photo of 72 MB of pixels is within the limit of 64 million; its file may be small."""
+    large = Image.new("RGB", (6000, 4000))
+    assert pixels_hash(large) == pixels_hash(large.copy()) != pixels_hash(Image.new("RGB", (4000, 6000)))
+    assert pixels_hash(large) != pixels_hash(Image.new("RGB", (6000, 4000), (0, 0, 1)))

@@ -1,0 +1,444 @@
+"""The fast path, the readable path and a naive loop agree, forwards and backwards; padding never counts."""
+
+import copy
+import itertools
+import math
+
+import pytest
+import torch
+import vqa.recurrent
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from vqa.model.errors import InputError
+from vqa.model.recurrent import Recurrent
+
+CELLS = ("rnn", "lstm", "gru")
+GATES = {"rnn": "h", "lstm": "ifgoch", "gru": "rznh"}
+MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+IN, HIDDEN, STEPS = 3, 4, 4
+LENGTHS = (3, 4, 1)
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+
+def build(cell, layers=1, bidirectional=False, seed=0, **options) -> Recurrent:
+    """A float64 core with random weights everywhere, biases too, so that no term is hidden by a zero."""
+    torch.manual_seed(seed)
+    module = Recurrent(cell, IN, HIDDEN, layers, bidirectional, **options).double()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    return module
+
+
+def tensors(*shapes, seed=1) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
+def pack_state(parts):
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def flat(output) -> list[Tensor]:
+    """states, last, h and, for an LSTM, c."""
+    final = output.final
+    return [output.states, output.last, *(final if isinstance(final, tuple) else [final])]
+
+
+def close(actual, expected, **tolerance):
+    torch.testing.assert_close(actual, expected, **(tolerance or EXACT))
+
+
+def naive_step(cell, x, h, c, W, U, b, d) -> dict[str, Tensor]:
+    """One example, one step, a gate at a time: torch documents the order of the gates' rows."""
+
+    def from_input(k):
+        return W[k * HIDDEN : (k + 1) * HIDDEN] @ x + b[k * HIDDEN : (k + 1) * HIDDEN]
+
+    def from_state(k):
+        return U[k * HIDDEN : (k + 1) * HIDDEN] @ h + d[k * HIDDEN : (k + 1) * HIDDEN]
+
+    def sigmoid(a):
+        return 1 / (1 + torch.exp(-a))
+
+    if cell == "rnn":
+        return {"h": torch.tanh(from_input(0) + from_state(0))}
+    if cell == "lstm":
+        i = sigmoid(from_input(0) + from_state(0))
+        f = sigmoid(from_input(1) + from_state(1))
+        g = torch.tanh(from_input(2) + from_state(2))
+        o = sigmoid(from_input(3) + from_state(3))
+        c = f * c + i * g
+        return {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * torch.tanh(c)}
+    r = sigmoid(from_input(0) + from_state(0))
+    z = sigmoid(from_input(1) + from_state(1))
+    n = torch.tanh(from_input(2) + r * from_state(2))
+    return {"r": r, "z": z, "n": n, "h": (1 - z) * n + z * h}
+
+
+def naive(module, x, lengths, start):
+    """Loops over examples, layers, directions and steps. Returns `flat`'s list and the traces."""
+    cell, weights = module.cell, dict(module.core.named_parameters())
+    suffixes = ("", "_reverse") if module.core.bidirectional else ("",)
+    parts = len(start)
+    traces = [{name: torch.zeros(*x.shape[:2], HIDDEN).double() for name in GATES[cell]} for _ in start[0]]
+    ends: list[list[list[Tensor]]] = [[[] for _ in start[0]] for _ in range(parts)]
+    states = torch.zeros(*x.shape[:2], HIDDEN * len(suffixes)).double()
+    last = []
+    for example, length in enumerate(lengths):
+        layer_input = [x[example, t] for t in range(length)]
+        for layer in range(module.core.num_layers):
+            outputs: list[list[Tensor]] = [[] for _ in range(length)]
+            for direction, suffix in enumerate(suffixes):
+                index = layer * len(suffixes) + direction
+                named = [
+                    weights[f"{name}_l{layer}{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                ]
+                h = start[0][index, example]
+                c = start[1][index, example] if parts == 2 else None
+                for t in range(length) if direction == 0 else range(length - 1, -1, -1):
+                    step = naive_step(cell, layer_input[t], h, c, *named)
+                    h, c = step["h"], step.get("c")
+                    outputs[t].append(h)
+                    for name, value in step.items():
+                        traces[index][name][example, t] = value.detach()
+                ends[0][index].append(h)
+                if parts == 2:
+                    ends[1][index].append(c)
+            layer_input = [torch.cat(pair) for pair in outputs]
+        states = states.index_put((torch.tensor([example] * length), torch.arange(length)), torch.stack(layer_input))
+        last.append(torch.cat([ends[0][index - len(suffixes)][-1] for index in range(len(suffixes))]))
+    final = [torch.stack([torch.stack(examples) for examples in part]) for part in ends]
+    return [states, torch.stack(last), *final], traces
+
+
+def gradients(outputs, inputs) -> list[Tensor]:
+    """Of a random projection of every output."""
+    loss = sum(
+        (out * weight).sum() for out, weight in zip(outputs, tensors(*[out.shape for out in outputs]), strict=True)
+    )
+    return list(torch.autograd.grad(loss, inputs, retain_graph=True))
+
+
+@pytest.mark.parametrize("ragged", [True, False], ids=["ragged", "full"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+@pytest.mark.parametrize("cell", CELLS)
+def test_fast_path_readable_path_and_naive_loop_agree(cell, layers, bidirectional, ragged):
+    module = build(cell, layers, bidirectional)
+    lengths = torch.tensor(LENGTHS) if ragged else None
+    shape = (layers * (2 if bidirectional else 1), len(LENGTHS), HIDDEN)
+    x, *start = tensors((len(LENGTHS), STEPS, IN), *[shape] * (2 if cell == "lstm" else 1), seed=2)
+    inputs = [part.requires_grad_() for part in (x, *start)] + list(module.parameters())
+    state = pack_state(start)
+
+    expected, expected_traces = naive(module, x, LENGTHS if ragged else [STEPS] * len(LENGTHS), start)
+    readable, traces = module.readable(x, lengths, state)
+    fast = module(x, lengths, state)
+
+    close(flat(readable), expected)
+    close(traces, expected_traces)
+    close(flat(fast), expected)
+    wanted = gradients(expected, inputs)
+    close(gradients(flat(readable), inputs), wanted)
+    close(gradients(flat(fast), inputs), wanted)
+    if ragged and not bidirectional:
+        traced = module._padded(x, lengths, state)[:2]
+        close(list(traced), expected[:2])
+        close(gradients(traced, inputs), gradients(expected[:2], inputs))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_same_as_torch_s_packed_module(cell, bidirectional):
+    module = build(cell, 2, bidirectional)
+    reference = MODULES[cell](IN, HIDDEN, 2, batch_first=True, bidirectional=bidirectional).double()
+    reference.load_state_dict(module.core.state_dict())
+    (x,) = tensors((len(LENGTHS), STEPS, IN))
+    packed = pack_padded_sequence(x, torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
+    states, final = reference(packed)
+    states, _ = pad_packed_sequence(states, batch_first=True, total_length=STEPS)
+    h = final[0] if cell == "lstm" else final
+    last = torch.cat([h[-2], h[-1]], -1) if bidirectional else h[-1]
+
+    output = module(x, torch.tensor(LENGTHS))
+    close(output.states, states)
+    close(output.last, last)
+    close(output.final, final)
+
+
+padded_batches = st.lists(st.integers(1, 5), min_size=1, max_size=4)
+paddings = st.sampled_from([0.0, -7.5, 1e300, math.inf, math.nan])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cell=st.sampled_from(CELLS),
+    layers=st.integers(1, 2),
+    bidirectional=st.booleans(),
+    path=st.sampled_from(["fast", "traced", "grouped", "readable"]),
+    lengths=padded_batches,
+    extra=st.integers(0, 4),
+    junk=paddings,
+    seed=st.integers(0, 999),
+)
+def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectional, path, lengths, extra, junk, seed):
+    """Each sequence alone, without padding, against the batch with any padding and any amount of it."""
+    module = build(cell, layers, bidirectional, seed)
+    longest = max(lengths) + extra
+    (clean,) = tensors((len(lengths), longest, IN), seed=seed)
+    padding = torch.arange(longest) >= torch.tensor(lengths)[:, None]
+    x = clean.masked_fill(padding[..., None], junk).requires_grad_()
+
+    def run(x, lengths):
+        if path == "readable":
+            return module.readable(x, lengths)[0]
+        if path == "grouped":
+            return module._grouped(x, lengths, None)
+        # What is compiled or exported cannot pack; both directions always do.
+        return module._padded(x, lengths, None) if path == "traced" and not bidirectional else module(x, lengths)
+
+    batch = run(x, torch.tensor(lengths))
+    assert batch.states.shape[:2] == padding.shape
+    assert (batch.states[padding] == 0).all()
+    weights = tensors(batch.states.shape, batch.last.shape, seed=seed + 1)
+    loss = (batch.states * weights[0]).sum() + (batch.last * weights[1]).sum()
+    got = torch.autograd.grad(loss, [x, *module.parameters()])
+    assert (got[0][padding] == 0).all()
+
+    total = torch.zeros(()).double()
+    for row, length in enumerate(lengths):
+        alone = module(x[row : row + 1, :length])
+        close(batch.states[row, :length], alone.states[0])
+        close(batch.last[row], alone.last[0])
+        if batch.final is not None:
+            close([part[:, row] for part in flat(batch)[2:]], [part[:, 0] for part in flat(alone)[2:]])
+        total += (alone.states[0] * weights[0][row, :length]).sum() + (alone.last[0] * weights[1][row]).sum()
+    close(got, torch.autograd.grad(total, [x, *module.parameters()]))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, monkeypatch):
+    """Outputs, states to carry on from, gradients; from a start that is not zero; the rows stay in their order."""
+    monkeypatch.setattr(vqa.recurrent, "ALIKE", 3 * vqa.recurrent.ROWS)
+    module, rows = build("lstm", 2, bidirectional), 3 * vqa.recurrent.ROWS
+    lengths = torch.tensor([4, 1, 3] * vqa.recurrent.ROWS)
+    shape = (2 * (1 + bidirectional), rows, HIDDEN)
+    inputs = [part.requires_grad_() for part in tensors((rows, 5, IN), shape, shape)]
+    expected = module._packed(inputs[0], lengths, tuple(inputs[1:]))
+    monkeypatch.setattr(module, "_packed", None)
+    found = module(inputs[0], lengths, tuple(inputs[1:]))
+    if not bidirectional:  # groups of several lengths have no state to carry on from
+        assert found.final is None
+        found, expected = found._replace(final=found.last), expected._replace(final=expected.last)
+    close(flat(found), flat(expected))
+    inputs += module.parameters()
+    close(gradients(flat(found), inputs), gradients(flat(expected), inputs))
+    with pytest.raises(TypeError):  # too few: packed
+        module(inputs[0][1:], lengths[1:])
+    with pytest.raises(InputError, match="length is not in 1 to 5"):
+        module(inputs[0], lengths + 2)
+
+
+@given(counts=st.lists(st.integers(1, 9), min_size=1), least=st.integers(1, 40))
+def test_groups_have_rows_enough(counts, least):
+    sums = vqa.recurrent._joined(counts, least)
+    ends, joined = list(itertools.accumulate(counts)), list(itertools.accumulate(sums))
+    assert joined[-1] == ends[-1] and set(joined) <= set(ends)
+    assert len(sums) == 1 or min(sums) >= least
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_chunks_are_one_run(cell, layers):
+    module = build(cell, layers)
+    (x,) = tensors((2, 7, IN))
+    whole = module(x)
+    first = module(x[:, :4])
+    for second in (module(x[:, 4:], state=first.final), module.readable(x[:, 4:], state=first.final)[0]):
+        close(torch.cat([first.states, second.states], 1), whole.states)
+        close(flat(second)[1:], flat(whole)[1:])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_ragged_batch_carries_on_where_each_sequence_ended(cell):
+    """The final state is that after the last word, not after the padding."""
+    module = build(cell, 2)
+    prefix, rest = tensors((len(LENGTHS), STEPS, IN), (len(LENGTHS), 2, IN))
+    state = module(prefix, torch.tensor(LENGTHS)).final
+    carried = module(rest, state=state)
+    for row, length in enumerate(LENGTHS):
+        whole = module(torch.cat([prefix[row, :length], rest[row]])[None])
+        close(carried.states[row], whole.states[0, length:])
+        close([part[:, row] for part in flat(carried)[2:]], [part[:, 0] for part in flat(whole)[2:]])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_decoder_can_go_step_by_step(cell):
+    module = build(cell, 2)
+    (x,) = tensors((2, 6, IN))
+    state, states = None, []
+    for t in range(6):
+        step = module(x[:, t : t + 1], state=state)
+        states.append(step.last)
+        state = step.final
+    close(torch.stack(states, 1), module(x).states)
+
+
+@pytest.mark.parametrize("rows", [1, vqa.recurrent.FEW, vqa.recurrent.FEW + 1])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_step_without_gradients_is_torch_s(cell, rows):
+    """A few sequences take a way of their own."""
+    module = build(cell, 3).eval()
+    shape = (3, rows, HIDDEN)
+    x, *start = tensors((rows, 1, IN), *[shape] * (2 if cell == "lstm" else 1))
+    states, final = module.core(x, pack_state(start))
+    with torch.inference_mode():
+        output = module(x, state=pack_state(start))
+    close(flat(output)[2:], list(final) if cell == "lstm" else [final])
+    close(output.states, states)
+    close(output.last, states[:, 0])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_are_the_finite_differences(cell):
+    module = build(cell, 2, bidirectional=True)
+    names = [name for name, _ in module.named_parameters()]
+    (x,) = tensors((2, 3, IN))
+
+    def run(x, *weights):
+        output = torch.func.functional_call(module, dict(zip(names, weights, strict=True)), (x, torch.tensor([3, 2])))
+        return output.states, output.last
+
+    inputs = [tensor.detach().clone().requires_grad_() for tensor in (x, *module.parameters())]
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+
+
+def test_the_forget_gate_starts_open_and_every_other_bias_at_zero():
+    for wanted in (1.0, 2.5):
+        options = {} if wanted == 1.0 else {"forget_bias": wanted}
+        core = Recurrent("lstm", IN, HIDDEN, 2, bidirectional=True, **options).core
+        for layer in ("l0", "l0_reverse", "l1", "l1_reverse"):
+            total = getattr(core, f"bias_ih_{layer}") + getattr(core, f"bias_hh_{layer}")
+            expected = torch.tensor([0.0, wanted, 0.0, 0.0]).repeat_interleave(HIDDEN)
+            assert torch.equal(total, expected)
+    for cell in ("rnn", "gru"):
+        core = Recurrent(cell, IN, HIDDEN).core
+        assert not core.bias_ih_l0.any() and not core.bias_hh_l0.any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_each_gate_s_weights_start_as_the_papers_say(cell):
+    torch.manual_seed(0)
+    core = Recurrent(cell, 30, 20, 2, bidirectional=True).core
+    for input_weight, state_weight, *_ in core.all_weights:
+        for gate in state_weight.split(20):
+            close(gate @ gate.T, torch.eye(20), rtol=0, atol=1e-5)
+        bound = math.sqrt(6 / (20 + input_weight.shape[1]))  # Glorot & Bengio 2010, eq. 16
+        for gate in input_weight.split(20):
+            assert 0.9 * bound < gate.abs().max() <= bound
+
+
+def test_the_seed_decides_the_weights():
+    first, again = build("lstm", seed=3), build("lstm", seed=3)
+    close(dict(first.named_parameters()), dict(again.named_parameters()))
+    assert not torch.equal(first.core.weight_hh_l0, build("lstm", seed=4).core.weight_hh_l0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_falls_between_the_layers_and_only_while_training(cell):
+    plain, dropping = build(cell, 2), build(cell, 2, dropout=0.5)
+    (x,) = tensors((1, STEPS, IN))
+    close(dropping.eval()(x).states, plain(x).states)
+    close(dropping.readable(x)[0].states, plain(x).states)
+    dropping.train()
+    # With one sequence torch's kernel draws in the order of the readable path: the same seed, the same mask.
+    torch.manual_seed(5)
+    fast = dropping(x)
+    torch.manual_seed(5)
+    readable, traces = dropping.readable(x)
+    close(flat(fast), flat(readable))
+    assert not torch.allclose(fast.states, plain(x).states)
+    close(traces[0], plain.readable(x)[1][0])
+
+
+def test_one_layer_has_nothing_to_drop(recwarn):
+    module = build("lstm", dropout=0.5).train()
+    (x,) = tensors((2, STEPS, IN))
+    close(module(x).states, module.eval()(x).states)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS)], ids=["full", "ragged"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_autocast_to_bfloat16_stays_close(cell, bidirectional, lengths):
+    """On any CPU: one that only emulates bfloat16 computes in float32."""
+    module = build(cell, 2, bidirectional).float()
+    x = tensors((len(LENGTHS), STEPS, IN))[0].float()
+    expected = module(x, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = module(x.bfloat16(), lengths)
+        # A decoder takes back whatever dtype the step before gave.
+        module(x[:, :1], state=pack_state([part.bfloat16() for part in flat(expected)[2:]]))
+    close(output.states.float(), expected.states, rtol=0, atol=0.06)
+    close(output.last.float(), expected.last, rtol=0, atol=0.06)
+    output.last.float().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("cell", ("rnn", "gru"))
+def test_autocast_is_heeded_where_the_machine_computes_in_bfloat16(cell, monkeypatch):
+    """These two cells can also be emulated, so that a machine without bfloat16 can play one with it."""
+    module, x = build(cell).float(), tensors((len(LENGTHS), STEPS, IN))[0].float()
+    expected = module(x, torch.tensor(LENGTHS)).states
+    monkeypatch.setattr(vqa.recurrent, "fast_dtype", lambda device: torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = module(x, torch.tensor(LENGTHS)).states
+    assert 0 < (states - expected).abs().max() < 0.06
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_built_on_the_meta_device_and_filled_from_a_checkpoint(cell):
+    saved = build(cell, 2, bidirectional=True)
+    with torch.device("meta"):
+        module = Recurrent(cell, IN, HIDDEN, 2, bidirectional=True)
+    assert all(parameter.is_meta for parameter in module.parameters())
+    module.load_state_dict(copy.deepcopy(saved.state_dict()), assign=True)
+    (x,) = tensors((len(LENGTHS), STEPS, IN))
+    close(module(x, torch.tensor(LENGTHS)).states, saved(x, torch.tensor(LENGTHS)).states)
+
+
+def test_the_weights_are_torch_s_and_nothing_else_is_kept():
+    module = Recurrent("lstm", IN, HIDDEN, 2, bidirectional=True)
+    reference = nn.LSTM(IN, HIDDEN, 2, bidirectional=True)
+    assert {f"core.{name}" for name in reference.state_dict()} == set(module.state_dict())
+    assert module.core.weight_hh_l0.shape == (4 * HIDDEN, HIDDEN)
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes .* were assigned during export")
+def test_one_direction_can_be_exported():
+    module, (x,) = build("lstm").eval(), tensors((len(LENGTHS), STEPS, IN))
+    exported = torch.export.export(module, (x, torch.tensor(LENGTHS))).module()
+    lengths = torch.tensor([2, 1, 4])  # others than those that it was traced with
+    assert exported(x, lengths).final is None
+    close(exported(x, lengths)[:2], module(x, lengths)[:2])
+
+
+def test_unknown_cells_and_layers_are_refused():
+    with pytest.raises(InputError, match="no recurrent cell 'tree'; choose one of rnn, lstm, gru"):
+        Recurrent("tree", IN, HIDDEN)
+    for layers in (0, 5):
+        with pytest.raises(InputError, match=f"1 to 4 layers, not {layers}"):
+            Recurrent("lstm", IN, HIDDEN, layers)
+
+
+@pytest.mark.parametrize("lengths", [[0, 1], [5, 6], [-1, 2]])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
+def test_lengths_that_cannot_be_are_refused(lengths, bidirectional):
+    module, (x,) = build("gru", bidirectional=bidirectional), tensors((2, 5, IN))
+    for run in (module, module.readable):
+        with pytest.raises(InputError, match="length is not in 1 to 5"):
+            run(x, torch.tensor(lengths))

@@ -1,0 +1,44 @@
+"""The benchmark compares like with like: both sides compute the same."""
+
+import time
+
+import pytest
+import torch
+
+from tools import benchmark_text
+from tools.benchmark_text import LETTERS, Encoder, PlainCharacters, ratio
+from vqa.language.character_model import CharacterModel
+
+
+def test_both_encoders_are_the_same_function() -> None:
+    torch.manual_seed(0)
+    ours, plain = Encoder(True), Encoder(False)
+    ours.load_state_dict({name.replace("core.", "core.core."): value for name, value in plain.state_dict().items()})
+    lengths = torch.tensor([3, 5, 1])
+    ids = torch.randint(1, 9, (3, 5))
+    for mine, theirs in zip(ours(ids, lengths), plain(ids, lengths), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_both_character_models_are_the_same_function() -> None:
+    torch.manual_seed(0)
+    ours, plain = CharacterModel(LETTERS, layers=2), PlainCharacters()
+    named = {name.removeprefix("core."): (name, value) for name, value in plain.state_dict().items()}
+    ours.load_state_dict(
+        {f"recurrent.core.{short}" if short != name else name: value for short, (name, value) in named.items()}
+    )
+    ids = torch.randint(4, LETTERS, (2, 8))
+    torch.testing.assert_close(ours.loss(ids)[0], plain.loss(ids, torch.tensor([7, 7])))
+    h = c = torch.rand(2, 2, 256)
+    torch.testing.assert_close(ours(ids[:, :1], (h, c))[0], plain.step(ids[:, :1], (h, c)))
+
+
+def test_the_ratio_says_which_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(benchmark_text, "SECONDS", 0.0)
+
+    def work(seconds: float) -> None:
+        clock[0] += seconds
+
+    assert ratio((lambda: work(1.0), lambda: work(3.0)), inner=2) == pytest.approx(3.0)

@@ -1,0 +1,146 @@
+"""Questions as arrays and the batches cut from them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from train.fitting.batches import Questions, draw_mirrored, photo_batches, plain_batches, share
+from train.fitting.distillation import Taught
+from vqa.data.examples import Example, targets
+from vqa.data.vocabulary import build_tokenizer
+from vqa.model.processing import VQAImageProcessor, VQAProcessor
+
+EXAMPLES = [
+    Example("b.png", "what is on the LEFT?", answers=("cat",) * 4 + ("dog",) * 3 + ("two", "2", "bird")),
+    Example("a.png", "is it red?", answer="Yes"),
+    Example("b.png", "how many?", answer="two"),
+    Example("c.png", "what?", answer="an unheard-of thing"),
+    Example("b.png", "what is right there in front of the house and the tree?", answer_scores={"dog": 0.6, "cow": 1.0}),
+    Example("a.png", "is it all bright?", answer="no"),
+]
+INDEX = {answer: number for number, answer in enumerate(["yes", "2", "dog", "cat", "no"])}
+
+groups = st.lists(st.integers(0, 7), min_size=1, max_size=60).map(
+    lambda photo: np.unique(photo, return_inverse=True)[1]
+)
+
+
+@pytest.fixture(scope="module")
+def processor() -> VQAProcessor:
+    return VQAProcessor(VQAImageProcessor(64), build_tokenizer([example.question for example in EXAMPLES]))
+
+
+@pytest.fixture(scope="module")
+def questions(processor: VQAProcessor) -> Questions:
+    return Questions.build(EXAMPLES, INDEX, processor)
+
+
+def dense_labels(examples: Sequence[Example]) -> torch.Tensor:
+    """The labels as one would write them first."""
+    labels = torch.zeros(len(examples), len(INDEX))
+    for row, example in enumerate(examples):
+        for answer, score in targets(example).items():
+            if answer in INDEX:
+                labels[row, INDEX[answer]] = score
+    return labels
+
+
+@given(chosen=st.permutations(range(len(EXAMPLES))), count=st.integers(1, len(EXAMPLES)))
+def test_a_batch_is_what_its_questions_say(
+    questions: Questions, processor: VQAProcessor, chosen: list[int], count: int
+) -> None:
+    chosen = chosen[:count]
+    asked = [EXAMPLES[i] for i in chosen]
+    batch = questions.batch(np.array(chosen))
+    input_ids, mask = processor.encode([example.question for example in asked])
+    assert torch.equal(batch["input_ids"], input_ids)  # padded to the longest of these, not of all
+    assert torch.equal(batch["attention_mask"], mask)
+    assert torch.equal(batch["labels"], dense_labels(asked))
+    photos = [questions.photos[row] for row in batch["rows"]]
+    assert [photos[i] for i in batch["photo_index"]] == [example.image for example in asked]
+    assert sorted(photos) == sorted({example.image for example in asked})
+    assert not batch["mirror"].any()
+
+
+@given(seed=st.integers(0, 99))
+def test_a_mirrored_photo_has_left_and_right_changed_in_what_is_asked_and_answered(
+    processor: VQAProcessor, seed: int
+) -> None:
+    sides = {"left": "right", "right": "left"}
+    examples = [
+        Example(f"{number}.png", question, answer=answer)
+        for number in range(9)
+        for question, answer in (("which lamp is left of the bed", "right side"), ("where does it look", "left"))
+    ]
+    processor = VQAProcessor(processor.image_processor, build_tokenizer(["right", *(e.question for e in examples)]))
+    index = {answer: number for number, answer in enumerate(("left", "a lamp", "left side", "right", "right side"))}
+    questions = Questions.build(examples, index, processor)
+    shares = np.arange(5 * len(examples)).reshape(-1, 5).astype(np.float16)
+    questions.taught = Taught(np.tile(np.arange(5, dtype=np.int32), (len(examples), 1)), shares, 5)
+    batch = questions.batch(np.arange(len(examples)), np.random.default_rng(seed))
+    for row, example in enumerate(examples):
+        change = bool(batch["mirror"][batch["photo_index"][row]])
+        question, answer = (
+            " ".join(sides.get(word, word) if change else word for word in text.split())
+            for text in (example.question, example.answer)
+        )
+        assert batch["input_ids"][row, : len(question.split())].tolist() == processor.encode([question])[0][0].tolist()
+        assert batch["labels"][row].nonzero().flatten().tolist() == [index[answer]]
+        expected = shares[row, [3, 1, 4, 0, 2]] if change else shares[row]
+        assert batch["taught"][row].tolist() == expected.tolist()
+
+
+def test_half_of_the_photos_are_mirrored_by_a_chance_that_repeats() -> None:
+    one, again, other = (draw_mirrored(300, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other) and 120 < one.sum() < 180
+
+
+@given(photo=groups, size=st.integers(1, 20), seed=st.none() | st.integers(0, 99))
+def test_photo_batches_hold_each_question_once_and_keep_photos_whole(
+    photo: np.ndarray, size: int, seed: int | None
+) -> None:
+    batches = photo_batches(photo, size, None if seed is None else np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches)) == list(range(len(photo)))
+    homes: dict[int, int] = {}
+    for number, batch in enumerate(batches):
+        for row in photo[batch]:
+            assert homes.setdefault(row, number) == number
+    most = np.bincount(photo).max()
+    assert max(map(len, batches)) < size + most  # about `size`: at most one photo more
+    assert all(len(batch) for batch in batches)
+
+
+@given(photo=groups, size=st.integers(1, 20))
+def test_without_an_order_photos_keep_theirs(photo: np.ndarray, size: int) -> None:
+    questions = np.concatenate(photo_batches(photo, size))
+    assert (np.diff(photo[questions]) >= 0).all()
+
+
+def test_an_order_shuffles_and_repeats() -> None:
+    photo = np.repeat(np.arange(40), 3)
+    one, again, other = (np.concatenate(photo_batches(photo, 12, np.random.default_rng(s))) for s in (1, 1, 2))
+    assert (one == again).all()
+    assert (one != other).any()
+    assert (one != np.arange(120)).any()
+
+
+@given(count=st.integers(1, 60), size=st.integers(1, 20), seed=st.integers(0, 9))
+def test_plain_batches_hold_each_question_once(count: int, size: int, seed: int) -> None:
+    batches = plain_batches(count, size, np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches)) == list(range(count))
+    assert max(map(len, batches)) <= size
+    assert len(batches) == -(-count // size)
+
+
+@given(count=st.integers(0, 30), processes=st.integers(1, 6))
+def test_processes_share_equally_and_nothing_twice(count: int, processes: int) -> None:
+    batches = [np.array([i]) for i in range(count)]
+    parts = [[int(batch[0]) for batch in share(batches, process, processes)] for process in range(processes)]
+    assert {len(part) for part in parts} == {count // processes}
+    together = [number for part in parts for number in part]
+    assert len(set(together)) == len(together) == count // processes * processes
+    assert set(together) <= set(range(count))

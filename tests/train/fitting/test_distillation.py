@@ -1,0 +1,42 @@
+"""What teachers say is asked once, and kept small."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.fitting.distillation import Taught, Teacher, ask_teachers
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAImageProcessor
+
+
+def test_teachers_say_their_mean_probabilities(net: VQAModel) -> None:
+    torch.manual_seed(1)
+    teachers = [Teacher(VQAModel(net.config).eval(), VQAImageProcessor(16)) for _ in range(2)]
+    ids = torch.tensor([[2, 3], [4, 5], [3, 3], [5, 2], [2, 2]])
+    photos = torch.randint(0, 255, (5, 16, 16, 3), dtype=torch.uint8)
+
+    def load(chosen: np.ndarray) -> dict[str, Tensor]:
+        mask = torch.ones(len(chosen), 2, dtype=torch.long)
+        rows, index = np.unique(chosen, return_inverse=True)
+        own = {"photo_index": torch.from_numpy(index), "squares": photos[rows]}
+        return {"input_ids": ids[chosen], "attention_mask": mask} | own
+
+    teachers[1].photos = lambda rows: {"squares": photos[rows]}  # its own reading, here of the same photos
+    batches = [np.array([3, 0]), np.array([1, 2, 4])]
+    taught = ask_teachers(teachers, np.arange(5), batches, load, torch.device("cpu"))
+    pixels = VQAImageProcessor(16).normalize(photos)
+    mask = torch.ones_like(ids)
+    with torch.inference_mode():
+        each = [t.net(ids, mask, pixel_values=pixels).logits.softmax(-1) for t in teachers]
+    chosen = np.array([4, 1])
+    torch.testing.assert_close(taught.batch(chosen), sum(each)[chosen] / 2, atol=1e-3, rtol=0)
+    stored = {name: value for name, value in load(chosen).items() if name != "squares"}
+    stored["grid"] = teachers[0].net.encode_image(pixels)[np.unique(chosen)]
+    torch.testing.assert_close(teachers[0].shares(stored), each[0][chosen])
+
+
+def test_many_answers_keep_their_likeliest() -> None:
+    answers, shares = np.array([[7, 1], [0, 3]], np.int32), np.array([[0.75, 0.25], [0.5, 0.5]], np.float16)
+    whole = Taught(answers, shares, 1000).batch(np.array([1, 0]))
+    assert whole.shape == (2, 1000) and whole[0, 3] == 0.5 and whole[1, 7] == 0.75
+    torch.testing.assert_close(whole.sum(1), torch.ones(2))

@@ -1,0 +1,123 @@
+"""The finished checkpoint: what it says of itself is true."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+
+from train.fitting import finish
+from train.fitting.prepare import prepare, split_by_photo
+from train.fitting.settings import parse
+from vqa.data.examples import Example, reference
+from vqa.evaluation.measures.calibration import fit_temperature
+from vqa.predict import VQA
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def results(fitted: Any) -> dict[str, Any]:
+    return json.loads((fitted.folder / "best/results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def validation(flags: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+    return prepare(parse(flags(tmp_path_factory.mktemp("again")))).validation
+
+
+@pytest.fixture(scope="module")
+def asked(fitted: Any, validation: list[Example]) -> list[tuple[Example, str, float]]:
+    """Each validation question asked by itself: example, answer, confidence."""
+    model = VQA.load(fitted.folder / "best")
+    answers = [model.ask(example.image, example.question) for example in validation]
+    return [(e, answer.text, answer.confidence) for e, answer in zip(validation, answers, strict=True)]
+
+
+def naive_ece(pairs: list[tuple[float, bool]]) -> float:
+    """In percent, over 15 bins, as a loop."""
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for confidence, right in pairs:
+        bins[min(int(confidence * 15), 14)].append((confidence, right))
+    gaps = [abs(sum(c for c, _ in inside) - sum(r for _, r in inside)) for inside in bins.values()]
+    return 100 * sum(gaps) / len(pairs)
+
+
+def test_results_follow_their_schema(results: dict[str, Any]) -> None:
+    schema = json.loads((ROOT / "vqa/schemas/results.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(results)
+    assert results["model"] == "A Glimpse model"
+    assert results["seed"] == 1
+
+
+def test_figures_are_those_of_asking_one_by_one(
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted: Any
+) -> None:
+    right = [answer == reference(example) for example, answer, _ in asked]
+    assert results["metrics"]["exact"] == pytest.approx(100 * sum(right) / len(right), abs=0.006)
+    predictions = json.loads((fitted.folder / "predictions.json").read_text())
+    assert {p["question_id"]: p["answer"] for p in predictions} == {e.question_id: a for e, a, _ in asked}
+
+
+def test_calibration_is_reported_on_photos_that_did_not_calibrate(
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], validation: list[Example]
+) -> None:
+    calibrating, reporting = split_by_photo(validation, 0.5, 1, 3)
+    assert not {e.image for e in calibrating} & {e.image for e in reporting}
+    calibration = results["calibration"]
+    assert (calibration["fitted_on"], calibration["reported_on"]) == (len(calibrating), len(reporting)) == (24, 24)
+    reported = {example.question_id for example in reporting}
+    pairs = [(c, answer == reference(e)) for e, answer, c in asked if e.question_id in reported]
+    assert calibration["ece"] == pytest.approx(naive_ece(pairs), abs=0.02)
+
+
+def test_the_temperatures_are_those_of_the_other_half(
+    results: dict[str, Any], fitted: Any, validation: list[Example]
+) -> None:
+    calibrating, _ = split_by_photo(validation, 0.5, 1, 3)
+    model = VQA.load(fitted.folder / "best")
+    grid = torch.cat([model.look(example.image).grid for example in calibrating])
+    whole, blind, *_ = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
+    right = torch.zeros_like(whole)
+    for row, example in enumerate(calibrating):
+        answer = reference(example)
+        if answer in model.answers:
+            right[row, model.answers.index(answer)] = 1.0
+    assert results["calibration"]["temperature"] == pytest.approx(fit_temperature(whole, right), rel=0.02)
+    assert results["calibration"]["blind_temperature"] == pytest.approx(fit_temperature(blind, right), rel=0.02)
+    assert model.config.blind_temperature == results["calibration"]["blind_temperature"]
+
+
+def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, count = ["yes", "no", "2", "red"], 3 * finish.FEWEST
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(count, 4, generator=generator)
+    said = torch.multinomial(true.softmax(1), 1, generator=generator).squeeze(1)
+    right = torch.nn.functional.one_hot(said, 4).float()
+    closed = true.argmax(1) < 2
+    logits = true * torch.where(closed, 4.0, 1.5)[:, None]  # too sure of all, of yes and no by far
+    done = [
+        SimpleNamespace(example=Example("", "", names[answer]), logits=(row.numpy(), row.numpy()))
+        for answer, row in zip(said, logits, strict=True)
+    ]
+    monkeypatch.setattr(finish, "ask", lambda *given, **options: (done, None))
+    found = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    assert found["temperature"] == fit_temperature(logits[~closed], right[~closed]) == pytest.approx(1.5, rel=0.25)
+    assert found["yes_no_temperature"] == fit_temperature(logits[closed], right[closed]) == pytest.approx(4, rel=0.25)
+    assert found["blind_temperature"] == fit_temperature(logits, right)
+    monkeypatch.setattr(finish, "FEWEST", count)
+    few = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right), None)
+
+
+def test_a_further_run_may_be_evaluated_again(fitted: Any, results: dict[str, Any]) -> None:
+    """The checkpoint holds what its own evaluation needs: `vqa evaluate` finds the same baselines."""
+    priors = json.loads((fitted.folder / "best/priors.json").read_text())
+    assert set(priors) == {"majority", "by_type", "by_prefix"}
+    assert all(results["baselines"][name] is not None for name in ("majority", "question_only", "image_only"))
+    assert results["baselines"]["upper_bound"] >= results["metrics"]["exact"]

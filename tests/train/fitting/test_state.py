@@ -1,0 +1,145 @@
+"""A run's state on disk, and the moving average of its weights."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from train.fitting.state import Average, load_state, read_facts, save_state
+from vqa.model.errors import InputError
+
+OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.Adamax)
+
+
+def make(
+    seed: int, kind: type[torch.optim.Optimizer] = torch.optim.AdamW
+) -> tuple[nn.Module, torch.optim.Optimizer, Average]:
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    net[3].bias.requires_grad_(False)
+    groups = [{"params": net[:2].parameters()}, {"params": [net[3].weight], "weight_decay": 0.1}]
+    return net, kind(groups, lr=0.01), Average(net, 0.9)
+
+
+def learn(net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, steps: range) -> None:
+    for step in steps:
+        torch.manual_seed(step)
+        net(torch.randn(5, 3, 4, 4)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update(step)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_run_goes_on_as_if_never_stopped(kind: type[torch.optim.Optimizer], tmp_path: Path) -> None:
+    unbroken = make(0, kind)
+    learn(*unbroken, range(6))
+    first = make(0, kind)
+    learn(*first, range(3))
+    save_state(tmp_path / "last", *first, {"step": 3})
+    second = make(1, kind)
+    load_state(tmp_path / "last", *second)
+    learn(*second, range(read_facts(tmp_path / "last")["step"], 6))
+    for name, value in unbroken[0].state_dict().items():
+        assert torch.equal(value, second[0].state_dict()[name]), name
+    for name, value in unbroken[2].weights.items():
+        assert torch.equal(value, second[2].weights[name]), name
+
+
+def test_facts_come_back(tmp_path: Path) -> None:
+    facts = {"phase": "model", "epoch": 2, "best": 41.25, "done": ["text"], "fingerprint": {"seed": 1}}
+    save_state(tmp_path / "last", *make(0), facts)
+    save_state(tmp_path / "last", *make(0), facts | {"epoch": 3})
+    assert read_facts(tmp_path / "last") == facts | {"epoch": 3}
+    assert [path.name for path in tmp_path.iterdir()] == ["last"]
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The save is cut short at its first rename, its second, and so on: one of the two states is there, whole."""
+    folder = tmp_path / "last"
+    parts = {"weights.safetensors", "optimizer.safetensors", "average.safetensors", "state.json"}
+    rename, kills = Path.rename, 0
+
+    for kill_at in range(3):
+        save_state(folder, *make(0), {"step": 1})
+        calls = 0
+
+        def stop(self: Path, target: Path, kill_at: int = kill_at) -> Path:
+            nonlocal calls, kills
+            calls += 1
+            if calls > kill_at:
+                kills += 1
+                raise KeyboardInterrupt
+            return rename(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", stop)
+            with contextlib.suppress(KeyboardInterrupt):
+                save_state(folder, *make(0), {"step": 2})
+        assert read_facts(folder) == {"step": 1 if kill_at < 2 else 2}
+        assert {path.name for path in folder.iterdir()} == parts
+        load_state(folder, *make(2))
+    assert kills == 2
+
+
+def test_a_kill_while_writing_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_state(tmp_path / "last", *make(0), {"step": 1})
+
+    def full(tensors: dict, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.fitting.state.save_file", full)
+        with pytest.raises(OSError, match="No space"):
+            save_state(tmp_path / "last", *make(0), {"step": 2})
+    assert read_facts(tmp_path / "last") == {"step": 1}
+    save_state(tmp_path / "last", *make(0), {"step": 3})  # what was left over is no hindrance
+    assert read_facts(tmp_path / "last") == {"step": 3}
+
+
+def test_no_state_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no state to resume in .*; start the run without --resume\.$"):
+        read_facts(tmp_path / "last")
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last/state.json").write_text("{")
+    with pytest.raises(InputError, match="no state to resume"):
+        read_facts(tmp_path / "last")
+
+
+def test_average_is_the_naive_one() -> None:
+    net, optimizer, average = make(0)
+    naive = {name: value.clone() for name, value in average.live.items()}
+    for step in range(40):
+        learn(net, optimizer, average, range(step, step + 1))
+        decay = min(0.9, (1 + step) / (10 + step))  # follows fast at first
+        for name, value in average.live.items():
+            naive[name] = decay * naive[name] + (1 - decay) * value.detach()
+    assert {"0.weight", "1.running_var", "3.weight"} <= naive.keys()
+    assert "3.bias" not in naive and "1.num_batches_tracked" not in naive  # frozen, and not a real number
+    for name, value in naive.items():
+        torch.testing.assert_close(average.weights[name], value, msg=name)
+
+
+def test_swapping_shows_the_average_and_swapping_again_hides_it() -> None:
+    net, optimizer, average = make(0)
+    learn(net, optimizer, average, range(3))
+    live = {name: value.clone() for name, value in net.state_dict().items()}
+    mean = {name: value.clone() for name, value in average.weights.items()}
+    average.swap()
+    shown = net.state_dict()
+    assert all(torch.equal(shown[name], value) for name, value in mean.items())
+    assert not torch.equal(shown["0.weight"], live["0.weight"])
+    average.swap()
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in live.items())
+    assert all(torch.equal(average.weights[name], value) for name, value in mean.items())
+
+
+def test_without_decay_the_last_weights_are_kept() -> None:
+    net, optimizer, _ = make(0)
+    average = Average(net, 0.0)
+    learn(net, optimizer, average, range(3))
+    for name, value in average.live.items():
+        assert torch.equal(average.weights[name], value)

@@ -1,0 +1,202 @@
+"""`vqa train`: from a table and a folder of photos to a model, on a small drawn world."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from train import own_data as own
+from train.fitting import loop as phases
+from train.own_data import train
+from vqa import cli
+from vqa.checkpoint.card import verdict
+from vqa.data.readers import read_examples
+from vqa.predict import VQA
+
+ROWS = 120
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the other tests have it, since accelerate keeps one precision for a whole process."""
+    monkeypatch.setattr("train.fit.precision", lambda name: "no")
+
+
+@pytest.fixture(scope="module")
+def data(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The world's first questions as CSV, with a photo that is missing, and one whose answer is."""
+    path = tmp_path_factory.mktemp("own") / "shapes.csv"
+    rows = [json.loads(line) for line in (world / "questions.jsonl").read_text().splitlines()[:ROWS]]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "question", "answer"])
+        writer.writerows([Path(row["image"]).name, row["question"], row["answer"]] for row in rows)
+        writer.writerow(["nowhere.png", "what is it?", "red"])
+        writer.writerow([Path(rows[0]["image"]).name, "what is it?", ""])
+    return path
+
+
+@pytest.fixture
+def words(data: Path, world: Path, tiny_checkpoint: Path) -> list[str]:
+    """The command line but for its output."""
+    start = ["--start", str(tiny_checkpoint), "--epochs", "2"]
+    return ["train", str(data), "--images", str(world / "photos"), *start]
+
+
+@pytest.fixture
+def made(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str]:
+    """A model, and what was printed while it was made."""
+    assert cli.main([*words, "--output", str(tmp_path / "model")]) == 0
+    return tmp_path / "model", capsys.readouterr().out
+
+
+def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path, tiny_checkpoint: Path) -> None:
+    folder, printed = made
+    assert not folder.with_name("model.run").exists()
+    vqa, start = VQA.load(folder), VQA.load(tiny_checkpoint)
+    assert vqa.answers[: len(start.answers)] == start.answers and "green" in vqa.answers
+    assert vqa.ask(world / "photos/000003.png", "what shape is green?").unknown_words == []
+    for part in (f"{ROWS} questions about 30 photos", "1 question left out, as there is no such photo: nowhere.png."):
+        assert part in printed
+    assert "1 question left out, as they have no answer: 'what is it?' about" in printed
+    content = json.loads((folder / "results.json").read_text())
+    assert verdict(content) in printed and f"vqa ui --model {folder}" in printed
+    assert verdict(content) in (folder / "README.md").read_text()
+    assert content["n"] == 24  # a fifth of the photos
+
+
+def test_everything_but_the_image_encoder_has_learned(made: tuple[Path, str], tiny_checkpoint: Path) -> None:
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, made[0]))
+    for name, value in before.items():
+        if name.startswith("image_encoder."):
+            assert value.numpy().tobytes() == after[name].numpy().tobytes(), name
+        elif name.endswith("head.1.weight"):
+            assert not torch.equal(value, after[name][: len(value)]), name
+
+
+def test_what_was_stopped_goes_on_by_the_same_command(
+    words: list[str],
+    made: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save = phases.save_state
+
+    def stop(folder: Path, net: Any, optimizer: Any, average: Any, facts: dict) -> None:
+        save(folder, net, optimizer, average, facts)
+        if facts["phase"] == "heads":
+            raise KeyboardInterrupt
+
+    arguments = [*words, "--output", str(tmp_path / "again")]
+    with monkeypatch.context() as patch:
+        patch.setattr(phases, "save_state", stop)
+        assert cli.main(arguments) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+    assert cli.main(arguments) == 0
+    assert "Going on with the run in" in capsys.readouterr().out
+    weights = "model.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() == (made[0] / weights).read_bytes()
+
+
+def test_without_output_the_data_is_only_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 0
+    printed = capsys.readouterr().out
+    assert f"{ROWS} questions about 30 photos" in printed and "epoch" not in printed
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1 and sentence.endswith(".\n")
+    return sentence
+
+
+def test_bad_input_is_a_sentence(
+    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = ["--output", str(tmp_path / "new")]
+    assert "--epochs is 0" in refusal(capsys, [*words, *new, "--epochs", "0"])
+    assert "There is no model folder" in refusal(capsys, [*words, *new, "--start", "./nowhere"])
+    assert "The setting seed is -1" in refusal(capsys, [*words, *new, "--seed=-1"])
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.txt").write_text("precious")
+    assert "taken holds something already" in refusal(capsys, [*words, "--output", str(taken)])
+    broken = tmp_path / "broken.csv"
+    lines = data.read_text().splitlines()
+    broken.write_text("\n".join([*lines[:16], "a.jpg,what, or where?,cat", *lines[17:]]))
+    assert f"Line 17 of {broken} has 4 columns" in refusal(capsys, ["train", str(broken), *words[2:], *new])
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(lines[:9]))
+    assert "at least 20 are needed" in refusal(capsys, ["train", str(few), *words[2:], *new])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_with_other_questions_is_not_gone_on_with(
+    words: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    output = ["--output", str(tmp_path / "model")]
+    with monkeypatch.context() as patch:
+        patch.setattr(own, "fit", stop)
+        assert cli.main([*words, *output]) == 130
+    assert {path.name for path in (tmp_path / "model.run").iterdir()} == {"questions.jsonl", "features"}
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(data.read_text().splitlines()[:-3]))
+    assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
+
+
+def test_training_without_its_packages_is_a_sentence(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train.own_data", "train.fit"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert "pip install 'glimpse-vqa[train]'" in refusal(capsys, words)
+
+
+@pytest.mark.parametrize(
+    ("model", "blind", "interval", "told"),
+    [
+        (30.0, 20.0, (4.0, 16.0), "beats guessing without looking: 30.0% of 200 questions"),
+        (22.0, 20.0, (-3.0, 7.0), "that may be chance"),
+        (20.0, 20.0, (-5.0, 5.0), "does not beat guessing without looking"),
+        (10.0, 20.0, (-15.0, -5.0), "does not beat guessing without looking"),
+    ],
+)
+def test_the_verdict_goes_by_the_interval(model: float, blind: float, interval: tuple, told: str) -> None:
+    content = {
+        "n": 200,
+        "metrics": {"exact": model},
+        "baselines": {"question_only": blind},
+        "intervals": {"above_question_only": list(interval)},
+    }
+    sentence = verdict(content)
+    assert told in sentence and sentence.endswith(".") and sentence.count(". ") == 0
+
+
+def test_human_questions_about_real_photos(shared: Path, tmp_path: Path) -> None:
+    """DAQUAR with the bundled model, one pass: the report, the store, the growing and the evaluation fit together."""
+    folder = shared / "data" / "daquar"
+    rows = [json.loads(line) for line in (folder / "questions_train.jsonl").read_text().splitlines()]
+    photos = sorted({row["image"] for row in rows})[:24]
+    table = tmp_path / "rooms.jsonl"
+    chosen = [{k: r[k] for k in ("image", "question", "answer")} for r in rows if r["image"] in photos]
+    table.write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    content = train(str(table), str(folder / "photos"), str(tmp_path / "rooms"), epochs=1)
+    assert content is not None and content["baselines"]["upper_bound"] > content["metrics"]["exact"] >= 0
+    vqa = VQA.load(tmp_path / "rooms")
+    assert {e.answer.split(", ")[0] for e in read_examples(table) if e.answer} & set(vqa.answers)
+    assert vqa.ask(folder / "photos" / photos[0], "what is on the desk?").text in vqa.answers
+    assert np.isfinite(vqa.config.temperature)

@@ -1,0 +1,111 @@
+import base64
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ui.photos import SHOWN, photo_bytes, picture_url
+from vqa.model.errors import InputError
+
+NONE_YET = "There is no photo yet; upload, paste or take one first."
+NOT_UPLOADED = "The photo was not uploaded; upload it first."
+SECRET = b"nobody's business"
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "uploads"
+    (folder / "abc").mkdir(parents=True)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "uploads-too").mkdir()
+    (tmp_path / "uploads-too" / "secret").write_bytes(SECRET)
+    return folder
+
+
+def refused(photo) -> str:
+    with pytest.raises(InputError) as caught:
+        photo_bytes(photo)
+    return str(caught.value)
+
+
+def test_an_upload_is_read(uploads):
+    (uploads / "abc" / "photo.png").write_bytes(b"content")
+    for path in ("abc/photo.png", "abc/../abc/photo.png"):
+        assert photo_bytes({"path": f"{uploads}/{path}"}) == b"content"
+
+
+def test_uploads_are_read_through_a_link_to_their_folder(uploads, tmp_path, monkeypatch):
+    """A temporary folder is often behind a link, as on macOS."""
+    link = tmp_path / "link"
+    link.symlink_to(uploads, target_is_directory=True)
+    (uploads / "photo.png").write_bytes(b"content")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(link))
+    assert photo_bytes({"path": str(uploads / "photo.png")}) == b"content"
+    assert photo_bytes({"path": str(link / "photo.png")}) == b"content"
+
+
+@pytest.mark.parametrize("photo", [None, {}, {"path": None}, {"path": ""}, {"url": "http://x/"}, "a", 7, ["a"], True])
+def test_no_photo_is_a_sentence(uploads, photo):
+    assert refused(photo) == NONE_YET
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "secret", "../secret", "uploads/../secret", "uploads-too/secret"])
+def test_a_file_outside_is_not_read(uploads, tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    assert Path(path).is_file() or path == "../secret"
+    assert refused({"path": path}) == NOT_UPLOADED
+    assert refused({"path": str(tmp_path / path)}) == NOT_UPLOADED
+    assert refused({"path": f"{uploads}/{path}"}) == NOT_UPLOADED
+
+
+def test_a_link_out_of_the_folder_is_not_followed(uploads, tmp_path):
+    (uploads / "file").symlink_to(tmp_path / "secret")
+    (uploads / "folder").symlink_to(tmp_path / "uploads-too", target_is_directory=True)
+    assert (uploads / "file").read_bytes() == (uploads / "folder" / "secret").read_bytes() == SECRET
+    for path in ("file", "folder/secret"):
+        assert refused({"path": str(uploads / path)}) == NOT_UPLOADED
+
+
+@pytest.mark.parametrize("path", [7, 1.5, True, b"photo.png", ["photo.png"], {"path": "photo.png"}])
+def test_a_path_of_another_type_is_a_sentence(uploads, monkeypatch, path):
+    (uploads / "photo.png").write_bytes(b"content")
+    monkeypatch.chdir(uploads)
+    assert refused({"path": path}) == NOT_UPLOADED
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 5000, "a/" * 5000, "none.png", "", "abc"])
+def test_a_path_to_nothing_is_a_sentence(uploads, name):
+    assert refused({"path": f"{uploads}/{name}"}) == NOT_UPLOADED
+
+
+def test_a_link_in_a_circle_is_a_sentence(uploads):
+    (uploads / "circle").symlink_to(uploads / "circle")
+    assert refused({"path": str(uploads / "circle")}) == NOT_UPLOADED
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in Windows' folders")
+def test_a_pipe_does_not_hang(uploads):
+    os.mkfifo(uploads / "pipe")
+    assert refused({"path": str(uploads / "pipe")}) == NOT_UPLOADED
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((160, 120), (160, 120)), ((1280, 960), (640, 480)), ((300, 1000), (192, 640)), ((3000, 2), (640, 1))],
+)
+def test_a_picture_is_a_jpeg_of_at_most_640_pixels(size, shown):
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([255 * x // width, 255 * y // height, np.full_like(x, 90)], -1).astype(np.uint8)
+    photo = Image.fromarray(pixels)
+    head, _, body = picture_url(photo).partition(",")
+    assert head == "data:image/jpeg;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
+    assert picture.format == "JPEG" and picture.size == shown and max(shown) <= SHOWN == 640
+    assert photo.size == size and np.array_equal(np.asarray(photo), pixels)
+    expected = np.asarray(photo.resize(shown, Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(np.asarray(picture) - expected).mean() < 4

@@ -1,0 +1,123 @@
+"""Captions and grids for the captioner: photos with captions of about one length go into one batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.extract_features import extract, list_photos
+from vqa.captioning.words import PAD, Words
+from vqa.checkpoint.load import load_checkpoint
+from vqa.data.features import FeatureStore
+from vqa.data.readers.jsonl import json_rows
+from vqa.model.errors import InputError
+
+
+def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
+    """Fill each feature store with the photos of its folder, by the image encoder of a checkpoint.
+
+    Raises `InputError` for folders that are too few or too many, a model that cannot be read, or a store that another
+    encoder made.
+    """
+    if len(images) != len(stores):
+        raise InputError("--images and --features have different lengths; give each folder of photos its store.")
+    net, processor = load_checkpoint(model)
+    for folder, store in zip(images, stores, strict=True):
+        photos, backbone = list_photos([folder]), net.config.backbone
+        print(extract(photos, store, net.image_encoder, backbone, processor.image_processor), flush=True)
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A photo's name, its captions, and its row in the feature store number `store`."""
+
+    photo: str
+    captions: list[str]
+    store: int
+    row: int
+
+
+def captioned(path: Path) -> Iterator[tuple[str, list[str], str]]:
+    """Each photo's name and captions, of JSON lines with "image" and "captions", with the place of its line.
+
+    Raises `InputError` for a file that cannot be read, or a line without these.
+    """
+    for line, where in json_rows(path):
+        captions = line.get("captions") if isinstance(line, dict) else None
+        name = line.get("image") if isinstance(line, dict) else None
+        texts = [text for text in captions if isinstance(text, str)] if isinstance(captions, list) else []
+        if not isinstance(name, str) or not texts or texts != captions:
+            raise InputError(f"{where} has no 'image' and list of texts 'captions': mend or delete it.")
+        yield name, texts, where
+
+
+def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Captioned]:
+    """The photos of JSON-lines files with "image" and "captions", each file with its store.
+
+    Raises `InputError` for a line without these, or a photo that the store lacks.
+    """
+    found = []
+    for number, (path, store) in enumerate(zip(files, stores, strict=True)):
+        for name, texts, where in captioned(path):
+            row = int(store.lookup([name])[0])
+            if row < 0:
+                raise InputError(f"{where} names {name}, which {store.folder} lacks; extract its features first.")
+            found.append(Captioned(name, texts, number, row))
+    return found
+
+
+def held_out(photos: list[Captioned], every: int = 40) -> tuple[list[Captioned], list[Captioned]]:
+    """Training photos, and one in `every` of them to choose settings with."""
+    return [p for i, p in enumerate(photos) if i % every], photos[::every]
+
+
+class Batches:
+    """Grids `(P, N, D)` and captions `(P, 5, T + 1)`; K is 5, repeated where a photo has fewer, drawn from more."""
+
+    def __init__(self, photos: list[Captioned], stores: list[FeatureStore], words: Words, size: int, most: int):
+        self.photos, self.stores, self.size = photos, stores, size
+        self.ids = [[words.encode(caption, most) for caption in photo.captions] for photo in photos]
+        self.longest = np.array([max(map(len, ids)) for ids in self.ids])
+
+    def __len__(self) -> int:
+        return -(-len(self.photos) // self.size)
+
+    def epoch(self, seed: int) -> list[np.ndarray]:
+        """The photos of each batch: alike in their longest caption, else by chance; batches in random order."""
+        rng = np.random.default_rng(seed)
+        order = np.lexsort((rng.random(len(self.photos)), self.longest))
+        parts = [order[start : start + self.size] for start in range(0, len(order), self.size)]
+        return [parts[i] for i in rng.permutation(len(parts))]
+
+    def load(self, chosen: np.ndarray, seed: int, captions: int = 5) -> tuple[Tensor, Tensor]:
+        """One batch; nothing else is read from disk."""
+        rng = np.random.default_rng(seed)
+        ids = [self.ids[i] for i in chosen]
+        picked = [[own[j] for j in _pick(len(own), captions, rng)] for own in ids]
+        longest = max(len(caption) for own in picked for caption in own)
+        table = np.full((len(chosen), captions, longest), PAD, np.int64)
+        for i, own in enumerate(picked):
+            for j, caption in enumerate(own):
+                table[i, j, : len(caption)] = caption
+        return self.grids(chosen), torch.from_numpy(table)
+
+    def grids(self, chosen: np.ndarray) -> Tensor:
+        first = self.stores[0]
+        grid = torch.empty(len(chosen), first.places, first.channels)
+        for number, store in enumerate(self.stores):
+            here = [place for place, i in enumerate(chosen) if self.photos[i].store == number]
+            if here:
+                grid[here] = store.read([self.photos[chosen[place]].row for place in here])
+        return grid
+
+    def in_order(self) -> Iterator[Tensor]:
+        """The grids of all photos, batch by batch."""
+        for start in range(0, len(self.photos), self.size):
+            yield self.grids(np.arange(start, min(start + self.size, len(self.photos))))
+
+
+def _pick(count: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(count)[:wanted] if count >= wanted else np.arange(wanted) % count

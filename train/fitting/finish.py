@@ -1,0 +1,116 @@
+"""The end of a run: a complete checkpoint, calibrated and scored by its own 16-bit weights, with its model card."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from train.fitting.prepare import Task, split_by_photo
+from train.fitting.settings import Settings
+from vqa.checkpoint.card import CARD, model_card
+from vqa.checkpoint.save import save_checkpoint
+from vqa.data.examples import Example, targets
+from vqa.data.features import FeatureStore, stored_name
+from vqa.data.files import write_json
+from vqa.evaluation.answers.outputs import PREDICTIONS, RESULTS, write_predictions
+from vqa.evaluation.answers.predictions import Answered, answers, batches
+from vqa.evaluation.answers.scores import Judge
+from vqa.evaluation.measures.calibration import expected_calibration_error, fit_temperature
+from vqa.evaluation.results import results
+from vqa.model.answer import YES_NO
+from vqa.predict import VQA
+
+MOST = 20_000  # questions that calibrate
+FEWEST = 200  # answers that have a temperature of their own
+
+
+def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
+    """Write the checkpoint to `folder`: calibrated on half of the validation photos, scored on all, with its card.
+
+    Returns the content of its `results.json`.
+    """
+    net, data, extra = task.net.cpu(), settings.data, {"priors.json": task.priors.to_dict()}
+    save_checkpoint(folder, net, task.processor, extra)
+    uncalibrated = VQA.load(folder)
+    store = FeatureStore.open(data.features, uncalibrated.made_by()) if data.features else None
+    name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
+    calibrating, reporting = split_by_photo(task.validation, 0.5, data.split_seed, 3)
+    calibrating = calibrating[:MOST]
+    fitted = temperatures(uncalibrated, calibrating, store, name_of)
+    for name, value in fitted.items():
+        setattr(net.config, name, value)
+    save_checkpoint(folder, net, task.processor, extra)
+    vqa = VQA.load(folder)
+    done, skipped = ask(vqa, task.validation, store, name_of)
+    judge = Judge(vqa.answers, task.priors)
+    records = [judge.record(answered) for answered in done]
+    files = data.validation or data.train
+    named = {"files": [Path(file).name for file in files], "split": "validation", "n": len(task.validation)}
+    content = results(vqa, records, named, settings.seed, skipped) | {"model": settings.title}
+    content["calibration"] |= {
+        **fitted,
+        "fitted_on": len(calibrating),
+        "reported_on": len(reporting),
+        "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
+        "ece": ece(done, reporting),
+    }
+    if settings.start is not None:  # a folder's place says nothing to others
+        content["start"] = Path(settings.start).name if Path(settings.start).is_dir() else settings.start
+    write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
+    write_json(folder / RESULTS, content)
+    write_json(folder / "training.json", settings.fingerprint())
+    (folder / CARD).write_text(model_card(folder), encoding="utf-8")
+    return content
+
+
+def ask(
+    vqa: VQA,
+    examples: Sequence[Example],
+    store: FeatureStore | None,
+    name_of: Callable[[str], str],
+    keep_logits: bool = False,
+) -> tuple[list[Answered], Counter[str]]:
+    """All that can be answered, in the data's order, and how many were left out for each reason."""
+    work = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
+    found = [result for _, batch in work for result in batch]
+    done = sorted((r for r in found if isinstance(r, Answered)), key=lambda answered: answered.index)
+    return done, Counter(r.reason for r in found if not isinstance(r, Answered))
+
+
+def temperatures(
+    vqa: VQA, examples: Sequence[Example], store: FeatureStore | None, name_of: Callable[[str], str]
+) -> dict[str, float | None]:
+    """Those of the configuration by name; 1 where nothing can be asked, and none for yes and no by themselves where
+    fewer than `FEWEST` answers are these, or others."""
+    index = {answer: number for number, answer in enumerate(vqa.answers)}
+    done, _ = ask(vqa, examples, store, name_of, keep_logits=True)
+    pairs = [answered.logits for answered in done if answered.logits is not None]
+    if not pairs:
+        return {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
+    right = torch.zeros(len(done), len(index))
+    for row, answered in enumerate(done):
+        for answer, value in targets(answered.example).items():
+            if answer in index:
+                right[row, index[answer]] = value
+    whole, blind = (torch.from_numpy(np.stack(logits)) for logits in zip(*pairs, strict=True))
+    closed = torch.tensor([vqa.answers[answer] in YES_NO for answer in whole.argmax(1).tolist()])
+    apart = min(int(closed.sum()), int((~closed).sum())) >= FEWEST
+    others = ~closed if apart else slice(None)
+    return {
+        "temperature": fit_temperature(whole[others], right[others]),
+        "yes_no_temperature": fit_temperature(whole[closed], right[closed]) if apart else None,
+        "blind_temperature": fit_temperature(blind, right),
+    }
+
+
+def ece(done: Sequence[Answered], reporting: Sequence[Example]) -> float:
+    """Expected calibration error in percent over the predictions about the photos of `reporting`."""
+    photos = {example.image for example in reporting}
+    chosen = [answered for answered in done if answered.example.image in photos]
+    right = [targets(answered.example).get(answered.prediction, 0.0) for answered in chosen]
+    sure = [answered.confidence for answered in chosen]
+    return round(100 * expected_calibration_error(np.array(sure, dtype=float), np.array(right)), 2)

@@ -1,0 +1,75 @@
+"""A training run's state on disk, without pickles: tensors as safetensors, the rest as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vqa.data.files import whole_folder
+from vqa.model.errors import InputError
+
+
+def save_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average", facts: dict) -> None:
+    """Write weights, optimiser, average and `facts` (JSON-able) to `folder`, whole or not at all."""
+    moments = {
+        f"{index}.{name}": value
+        for index, slots in optimizer.state_dict()["state"].items()
+        for name, value in slots.items()
+    }
+    parts = (("weights", net.state_dict()), ("optimizer", moments), ("average", average.weights))
+    with whole_folder(folder) as new:
+        for name, tensors in parts:
+            save_file({key: value.contiguous() for key, value in tensors.items()}, new / f"{name}.safetensors")
+        (new / "state.json").write_text(json.dumps(facts, indent=1))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The facts of the state in `folder`. Raises `InputError` if there is none."""
+    if not (folder / "state.json").is_file() and folder.with_name(folder.name + ".old").is_dir():
+        folder.with_name(folder.name + ".old").rename(folder)  # a kill fell between the two renames
+    try:
+        return json.loads((folder / "state.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise InputError(f"There is no state to resume in {folder}; start the run without --resume.") from error
+
+
+def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
+    """Put weights, optimiser and average back as `save_state` found them."""
+    net.load_state_dict(load_file(folder / "weights.safetensors"))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in load_file(folder / "optimizer.safetensors").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]  # rates follow from the step
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    saved = load_file(folder / "average.safetensors")
+    for key, value in average.weights.items():
+        value.copy_(saved[key])
+
+
+class Average:
+    """An exponential moving average of the trained weights (Polyak & Juditsky 1992), which generalises better than
+    the last weights. Early on it follows faster, so that the start is soon forgotten."""
+
+    def __init__(self, net: nn.Module, decay: float):
+        self.decay = decay
+        self.live: dict[str, Tensor] = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        learning = {name.rpartition(".")[0] for name in self.live}  # others' buffers stay to the bit, signed zeros too
+        self.live |= {
+            n: b for n, b in net.named_buffers() if b.is_floating_point() and n.rpartition(".")[0] in learning
+        }
+        self.weights = {name: p.detach().clone() for name, p in self.live.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.weights.values()), list(self.live.values()), 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the live weights and the average; call again to undo."""
+        for name, value in self.live.items():
+            value.data, self.weights[name] = self.weights[name], value.data

@@ -1,0 +1,96 @@
+"""Checkpoints on the Hugging Face Hub: uploaded whole, and told in one sentence where that is refused.
+
+    python -m vqa.checkpoint.hub FOLDER owner/name [--private]
+
+Whoever uploads needs a login of their own: `hf auth login`, or a token in the variable HF_TOKEN.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from vqa import __version__
+from vqa.model.errors import InputError
+
+# Not part of a model: git's and editors' files, a Trainer's own checkpoints, and what would have to be unpickled.
+LEFT_OUT = [".*", "**/.*", "__pycache__/*", "checkpoint-*/*", "runs/*", "*.bin", "*.pt", "*.pth", "*.pkl"]
+
+
+def push(folder: str | Path, name: str, private: bool | None = None) -> str:
+    """Upload a checkpoint as the model `owner/name`, and return its address. A folder without a model card gets one.
+
+    Raises `InputError` for a checkpoint that cannot be read, and as `upload` does.
+    """
+    from vqa.checkpoint.refresh import refresh
+
+    if not Path(folder).is_dir():
+        raise InputError(f"There is no folder {folder}; name a checkpoint's.")
+    check_login()
+    refresh(Path(folder))  # which reads it whole: an error appears here rather than for those who download it
+    return upload(Path(folder), name, private=private)
+
+
+def upload(folder: Path, name: str, kind: str = "model", private: bool | None = None) -> str:
+    """Upload a folder to the repository `owner/name`, which is made if it is not there; returns its address.
+
+    kind: `model`, `dataset` or `space`; private: who may see a new one, `None` as the owner's settings say.
+
+    Raises `InputError` where nobody is logged in, or the Hub refuses the name, the login or the files.
+    """
+    from huggingface_hub import HfApi
+
+    check_login()
+    api = HfApi(library_name="glimpse", library_version=__version__)
+    sdk = "gradio" if kind == "space" else None
+    try:
+        where = api.create_repo(name, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
+        api.upload_folder(
+            repo_id=where.repo_id,
+            repo_type=kind,
+            folder_path=folder,
+            ignore_patterns=LEFT_OUT,
+            commit_message=f"Upload with Glimpse {__version__}",
+        )
+    except Exception as error:  # the Hub's client raises a dozen unrelated types, as the network below it does
+        raise InputError(refusal(name, error)) from error
+    return str(where)
+
+
+def check_login() -> None:
+    """Raises `InputError` where nobody is logged in."""
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise InputError("You are not logged in to the Hub; run 'hf auth login', or put a token into HF_TOKEN.")
+
+
+def refusal(name: str, error: Exception) -> str:
+    """One sentence on why the Hub did not take it."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == 401:
+        return "The Hub does not know your token (401); log in anew: hf auth login."
+    if status == 403:
+        return f"You may not write to {name} (403); name a repository of your own, or use a token that may write."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = (lines[0] if lines else type(error).__name__).rstrip(".:")
+    if len(lines) > 1 and lines[1].startswith("- "):  # what the Hub finds wrong with a card
+        reason += f": {lines[1][2:].rstrip('.')}"
+    return f"The Hub did not take {name} ({reason[:300]}); check the name and your connection, and try again."
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m vqa.checkpoint.hub", description="Upload a checkpoint to the Hub.")
+    parser.add_argument("folder", help="a checkpoint's folder")
+    parser.add_argument("name", metavar="owner/name", help="the model's name on the Hub")
+    parser.add_argument("--private", action="store_true", help="a new model is seen by you alone")
+    arguments = parser.parse_args()
+    try:
+        print(push(arguments.folder, arguments.name, arguments.private or None))
+    except InputError as error:
+        print(f"python -m vqa.checkpoint.hub: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""A checkpoint's folder becomes a model and its processor, or one sentence that names what is wrong with it."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from vqa.checkpoint.find import CONFIG, PROCESSOR, TOKENIZER, WEIGHTS, check_part, find_checkpoint, read_objects
+from vqa.model.configuration import VQAConfig
+from vqa.model.errors import InputError
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAProcessor
+
+PARTS = (CONFIG, PROCESSOR, TOKENIZER)
+
+
+def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProcessor]:
+    """The model, in float32 on the CPU and in evaluation mode, and its processor.
+
+    Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
+    """
+    folder = find_checkpoint(model)
+    objects = read_objects(folder, PARTS)
+    check_part(folder, WEIGHTS)
+    if objects[CONFIG].get("model_type") != VQAConfig.model_type:
+        raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
+    try:
+        config = VQAConfig.from_pretrained(folder)
+        tensors = load_file(folder / WEIGHTS)
+        processor = VQAProcessor.from_pretrained(folder)
+        with torch.device("meta"):  # nothing is initialised that the file fills anyway
+            net = VQAModel(config)
+    except SafetensorError as error:
+        raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
+    except Exception as error:  # a setting of a wrong type surfaces as almost anything
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise InputError(f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again.") from error
+    check_tensors(folder, net, tensors)
+    if processor.image_processor.size != config.image_size or len(processor.tokenizer) > config.vocab_size:
+        raise InputError(
+            f"The checkpoint {folder} has a processor_config.json or tokenizer.json that does not belong to "
+            "its config.json; copy all files again from one model."
+        )
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    net.load_state_dict(tensors, assign=True)
+    if any(buffer.is_meta for buffer in net.buffers()):  # a backbone with buffers that are not saved
+        net = VQAModel(config)
+        net.load_state_dict(tensors)
+    return net.eval(), processor
+
+
+def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Raise an `InputError` unless `tensors` are exactly those of `net`."""
+    own = net.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    wrong = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    for names, verb in ((missing, "lacks"), (extra, "has the unknown"), (wrong, "has, in another shape,")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise InputError(
+                f"The checkpoint {folder} {verb} tensor {names[0]}{more}; its config.json and {WEIGHTS} "
+                "do not belong together, so copy both again from one model."
+            )

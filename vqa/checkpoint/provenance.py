@@ -1,0 +1,41 @@
+"""What computed a grid: the image encoder and its preprocessing, named by a hash."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from vqa.checkpoint.find import WEIGHTS
+from vqa.checkpoint.save import half
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAImageProcessor, VQAProcessor
+
+
+def provenance(encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
+    """What makes a grid what it is: kept in a feature store, and compared before it is read with a model.
+
+    encoder: the image encoder's `state_dict`. Weights are hashed at 16 bits, so that a checkpoint and the
+    float32 weights it was saved from agree.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(encoder.items()):
+        digest.update(name.encode())
+        digest.update(half(value).numpy().tobytes())
+    return {
+        "backbone": backbone,
+        "weights": digest.hexdigest(),
+        "image_size": image_processor.size,
+        "image_mean": image_processor.image_mean,
+        "image_std": image_processor.image_std,
+    }
+
+
+def checkpoint_provenance(folder: Path, net: VQAModel, processor: VQAProcessor) -> dict[str, Any]:
+    """The provenance of the grids that the checkpoint in `folder` computes."""
+    prefix = "image_encoder."
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
+        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    return provenance(tensors, net.config.backbone, processor.image_processor)

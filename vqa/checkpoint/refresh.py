@@ -1,0 +1,57 @@
+"""Bring a checkpoint's folder up to date with this version, without touching its weights.
+
+    python -m vqa.checkpoint.refresh FOLDER [--card]
+
+Written anew are its configuration and the code for transformers that travels with it; its model card, which somebody
+may have edited, only if it is asked for or there is none.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vqa.checkpoint.card import CARD, model_card
+from vqa.checkpoint.find import WEIGHTS
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.save import save_checkpoint
+from vqa.model.errors import InputError
+
+
+def refresh(folder: Path, card: bool = False) -> list[str]:
+    """Returns the names of the files that have changed. Raises `InputError` for a checkpoint that cannot be read."""
+    net, processor = load_checkpoint(folder)
+    with TemporaryDirectory() as temporary:
+        save_checkpoint(Path(temporary, "new"), net, processor)
+        new = {path.name: path.read_bytes() for path in Path(temporary, "new").iterdir() if path.name != WEIGHTS}
+    changed = write(folder, new)
+    if card or not (folder / CARD).is_file():
+        changed += write(folder, {CARD: model_card(folder).encode()})
+    return changed
+
+
+def write(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """Write what is not there like that yet, and return the names."""
+    old = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in files}
+    changed = [name for name in sorted(files) if old[name] != files[name]]
+    for name in changed:
+        (folder / name).write_bytes(files[name])
+    return changed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m vqa.checkpoint.refresh", description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="a checkpoint's folder, such as assets/model")
+    parser.add_argument("--card", action="store_true", help="write the model card anew too")
+    arguments = parser.parse_args()
+    try:
+        changed = refresh(arguments.folder, arguments.card)
+    except InputError as error:
+        print(f"python -m vqa.checkpoint.refresh: {error}", file=sys.stderr)
+        return 2
+    print(f"{arguments.folder}: {', '.join(changed) or 'nothing'} written anew.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

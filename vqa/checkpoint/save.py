@@ -1,0 +1,43 @@
+"""A model becomes a checkpoint: a folder that is complete by itself and appears whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from transformers.dynamic_module_utils import custom_object_save
+
+from vqa.checkpoint.find import WEIGHTS
+from vqa.data.files import whole_folder
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAProcessor
+
+
+def save_checkpoint(
+    folder: str | Path, net: VQAModel, processor: VQAProcessor, extra: dict[str, Any] | None = None
+) -> None:
+    """Write a complete checkpoint, 16-bit; `extra` maps further file names to JSON-able objects.
+
+    The folder appears whole or not at all."""
+    net.config.architectures = [type(net).__name__]
+    net.config.dtype = torch.float32  # to compute in: transformers reads the 16-bit weights into it
+    for name in ("is_local", "local_files_only"):  # of the folder that the tokenizer was read from
+        processor.tokenizer.init_kwargs.pop(name, None)
+    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
+    with whole_folder(Path(folder)) as new:
+        custom_object_save(net, new)  # the code that reads the folder where this package is not installed
+        net.config.save_pretrained(new)
+        processor.save_pretrained(new)
+        # written here, since save_file lets nobody but the owner read the file
+        (new / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+        for name, content in (extra or {}).items():
+            (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def half(value: torch.Tensor) -> torch.Tensor:
+    """To float16, clamped to its range (a running variance can exceed it); integers stay."""
+    if not value.is_floating_point():
+        return value.cpu()
+    limit = torch.finfo(torch.float16).max
+    return value.detach().float().clamp(-limit, limit).half().cpu()

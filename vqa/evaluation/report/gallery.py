@@ -1,0 +1,217 @@
+"""What the report's gallery shows: a sample of the records, and small pictures that fit into one file."""
+
+import base64
+import io
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vqa.data.parallel import map_ahead
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
+
+SHOWN = 5000  # questions in the gallery
+BUDGET = 9_000_000  # bytes of all pictures together, in base64
+PROBED = 48  # photos that the size of the pictures is chosen by
+# The longer side in pixels and the WebP quality, the best first.
+STEPS = ((384, 60), (320, 55), (256, 50), (208, 46), (176, 42), (144, 38), (120, 34), (96, 30), (80, 24), (64, 18))
+LONGEST, LONGEST_ANSWER = 300, 80  # characters of a text; what is longer is cut
+MOST_CELLS = 16  # of an attention map, a side
+SURE, UNSURE = 0.7, 1 / 3
+
+# Why a question is called surprising: what the card says, in the order of `surprises`.
+REASONS = (
+    "Wrong, though sure (70% or more).",
+    "Wrong, where the guess without looking was right.",
+    "Counted as wrong, though three or more of the people asked said the same.",
+    "Right, though unsure (below 33%) and the guess without looking was wrong.",
+    "Right, but the same answer came about another photo, and no guess explains it: was it looking?",
+)
+
+
+@dataclass
+class Sample:
+    """The records that are shown, each as short as it can be, and what is counted over all records.
+
+    shown: `entry` of each, in the data's order; photos: the path of each shown photo (None: not known), by the name
+    and path that tell it apart; pairs: how often each (reference, prediction) occurs; n: records with a known answer.
+    """
+
+    shown: list[dict[str, Any]]
+    pairs: Counter[tuple[str, str]]
+    n: int
+    photos: dict[tuple[str, str | None], int] = field(default_factory=dict)
+
+    @classmethod
+    def draw(
+        cls,
+        records: Iterable[Mapping[str, Any]],
+        size: int = SHOWN,
+        seed: int = 0,
+        advance: Callable[[int], None] = lambda questions: None,
+    ) -> "Sample":
+        """Read all records once, keeping `size` of them, drawn evenly (reservoir sampling, Vitter 1985, Algorithm R).
+
+        advance: told of each record that will not be shown. Records without a known answer are passed over.
+        """
+        generator = np.random.default_rng(seed)
+        kept: list[tuple[int, dict[str, Any]]] = []
+        pairs: Counter[tuple[str, str]] = Counter()
+        n = 0
+        for record in records:
+            if not record.get("exact"):
+                continue
+            pairs[text(record.get("reference"), LONGEST_ANSWER), text(record.get("prediction"), LONGEST_ANSWER)] += 1
+            place = n if n < size else int(generator.integers(n + 1))
+            if n >= size:
+                advance(1)
+            if place < size:
+                kept[place : place + 1] = [(n, entry(record))]
+            n += 1
+        sample = cls([short for _, short in sorted(kept, key=lambda pair: pair[0])], pairs, n)
+        for short in sample.shown:
+            photo = short.pop("photo"), short.pop("image")
+            short["p"] = sample.photos.setdefault(photo, len(sample.photos))
+        return sample
+
+
+def entry(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as the page needs it, under short names; `report.js` reads them."""
+    exact, official = record["exact"], record.get("official") or {}
+    said = Counter(text(answer, LONGEST_ANSWER) for answer in record.get("answers") or ())
+    short = {
+        "photo": text(record.get("photo"), LONGEST),
+        "image": record.get("image") or None,
+        "q": text(record.get("question"), LONGEST),
+        "a": text(record.get("prediction"), LONGEST_ANSWER),
+        "c": number(record.get("confidence")),
+        "t": [[text(a, LONGEST_ANSWER), number(p)] for a, p in (record.get("top") or ())[1:4]],
+        "r": text(record.get("reference"), LONGEST_ANSWER),
+        "s": said.most_common(),
+        "b": None if record.get("blind") is None else text(record["blind"], LONGEST_ANSWER),
+        "o": None if record.get("swapped") is None else text(record["swapped"], LONGEST_ANSWER),
+        "k": [text(record.get(name) or "unknown", LONGEST_ANSWER) for name in ("answer_type", "source")],
+        "x": int(bool(exact.get("model"))),
+        "f": number(official.get("model")),
+        "w": surprises(record),
+    }
+    return short | heat(record)
+
+
+def surprises(record: Mapping[str, Any]) -> list[int]:
+    """Places in `REASONS` of what is surprising about a record; usually none."""
+    exact, official = record["exact"], record.get("official") or {}
+    right, blind = bool(exact.get("model")), exact.get("blind_head")
+    confidence, prediction = number(record.get("confidence")), record.get("prediction")
+    rules = (
+        not right and confidence is not None and confidence >= SURE,
+        not right and blind == 1,
+        not right and (number(official.get("model")) or 0) >= 0.9,
+        right and blind == 0 and confidence is not None and confidence < UNSURE,
+        right and blind != 1 and record.get("swapped") is not None and record["swapped"] == prediction,
+    )
+    return [place for place, holds in enumerate(rules) if holds]
+
+
+def heat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The attention map, `h`: its bytes in base64, `g`: its rows and columns; {} if there is none that can be read."""
+    try:
+        content, (rows, columns) = base64.b64decode(record["attention"], validate=True), record["grid"]
+        cells = np.frombuffer(content, np.uint8).reshape(rows, columns)
+    except (KeyError, TypeError, ValueError):
+        return {}
+    if not cells.size:
+        return {}
+    if max(rows, columns) > MOST_CELLS:
+        size = min(columns, MOST_CELLS), min(rows, MOST_CELLS)
+        cells = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BOX))
+    return {"h": base64.b64encode(cells.tobytes()).decode(), "g": list(cells.shape)}
+
+
+def text(value: object, longest: int) -> str:
+    """A value as text of at most so many characters."""
+    whole = "" if value is None else str(value)
+    return whole if len(whole) <= longest else whole[: longest - 1] + "…"
+
+
+def number(value: object) -> float | None:
+    """A number with four digits, which JSON can hold; None for anything else."""
+    return round(float(value), 4) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+Picture = tuple[str, int, int]  # a WebP in base64, its width and height
+
+
+@dataclass
+class Pictures:
+    """One for each photo, None where there is none; unreadable, left_out: how many have none, and why."""
+
+    of: list[Picture | None]
+    unreadable: int = 0
+    left_out: int = 0
+
+
+def pictures(
+    paths: Sequence[str | Path | None], budget: int = BUDGET, advance: Callable[[int], None] = lambda place: None
+) -> Pictures:
+    """Small pictures of photos, as large as all of them together fit into `budget` bytes.
+
+    The best of `STEPS` is chosen by some photos spread over all. If they prove too large after all, the next is taken;
+    with the smallest of all, those that do not fit have no picture. advance: told each photo's place, once.
+    """
+    step = first_step([path for path in paths if path], budget)
+    told = advance
+    while True:
+        made: list[Picture | None] = []
+        with closing(map_ahead(partial(picture, step=STEPS[step]), paths, depth=16)) as ahead:
+            for place, found in enumerate(ahead):
+                made.append(found)
+                told(place)
+        if sum(map(size_of, made)) <= budget or step == len(STEPS) - 1:
+            break
+        step, told = step + 1, lambda place: None
+    result, used = Pictures(made, unreadable=made.count(None)), 0
+    for place, found in enumerate(made):
+        if used + size_of(found) > budget:
+            result.of[place] = None
+            result.left_out += 1
+        else:
+            used += size_of(found)
+    return result
+
+
+def first_step(paths: Sequence[str | Path], budget: int) -> int:
+    """The place in `STEPS` of the best that should fit, with a tenth to spare."""
+    chosen = paths[:: max(1, len(paths) // PROBED)]
+    for step, how in enumerate(STEPS):
+        sizes = [size_of(found) for found in map(partial(picture, step=how), chosen) if found is not None]
+        if not sizes or 1.1 * np.mean(sizes) * len(paths) <= budget:
+            return step
+    return len(STEPS) - 1
+
+
+def size_of(found: Picture | None) -> int:
+    return len(found[0]) if found else 0
+
+
+def picture(path: str | Path | None, step: tuple[int, int]) -> Picture | None:
+    """A photo as a small WebP; None if it cannot be read. Photos smaller than that stay as they are."""
+    side, quality = step
+    try:
+        photo = open_photo(path, shortest_side=side) if path else None
+    except InputError:
+        return None
+    if photo is None:
+        return None
+    photo.thumbnail((side, side), Image.Resampling.BOX if max(photo.size) > 4 * side else Image.Resampling.BICUBIC)
+    content = io.BytesIO()
+    photo.save(content, "WEBP", quality=quality, method=2)
+    return base64.b64encode(content.getvalue()).decode(), *photo.size

@@ -1,0 +1,121 @@
+"""What a model is made of: everything that its constructor needs, kept in the checkpoint's `config.json`."""
+
+from typing import Literal
+
+from transformers import PreTrainedConfig
+
+from .errors import InputError
+
+CHOICES = {
+    "recurrent_cell": ("rnn", "lstm", "gru"),
+    "attention": ("soft", "hard", "none"),
+    "fusion": ("product", "concat"),
+    "loss": ("sigmoid", "softmax"),
+    "coordinates": (False, True, "cells"),
+}
+
+TASK = "visual-question-answering"
+# What transformers looks up in a checkpoint's config.json: the file beside it and the class in that file.
+AUTO_MAP = {
+    "AutoConfig": "configuration.VQAConfig",
+    "AutoModel": "model.VQAModel",
+    "AutoModelForVisualQuestionAnswering": "model.VQAModel",
+}
+PIPELINES = {
+    TASK: {"impl": "pipeline.VQAPipeline", "pt": ["AutoModelForVisualQuestionAnswering"], "type": "multimodal"}
+}
+
+
+class VQAConfig(PreTrainedConfig):
+    """Configuration of a `VQAModel`.
+
+    backbone: the image encoder by name, `timm:<name>`, `torchvision:<name>` or `tiny`.
+    image_size: side in pixels of the square that a photo is resized to.
+    even_lengths: bring each place's vector to the same length; a CNN that learns from scratch says more with lengths of
+        its own.
+    coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned; with `cells` its
+        row and its column, a channel for each, so that distances can be learned too.
+    vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
+    recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core;
+        `hidden_size` is that of one direction.
+    attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes
+        the mean.
+    looks: with more than one, `MultiAttention` is the attention: each look reads words of its own and knows what the
+        looks before it saw.
+    fusion, fusion_size: how question and glimpses are joined, there and in the attention's scores.
+    blind_size, image_only_size: hidden sizes of the two heads that answer without photo and without question.
+    dropout: at the inputs of the joint and answer layers; `word_dropout`: on word vectors.
+    loss: `sigmoid` is binary cross-entropy on soft scores; `softmax` is cross-entropy with soft targets.
+    temperature, blind_temperature: the logits are divided by these before the softmax that gives the
+        confidence (Guo et al. 2017).
+    yes_no_temperature: instead of `temperature` where the best answer is yes or no, of which a model is sure for other
+        reasons than of one answer among thousands; None: there is none.
+    id2label: answer index to answer text.
+
+    Raises `InputError` for a value that is not among the choices.
+    """
+
+    model_type = "glimpse"
+    _auto_class = "AutoConfig"  # saving copies this file and those that it imports
+    # beside the logits, what a Trainer that evaluates would keep for every question
+    keys_to_ignore_at_inference = ["attention", "word_weights", "question", "states"]  # noqa: RUF012 (as in the base)
+
+    backbone: str = "timm:tf_efficientnet_lite0"
+    image_size: int = 224
+    even_lengths: bool = True
+    coordinates: bool | Literal["cells"] = False
+    vocab_size: int = 2
+    embedding_size: int = 300
+    recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    num_layers: int = 1
+    bidirectional: bool = False
+    hidden_size: int = 512
+    attention: Literal["soft", "hard", "none"] = "soft"
+    glimpses: int = 2
+    looks: int = 1
+    attention_size: int = 512
+    fusion: Literal["product", "concat"] = "product"
+    fusion_size: int = 1024
+    blind_size: int = 512
+    image_only_size: int = 256
+    dropout: float = 0.5
+    word_dropout: float = 0.0
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    temperature: float = 1.0
+    yes_no_temperature: float | None = None
+    blind_temperature: float = 1.0
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                value, choices = getattr(self, name), ", ".join(map(str, allowed))
+                raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+        if self.attention != "soft" and self.glimpses != 1:
+            raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
+        if self.looks < 1:
+            raise InputError(f"The model looks {self.looks} times; set looks to 1 or more.")
+        if self.looks > 1 and (self.attention, self.glimpses) != ("soft", 1):
+            raise InputError(f"Each of {self.looks} looks is one soft glimpse; set attention soft and glimpses 1.")
+
+    def save_pretrained(self, save_directory, push_to_hub=False, **kwargs):
+        """As in the base class, which copies this folder's files along, so that transformers reads the checkpoint where
+        this package is not installed (`trust_remote_code=True`)."""
+        self.auto_map, self.custom_pipelines = dict(AUTO_MAP), dict(PIPELINES)
+        super().save_pretrained(save_directory, push_to_hub, **kwargs)
+
+    @property
+    def answers(self) -> list[str]:
+        """The answers that the model can give, by index."""
+        names: dict = self.id2label or {}
+        return [names[i] for i in range(len(names))]
+
+    @property
+    def state_size(self) -> int:
+        """Size of the question encoder's states: the hidden sizes of both directions together."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    @property
+    def question_size(self) -> int:
+        """Size of the question's vector; with several looks it also holds what each of them asks."""
+        return self.state_size * (1 + self.looks if self.looks > 1 else 1)

@@ -1,0 +1,178 @@
+"""The only place that opens an image file: formats, size limits, orientation, transparency."""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from .errors import InputError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+MAX_PIXELS = 64_000_000
+MAX_BYTES = 64 << 20
+PAPER = (255, 255, 255)  # what shows through where a photo is transparent
+
+# How a file of each format begins, and what reads its header. `Image.open` would do the same, but it also
+# applies a limit that is global to Pillow, which any other part of a program may have set or lifted.
+_HEADERS = {
+    rb"\xff\xd8\xff": JpegImagePlugin.jpeg_factory,
+    rb"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    rb"RIFF....WEBP": WebPImagePlugin.WebPImageFile,
+    rb"BM": BmpImagePlugin.BmpImageFile,
+    rb"GIF8[79]a": GifImagePlugin.GifImageFile,
+}
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
+    """A photo in RGB, upright as its EXIF tag says, on white where transparent; an animation's first frame.
+
+    Args:
+        source: a path, bytes, an open binary file, a Pillow image, or an array `(H, W)`, `(H, W, 3)` or
+            `(H, W, 4)` of bytes.
+        shortest_side: a hint in pixels: a larger JPEG may come out smaller, its shorter side not below
+            this, which decodes several times faster.
+
+    Returns:
+        A new image without metadata: nothing of the file but its pixels goes on.
+
+    Raises:
+        InputError: it is missing, empty, too large (64 million pixels or 64 MB), broken, or no JPEG, PNG,
+            WebP, BMP or GIF. The size is read from the header, before anything is decoded.
+    """
+    name = _name(source)
+    try:
+        if isinstance(source, Image.Image):
+            _check_size(*source.size, name)
+            return _upright_rgb(source)
+        if isinstance(source, np.ndarray):
+            return _upright_rgb(_from_array(source))
+        image = _read_header(_read(source, name), name)
+        _check_size(*image.size, name)
+        if shortest_side is not None:
+            image.draft("RGB", (shortest_side, shortest_side))
+        return _upright_rgb(image)
+    except InputError:
+        raise
+    except Exception as error:  # broken bytes lead Pillow's decoders to raise anything
+        reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
+        raise InputError(f"{name} is damaged or cut short ({reason}); copy or save it again.") from error
+
+
+def content_hash(source: str | Path | bytes) -> str:
+    """32 hexadecimal digits of a photo's bytes (BLAKE2b): two photos have the same bytes if these are equal.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, is empty or has more than 64 MB.
+    """
+    name = _name(source)
+    return hashlib.blake2b(_read(source, name), digest_size=16).hexdigest()
+
+
+def pixels_hash(image: Image.Image) -> str:
+    """32 hexadecimal digits of a decoded photo: two photos have the same pixels if these are equal."""
+    return hashlib.blake2b(image.tobytes(), digest_size=16, salt=repr(image.size)[:16].encode()).hexdigest()
+
+
+def _name(source: object) -> str:
+    """What to call the photo in a message."""
+    return str(Path(source)) if isinstance(source, str | Path) else "The photo"
+
+
+def _read(source: Any, name: str) -> bytes:
+    """The photo's bytes, not empty and not too many."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        content: Any = bytes(source)
+    elif isinstance(source, str | Path):
+        content = _read_path(Path(source), name)
+    elif hasattr(source, "read"):
+        try:
+            content = source.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise InputError(f"The photo's file cannot be read ({error}); open it with mode 'rb'.") from error
+        if not isinstance(content, bytes):
+            raise InputError("The photo's file is open as text; open it with mode 'rb'.")
+    else:
+        kind = type(source).__name__
+        raise InputError(f"A photo is a path, bytes, a file, an image or an array, not {kind}; give one of these.")
+    if not content:
+        raise InputError(f"{name} is empty; copy or save it again.")
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{name} has more than {MAX_BYTES >> 20} MB; scale it down first.")
+    return content
+
+
+def _read_path(path: Path, name: str) -> bytes:
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder; name a photo in it.")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no photo {name}; check its name and place.") from error
+    except OSError as error:
+        raise InputError(f"{name[:200]} cannot be read ({error.strerror}); check its name and rights.") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name[:200]!r} cannot be the name of a photo ({error}); check it.") from error
+
+
+def _read_header(content: bytes, name: str) -> Image.Image:
+    """The image with its size and mode, not decoded yet."""
+    for start, read in _HEADERS.items():
+        if re.match(start, content, re.DOTALL):
+            return read(io.BytesIO(content), "")
+    raise InputError(f"{name} is not a JPEG, PNG, WebP, BMP or GIF image; save it as one of these.")
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise InputError(
+            "A photo as an array is (H, W), (H, W, 3) or (H, W, 4) of bytes, "
+            f"not {array.shape} of {array.dtype}; convert it first."
+        )
+    _check_size(array.shape[1], array.shape[0], "The photo")
+    return Image.fromarray(array)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{name} has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}; scale it down first.")
+    if width < 1 or height < 1:
+        raise InputError(f"{name} has no pixels; save it again.")
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(_orientation(image))
+    if image.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255
+        rgb = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    elif image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        rgb = Image.new("RGB", image.size, PAPER)
+        rgb.paste(rgba, mask=rgba)
+    else:
+        rgb = image.convert("RGB")
+    rgb.info.clear()  # an orientation left there would turn the photo once more when it is opened again
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except Exception:  # broken metadata, as of a photo edited by careless software, is no reason to refuse it
+        return None
