@@ -105,7 +105,7 @@ def test_only_a_whole_model_goes_up(
 ROUND_TRIP = """
 import json, sys
 photo, question = sys.argv[1:]
-from vqa import VQA
+from vqa import VQA, VQAModel
 from transformers import AutoModelForVisualQuestionAnswering, AutoProcessor
 
 answer = VQA.load("me/cats", "cpu", "float32").ask(photo, question)

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-import vqa.recurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from vqa.model import recurrent
 from vqa.model.errors import InputError
 from vqa.model.recurrent import Recurrent
 
@@ -222,9 +222,9 @@ def test_padding_changes_neither_values_nor_gradients(cell, layers, bidirectiona
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, monkeypatch):
     """Outputs, states to carry on from, gradients; from a start that is not zero; the rows stay in their order."""
-    monkeypatch.setattr(vqa.recurrent, "ALIKE", 3 * vqa.recurrent.ROWS)
-    module, rows = build("lstm", 2, bidirectional), 3 * vqa.recurrent.ROWS
-    lengths = torch.tensor([4, 1, 3] * vqa.recurrent.ROWS)
+    monkeypatch.setattr(recurrent, "ALIKE", 3 * recurrent.ROWS)
+    module, rows = build("lstm", 2, bidirectional), 3 * recurrent.ROWS
+    lengths = torch.tensor([4, 1, 3] * recurrent.ROWS)
     shape = (2 * (1 + bidirectional), rows, HIDDEN)
     inputs = [part.requires_grad_() for part in tensors((rows, 5, IN), shape, shape)]
     expected = module._packed(inputs[0], lengths, tuple(inputs[1:]))
@@ -244,7 +244,7 @@ def test_many_sequences_of_few_lengths_are_read_as_packed_ones(bidirectional, mo
 
 @given(counts=st.lists(st.integers(1, 9), min_size=1), least=st.integers(1, 40))
 def test_groups_have_rows_enough(counts, least):
-    sums = vqa.recurrent._joined(counts, least)
+    sums = recurrent._joined(counts, least)
     ends, joined = list(itertools.accumulate(counts)), list(itertools.accumulate(sums))
     assert joined[-1] == ends[-1] and set(joined) <= set(ends)
     assert len(sums) == 1 or min(sums) >= least
@@ -287,7 +287,7 @@ def test_a_decoder_can_go_step_by_step(cell):
     close(torch.stack(states, 1), module(x).states)
 
 
-@pytest.mark.parametrize("rows", [1, vqa.recurrent.FEW, vqa.recurrent.FEW + 1])
+@pytest.mark.parametrize("rows", [1, recurrent.FEW, recurrent.FEW + 1])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_step_without_gradients_is_torch_s(cell, rows):
     """A few sequences take a way of their own."""
@@ -394,7 +394,7 @@ def test_autocast_is_heeded_where_the_machine_computes_in_bfloat16(cell, monkeyp
     """These two cells can also be emulated, so that a machine without bfloat16 can play one with it."""
     module, x = build(cell).float(), tensors((len(LENGTHS), STEPS, IN))[0].float()
     expected = module(x, torch.tensor(LENGTHS)).states
-    monkeypatch.setattr(vqa.recurrent, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(recurrent, "fast_dtype", lambda device: torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         states = module(x, torch.tensor(LENGTHS)).states
     assert 0 < (states - expected).abs().max() < 0.06

@@ -45,7 +45,7 @@ def find_bundled(name: str) -> Path:
     for folder in (package / "assets" / name, package.parent / "assets" / name):
         if (folder / CONFIG).is_file():
             return folder
-    raise InputError(f"The bundled '{name}' is missing from this installation; reinstall glimpse-vqa.")
+    raise InputError(f"The bundled model '{name}' is missing from this installation; reinstall glimpse-vqa.")
 
 
 def read_json(path: Path) -> Any:

@@ -105,8 +105,8 @@ def results(
 ) -> dict[str, Any]:
     """The content of `results.json`; its schema is `vqa/schemas/results.json`. Figures are in percent.
 
-    vqa: None for the predictions of others, called `name`. records: see `vqa.evaluation.answers.scores`; those without a
-    known answer count as skipped. metric: what calibration goes by ('exact': the official accuracy where there is one).
+    vqa: None for the predictions of others, called `name`. records: see `vqa.evaluation.answers.scores`; those without
+    a known answer count as skipped. metric: the one that calibration uses (for exact: the official one where given).
     baselines: `majority` always gives the most common training answer, `type_prior` that of the answer's type;
     `question_only` is the better of the blind head and the question-prefix prior; `image_only` is that head;
     `upper_bound` is what the answer vocabulary allows.

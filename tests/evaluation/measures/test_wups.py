@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import vqa.evaluation.wups as module
 
+from vqa.evaluation.measures import wups as module
 from vqa.evaluation.measures.wups import similarity, wups, wups_scores
 from vqa.model.errors import InputError
 
