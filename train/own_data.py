@@ -24,6 +24,7 @@ from vqa.checkpoint.card import verdict
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.examples import write_jsonl
 from vqa.data.features import stored_name
+from vqa.data.files import whole_file
 from vqa.data.readers import read_examples
 from vqa.evaluation.answers.outputs import check_output
 from vqa.model.errors import InputError
@@ -121,13 +122,14 @@ def keep_questions(checked: Checked, images: str, run: Path) -> None:
     inside = [replace(example, image=stored_name(example.image, [images])) for example in checked.examples]
     if len({example.image for example in inside}) < len(checked.photos):
         raise InputError(f"Two photos outside {images} have the same name; put all photos into one folder.")
-    kept, new = run / QUESTIONS, run / f"{QUESTIONS}.new"
+    kept = run / QUESTIONS
     run.mkdir(parents=True, exist_ok=True)
-    write_jsonl(inside, new)
-    if kept.exists() and kept.read_bytes() != new.read_bytes():
-        new.unlink()
-        raise InputError(f"{run} holds an unfinished run with other questions; delete it, or choose another --output.")
-    new.replace(kept)
+    with whole_file(kept) as new:
+        write_jsonl(inside, new)
+        if kept.exists() and kept.read_bytes() != new.read_bytes():
+            raise InputError(
+                f"{run} holds an unfinished run with other questions; delete it, or choose another --output."
+            )
 
 
 def begun(run: Path) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from train.fitting.settings import Optimisation
 from train.fitting.state import Average, load_state, save_state
+from vqa.data.files import whole_file
 from vqa.data.parallel import prefetch
 
 Batch = dict[str, Tensor]
@@ -144,8 +145,8 @@ class Run:
             facts |= {"best": score, "stale": 0}
             if self.accelerator.is_main_process:
                 weights = {name: value.contiguous() for name, value in phase.objective.state_dict().items()}
-                save_file(weights, best_file.with_suffix(".new"))
-                best_file.with_suffix(".new").replace(best_file)
+                with whole_file(best_file) as new:
+                    save_file(weights, new)
         else:
             facts["stale"] += 1
         if self.optim.average:

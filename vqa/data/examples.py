@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from vqa.data.files import whole_file
 from vqa.data.metric import normalize_answer, soft_scores
 from vqa.model.answer import YES_NO
 from vqa.model.errors import InputError
@@ -153,7 +154,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 def write_jsonl(examples: Iterable[Example], path: str | Path) -> int:
     """Writes examples one JSON object a line, in the schema that the JSONL reader takes.
 
-    The file appears whole or not at all: it is written beside its place and moved there at the end.
+    The file appears whole or not at all.
 
     Returns:
         How many examples were written.
@@ -162,18 +163,14 @@ def write_jsonl(examples: Iterable[Example], path: str | Path) -> int:
         InputError: the folder of `path` does not exist or may not be written.
     """
     path = Path(path)
-    unfinished = path.parent / f".{path.name}.{os.getpid()}.unfinished"
     count = 0
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(path) as new, new.open("w", encoding="utf-8", newline="\n") as file:
             for example in examples:
                 file.write(json.dumps(_to_dict(example), ensure_ascii=False) + "\n")
                 count += 1
-        unfinished.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return count
 
 

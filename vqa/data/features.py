@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vqa.data.files import write_json
 from vqa.model.errors import InputError
 
 VERSION = 1
@@ -70,20 +71,12 @@ class FeatureStore:
             return store
         if (folder / "index.jsonl").exists():
             raise InputError(f"The feature store {folder} has lost its store.json; choose an empty folder.")
-        header = {
-            "version": VERSION,
-            "made_by": made_by,
-            "places": places,
-            "channels": channels,
-            "bits": bits,
-        }
-        temporary = folder / "store.json.new"
+        header = {"version": VERSION, "made_by": made_by, "places": places, "channels": channels, "bits": bits}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name in ("grids.bin", "scales.bin"):
                 (folder / name).touch()
-            temporary.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(folder / "store.json")
+            write_json(folder / "store.json", header)
             (folder / "index.jsonl").touch()  # last, so that an index without store.json has lost it
         except OSError as error:
             raise _unwritable(folder, error) from error

@@ -11,8 +11,6 @@ For held-out scenes take another seed. After Sort-of-CLEVR (Santoro et al. 2017)
 import argparse
 import json
 import multiprocessing
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vqa.data.files import whole_folder
 from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
 from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
 from vqa.model.answer import YES_NO
@@ -89,14 +88,13 @@ def write_world(
     if n_scenes < 1 or workers < 1:
         raise InputError(f"A world has {n_scenes} scenes by {workers} workers; give at least 1 of each.")
     next(generate(1, seed, questions_per_scene, size=size))  # bad settings show here, before any file
-    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is already there and not an empty folder; name a new one.")
-        (part / "photos").mkdir(parents=True)
-        write = partial(_write_chunk, part / "photos", seed, questions_per_scene, size)
         chunks = [range(i, min(i + CHUNK, n_scenes)) for i in range(0, n_scenes, CHUNK)]
-        with ExitStack() as stack:
+        with whole_folder(folder) as part, ExitStack() as stack:
+            (part / "photos").mkdir()
+            write = partial(_write_chunk, part / "photos", seed, questions_per_scene, size)
             questions = stack.enter_context(open(part / "questions.jsonl", "w", encoding="utf-8"))
             scenes = stack.enter_context(open(part / "scenes.json", "w", encoding="utf-8"))
             written: Iterator[tuple[list[str], list[str]]] = map(write, chunks)
@@ -112,13 +110,8 @@ def write_world(
                 if progress:
                     progress(chunk.stop)
             scenes.write("\n]\n")
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder / "questions.jsonl"
 
 

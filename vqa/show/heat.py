@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vqa.data.files import whole_file
 from vqa.model.errors import InputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -122,16 +123,13 @@ def check_picture_path(path: str | Path) -> Path:
 def save_picture(picture: Image.Image, path: str | Path) -> None:
     """Write a picture in the format that its suffix names: whole or not at all."""
     path = check_picture_path(path)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        picture.save(temporary)
-        temporary.replace(path)
+        with whole_file(path) as new:
+            picture.save(new)
     except OSError as error:
         raise InputError(
             f"The picture {path} cannot be written ({error.strerror or error}); choose another place."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _page(panels: list[Image.Image], titles: list[str], top: float, question: str, answer: str) -> Image.Image:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
+from vqa.data.files import whole_file
 from vqa.data.readers.photo_names import SUFFIXES, PhotoNames, list_names
 from vqa.model.errors import InputError
 
@@ -164,14 +165,10 @@ class _Unpacked:
         return str(self._folder / self._names[stem])
 
     def _write(self, name: str, content: bytes) -> str:
-        unfinished = self._folder / f".{name}.{os.getpid()}.unfinished"
         try:
             self._folder.mkdir(exist_ok=True)
-            try:
-                unfinished.write_bytes(content)
-                unfinished.replace(self._folder / name)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            with whole_file(self._folder / name) as new:
+                new.write_bytes(content)
         except OSError as error:
             raise InputError(
                 f"The photo {name} cannot be unpacked into {self._folder}: {error.strerror}; move the data to where "

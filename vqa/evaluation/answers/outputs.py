@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
 
-from vqa.data.files import write_json
+from vqa.data.files import whole_file, write_json
 from vqa.data.metric import official_accuracy, vqa_accuracy
 from vqa.evaluation.answers.scores import Record
 from vqa.model.errors import InputError
@@ -37,7 +37,7 @@ def write(folder: Path, records: Callable[[], Iterable[Record]], content: dict[s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_predictions(folder / PREDICTIONS, records())
-        with whole_file(folder / RECORDS) as file:
+        with text_file(folder / RECORDS) as file:
             file.writelines(json.dumps(public(record), ensure_ascii=False) + "\n" for record in records())
         if content is not None:
             if content["metrics"]["n_official"]:
@@ -91,7 +91,7 @@ def write_official(folder: Path, records: Callable[[], Iterable[Record]], name: 
 
 def write_list(path: Path, rows: Iterable[object]) -> None:
     """A JSON list, a row a line, written as the rows come."""
-    with whole_file(path) as file:
+    with text_file(path) as file:
         file.write("[")
         for number, row in enumerate(rows):
             file.write(("," if number else "") + "\n" + json.dumps(row, ensure_ascii=False))
@@ -99,12 +99,7 @@ def write_list(path: Path, rows: Iterable[object]) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """A file to write that takes its place at the end; an error before that leaves what was there."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="replace") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def text_file(path: Path) -> Iterator[TextIO]:
+    """A file to write, whole or not at all; half a surrogate pair becomes "?"."""
+    with whole_file(path) as new, new.open("w", encoding="utf-8", errors="replace") as file:
+        yield file

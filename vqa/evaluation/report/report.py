@@ -1,13 +1,13 @@
 """An evaluation as one page that needs nothing else: figures, curves, and a gallery of questions with their photos."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from vqa.data.files import whole_file
 from vqa.evaluation.report import curves, tables
 from vqa.evaluation.report.gallery import BUDGET, REASONS, SHOWN, Pictures, Sample, pictures
 from vqa.model.errors import InputError
@@ -70,14 +70,11 @@ def as_script(content: object) -> str:
 
 
 def write_whole(path: Path, page: str) -> None:
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        temporary.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair cannot be written
-        temporary.replace(path)
+        with whole_file(path) as new:
+            new.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair cannot be written
     except OSError as error:
         raise InputError(f"The report {path} cannot be written ({error.strerror}); choose another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def name(results: Mapping[str, Any]) -> str:
