@@ -114,13 +114,11 @@ def test_every_way_of_saving_takes_the_code_along(tiny_checkpoint: Path, tmp_pat
     net.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "processor")
     code = {path.name: path.read_text() for path in MODEL.glob("*.py") if path.name != "__init__.py"}
-    needed = {"configuration.py", "model.py", "processing.py", "pipeline.py"}
-    for folder, files in ((tiny_checkpoint, code.keys()), (tmp_path / "model", code.keys())):
+    for folder, files in ((tiny_checkpoint, code.keys()), (tmp_path / "model", code.keys() - {"processing.py"})):
         assert {path.name: path.read_text() for path in folder.glob("*.py")} == {name: code[name] for name in files}
         config = json.loads((folder / "config.json").read_text())
         assert config["auto_map"] == AUTO_MAP and config["custom_pipelines"] == PIPELINES
         assert config["architectures"] == ["VQAModel"]
-    assert needed <= code.keys()
     assert (tmp_path / "processor" / "processing.py").read_text() == code["processing.py"]
 
 

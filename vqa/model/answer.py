@@ -1,4 +1,4 @@
-"""What a model says about a photo, and why."""
+"""An answer: text, confidence, attention, word weights and the answer without the photo."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ YES_NO = ("yes", "no")
 
 
 def temperature_for(config: Any, answer: str) -> float:
-    """What the logits are divided by where `answer` is the best (see `VQAConfig`)."""
+    """The temperature that divides the logits when `answer` is the best (see `VQAConfig`)."""
     own = config.yes_no_temperature if answer in YES_NO else None
     return config.temperature if own is None else own
 
@@ -30,14 +30,14 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says, and why.
+    """The answer to a question about a photo, with its explanation.
 
     text, confidence: the best answer and its calibrated probability; top: the best few.
     attention: `(G, h, w)`, a map for each glimpse, each summing to 1 over the photo.
-    words: weights over the question's words; unknown_words: those among them that the model never learned.
-    blind: what it would have said without looking; None if it cannot be asked that.
+    words: weights over the question's words; unknown_words: those that are not in the model's vocabulary.
+    blind: the answer without the photo; None for a model that cannot be asked without one.
     seconds: time for `load`, `photo` and `question`.
-    note: what has to be known of an answer by a model of others (see `vqa.foreign`).
+    note: a remark on the scores of a foreign model (see `vqa.foreign`).
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""The question looks at the grid: where, how much, and what it saw there."""
+"""Spatial attention: the question weights the places of the grid and takes their weighted sums."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class SpatialAttention(nn.Module):
         Gumbel-softmax straight-through estimator, Jang et al. 2017); otherwise it is the place of the highest score.
     none: a_gn = 1 / N, the mean of the grid.
 
-    A photo's questions are laid side by side, so that its grid is read and projected once for all of them.
+    A photo's questions are processed side by side, so that its grid is read and projected once for all of them.
     """
 
     def __init__(self, config: VQAConfig, channels: int):

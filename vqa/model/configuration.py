@@ -1,10 +1,13 @@
-"""What a model is made of: everything that its constructor needs, kept in the checkpoint's `config.json`."""
+"""The model's configuration: every argument of its constructor, stored in the checkpoint's `config.json`."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from transformers import PreTrainedConfig
 
 from .errors import InputError
+
+if TYPE_CHECKING:  # no import at run time; by this line transformers copies pipeline.py with a checkpoint
+    from .pipeline import VQAPipeline  # noqa: F401
 
 CHOICES = {
     "recurrent_cell": ("rnn", "lstm", "gru"),
@@ -31,15 +34,14 @@ class VQAConfig(PreTrainedConfig):
 
     backbone: the image encoder by name, `timm:<name>`, `torchvision:<name>` or `tiny`.
     image_size: side in pixels of the square that a photo is resized to.
-    even_lengths: bring each place's vector to the same length; a CNN that learns from scratch says more with lengths of
-        its own.
+    even_lengths: scale each place's vector to the same length; False for a CNN trained from scratch, whose lengths are
+        informative.
     coordinates: append each cell's (x, y) in [-1, 1] to its vector, so that 'left of' can be learned; with `cells` its
         row and its column, a channel for each, so that distances can be learned too.
-    vocab_size, embedding_size: words that the question encoder knows, and the size of a word's vector.
+    vocab_size, embedding_size: number of words of the question encoder, and the size of a word's vector.
     recurrent_cell, num_layers, bidirectional, hidden_size: the question encoder's recurrent core;
         `hidden_size` is that of one direction.
-    attention, glimpses, attention_size: `soft` looks everywhere a little, `hard` at one place, `none` takes
-        the mean.
+    attention, glimpses, attention_size: `soft` weights all places, `hard` selects one, `none` takes the mean.
     looks: with more than one, `MultiAttention` is the attention: each look reads words of its own and knows what the
         looks before it saw.
     fusion, fusion_size: how question and glimpses are joined, there and in the attention's scores.
@@ -48,8 +50,8 @@ class VQAConfig(PreTrainedConfig):
     loss: `sigmoid` is binary cross-entropy on soft scores; `softmax` is cross-entropy with soft targets.
     temperature, blind_temperature: the logits are divided by these before the softmax that gives the
         confidence (Guo et al. 2017).
-    yes_no_temperature: instead of `temperature` where the best answer is yes or no, of which a model is sure for other
-        reasons than of one answer among thousands; None: there is none.
+    yes_no_temperature: replaces `temperature` if the best answer is yes or no, whose confidence needs another scale;
+        None: `temperature` applies to all answers.
     id2label: answer index to answer text.
 
     Raises `InputError` for a value that is not among the choices.
@@ -57,7 +59,7 @@ class VQAConfig(PreTrainedConfig):
 
     model_type = "glimpse"
     _auto_class = "AutoConfig"  # saving copies this file and those that it imports
-    # beside the logits, what a Trainer that evaluates would keep for every question
+    # outputs that a Trainer's evaluation does not collect beside the logits
     keys_to_ignore_at_inference = ["attention", "word_weights", "question", "states"]  # noqa: RUF012 (as in the base)
 
     backbone: str = "timm:tf_efficientnet_lite0"

@@ -1,4 +1,4 @@
-"""Where a model computes, and how precisely."""
+"""The device and the precision of a model's computations."""
 
 import torch
 

@@ -1,18 +1,18 @@
-"""The one error that a user is meant to read."""
+"""The error whose message is written for the user."""
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence: what is wrong, where, and how to mend it.
+    """Bad input. The message is one sentence: what is wrong, where, and how to fix it.
 
     The command line prints the sentence and ends with exit code 2; the app shows it in the page.
     """
 
 
 def missing(error: ModuleNotFoundError) -> InputError | None:
-    """What to tell where a package is not installed, as in an installation without PyTorch; None for our own modules,
-    whose absence is nobody's input."""
+    """The error for a package that is not installed, such as PyTorch in the light installation; None for our own
+    modules, whose absence is a defect."""
     package = (error.name or "").split(".")[0]
-    if package in ("", "vqa", "ui", "train"):
+    if package in ("", "vqa", "ui", "train", "tools"):
         return None
     if package in ("torch", "torchvision", "timm", "transformers", "safetensors"):
         return InputError(f"This needs PyTorch ({package} is not installed here); run: pip install glimpse-vqa.")

@@ -1,8 +1,7 @@
-"""The whole model on one screen: encode, look, join, score."""
+"""The whole model: encode the photo and the question, attend, fuse, score the answers."""
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +15,6 @@ from .fusion import Fusion
 from .image_encoder import ImageEncoder
 from .multi_attention import MultiAttention
 from .question_encoder import QuestionEncoder
-
-if TYPE_CHECKING:  # no import at run time: by these lines transformers copies the two files along with this one
-    from .pipeline import VQAPipeline
-    from .processing import VQAProcessor
-
-__all__ = ["VQAModel", "VQAOutput", "VQAPipeline", "VQAProcessor"]
 
 
 @dataclass
@@ -38,10 +31,16 @@ class VQAOutput(ModelOutput):
 
 
 class VQAModel(PreTrainedModel):
-    """CNN grid, recurrent question encoder, spatial attention, fusion, answer head.
+    """Scores the answers to a question w_1 … w_T about a photo x.
 
-    Two small heads stand beside the answer head and never reach its gradient: `blind_head` answers from the
-    question alone, `image_only_head` from the photo alone. They say what a guess would be.
+        v = CNN(x)                          grid (N, D)          image_encoder, prepare
+        q = LSTM(w_1 … w_T)                 question (H)         question_encoder
+        a = softmax_n(u · fuse(v_n, q))     attention (G, N)     attention
+        z = Σ_n a_n v_n                     glimpses (G·D)       attention
+        s = W fuse(z, q)                    logits (A)           fusion, answer_head
+
+    Two small heads are trained beside these and never send a gradient into them: `blind_head` answers from q alone,
+    `image_only_head` from the mean of v alone. They are the baselines of a guess.
     """
 
     config_class = VQAConfig
@@ -57,19 +56,16 @@ class VQAModel(PreTrainedModel):
         places = coordinates(config.coordinates, *self.grid_size).shape[-1] if config.coordinates else 0
         channels = self.image_encoder.channels + places
         self.question_encoder = QuestionEncoder(config)
-        many = config.looks > 1
-        self.attention = (
-            MultiAttention(config, channels, *self.grid_size) if many else SpatialAttention(config, channels)
-        )
-        asked = config.question_size
-        self.fusion = Fusion(config.fusion, self.attention.out_size, asked, config.fusion_size, config.dropout)
-        answers = len(config.answers)
-        self.answer_head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.fusion_size, answers))
-        self.blind_head = mlp(asked, config.blind_size, answers, config.dropout)
-        self.image_only_head = mlp(channels, config.image_only_size, answers, config.dropout)
-        for head in (self.answer_head, self.blind_head, self.image_only_head):
-            # before anything is learned, each of many answers is unlikely (Lin et al. 2017, section 3.3)
-            nn.init.constant_(head[-1].get_parameter("bias"), -math.log(max(answers, 2)))
+        if config.looks > 1:
+            self.attention: nn.Module = MultiAttention(config, channels, *self.grid_size)
+        else:
+            self.attention = SpatialAttention(config, channels)
+        q_size, answers, dropout = config.question_size, len(config.answers), config.dropout
+        self.fusion = Fusion(config.fusion, self.attention.out_size, q_size, config.fusion_size, dropout)
+        self.answer_head = head(nn.Dropout(dropout), nn.Linear(config.fusion_size, answers))
+        self.blind_head = head(*hidden(q_size, config.blind_size, dropout), nn.Linear(config.blind_size, answers))
+        sizes = channels, config.image_only_size
+        self.image_only_head = head(*hidden(*sizes, dropout), nn.Linear(config.image_only_size, answers))
         self.post_init()
 
     def forward(
@@ -81,7 +77,7 @@ class VQAModel(PreTrainedModel):
         photo_index: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> VQAOutput:
-        """Score the answers.
+        """Compute the equations above.
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
         pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
@@ -104,18 +100,18 @@ class VQAModel(PreTrainedModel):
         )
 
     def score(self, v: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Look, join, score: a prepared grid `v (P, N, D)` and question vectors `q (B, H)` to the answers' logits
-        `(B, A)` and the attention `(B, G, N)`."""
+        """The last three equations: a prepared grid `v (P, N, D)` and questions `q (B, H)` to logits `(B, A)` and
+        attention `(B, G, N)`."""
         z, attention = self.attention(v, q, photo_index)
         return self.answer_head(self.fusion(z, q)).float(), attention
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
-        """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which is worth keeping."""
+        """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""
         return self.image_encoder(pixel_values)
 
     def prepare(self, grid: Tensor) -> Tensor:
-        """The grid as the question sees it: each place's vector at the same length (Kazemi & Elqursh 2017), which is
-        √D so that its numbers are about 1, if the configuration wants that, with the coordinates that it asks for."""
+        """The grid that attention reads: with `even_lengths` each place's vector is scaled to the length √D, so that
+        its numbers are about 1 (Kazemi & Elqursh 2017); with `coordinates` they are appended."""
         grid = grid.to(self.fusion.project_a.weight.dtype)  # the CNN may run in another one
         if self.config.even_lengths:
             grid = F.normalize(grid, dim=-1) * math.sqrt(grid.shape[-1])
@@ -125,11 +121,11 @@ class VQAModel(PreTrainedModel):
         return grid
 
     def blind_logits(self, question: Tensor) -> Tensor:
-        """What would be answered without looking: question vectors `(B, H)` to logits `(B, A)`."""
+        """Logits of a guess without the photo: question vectors `(B, H)` to logits `(B, A)`."""
         return self.blind_head(question).float()
 
     def image_only_logits(self, grid: Tensor) -> Tensor:
-        """What would be answered without listening: raw grids `(P, N, D)` to logits `(P, A)`."""
+        """Logits of a guess without the question: raw grids `(P, N, D)` to logits `(P, A)`."""
         return self.image_only_head(self.prepare(grid).mean(1)).float()
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -145,12 +141,12 @@ class VQAModel(PreTrainedModel):
         return self.image_encoder.height, self.image_encoder.width
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Every module initialises itself as its paper says; transformers' default would overwrite that."""
+        """Does nothing: every module initialises itself, and transformers' default would overwrite that."""
 
 
 def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
-    """Where each of the N places is, `(N, 2)`: (x, y) in [-1, 1]; of the kind `cells` `(N, h + w)`: 2, about as long as
-    what was seen there, in the channels of its row and its column, else 0."""
+    """The coordinates of the N places, `(N, 2)`: (x, y) in [-1, 1]. With `cells` they are `(N, h + w)`: 2 in the
+    channels of the place's row and column, about the size of the grid's numbers, else 0."""
     if kind == "cells":
         rows, columns = 2 * torch.eye(height), 2 * torch.eye(width)
         return torch.cat((columns.repeat(height, 1), rows.repeat_interleave(width, 0)), -1)
@@ -159,6 +155,14 @@ def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
     return torch.stack((x.flatten(), y.flatten()), -1)
 
 
-def mlp(size: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
-    """One hidden layer: `(…, size)` to `(…, out)`."""
-    return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out))
+def hidden(size: int, out: int, dropout: float) -> tuple[nn.Module, ...]:
+    """A hidden layer: `(…, size)` to `(…, out)`."""
+    return nn.Linear(size, out), nn.ReLU(), nn.Dropout(dropout)
+
+
+def head(*layers: nn.Module) -> nn.Sequential:
+    """Layers that end in the logits of A answers; each answer starts with a probability of 1 / A (Lin et al. 2017,
+    section 3.3)."""
+    bias = layers[-1].get_parameter("bias")
+    nn.init.constant_(bias, -math.log(max(len(bias), 2)))
+    return nn.Sequential(*layers)

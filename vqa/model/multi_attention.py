@@ -1,4 +1,4 @@
-"""Several looks at the grid, one after another: each asks for other words, and knows what was seen before."""
+"""Multi-step attention: several looks at the grid, each with its own word weights and the results of those before."""
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,11 @@ class MultiAttention(nn.Module):
         j_kn = relu(r_k ⊙ (W_k v_n + O_k d_<k,n) + b_k)          a_k = softmax_n(w_k · j_kn)
         z_k = Σ_n a_kn v_n       m_k = 1/N Σ_n j_kn       d_kn = (p_n - p_k, |p_n - p_k|)       p_k = Σ_n a_kn p_n
 
-    The question scales and shifts the grid's channels (FiLM, Perez et al. 2018), and from the second look on so does
-    what was seen, as in stacked attention (Yang et al. 2016); each look has words of its own, as in MAC (Hudson &
-    Manning 2018): one finds the red circle, the next what is nearest to it. For that it is told where each place p_n
-    lies from the place p_k that every look before it looked at: what 'left of' and 'nearest' mean is the same wherever
-    the circle is. A softmax cannot count; the mean m_k over all places can.
+    The question scales and shifts the grid's channels (FiLM, Perez et al. 2018), and from the second look on so do the
+    earlier glimpses, as in stacked attention (Yang et al. 2016). Each look weights the words anew, as in MAC (Hudson &
+    Manning 2018): one look finds the red circle, the next what is nearest to it. Its input includes the offset of each
+    place p_n from the places p_k of the earlier looks, so that 'left of' and 'nearest' are learned independently of
+    where the circle is. A softmax cannot count; the mean m_k over all places can.
     """
 
     def __init__(self, config: VQAConfig, channels: int, height: int, width: int):
@@ -35,7 +35,7 @@ class MultiAttention(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns what was seen `(B, K·(D + S))`, S the attention's size, and the attention `(B, K, N)`.
+        """Returns glimpses and means `(B, K·(D + S))`, S the attention's size, and the attention `(B, K, N)`.
 
         photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i.
         """
@@ -59,7 +59,7 @@ class MultiAttention(nn.Module):
             a = a.to(v.dtype)
             z = torch.cat((z, (a.unsqueeze(1) @ v).squeeze(1)), -1)
             d = p - (a @ p).unsqueeze(1)  # (B, N, 2)
-            offsets += [d, (d.square().sum(-1, keepdim=True) + 1e-4).sqrt()]  # a root has no slope at 0
+            offsets += [d, (d.square().sum(-1, keepdim=True) + 1e-4).sqrt()]  # the square root has no gradient at 0
             means.append(joint.mean(1))
         return torch.cat((z, *means), -1), torch.stack(maps, 1)
 

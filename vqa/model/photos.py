@@ -14,10 +14,10 @@ from .errors import InputError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 64 << 20
-PAPER = (255, 255, 255)  # what shows through where a photo is transparent
+BACKGROUND = (255, 255, 255)  # of transparent photos
 
-# How a file of each format begins, and what reads its header. `Image.open` would do the same, but it also
-# applies a limit that is global to Pillow, which any other part of a program may have set or lifted.
+# The first bytes of each format and the reader of its header. `Image.open` also applies a size limit that is global to
+# Pillow, which any other part of a program may have changed.
 _HEADERS = {
     rb"\xff\xd8\xff": JpegImagePlugin.jpeg_factory,
     rb"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
@@ -48,7 +48,7 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
             this, which decodes several times faster.
 
     Returns:
-        A new image without metadata: nothing of the file but its pixels goes on.
+        A new image with the pixels only, without the file's metadata.
 
     Raises:
         InputError: it is missing, empty, too large (64 million pixels or 64 MB), broken, or no JPEG, PNG,
@@ -68,7 +68,7 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
         return _upright_rgb(image)
     except InputError:
         raise
-    except Exception as error:  # broken bytes lead Pillow's decoders to raise anything
+    except Exception as error:  # Pillow's decoders raise almost any type for broken bytes
         reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
         raise InputError(f"{name} is damaged or cut short ({reason}); copy or save it again.") from error
 
@@ -89,7 +89,7 @@ def pixels_hash(image: Image.Image) -> str:
 
 
 def _name(source: object) -> str:
-    """What to call the photo in a message."""
+    """The photo's name in a message."""
     return str(Path(source)) if isinstance(source, str | Path) else "The photo"
 
 
@@ -163,16 +163,16 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         rgb = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     elif image.has_transparency_data:
         rgba = image.convert("RGBA")
-        rgb = Image.new("RGB", image.size, PAPER)
+        rgb = Image.new("RGB", image.size, BACKGROUND)
         rgb.paste(rgba, mask=rgba)
     else:
         rgb = image.convert("RGB")
-    rgb.info.clear()  # an orientation left there would turn the photo once more when it is opened again
+    rgb.info.clear()  # an orientation left there would rotate the photo again when it is reopened
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> Any:
     try:
         return image.getexif().get(_ORIENTATION)
-    except Exception:  # broken metadata, as of a photo edited by careless software, is no reason to refuse it
+    except Exception:  # broken metadata is no reason to refuse a photo
         return None

@@ -1,4 +1,4 @@
-"""Photos and questions to tensors, and answers back to words."""
+"""Photos and questions to tensors, as a processor of transformers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -90,8 +90,10 @@ class VQAProcessor(ProcessorMixin):
             data["input_ids"], data["attention_mask"] = self.encode(questions)
         if images is not None and text is not None and (photos := len(data["pixel_values"])) != len(questions):
             if photos != 1:
-                told = f"There are {photos} photos and {len(questions)} questions"
-                raise InputError(f"{told}; give a photo for each question, or one for all.")
+                raise InputError(
+                    f"There are {photos} photos and {len(questions)} questions; give a photo for each question, "
+                    "or one for all."
+                )
             data["photo_index"] = torch.zeros(len(questions), dtype=torch.long)
         return BatchFeature(data)
 

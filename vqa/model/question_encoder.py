@@ -25,21 +25,21 @@ class QuestionEncoder(nn.Module):
         e_t = E[w_t]                      h_1 … h_T = LSTM(e_1 … e_T)
         a = softmax_t(u · tanh(W h_t))    q = h_T + V Σ_t a_t e_t
 
-    The weights a are read from the states and gather the words themselves, as the phrase attention of Yu et
-    al. 2018 (MAttNet, eq. 2) does; h_T beside them keeps the order of the words.
+    The weights a are computed from the states and sum the word vectors, as in the phrase attention of Yu et al. 2018
+    (MAttNet, eq. 2); h_T adds the order of the words.
 
-    With K looks each has weights and a vector of its own, and a word's state goes with it (Hudson & Manning 2018):
+    With K looks each has its own weights and vector, which also sum the states (Hudson & Manning 2018):
 
         a_k = softmax_t(u_k · tanh(W h_t))    c_k = Σ_t a_kt (h_t + V e_t)    q = [h_T; c_1; …; c_K]
 
-    The words' weights are then the mean of the looks'.
+    The reported word weights are then the mean over the looks.
     """
 
     def __init__(self, config: VQAConfig):
         super().__init__()
         size, words = config.state_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
-        # small, so that what is learned soon outweighs chance, and of the same length whatever their size
+        # small, so that training soon outweighs the random start; the expected length does not depend on the size
         nn.init.normal_(self.embedding.weight[1:], std=math.sqrt(3 / words))
         self.dropout = nn.Dropout(config.word_dropout)
         self.recurrent = Recurrent(

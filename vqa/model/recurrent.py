@@ -20,9 +20,9 @@ Trace = dict[str, Tensor]
 """One layer and direction step by step: `(B, T, H)` under each name in its cell's equations, 0 at padding."""
 
 
-FEW = 16  # sequences at once, up to which a single step is faster by the plain equations
-ROWS = 8  # of a batch for each different length, from which on groups of one length are faster than packing
-ALIKE = 32  # rows that a group has at least where it may hold several lengths: fewer calls outweigh some padding
+FEW = 16  # up to so many sequences the plain equations compute a single step faster than torch's kernel
+ROWS = 8  # with at least so many rows per length, groups of one length are faster than packing
+ALIKE = 32  # least rows of a group of several lengths: fewer calls outweigh some padding
 
 
 class RecurrentOutput(NamedTuple):
@@ -38,8 +38,8 @@ class RecurrentOutput(NamedTuple):
 class Recurrent(nn.Module):
     """A recurrent core: `cell` is `rnn`, `lstm` or `gru`, with 1 to 4 layers, in one direction or both.
 
-    Sequences are padded on the right, and what stands in the padding never touches the result or a gradient.
-    `forward` is the fast path, `readable` the same function written as its equations; they share the weights.
+    Sequences are padded on the right, and the content of the padding never affects the result or a gradient.
+    `forward` is the fast path; `readable` is the same function written as its equations, with the same weights.
     dropout: between the layers, while training.
     forget_bias: an LSTM's forget gate starts at sigmoid(forget_bias), open, so that gradients reach far back
         (Gers et al. 2000; Jozefowicz et al. 2015).
@@ -128,14 +128,14 @@ class Recurrent(nn.Module):
         return RecurrentOutput(below.unsqueeze(1), below, final)
 
     def _many_alike(self, x: Tensor, lengths: Tensor) -> bool:
-        """Whether to learn from those of like lengths at a time: on a CPU, where an LSTM's dense kernel (oneDNN) learns
-        over twice as fast a step as the packed one, with rows enough to be worth a call."""
+        """Whether to train on groups of similar lengths: on a CPU an LSTM's dense kernel (oneDNN) trains over twice as
+        fast as the packed one, if the groups are large enough."""
         learning = torch.is_grad_enabled() and x.is_cpu and self.cell == "lstm"
         return learning and len(x) >= (ROWS * len(lengths.unique()) if self.core.bidirectional else ALIKE)
 
     def _grouped(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
-        """Those of like lengths at a time. One direction is causal, so padding on the right comes too late to change a
-        state that counts, and a group may hold several lengths; both directions need groups of one length."""
+        """Groups of similar lengths, one after another. One direction is causal, so padding on the right cannot change
+        a valid state, and a group may hold several lengths; both directions need groups of one length."""
         _check(lengths, x.shape[1])
         mixed = not self.core.bidirectional
         if mixed:
@@ -158,8 +158,8 @@ class Recurrent(nn.Module):
         return RecurrentOutput(states, self._last(final), final)
 
     def _packed(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
-        """Only the steps that count are computed, which is 40 % faster than padding on real questions (8 words of up
-        to 20); the lengths are wanted on the CPU."""
+        """Only the valid steps are computed, which is 40 % faster than padding on real questions (8 words of up
+        to 20). The lengths must be on the CPU."""
         lengths = lengths.cpu()
         _check(lengths, x.shape[1])
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
@@ -169,7 +169,7 @@ class Recurrent(nn.Module):
 
     def _padded(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
         """For `torch.export` and `torch.compile`, which cannot pack, and one direction: that is causal, so
-        padding on the right comes too late to change a state that counts."""
+        padding on the right cannot change a valid state."""
         padding = ~_valid(x, lengths)
         states, _ = self.core(x.masked_fill(padding, 0), state)
         return RecurrentOutput(states.masked_fill(padding, 0), _at(states, lengths - 1), None)
@@ -179,8 +179,8 @@ class Recurrent(nn.Module):
     ) -> tuple[RecurrentOutput, list[Trace]]:
         """Read the sequences word by word, cell by cell; arguments and output are those of `forward`.
 
-        Beside the output, with its exact final state, stand the traces, that of layer l and direction d (1 is
-        backwards) at l·dirs + d.
+        Returns the output, with its exact final state, and the traces: that of layer l and direction d (1 is
+        backwards) is at l·dirs + d.
         """
         if lengths is not None:
             _check(lengths, x.shape[1])
@@ -213,7 +213,7 @@ class Recurrent(nn.Module):
         for t in reversed(range(x.shape[1])) if backwards else range(x.shape[1]):
             steps[t] = CELLS[self.cell](x[:, t], state, *weights)
             after = [steps[t][name] for name in ("h", "c") if name in steps[t]]
-            # A padded step passes the state on, so that backwards too reading starts at the last word.
+            # a padded step passes the state on, so that the backward direction starts at the last word
             state = tuple(torch.where(valid[:, t], new, old) for new, old in zip(after, state, strict=True))
         trace = {name: torch.stack([step[name] for step in steps], 1) for name in steps[0]}
         return {name: values.masked_fill(~valid, 0) for name, values in trace.items()}, state
@@ -279,7 +279,7 @@ def _at(states: Tensor, step: Tensor) -> Tensor:
 
 
 def _joined(counts: Sequence[int], least: int) -> list[int]:
-    """Neighbouring `counts` added up until each sum is at least `least`; what is left at the end joins the last."""
+    """Neighbouring `counts` added up until each sum is at least `least`; the remainder is added to the last sum."""
     sums = [0]
     for count in counts:
         sums[-1] += count
