@@ -1,0 +1,47 @@
+"""How scripts end: exit codes, and one sentence for each error."""
+
+import argparse
+from collections.abc import Callable
+
+import pytest
+
+from vqa.model.errors import InputError
+from vqa.script import run
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:
+    def command(_: argparse.Namespace) -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (InputError("There is no photo; give one."), 2, "There is no photo; give one."),
+        (FileNotFoundError(2, "No such file or directory", "a/b"), 2, "a/b cannot be read or written (No such file"),
+        (OSError(28, "No space left on device"), 2, "No space left on device"),
+        (ModuleNotFoundError("no", name="onnx"), 2, "pip install onnx"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_an_error_is_one_sentence(
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argparse.ArgumentParser(prog="draw"), raising(error), []) == code
+    out, reported = capsys.readouterr()
+    assert out == "" and reported.startswith("draw: ") and sentence in reported and reported.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), ModuleNotFoundError("no", name="vqa.nothing"), OSError("x")])
+def test_a_defect_is_not_hidden(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run(argparse.ArgumentParser(prog="draw"), raising(error), [])
+
+
+def test_arguments_reach_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser(prog="draw")
+    parser.add_argument("--scenes", type=int)
+    assert run(parser, lambda given: print(given.scenes), ["--scenes", "3"]) == 0
+    assert capsys.readouterr().out == "3\n"
