@@ -7,45 +7,38 @@ Photos: MS COCO, Lin et al. 2014 (https://cocodataset.org). The folder afterward
 
     DIR/annotations/   v2_OpenEnded_mscoco_train2014_questions.json, v2_mscoco_train2014_annotations.json, …
     DIR/images/        train2014/COCO_train2014_000000000009.jpg, …
-    DIR/zips/          the archives as they came
+    DIR/zips/          the downloaded archives
     DIR/checksums.json
 
-The publishers give no checksums. What is verified is the size that the server states, the CRC of every file
-as it is unpacked, and the SHA-256 recorded in `checksums.json` when the archive first proved whole. To verify
-a first arrival too (the photos come over plain HTTP), give `--checksums` those of a download that you trust.
+The publishers give no checksums. Verified are the size that the server states, the CRC of every unpacked file, and the
+SHA-256 that `checksums.json` recorded after the first complete download. To verify the first download too (the photos
+come over plain HTTP), give `--checksums` those of a download that you trust.
 """
 
 import argparse
 import hashlib
-import http.client
 import json
 import re
 import shutil
-import ssl
-import stat
 import sys
-import time
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
-from rich.progress import DownloadColumn, Progress, TaskID, TransferSpeedColumn
+import rich.progress
+from huggingface_hub import get_hf_file_metadata
+from huggingface_hub.errors import HTTPError
+from huggingface_hub.file_download import http_get
 
+from vqa.data.files import write_json
 from vqa.model.errors import InputError
+from vqa.script import run
 
 ANNOTATIONS_URL = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 IMAGES_URL = "http://images.cocodataset.org/zips"
-CHUNK = 1 << 20  # bytes read at a time
-TIMEOUT = 60.0  # seconds of silence after which a connection counts as lost
-RETRIES = 5  # tries in a row that may bring nothing new before a connection is given up
-PAUSE = 2.0  # seconds before another try, doubled with each that brought nothing
-RESERVE = 256 << 20  # bytes left free on the disk
-# What ends a transfer but may pass. A full disk is an OSError too, and is none of these.
-LOST = (urllib.error.URLError, ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
+RESERVE = 256 << 20  # bytes to leave free on the disk
 
 
 class Archive(NamedTuple):
@@ -59,9 +52,9 @@ class Archive(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-TEXTS = ("Questions_Train", "Questions_Val", "Questions_Test", "Annotations_Train", "Annotations_Val")
+CONTENTS = ("Questions_Train", "Questions_Val", "Questions_Test", "Annotations_Train", "Annotations_Val")
 PARTS: dict[str, list[Archive]] = {
-    "annotations": [Archive(f"{ANNOTATIONS_URL}/v2_{name}_mscoco.zip", "annotations") for name in TEXTS],
+    "annotations": [Archive(f"{ANNOTATIONS_URL}/v2_{name}_mscoco.zip", "annotations") for name in CONTENTS],
     "images-train": [Archive(f"{IMAGES_URL}/train2014.zip", "images")],
     "images-val": [Archive(f"{IMAGES_URL}/val2014.zip", "images")],
     "images-test": [Archive(f"{IMAGES_URL}/test2015.zip", "images")],
@@ -75,57 +68,58 @@ def download_vqa_v2(
     checksums: str | Path | None = None,
     base_url: str | None = None,
 ) -> str:
-    """Bring `parts` of VQA v2 into the folder `output`; what is there already is verified and kept.
+    """Download `parts` of VQA v2 into the folder `output`; archives that are already there are only verified.
 
     Args:
-        output: made if missing.
+        output: created if missing.
         parts: names out of `PARTS`.
-        checksums: JSON file, archive name to SHA-256, that every archive must agree with.
-        base_url: a mirror that holds the archives side by side, in place of the official addresses.
+        checksums: JSON file, archive name to SHA-256, which every archive must match.
+        base_url: a mirror that holds all archives in one folder, instead of the official addresses.
 
-    Returns one line that says what was done. Raises `InputError`: no network, no archive at its address, too
-    little disk space, another checksum, a broken zip, or a zip that would write outside `output`.
+    Returns one line that reports what was done. Raises `InputError`: no network, no archive at its address, too
+    little disk space, another checksum, a damaged zip, or a zip that would write outside `output`.
     """
-    archives, output = _archives(parts, base_url), Path(output)
+    archives, output = select(parts, base_url), Path(output)
     zips, record_file = output / "zips", output / "checksums.json"
-    try:
-        zips.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {zips} ({error.strerror}); give another output.") from error
-    record = _read_checksums(record_file) if record_file.exists() else {}
+    zips.mkdir(parents=True, exist_ok=True)
+    record = read_checksums(record_file) if record_file.exists() else {}
     trusted = record_file if checksums is None else Path(checksums)
-    expected = record if checksums is None else _read_checksums(trusted)
+    expected = record if checksums is None else read_checksums(trusted)
     unnamed = [archive.name for archive in archives if archive.name not in expected]
     if checksums is not None and unnamed:
-        raise InputError(f"{checksums} has no checksum of {unnamed[0]}; add it or give no checksum file.")
+        raise InputError(f"{checksums} has no checksum of {unnamed[0]}; add it or leave out --checksums.")
 
-    # Every address and the disk are looked at before the first of the gigabytes is fetched.
-    totals = {a: _remote_size(a.url) for a in archives if not (zips / a.name).exists()}
-    here = sum(_size(_part(zips / archive.name)) or 0 for archive in totals)
-    _check_space(output, 2 * sum(totals.values()) - here, "download and unpack")  # photos do not compress
+    # All addresses and the free space are checked before the first of the gigabytes is downloaded.
+    sizes = {archive: remote_size(archive.url) for archive in archives if not (zips / archive.name).exists()}
+    present = sum(file_size(partial(zips / archive.name)) or 0 for archive in sizes)
+    check_space(output, 2 * sum(sizes.values()) - present)  # photos are as large in the zip
 
     unpacked = in_place = 0
-    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, disable=not sys.stdout.isatty()) as progress:
-        for archive in archives:
-            path = zips / archive.name
-            arrived = _part(path) if archive in totals else path
-            if archive in totals:
-                _fetch(archive.url, arrived, totals[archive], progress)
-            digest = _verify(arrived, expected.get(archive.name), trusted, progress)
-            arrived.replace(path)
-            new, old = _unpack(path, output / archive.folder, progress)
-            unpacked, in_place = unpacked + new, in_place + old
-            record[archive.name] = digest
-            _part(record_file).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-            _part(record_file).replace(record_file)
+    for archive in archives:
+        path = zips / archive.name
+        file = partial(path) if archive in sizes else path
+        if archive in sizes:
+            fetch(archive.url, file, sizes[archive])
+        with rich.progress.open(file, "rb", description=f"verify {file.name}", disable=quiet()) as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
+        if digest != expected.get(archive.name, digest):
+            raise InputError(
+                f"{file} has the SHA-256 {digest}, but {trusted} says {expected[archive.name]}; "
+                "delete the file to download it again, or correct the checksum if you trust the file."
+            )
+        file.replace(path)
+        new, old = unpack(path, output / archive.folder)
+        unpacked, in_place = unpacked + new, in_place + old
+        record[archive.name] = digest
+        write_json(record_file, record)
     return (
-        f"{len(totals)} archives fetched, {len(archives) - len(totals)} found whole; "
-        f"{unpacked} files unpacked, {in_place} in place in {output}."
+        f"{len(sizes)} archives downloaded, {len(archives) - len(sizes)} already complete; "
+        f"{unpacked} files unpacked, {in_place} already in {output}."
     )
 
 
-def _archives(parts: Sequence[str], base_url: str | None) -> list[Archive]:
+def select(parts: Sequence[str], base_url: str | None) -> list[Archive]:
+    """The archives of `parts`, at the mirror if there is one."""
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise InputError(f"VQA v2 has no part {unknown[0]!r}; choose from {', '.join(PARTS)}.")
@@ -137,115 +131,58 @@ def _archives(parts: Sequence[str], base_url: str | None) -> list[Archive]:
     return [Archive(f"{base_url.rstrip('/')}/{archive.name}", archive.folder) for archive in archives]
 
 
-def _unpack(path: Path, folder: Path, progress: Progress) -> tuple[int, int]:
-    """Unpack a zip into `folder`; a file that is there with its full size is left alone.
+def remote_size(url: str) -> int:
+    """Size in bytes of the file at `url`, as its server states it."""
+    try:
+        size = get_hf_file_metadata(url, token=False).size
+    except (HTTPError, ConnectionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"Cannot reach {url} ({reason}); check the network, or give another --base-url.") from error
+    if not size:
+        raise InputError(f"The server does not state the size of {url}; give another --base-url.")
+    return size
 
-    Returns how many files were written, and how many were in place; one unsafe member, and none is written.
+
+def fetch(url: str, file: Path, size: int) -> None:
+    """Download `url` into `file` up to `size` bytes, resuming where an earlier attempt or run ended."""
+    present = file_size(file) or 0
+    start = present if present <= size else 0
+    try:
+        with file.open("ab" if start else "wb") as content:
+            http_get(url, content, resume_size=start, expected_size=size, displayed_filename=file.stem)
+    except (HTTPError, ConnectionError) as error:
+        raise InputError(
+            f"The connection to {url} was lost after {file_size(file):,} of {size:,} bytes ({error}); "
+            "run the same command again to resume."
+        ) from error
+
+
+def unpack(path: Path, folder: Path) -> tuple[int, int]:
+    """Unpack a zip into `folder`, but for files that are there with their full size.
+
+    Returns the number of files that were written, and of those that were there. With one unsafe name none is written.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             for member in members:
-                # Windows rules split on both slashes and know drives, so they are the stricter everywhere.
-                name = PureWindowsPath(member.filename)
-                if name.anchor or ".." in name.parts or stat.S_ISLNK(member.external_attr >> 16):
-                    raise InputError(
-                        f"The member {member.filename!r} of {path} leads out of the folder; delete that zip."
-                    )
-            todo = [member for member in members if _size(folder / member.filename) != member.file_size]
-            total = sum(member.file_size for member in todo)
-            _check_space(folder.parent, total, f"unpack {path.name}")
-            task = progress.add_task(f"unpack {path.name}", total=total)
-            for member in todo:
+                if not (folder / member.filename).resolve().is_relative_to(folder.resolve()):
+                    raise InputError(f"{member.filename!r} in {path} is outside of the folder; delete that zip.")
+            missing = [member for member in members if file_size(folder / member.filename) != member.file_size]
+            for member in rich.progress.track(missing, f"unpack {path.name}", disable=quiet()):
                 target = folder / member.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # Reading compares the CRC at the end, so a file under its own name is always whole.
-                with archive.open(member) as source, _part(target).open("wb") as sink:
-                    shutil.copyfileobj(source, sink, CHUNK)
-                _part(target).replace(target)
-                progress.advance(task, member.file_size)
+                # Reading compares the CRC at the end, so a file is complete once it has its name.
+                with archive.open(member) as source, partial(target).open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+                partial(target).replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a sound zip ({error}); delete it to download it again.") from error
-    return len(todo), len(members) - len(todo)
+        raise InputError(f"{path} is no valid zip ({error}); delete it to download it again.") from error
+    return len(missing), len(members) - len(missing)
 
 
-def _open(url: str, method: str, start: int = 0) -> http.client.HTTPResponse:
-    """Ask for `url` from byte `start` on; a refusal is an `InputError`, what may pass is one of `LOST`."""
-    headers = {"User-Agent": "glimpse-vqa"} | ({"Range": f"bytes={start}-"} if start else {})
-    request = urllib.request.Request(url, None, headers, method=method)
-    try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 429 or error.code >= 500:
-            raise
-        raise InputError(
-            f"{url} cannot be had (the server answered {error.code} {error.reason}); "
-            "look up the present address and give it with --base-url."
-        ) from error
-
-
-def _remote_size(url: str) -> int:
-    """Size in bytes of what lies at `url`."""
-    try:
-        with _open(url, "HEAD") as response:
-            size = int(response.headers.get("Content-Length") or 0)
-    except LOST as error:
-        raise InputError(f"Cannot reach {url} ({error}); check the network or try a --base-url.") from error
-    if size == 0:
-        raise InputError(f"The server does not say how large {url} is; try another --base-url.")
-    return size
-
-
-def _fetch(url: str, part: Path, total: int, progress: Progress) -> None:
-    """Fill `part` up to `total` bytes, going on where an earlier try or run ended."""
-    task = progress.add_task(f"fetch {part.stem}", total=total)
-    best = have = _size(part) or 0
-    idle = 0
-    while have != total:
-        why = "it ended early"
-        try:
-            _receive(url, part, have if have < total else 0, total, progress, task)
-        except LOST as error:
-            why = str(error)
-        have = _size(part) or 0
-        best, idle = (have, 0) if have > best else (best, idle + 1)
-        if idle > RETRIES:
-            raise InputError(
-                f"The connection to {url} was lost after {have:,} of {total:,} bytes ({why}); "
-                "run the same command again to go on from there."
-            )
-        if have != total:
-            time.sleep(PAUSE * 2**idle)
-
-
-def _receive(url: str, part: Path, start: int, total: int, progress: Progress, task: TaskID) -> None:
-    """Append to `part` what comes from byte `start` on, or begin anew if the server knows no ranges."""
-    with _open(url, "GET", start) as response:
-        granted = response.headers.get("Content-Range", "")
-        if response.status == 206 and granted != f"bytes {start}-{total - 1}/{total}":
-            raise InputError(f"{url} answered a range not asked for ({granted!r}); try another --base-url.")
-        start = start if response.status == 206 else 0
-        progress.update(task, completed=start)
-        with part.open("ab" if start else "wb") as file:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                progress.advance(task, len(chunk))
-
-
-def _verify(path: Path, expected: str | None, source: Path, progress: Progress) -> str:
-    """SHA-256 of a file in 64 hexadecimal digits, agreeing with the one that `source` gives, if any."""
-    with progress.open(path, "rb", description=f"verify {path.name}") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
-    if expected is not None and found != expected:
-        raise InputError(
-            f"{path} has the SHA-256 {found}, but {source} says {expected}; "
-            "delete the file to download it again, or mend the checksum if you trust the file."
-        )
-    return found
-
-
-def _read_checksums(path: Path) -> dict[str, str]:
+def read_checksums(path: Path) -> dict[str, str]:
+    """Archive name to SHA-256 in lower-case hexadecimal digits."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {name: bytes.fromhex(digest).hex() for name, digest in content.items()}
@@ -256,44 +193,42 @@ def _read_checksums(path: Path) -> dict[str, str]:
         ) from error
 
 
-def _check_space(folder: Path, needed: int, purpose: str) -> None:
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `InputError` if `folder`'s disk has not `needed` bytes, and some more, free."""
     free = shutil.disk_usage(folder).free
     if needed and needed + RESERVE > free:
         raise InputError(
-            f"To {purpose} takes {(needed + RESERVE) / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB are "
-            "free; make room, or give an output on another disk."
+            f"Downloading and unpacking takes {(needed + RESERVE) / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB "
+            "are free; free some space, or give an output on another disk."
         )
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")  # where a file grows until it is whole
+def partial(path: Path) -> Path:
+    """The name of a file until it is complete."""
+    return path.with_name(f"{path.name}.part")
 
 
-def _size(path: Path) -> int | None:
+def file_size(path: Path) -> int | None:
+    """Bytes; None if there is no such file."""
     return path.stat().st_size if path.is_file() else None
 
 
+def quiet() -> bool:
+    """Whether progress bars are left out."""
+    return not sys.stdout.isatty()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code: 0, 2 for bad input, 130 if interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m train.download_vqa_v2",
-        description="Download VQA v2 and its COCO photos; run it again to go on after a break, or to verify.",
+        description="Download VQA v2 and its COCO photos; run it again to resume, or to verify the files.",
     )
-    add = parser.add_argument
-    add("--output", required=True, metavar="DIR", help="the folder to fill")
+    parser.add_argument("--output", required=True, metavar="DIR", help="the folder of the data set")
     default = f"default: {' '.join(DEFAULT_PARTS)}"
-    add("--parts", nargs="+", choices=PARTS, default=DEFAULT_PARTS, help=default)
-    add("--checksums", metavar="FILE", help="JSON, archive name to SHA-256, that the archives must have")
-    add("--base-url", metavar="URL", help="a mirror that holds the archives side by side")
-    try:
-        print(download_vqa_v2(**vars(parser.parse_args(arguments))))
-    except (InputError, OSError) as error:  # OSError: the disk filled up, or a file may not be written
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
-    return 0
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT_PARTS, help=default)
+    parser.add_argument("--checksums", metavar="FILE", help="JSON, archive name to SHA-256 that it must have")
+    parser.add_argument("--base-url", metavar="URL", help="a mirror that holds all archives in one folder")
+    return run(parser, lambda given: print(download_vqa_v2(**vars(given))), arguments)
 
 
 if __name__ == "__main__":
