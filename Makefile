@@ -14,7 +14,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load docs figures links screenshots model wheel clean distclean
+.PHONY: help install app test bench load docs figures screenshots model wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,9 +42,6 @@ docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.
 
 figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
 	$(BIN)/python -m tools.figures
-
-links: $(VENV)/.developed ## point the links in docs at the lines of code that they quote
-	$(BIN)/python -m tools.links
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
 	$(BIN)/python -m tools.screenshots

@@ -2,9 +2,10 @@
 
 A page may link anything in the repository by its relative path. In the site the README, the contributing guide and
 the changes are pages of their own, pictures are copied, and any other file or folder that is linked becomes a page of
-source code with numbered lines, to which `file.py#L17` leads.
+source code with numbered lines. A link to `file.py#Class.method` leads to the line where that definition begins.
 """
 
+import ast
 import posixpath
 import re
 from pathlib import Path
@@ -57,8 +58,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def moved(link: re.Match[str]) -> str:
         target = place(target_of(name, link[1]))
         anchor = link[2]
-        if anchor and re.fullmatch(r"L\d+", anchor):
-            anchor = f"L-{anchor[1:]}"
+        if anchor and link[1].endswith(".py"):
+            anchor = f"L-{line_of(anchor, ROOT / target_of(name, link[1]))}"
         return posixpath.relpath(target, posixpath.dirname(uri) or ".") + (f"#{anchor}" if anchor else "")
 
     parts, start = [], 0
@@ -66,6 +67,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         parts += [LINK.sub(moved, markdown[start : code.start()]), code[0]]
         start = code.end()
     return "".join([*parts, LINK.sub(moved, markdown[start:])])
+
+
+def line_of(name: str, file: Path) -> int:
+    """The number of the line that defines a class, function or method of a file. Raises `KeyError` if none does."""
+    scope = ast.parse(file.read_text(encoding="utf-8"))
+    for part in name.split("."):
+        scope = {node.name: node for node in scope.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}[part]
+    return scope.lineno
 
 
 def target_of(page: str, link: str) -> str:
