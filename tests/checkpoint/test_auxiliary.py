@@ -32,7 +32,7 @@ def test_what_was_saved_is_read(folder: Path) -> None:
     assert (folder / "README.md").read_text() == "# Line\n"
 
 
-def test_what_cannot_be_read_is_told(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no checkpoint in"):
         find_bundle("line", tmp_path)
     with pytest.raises(InputError, match="The bundled model 'nothing' is missing"):

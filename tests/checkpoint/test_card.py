@@ -76,7 +76,7 @@ def test_a_card_without_figures_says_so(tiny_checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", '{"n": 1}', "{", '{"model": "x", "metrics": {}}'])
-def test_figures_that_are_none_are_told(tiny_checkpoint: Path, tmp_path: Path, content: str) -> None:
+def test_figures_that_are_none_are_reported(tiny_checkpoint: Path, tmp_path: Path, content: str) -> None:
     folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
     (folder / "results.json").write_text(content)
     if content == "{}":
@@ -98,6 +98,6 @@ def test_the_table_of_a_model_without_priors() -> None:
     assert rows(shown) == {"all": expected, "other": expected}
 
 
-def test_what_was_left_out_is_told() -> None:
+def test_what_was_left_out_is_reported() -> None:
     assert skipped({"skipped": {}}) == ""
     assert "3 questions (photo), 1 questions (answer)" in skipped({"skipped": {"photo": 3, "answer": 1}})

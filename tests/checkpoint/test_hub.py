@@ -67,7 +67,7 @@ def test_a_space_goes_up_too(hub: FakeHub, tmp_path: Path) -> None:
     assert hub.repositories == {"me/app": {"app.py": b"print('app')\n"}}
 
 
-def test_what_the_hub_refuses_is_told(
+def test_what_the_hub_refuses_is_reported(
     hub: FakeHub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert refused(folder, "you/cats").startswith("You may not write to you/cats (403); name a repository of your own")
@@ -80,13 +80,13 @@ def test_what_the_hub_refuses_is_told(
     assert hub.repositories == {}
 
 
-def test_a_card_that_the_hub_refuses_is_told(hub: FakeHub, folder: Path) -> None:
+def test_a_card_that_the_hub_refuses_is_reported(hub: FakeHub, folder: Path) -> None:
     hub.wrong_card = '"license" must be one of the known'
     told = 'The Hub did not take me/cats (Invalid metadata in README.md: "license" must be one of the known);'
     assert refused(folder, "me/cats").startswith(told)
 
 
-def test_a_hub_that_cannot_be_reached_is_told(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
     assert refused(folder, "me/cats").startswith("The Hub did not take me/cats (")
 

@@ -18,6 +18,8 @@ from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 
+TENSOR = "fusion.project_a.weight"
+
 
 @pytest.fixture
 def folder(tiny_checkpoint, tmp_path) -> Path:
@@ -38,12 +40,6 @@ def refused(folder: Path) -> str:
 def edit_config(folder: Path, name: str = "config.json", **values) -> None:
     content = json.loads((folder / name).read_text(encoding="utf-8")) | values
     (folder / name).write_text(json.dumps(content), encoding="utf-8")
-
-
-def edit_weights(folder: Path, change) -> None:
-    tensors = load_file(folder / WEIGHTS)
-    change(tensors)
-    save_file(tensors, folder / WEIGHTS)
 
 
 def test_round_trip_at_16_bits(tiny_checkpoint, tmp_path):
@@ -93,24 +89,19 @@ def test_half_clamps_and_leaves_integers():
     assert half(torch.tensor(70_000)).dtype == torch.int64
 
 
-def test_a_missing_tensor_is_told(folder):
-    edit_weights(folder, lambda tensors: tensors.pop("fusion.project_a.weight"))
-    assert "lacks tensor fusion.project_a.weight;" in refused(folder)
-
-
-def test_an_unknown_tensor_is_told(folder):
-    edit_weights(folder, lambda tensors: tensors.update({"zoo.a": torch.zeros(1), "zoo.b": torch.zeros(1)}))
-    assert "has the unknown tensor zoo.a and 1 more;" in refused(folder)
-
-
-def test_a_tensor_of_another_shape_is_told(folder):
-    edit_weights(folder, lambda tensors: tensors.update({"fusion.project_a.weight": torch.zeros(3, 3)}))
-    assert "in another shape, tensor fusion.project_a.weight;" in refused(folder)
-
-
-def test_weights_of_another_configuration_are_told(folder):
-    edit_config(folder, hidden_size=24)
-    assert "in another shape" in refused(folder)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop(TENSOR), f"lacks tensor {TENSOR};"),
+        (lambda tensors: tensors.update(zoo=torch.zeros(1), zoo2=torch.zeros(1)), "the unknown tensor zoo and 1 more;"),
+        (lambda tensors: tensors.update({TENSOR: torch.zeros(3, 3)}), f"in another shape, tensor {TENSOR};"),
+    ],
+)
+def test_wrong_tensors_are_reported(folder, change, message):
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+    assert message in refused(folder)
 
 
 def test_the_model_s_own_tensors_are_accepted(tiny_checkpoint):
@@ -119,13 +110,13 @@ def test_the_model_s_own_tensors_are_accepted(tiny_checkpoint):
 
 
 @pytest.mark.parametrize("name", ["config.json", WEIGHTS, "processor_config.json", "tokenizer.json"])
-def test_a_missing_file_is_told(folder, name):
+def test_a_missing_file_is_reported(folder, name):
     (folder / name).unlink()
     assert f"has no {name};" in refused(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", "half", "random"])
-def test_broken_weights_are_told(folder, content):
+def test_broken_weights_are_reported(folder, content):
     whole = (folder / WEIGHTS).read_bytes()
     broken = {"half": whole[: len(whole) // 2], "random": bytes(range(256)) * 40}.get(content, content)
     (folder / WEIGHTS).write_bytes(broken)
@@ -134,41 +125,38 @@ def test_broken_weights_are_told(folder, content):
 
 @pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer.json"])
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"model_type": 3}', "\udcff"])
-def test_broken_json_is_told(folder, name, content):
+def test_broken_json_is_reported(folder, name, content):
     (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
     assert str(folder) in refused(folder)
 
 
-def test_another_kind_of_model_is_told(folder):
-    edit_config(folder, model_type="bert")
-    assert "not of model type 'glimpse'" in refused(folder)
-
-
 @pytest.mark.parametrize(
-    "values",
+    ("values", "message"),
     [
-        {"backbone": "timm:no_such_net"},
-        {"backbone": "vgg"},
-        {"attention": "sparse"},
-        {"hidden_size": "many"},
-        {"embedding_size": -3},
-        {"num_layers": 9},
-        {"image_size": 2},
-        {"recurrent_cell": "qrnn"},
+        ({"model_type": "bert"}, "not of model type 'glimpse'"),
+        ({"hidden_size": 24}, "in another shape"),
+        ({"backbone": "timm:no_such_net"}, "timm has no model"),
+        ({"backbone": "vgg"}, "vgg"),
+        ({"attention": "sparse"}, "sparse"),
+        ({"hidden_size": "many"}, "cannot be read"),
+        ({"embedding_size": -3}, "cannot be read"),
+        ({"num_layers": 9}, "1 to 4 layers"),
+        ({"image_size": 2}, "cannot read 2-pixel photos"),
+        ({"recurrent_cell": "qrnn"}, "qrnn"),
     ],
 )
-def test_settings_that_make_no_model_are_told(folder, values):
+def test_wrong_settings_are_reported(folder, values, message):
     edit_config(folder, **values)
-    refused(folder)
+    assert message in refused(folder)
 
 
-def test_a_processor_of_another_model_is_told(folder):
+def test_a_processor_of_another_model_is_reported(folder):
     content = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
     edit_config(folder, "processor_config.json", image_processor=content["image_processor"] | {"size": 96})
     assert "does not belong to its config.json" in refused(folder)
 
 
-def test_a_tokenizer_of_another_model_is_told(folder):
+def test_a_tokenizer_of_another_model_is_reported(folder):
     content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     content["model"]["vocab"]["zebra"] = 99
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
@@ -176,12 +164,12 @@ def test_a_tokenizer_of_another_model_is_told(folder):
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./missing", "/missing", "missing", "a" * 5000])
-def test_a_folder_that_is_not_there_is_told(name):
+def test_a_folder_that_is_not_there_is_reported(name):
     with pytest.raises(InputError, match="There is no model folder"):
         find_checkpoint(name)
 
 
-def test_the_hub_s_refusal_is_told(monkeypatch):
+def test_the_hub_s_refusal_is_reported(monkeypatch):
     import huggingface_hub
 
     def refuse(*_, **__):

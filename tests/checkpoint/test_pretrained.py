@@ -96,7 +96,7 @@ def test_the_bundled_models_encoder():
     assert all(torch.equal(value, own[name]) for name, value in encoder.state_dict().items())
 
 
-def test_weights_that_cannot_be_had_are_told(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_had_are_reported(tmp_path, monkeypatch):
     encoder = ImageEncoder("tiny", 64)
     with pytest.raises(InputError, match="No package carries weights for 'tiny'"):
         load_pretrained(encoder, "tiny", "package")
@@ -117,7 +117,7 @@ def test_weights_that_cannot_be_had_are_told(tmp_path, monkeypatch):
         load_pretrained(encoder, "timm:resnet18", "hub")
 
 
-def test_a_missing_weights_package_is_told(monkeypatch):
+def test_a_missing_weights_package_is_reported(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

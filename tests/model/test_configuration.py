@@ -27,6 +27,6 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
     ],
 )
-def test_a_setting_that_does_not_exist_is_told(settings, message):
+def test_a_setting_that_does_not_exist_is_reported(settings, message):
     with pytest.raises(InputError, match=message):
         VQAConfig(**settings)

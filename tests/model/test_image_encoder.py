@@ -103,7 +103,7 @@ def test_probing_leaves_the_running_statistics_alone():
         ("tiny", 4, "cannot read 4-pixel photos"),
     ],
 )
-def test_a_backbone_that_cannot_be_built_is_told(backbone, size, message):
+def test_a_backbone_that_cannot_be_built_is_reported(backbone, size, message):
     with pytest.raises(InputError, match=message) as caught:
         ImageEncoder(backbone, size)
     assert "\n" not in str(caught.value)

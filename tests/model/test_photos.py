@@ -1,5 +1,4 @@
 import io
-import time
 import warnings
 from pathlib import Path
 
@@ -188,11 +187,9 @@ def test_bombs_are_refused_by_their_header(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     for content in bombs.values():
-        start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert "10,000 x 10,000 pixels, more than 64,000,000" in refusal(content)
-        assert time.perf_counter() - start < 0.1
     assert open_photo(saved(scene(), "PNG")).size == (40, 30)  # whatever the limit that is global to Pillow
 
 

@@ -141,7 +141,7 @@ def test_an_image_at_an_address(pipe: VQAPipeline, vqa: VQA, photos: list[Path],
         ({"image": "PHOTO", "question": "what?", "top_k": 0}, "top_k, is 0; ask for at least 1"),
     ],
 )
-def test_what_cannot_be_asked_is_told(pipe: VQAPipeline, photos: list[Path], arguments: dict, told: str) -> None:
+def test_what_cannot_be_asked_is_reported(pipe: VQAPipeline, photos: list[Path], arguments: dict, told: str) -> None:
     if arguments["image"] == "PHOTO":
         arguments = arguments | {"image": photos[0]}
     with pytest.raises(InputError, match=told):
