@@ -10,7 +10,7 @@ import pytest
 
 from tests.pages import ROOT
 from vqa import cli
-from vqa.data.readers.jsonl import json_rows
+from vqa.data.readers.text_files import json_rows
 from vqa.data.world import generate, write_world
 from vqa.model.photos import open_photo
 

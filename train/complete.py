@@ -22,7 +22,7 @@ from torch import Tensor
 from train.fitting.small import Learning, add_options, command
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.data.files import write_json
-from vqa.data.readers.jsonl import json_rows
+from vqa.data.readers.text_files import json_rows
 from vqa.language.character_model import CharacterModel, bits_per_character, detached
 from vqa.language.characters import END, Characters
 from vqa.language.complete import KIND

@@ -246,7 +246,7 @@ def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join(lines))
     told = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
-    assert f"Line 17 of {file} is not JSON" in told and "mend or delete that line" in told
+    assert f"Line 17 of {file} is not JSON" in told and "correct or delete that line" in told
     assert not (tmp_path / "out").exists()
 
 

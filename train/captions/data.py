@@ -12,7 +12,7 @@ from train.extract_features import extract, list_photos
 from vqa.captioning.words import PAD, Words
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.features import FeatureStore
-from vqa.data.readers.jsonl import json_rows
+from vqa.data.readers.text_files import json_rows
 from vqa.model.errors import InputError
 
 

@@ -23,7 +23,7 @@ from vqa.checkpoint.provenance import provenance
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.readers import drop_missing_photos, read_examples
-from vqa.data.readers.pairs import read_pairs
+from vqa.data.readers.jsonl import read_pairs
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer, grow_tokenizer
 from vqa.evaluation.answers.priors import Priors
 from vqa.model.configuration import VQAConfig

@@ -1,14 +1,21 @@
-"""Data is made ready in the background while the model computes."""
+"""Data in batches, prepared in the background while the model computes."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`; the last may be shorter. (`itertools.batched` needs Python 3.12.)"""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vqa.data.readers.jsonl import json_rows
+from vqa.data.readers.text_files import json_rows
 from vqa.evaluation.answers.outputs import RECORDS
 from vqa.evaluation.answers.scores import Record
 from vqa.evaluation.measures.bootstrap import interval, resampled_means

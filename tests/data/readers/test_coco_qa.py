@@ -58,7 +58,7 @@ def test_a_split(tmp_path: Path) -> None:
         (
             "types",
             "1\n2\n4\n0",
-            "Line 3 of the files of {folder}: '4' in types.txt is not a type from 0 to 3: mend",
+            "Line 3 of the files of {folder}: '4' in types.txt is not a type from 0 to 3: correct",
         ),
         (
             "img_ids",

@@ -28,13 +28,13 @@ def test_the_package_itself_gives_the_same(split: str, count: int, original: obj
 
 
 def test_what_cannot_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="no split 'val': ask for easy-vqa:train or easy-vqa:test"):
+    with pytest.raises(InputError, match="no split 'val': choose easy-vqa:train or easy-vqa:test"):
         read_examples("easy-vqa:val")
     with pytest.raises(InputError, match="leave the folder of photos out"):
         read_examples("easy-vqa:train", images=tmp_path)
     empty = ModuleSpec("easy_vqa", None, origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: empty)
-    with pytest.raises(InputError, match=r"holds no questions\.json to read: run `pip install"):
+    with pytest.raises(InputError, match=r"questions\.json cannot be read: run `pip install"):
         read_examples("easy-vqa:train")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="not installed: run `pip install easy-vqa`"):

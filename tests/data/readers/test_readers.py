@@ -55,7 +55,7 @@ def test_what_is_not_there_or_not_known(tmp_path: Path) -> None:
     assert "There is no file or folder" in refusal("x" * 10_000)
     assert "is no COCO-QA split" in refusal(tmp_path)
     (tmp_path / "data.xyz").write_text(ROW)
-    assert "cannot be told by its name: end it in .jsonl" in refusal(tmp_path / "data.xyz")
+    assert "does not show its format: end it in .jsonl" in refusal(tmp_path / "data.xyz")
     assert "cannot be read" in refusal(tmp_path, format="jsonl")
     (tmp_path / "data.jsonl").write_text(ROW)
     assert "There is no folder" in refusal(tmp_path / "data.jsonl", images=tmp_path / "none")

@@ -40,10 +40,10 @@ def test_quoted_header_and_folder_of_photos(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "Line 1 of {path} names no column 'image' (it names: none)"),
-        ("a.jpg,What?\n", "Line 1 of {path} names no column 'image' (it names: a.jpg, What?)"),
-        ("image,answer\n", "Line 1 of {path} names no column 'question'"),
-        ("image,question\ra.jpg,What?\r", "Line 1 of {path} names no column"),
+        ("", "Line 1 of {path} has no column 'image' (it has: none)"),
+        ("a.jpg,What?\n", "Line 1 of {path} has no column 'image' (it has: a.jpg, What?)"),
+        ("image,answer\n", "Line 1 of {path} has no column 'question'"),
+        ("image,question\ra.jpg,What?\r", "Line 1 of {path} has no column"),
         (
             "image,question\na.jpg,What?\nb.jpg,this, or that?\n",
             "Line 3 of {path} has 3 columns where the header has 2",

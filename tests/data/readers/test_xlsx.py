@@ -53,8 +53,8 @@ def test_a_formula_is_the_value_that_was_saved_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([], "Row 1 of {path} names no column 'image' (it names: none)"),
-        ([["image", "answer"]], "Row 1 of {path} names no column 'question'"),
+        ([], "Row 1 of {path} has no column 'image' (it has: none)"),
+        ([["image", "answer"]], "Row 1 of {path} has no column 'question'"),
         ([HEADER, ["a.jpg", "What?"], [], ["b.jpg", None, "cat"]], "Row 4 of {path} has no 'question'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Readers: one file a format, and one door that chooses among them."""
+"""Readers: one file a format, and two functions that choose among them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,10 +11,11 @@ from vqa.data.readers.coco_qa import read_coco_qa
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
 from vqa.data.readers.easy_vqa import read_easy_vqa
 from vqa.data.readers.gqa import read_gqa
-from vqa.data.readers.jsonl import json_rows, read_jsonl
+from vqa.data.readers.jsonl import read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
 from vqa.data.readers.tables import read_csv
+from vqa.data.readers.text_files import json_rows
 from vqa.data.readers.xlsx import read_xlsx
 from vqa.model.errors import InputError
 
@@ -55,7 +56,7 @@ def read_examples(
     """Reads all examples of a data set; arguments and errors as `iter_examples`.
 
     Raises:
-        InputError: as `iter_examples`, and where there is no example at all.
+        InputError: as `iter_examples`, and if there is no example at all.
     """
     examples = list(iter_examples(data, annotations, images, format))
     if not examples:
@@ -78,11 +79,11 @@ def iter_examples(
             questions have no answers.
         images: the folder of the photos, put before each example's `image`; without it the pictures inside a
             Parquet file are unpacked beside it.
-        format: one of `FORMATS`; "auto" tells it by the name's suffix and the content.
+        format: one of `FORMATS`; "auto" detects it from the name's suffix and the content.
 
     Raises:
-        InputError: something is not there or not as it should be; the sentence says what, where and how
-            to mend it. Broken lines are told when the iterator comes to them.
+        InputError: something is missing or invalid; the sentence says what, where and how to correct it. Invalid
+            lines are reported when the iterator reaches them.
     """
     if format not in FORMATS:
         raise InputError(f"There is no format '{format}': choose one of {', '.join(FORMATS)}.")
@@ -118,41 +119,29 @@ def _detect(path: Path) -> str:
     suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
-        raise InputError(f"The format of {path} cannot be told by its name: end it in {known}, or name the format.")
-    if _BY_SUFFIX[suffix] == "jsonl":
+        raise InputError(f"The name of {path} does not show its format: end it in {known}, or name the format.")
+    format = _BY_SUFFIX[suffix]
+    if format == "jsonl":
         first, _ = next(json_rows(path), (None, ""))
-        if isinstance(first, dict) and "answers_list" in first:
-            return "daquar-jsonl"
-    if _BY_SUFFIX[suffix] == "official":
-        # Only these formats have these names, and the files are too large to be read twice.
-        head = _head(path)
-        return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else "official"
-    return _BY_SUFFIX[suffix]
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file; none if it cannot be read, which its reader will tell."""
-    try:
-        with path.open("rb") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return b""
+        return "daquar-jsonl" if isinstance(first, dict) and "answers_list" in first else format
+    if format == "official":
+        # The field names in the first bytes suffice; the files are too large to be read twice.
+        try:
+            with path.open("rb") as file:
+                head = file.read(1 << 16)
+        except OSError:
+            return format  # its reader reports the error
+        return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else format
+    return format
 
 
 def drop_missing_photos(examples: Iterable[Example]) -> tuple[list[Example], int]:
-    """Keeps the examples whose photo exists.
+    """Drops the examples whose photo does not exist; each distinct photo is checked once.
 
     Returns:
-        The kept examples, in order, and how many were dropped. Each distinct photo is looked for once.
+        The remaining examples, in order, and how many were dropped.
     """
-    there: dict[str, bool] = {}
-    kept: list[Example] = []
-    dropped = 0
-    for example in examples:
-        if example.image not in there:
-            there[example.image] = os.path.isfile(example.image)
-        if there[example.image]:
-            kept.append(example)
-        else:
-            dropped += 1
-    return kept, dropped
+    examples = list(examples)
+    exists = {image: os.path.isfile(image) for image in {example.image for example in examples}}
+    present = [example for example in examples if exists[example.image]]
+    return present, len(examples) - len(present)

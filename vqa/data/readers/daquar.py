@@ -3,23 +3,20 @@
 Source: Malinowski and Fritz, "A Multi-World Approach to Question Answering about Real-World Scenes based
 on Uncertain Input", NeurIPS 2014.
 
-An answer of DAQUAR is one thing ("desk") or several ("book, scissor"), and is right only when all are
-named. So an answer of several parts stays one answer, its parts joined by ", "; it is not cut to the
-first, and its parts are no ten answers of ten people.
+An answer of DAQUAR is one thing ("desk") or several ("book, scissor"), and correct only when all are
+named. So an answer of several parts stays one answer, its parts joined by ", ".
 """
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.readers.jsonl import json_rows
-from vqa.data.readers.lines import is_blank, numbered_lines
-from vqa.data.readers.photo_names import SUFFIXES, list_names
+from vqa.data.readers.photo_names import photos_by_stem
+from vqa.data.readers.text_files import json_rows, numbered_lines
 from vqa.model.errors import InputError
 
-# "what is on the desk in the image3 ?": the photo's name is no part of what is asked.
+# "what is on the desk in the image3 ?": the photo's name is not part of the question.
 _PHOTO = re.compile(r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?image\s?([0-9]{1,9})\b", re.IGNORECASE)
 
 
@@ -35,7 +32,7 @@ def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Exampl
             parts = row.get("answers_list")
             if parts is not None:
                 if not (isinstance(parts, list) and all(isinstance(part, str) for part in parts)):
-                    raise InputError(f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: mend it.")
+                    raise InputError(f"{where}: 'answers_list' must be a list of texts, not {parts!r:.80}: correct it.")
                 row["answer"] = ", ".join(parts)
         yield example_from_dict(row, where, images)
 
@@ -48,25 +45,23 @@ def read_daquar_text(path: Path, images: Path | None = None) -> Iterator[Example
     Raises:
         InputError: the file cannot be read, a question names no photo or has no answer.
     """
-    names = [] if images is None else list_names(images)
-    suffixes = {stem: suffix for stem, suffix in map(os.path.splitext, names) if suffix in SUFFIXES}
-    lines = ((number, line.strip()) for number, line in numbered_lines(path) if not is_blank(line))
+    names = {} if images is None else photos_by_stem(images)
+    lines = ((number, line.strip()) for number, line in numbered_lines(path) if line.strip())
     for position, (number, question) in enumerate(lines):
         where = f"Line {number} of {path}"
         photos = list(_PHOTO.finditer(question))
         if not photos:
             raise InputError(f"{where} names no photo (as 'in the image3 ?'): put the photo's name into the question.")
-        answer = next(lines, None)
-        if answer is None or _PHOTO.search(answer[1]):
+        _, answer = next(lines, (0, ""))
+        if not answer or _PHOTO.search(answer):
             raise InputError(f"{where} is a question without an answer: add a line with its answer.")
         photo = photos[-1]
-        name = f"image{photo[1]}"
+        stem = f"image{photo[1]}"
         asked = question[: photo.start()].rstrip() + " " + question[photo.end() :].strip(" ,?")
-        parts = [part.strip().replace("_", " ") for part in answer[1].split(",")]
         row = {
-            "image": name + suffixes.get(name, ".png"),
+            "image": names.get(stem, f"{stem}.png"),
             "question": asked.strip() + "?",
-            "answer": ", ".join(parts),
+            "answer": ", ".join(part.strip().replace("_", " ") for part in answer.split(",")),
             "question_id": position,
             "image_id": int(photo[1]),
             "source": "daquar",

@@ -1,49 +1,76 @@
 """The official files of VQA v1 and v2: a JSON file of questions and one of annotations."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.readers.documents import read_document
 from vqa.data.readers.photo_names import PhotoNames
+from vqa.data.readers.text_files import read_document
 from vqa.model.errors import InputError
 
 
 def read_official(questions: Path, annotations: Path | None = None, images: Path | None = None) -> Iterator[Example]:
-    """Yields the questions of an official file, with their answers where the annotations are given.
+    """Yields the questions of an official file, with their answers if the annotations are given.
 
     A photo is the file in `images` that is named by its `image_id`: 000000000025.jpg (or .webp, .png) or
     COCO_train2014_000000000025.jpg.
 
     Raises:
-        InputError: a file is not as expected, a question stands twice, or questions and annotations do
-            not belong to each other.
+        InputError: a file is not as expected, a question is repeated, or the annotations are those of other questions.
     """
     document, asked = _entries(questions, "questions")
     annotated: dict[int, dict[str, Any]] = {}
     if annotations is not None:
         annotated = _entries(annotations, "annotations")[1]
-        _check_that_they_match(questions, asked.keys(), annotations, annotated.keys())
+        for path, other, missing in (
+            (annotations, questions, asked.keys() - annotated.keys()),
+            (questions, annotations, annotated.keys() - asked.keys()),
+        ):
+            if missing:
+                raise InputError(
+                    f"{path} lacks {len(missing)} of the questions of {other} (as question_id {min(missing)}): "
+                    "give the two files of the same split."
+                )
     photo = PhotoNames(images, _prefixes(document))
     for question_id, question in asked.items():
         where = f"Question {question_id} of {questions}"
         row = {
-            "image": photo(_whole_number(question, "image_id", where)),
+            "image": photo(whole_number(question, "image_id", where)),
             "question": question.get("question"),
             "question_id": question_id,
             "image_id": question["image_id"],
         }
         if known := annotated.get(question_id):
             where += f" or its annotation in {annotations}"
-            row |= {
-                "answer": known.get("multiple_choice_answer"),
-                "answers": _answers(known, where),
-                "question_type": known.get("question_type"),
-                "answer_type": known.get("answer_type"),
-            }
+            row |= annotation_fields(known, where)
         yield example_from_dict(row, where)
+
+
+def annotation_fields(annotation: Mapping[str, Any], where: str) -> dict[str, object]:
+    """The example's fields that an official annotation holds; without "answers", as in the test splits, there are none.
+
+    Raises:
+        InputError: "answers" is not a list of objects.
+    """
+    answers = annotation.get("answers") or []
+    if not (isinstance(answers, list) and all(isinstance(entry, Mapping) and "answer" in entry for entry in answers)):
+        raise InputError(f"{where}: 'answers' must be a list of objects with the text 'answer': correct it.")
+    return {
+        "answer": annotation.get("multiple_choice_answer"),
+        "answers": [entry["answer"] for entry in answers],
+        "question_type": annotation.get("question_type"),
+        "answer_type": annotation.get("answer_type"),
+    }
+
+
+def whole_number(entry: Mapping[str, Any], name: str, where: str) -> int:
+    """The field `name` of an entry. Raises `InputError` if it is not a whole number."""
+    value = entry.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{where}: '{name}' must be a whole number, not {value!r:.80}: correct it.")
+    return value
 
 
 def _entries(path: Path, kind: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
@@ -56,27 +83,15 @@ def _entries(path: Path, kind: str) -> tuple[dict[str, Any], dict[int, dict[str,
     for position, entry in enumerate(entries, start=1):
         where = f"Entry {position} of '{kind}' in {path}"
         if not isinstance(entry, dict):
-            raise InputError(f"{where} is not an object: mend or delete it.")
-        by_id[_whole_number(entry, "question_id", where)] = entry
+            raise InputError(f"{where} is not an object: correct or delete it.")
+        by_id[whole_number(entry, "question_id", where)] = entry
     if repeated := len(entries) - len(by_id):
         first, times = Counter(entry["question_id"] for entry in entries).most_common(1)[0]
         raise InputError(
             f"{path} repeats the question_id of {repeated} of its {len(entries)} {kind} "
-            f"({first} stands there {times} times): keep one of each."
+            f"({first} occurs {times} times): keep one of each."
         )
     return document, by_id
-
-
-def _check_that_they_match(questions: Path, asked: Set[int], annotations: Path, annotated: Set[int]) -> None:
-    for path, other, missing in (
-        (annotations, questions, asked - annotated),
-        (questions, annotations, annotated - asked),
-    ):
-        if missing:
-            raise InputError(
-                f"{path} lacks {len(missing)} of the questions of {other} (as question_id {min(missing)}): "
-                "give the two files of the same split."
-            )
 
 
 def _prefixes(document: Mapping[str, Any]) -> list[str]:
@@ -85,17 +100,3 @@ def _prefixes(document: Mapping[str, Any]) -> list[str]:
         return [""]
     # Drawn scenes are abstract_v002_...; the questions of test-dev2015 are about photos COCO_test2015_...
     return ["", f"{'COCO' if kind == 'mscoco' else kind}_{str(split).replace('-dev', '')}_"]
-
-
-def _answers(annotation: Mapping[str, Any], where: str) -> list[str]:
-    answers = annotation.get("answers", [])
-    if isinstance(answers, list) and all(isinstance(entry, dict) and "answer" in entry for entry in answers):
-        return [entry["answer"] for entry in answers]
-    raise InputError(f"{where}: 'answers' must be a list of objects with the text 'answer': mend it.")
-
-
-def _whole_number(entry: Mapping[str, Any], name: str, where: str) -> int:
-    value = entry.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{where}: '{name}' must be a whole number, not {value!r:.80}: mend it.")
-    return value

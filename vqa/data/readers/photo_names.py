@@ -10,34 +10,39 @@ SUFFIXES = (".jpg", ".webp", ".png", ".jpeg")
 
 
 class PhotoNames:
-    """Finds photos in a folder that is listed once.
+    """Finds photos by their number in a folder that is listed once.
 
     Args:
-        images: the folder of the photos; without it nothing can be looked up.
-        prefixes: what may stand before the number of twelve digits, as "COCO_train2014_".
+        images: the folder of the photos; without it only names are given.
+        prefixes: what may precede the number of twelve digits, such as "COCO_train2014_".
 
     Raises:
         InputError: `images` cannot be listed.
     """
 
     def __init__(self, images: Path | None, prefixes: Sequence[str]) -> None:
-        self._folder = images
+        self._folder = images or ""
         self._prefixes = prefixes
-        self._present = frozenset(list_names(images)) if images is not None else frozenset()
+        self._names = photos_by_stem(images) if images is not None else {}
 
     def __call__(self, number: int) -> str:
-        """The path of photo `number`: the first name that is there, or the first of all if none is."""
+        """The path of photo `number`: the first existing name, or the first possible one if none exists."""
         stems = [f"{prefix}{number:012d}" for prefix in self._prefixes]
-        names = (stem + suffix for stem in stems for suffix in SUFFIXES)
-        name = next((name for name in names if name in self._present), stems[0] + SUFFIXES[0])
-        return name if self._folder is None else os.path.join(self._folder, name)
+        names = (self._names[stem] for stem in stems if stem in self._names)
+        return os.path.join(self._folder, next(names, stems[0] + SUFFIXES[0]))
 
 
-def list_names(images: Path) -> list[str]:
-    """The names in the folder of the photos. Raises `InputError` if it cannot be listed."""
+def photos_by_stem(images: Path) -> dict[str, str]:
+    """The names of the photos in a folder by their stem; of several suffixes the first in `SUFFIXES` counts.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
     try:
-        return os.listdir(images)
+        names = os.listdir(images)
     except OSError as error:
         raise InputError(
-            f"The folder of photos {images} cannot be read: {error.strerror}; check its name and rights."
+            f"The folder of photos {images} cannot be read: {error.strerror}; check its name and permissions."
         ) from error
+    by_suffix = {suffix: [name for name in names if name.endswith(suffix)] for suffix in reversed(SUFFIXES)}
+    return {name.removesuffix(suffix): name for suffix, group in by_suffix.items() for name in group}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.readers.lines import numbered_lines
+from vqa.data.readers.text_files import numbered_lines
 from vqa.model.errors import InputError
 
 _DELIMITERS = ",;\t"  # Spreadsheets of many countries write ";" where the comma marks decimals.
@@ -14,14 +14,14 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
-    """Yields the examples of a CSV file (UTF-8; columns divided by ",", ";" or tab).
+    """Yields the examples of a CSV file (UTF-8; columns separated by ",", ";" or tab).
 
-    The columns are named as the fields of `Example`: `image` and `question`, and where known `answer`,
-    `answers` (divided by "|"), `question_id` and the others but `answer_scores`. An empty cell is a field
-    that is not given; further columns are left out.
+    The columns are named as the fields of `Example`: `image` and `question`, and optionally `answer`,
+    `answers` (separated by "|"), `question_id` and the others except `answer_scores`. An empty cell is a
+    missing field; other columns are ignored.
 
     Raises:
-        InputError: the file cannot be read, a needed column is missing, or a row is broken.
+        InputError: the file cannot be read, a required column is missing, or a row is invalid.
     """
     lines = (line for _, line in numbered_lines(path))
     header = next(lines, "")
@@ -37,19 +37,19 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
             if len(cells) != len(columns):
                 raise InputError(
                     f"{where} has {len(cells)} columns where the header has {len(columns)}: "
-                    'put text that contains the dividing character between double quotes (").'
+                    'put text that contains the separator between double quotes (").'
                 )
             yield table_example(columns, cells, where, images)
     except csv.Error as error:
-        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): mend that line.") from error
+        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): correct that line.") from error
 
 
 def check_header(columns: list[str], where: str) -> None:
-    """Raises `InputError` unless the columns of a table hold questions about photos."""
+    """Raises `InputError` unless the columns include those of questions about photos."""
     for name in ("image", "question"):
         if name not in columns:
             raise InputError(
-                f"{where} names no column '{name}' (it names: {', '.join(columns) or 'none'}): "
+                f"{where} has no column '{name}' (it has: {', '.join(columns) or 'none'}): "
                 "add a header line with the columns image, question, answer."
             )
 
