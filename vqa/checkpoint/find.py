@@ -1,4 +1,4 @@
-"""A checkpoint's folder: where it is, and what is in its JSON files. Needs no PyTorch."""
+"""Finds a checkpoint's folder and reads its JSON files. Needs no PyTorch."""
 
 import hashlib
 import json
@@ -58,13 +58,13 @@ def read_json(path: Path) -> Any:
 
 def read_objects(folder: Path, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """The JSON objects of these files. Raises `InputError` for one that is missing, broken or no object."""
-    found = {}
+    objects = {}
     for name in names:
         check_part(folder, name)
-        found[name] = read_json(folder / name)
-        if not isinstance(found[name], dict):
+        objects[name] = read_json(folder / name)
+        if not isinstance(objects[name], dict):
             raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
-    return found
+    return objects
 
 
 def check_part(folder: Path, name: str) -> None:
@@ -74,7 +74,7 @@ def check_part(folder: Path, name: str) -> None:
 
 
 def weights_hash(*files: Path) -> str:
-    """32 hexadecimal digits that name weights by the bytes of their files."""
+    """A hash of the weights' files, 32 hexadecimal digits (BLAKE2b)."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         with path.open("rb") as file:

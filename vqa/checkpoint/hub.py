@@ -1,8 +1,8 @@
-"""Checkpoints on the Hugging Face Hub: uploaded whole, and told in one sentence where that is refused.
+"""Uploads checkpoints to the Hugging Face Hub.
 
     python -m vqa.checkpoint.hub FOLDER owner/name [--private]
 
-Whoever uploads needs a login of their own: `hf auth login`, or a token in the variable HF_TOKEN.
+An upload needs a login: `hf auth login`, or a token in the variable HF_TOKEN.
 """
 
 import argparse
@@ -12,12 +12,12 @@ from pathlib import Path
 from vqa import __version__
 from vqa.model.errors import InputError
 
-# Not part of a model: git's and editors' files, a Trainer's own checkpoints, and what would have to be unpickled.
+# Not part of a model: files of git and editors, a Trainer's checkpoints, and pickles.
 LEFT_OUT = [".*", "**/.*", "__pycache__/*", "checkpoint-*/*", "runs/*", "*.bin", "*.pt", "*.pth", "*.pkl"]
 
 
 def push(folder: str | Path, name: str, private: bool | None = None) -> str:
-    """Upload a checkpoint as the model `owner/name`, and return its address. A folder without a model card gets one.
+    """Upload a checkpoint as the model `owner/name`; returns its URL. A folder without a model card gets one.
 
     Raises `InputError` for a checkpoint that cannot be read, and as `upload` does.
     """
@@ -26,12 +26,12 @@ def push(folder: str | Path, name: str, private: bool | None = None) -> str:
     if not Path(folder).is_dir():
         raise InputError(f"There is no folder {folder}; name a checkpoint's.")
     check_login()
-    refresh(Path(folder))  # which reads it whole: an error appears here rather than for those who download it
+    refresh(Path(folder))  # reads all of it: a broken checkpoint is reported before it is uploaded
     return upload(Path(folder), name, private=private)
 
 
 def upload(folder: Path, name: str, kind: str = "model", private: bool | None = None) -> str:
-    """Upload a folder to the repository `owner/name`, which is made if it is not there; returns its address.
+    """Upload a folder to the repository `owner/name`, which is created if it does not exist; returns its URL.
 
     kind: `model`, `dataset` or `space`; private: who may see a new one, `None` as the owner's settings say.
 
@@ -65,7 +65,7 @@ def check_login() -> None:
 
 
 def refusal(name: str, error: Exception) -> str:
-    """One sentence on why the Hub did not take it."""
+    """One sentence with the reason for which the Hub refused the upload."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401:
         return "The Hub does not know your token (401); log in anew: hf auth login."
@@ -73,7 +73,7 @@ def refusal(name: str, error: Exception) -> str:
         return f"You may not write to {name} (403); name a repository of your own, or use a token that may write."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = (lines[0] if lines else type(error).__name__).rstrip(".:")
-    if len(lines) > 1 and lines[1].startswith("- "):  # what the Hub finds wrong with a card
+    if len(lines) > 1 and lines[1].startswith("- "):  # the Hub's objections to a model card
         reason += f": {lines[1][2:].rstrip('.')}"
     return f"The Hub did not take {name} ({reason[:300]}); check the name and your connection, and try again."
 

@@ -1,4 +1,4 @@
-"""A checkpoint's folder becomes a model and its processor, or one sentence that names what is wrong with it."""
+"""Loads a checkpoint, or reports in one sentence what is wrong with its folder."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
         config = VQAConfig.from_pretrained(folder)
         tensors = load_file(folder / WEIGHTS)
         processor = VQAProcessor.from_pretrained(folder)
-        with torch.device("meta"):  # nothing is initialised that the file fills anyway
+        with torch.device("meta"):  # skips the initialisation of weights that the file overwrites
             net = VQAModel(config)
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error

@@ -37,7 +37,7 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
     """The trained tensors under the encoder's own names."""
     family, _, name = backbone.partition(":")
     if source == "package":
-        # in the package's order, which is timm's too; its classifier stands last and is left over
+        # in the package's order, which is timm's too; its classifier comes last and is dropped
         return dict(zip(encoder.state_dict(), _package_tensors(backbone).values(), strict=False))
     if source == "hub" and family == "timm":
         import timm

@@ -14,7 +14,7 @@ from vqa.model.processing import VQAImageProcessor, VQAProcessor
 
 
 def provenance(encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
-    """What makes a grid what it is: kept in a feature store, and compared before it is read with a model.
+    """What determines a grid's numbers. A feature store records it, and is only read with a model of equal provenance.
 
     encoder: the image encoder's `state_dict`. Weights are hashed at 16 bits, so that a checkpoint and the
     float32 weights it was saved from agree.

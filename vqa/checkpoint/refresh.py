@@ -1,9 +1,9 @@
-"""Bring a checkpoint's folder up to date with this version, without touching its weights.
+"""Updates a checkpoint's folder to this version, without touching its weights.
 
     python -m vqa.checkpoint.refresh FOLDER [--card]
 
-Written anew are its configuration and the code for transformers that travels with it; its model card, which somebody
-may have edited, only if it is asked for or there is none.
+Rewrites the configuration and the code for transformers. The model card, which may have been edited by hand, is only
+written if there is none, or with --card.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from vqa.model.errors import InputError
 
 
 def refresh(folder: Path, card: bool = False) -> list[str]:
-    """Returns the names of the files that have changed. Raises `InputError` for a checkpoint that cannot be read."""
+    """Returns the names of the changed files. Raises `InputError` for a checkpoint that cannot be read."""
     net, processor = load_checkpoint(folder)
     with TemporaryDirectory() as temporary:
         save_checkpoint(Path(temporary, "new"), net, processor)
@@ -31,7 +31,7 @@ def refresh(folder: Path, card: bool = False) -> list[str]:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> list[str]:
-    """Write what is not there like that yet, and return the names."""
+    """Write the files whose content differs, and return their names."""
     old = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in files}
     changed = [name for name in sorted(files) if old[name] != files[name]]
     for name in changed:
@@ -42,14 +42,14 @@ def write(folder: Path, files: dict[str, bytes]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m vqa.checkpoint.refresh", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="a checkpoint's folder, such as assets/model")
-    parser.add_argument("--card", action="store_true", help="write the model card anew too")
+    parser.add_argument("--card", action="store_true", help="rewrite the model card too")
     arguments = parser.parse_args()
     try:
         changed = refresh(arguments.folder, arguments.card)
     except InputError as error:
         print(f"python -m vqa.checkpoint.refresh: {error}", file=sys.stderr)
         return 2
-    print(f"{arguments.folder}: {', '.join(changed) or 'nothing'} written anew.")
+    print(f"{arguments.folder}: {', '.join(changed) or 'nothing'} rewritten.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A model becomes a checkpoint: a folder that is complete by itself and appears whole or not at all."""
+"""Saves a model as a checkpoint, a self-contained folder."""
 
 import json
 from pathlib import Path
@@ -22,14 +22,14 @@ def save_checkpoint(
     The folder appears whole or not at all."""
     net.config.architectures = [type(net).__name__]
     net.config.dtype = torch.float32  # to compute in: transformers reads the 16-bit weights into it
-    for name in ("is_local", "local_files_only"):  # of the folder that the tokenizer was read from
+    for name in ("is_local", "local_files_only"):  # left over from reading the tokenizer
         processor.tokenizer.init_kwargs.pop(name, None)
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     with whole_folder(Path(folder)) as new:
         custom_object_save(net, new)  # the code that reads the folder where this package is not installed
         net.config.save_pretrained(new)
         processor.save_pretrained(new)
-        # written here, since save_file lets nobody but the owner read the file
+        # save_file would make the file readable by its owner only
         (new / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
         for name, content in (extra or {}).items():
             (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
