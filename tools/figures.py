@@ -1,9 +1,9 @@
-"""Put measured figures between the README's markers, so that none is typed in.
+"""Write measured figures between the markers of README.md and docs/figures.md, so that none is typed by hand.
 
     python -m tools.figures [--bench bench.json]
 
-The tables of accuracy and of looking come from `assets/evaluation/results.json`, which `vqa evaluate` wrote, the line
-about seeds from `seeds.json` beside it, by `tools.spread`, the speed table from `make bench`.
+The tables of accuracy and robustness come from `assets/evaluation/results.json` (`vqa evaluate`), the variation between
+seeds from `seeds.json` in the same folder (`tools.spread`), and the speed table from `make bench`.
 """
 
 import argparse
@@ -17,22 +17,24 @@ from vqa.model.errors import InputError
 
 RESULTS = Path("assets/evaluation/results.json")
 SEEDS = Path("assets/evaluation/seeds.json")
+PAGES = [Path("README.md"), Path("docs/figures.md")]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.figures", description=__doc__.split("\n")[0])
-    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("--pages", type=Path, nargs="+", default=PAGES, metavar="PAGE", help="files with markers")
     parser.add_argument("--bench", type=Path, help="what python -m tools.benchmark --output wrote")
     arguments = parser.parse_args()
     try:
-        text = arguments.readme.read_text(encoding="utf-8")
         results = read(RESULTS)
-        text = fill(text, "accuracy", accuracy(results))
-        text = fill(text, "seeds", seeds(read(SEEDS)))
-        text = fill(text, "looking", looking(results))
+        bodies = {"accuracy": accuracy(results), "seeds": seeds(read(SEEDS)), "looking": looking(results)}
         if arguments.bench:
-            text = fill(text, "speed", speed(read(arguments.bench)))
-        arguments.readme.write_text(text, encoding="utf-8")
+            bodies["speed"] = speed(read(arguments.bench))
+        texts = {page: page.read_text(encoding="utf-8") for page in arguments.pages}
+        for name, body in bodies.items():
+            texts = fill(texts, name, body)
+        for page, text in texts.items():
+            page.write_text(text, encoding="utf-8")
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -46,12 +48,13 @@ def read(path: Path) -> dict:
         raise InputError(f"{path} cannot be read ({error}); run the command that makes it.") from error
 
 
-def fill(text: str, name: str, body: str) -> str:
-    """`text` with `body` between the markers called `name`. Raises `InputError` where there are none."""
+def fill(texts: dict[Path, str], name: str, body: str) -> dict[Path, str]:
+    """The pages' texts with `body` between the markers called `name`. Raises `InputError` if no page has them."""
     pattern = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise InputError(f"The README has no markers '<!-- figures: {name} -->' and '<!-- /figures -->'; add them.")
-    return pattern.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text)
+    if not any(map(pattern.search, texts.values())):
+        pages = ", ".join(map(str, texts))
+        raise InputError(f"{pages} has no markers '<!-- figures: {name} -->' and '<!-- /figures -->'; add them.")
+    return {page: pattern.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text) for page, text in texts.items()}
 
 
 def accuracy(results: dict) -> str:
@@ -63,43 +66,43 @@ def accuracy(results: dict) -> str:
         line += f" Official accuracy on its {metrics['n_official']:,} ten-answer questions: {metrics['official']}."
     sure, best = results["calibration"], results["calibration"]["selective"][0]
     line += (
-        f" Confidence is {sure['ece']} points off on average (ECE); of the surest {best['coverage']}% of the answers "
-        f"{best['accuracy']:.0f}% are right."
+        f" Expected calibration error (ECE): {sure['ece']} points; of the {best['coverage']}% most confident answers, "
+        f"{best['accuracy']:.0f}% are correct."
     )
-    line += f"\n\nBy `{results['command']}`, revision {results['environment']['revision'][:10]}."
+    line += f"\n\nCommand: `{results['command']}`, revision {results['environment']['revision'][:10]}."
     return f"{table(results['tables'])}\n{line}"
 
 
 def seeds(found: dict) -> str:
-    """What runs that differ in their seed have in common, in one sentence."""
+    """Mean and standard deviation over runs that differ only in their seed, in one sentence."""
     rows = (f"{name} {row['mean']:.1f} ± {row['deviation']:.1f}" for name, row in found["figures"].items())
     return f"Mean ± standard deviation of {found['runs']} runs that differ in their seed: {', '.join(rows)}."
 
 
 def looking(results: dict) -> str:
-    """Whether it looks, and how it bears damages: points of exact match lost, a row each."""
+    """Use of the photo and robustness: points of exact match lost, one row per modification."""
     grounding, damage = results["grounding"], results["robustness"]
     swap, cover = grounding["photo_swap"], grounding["deletion"]
-    rows = [("the photo is another one", results["n"], swap["drop"], swap["interval"])]
-    names = {"attended": "the most attended region is covered", "random": "a random region is covered"}
-    for kind, name in (names | {"centre": "the middle is covered"}).items():
+    rows = [("different photo", results["n"], swap["drop"], swap["interval"])]
+    names = {"attended": "attended region covered", "random": "random region covered", "centre": "centre covered"}
+    for kind, name in names.items():
         rows.append((name, cover["n"], cover[f"drop_{kind}"], None))
     rows += [(name, row["n"], row["drop"], row["interval"]) for name, row in damage["variants"].items()]
-    lines = ["| if | questions | points lost | 95% interval |", "|---|--:|--:|--:|"]
+    lines = ["| modification | questions | points lost | 95% interval |", "|---|--:|--:|--:|"]
     for name, n, drop, edges in rows:
-        told = "" if edges is None else f"{edges[0]:.1f} to {edges[1]:.1f}"
-        lines.append(f"| {name} | {n:,} | {drop:.1f} | {told} |")
+        interval = "" if edges is None else f"{edges[0]:.1f} to {edges[1]:.1f}"
+        lines.append(f"| {name} | {n:,} | {drop:.1f} | {interval} |")
     low, high = cover["centre_confidence_interval"]
     lines.append(
-        f"\nCovering what it attended to lowers its confidence by {cover['confidence_excess']:.1f} points more than "
+        f"\nCovering the attended region lowers the confidence by {cover['confidence_excess']:.1f} points more than "
         f"covering a random region, and by {cover['centre_confidence_excess']:.1f} (95% {low:.1f} to {high:.1f}) more "
-        "than covering the middle, which is the fairer comparison: photos have their subject there."
+        "than covering the centre, which is the fairer comparison: most photos have their subject there."
     )
     return "\n".join(lines)
 
 
 def speed(figures: dict) -> str:
-    """What `make bench` measured, a row each."""
+    """The output of `make bench`, one row per figure."""
     rows = (f"| {k} | {f'{v:,.1f}' if isinstance(v, float) else v} |" for k, v in figures.items())
     return "\n".join(("| `make bench` | |", "|---|--:|", *rows))
 
