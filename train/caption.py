@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.caption_scores import MEASURE, MEASURE_FEATURES, card, score
+from train.caption_scores import card, score
 from train.captions.data import Batches, encode, held_out, read_captions
 from train.fitting.small import Learning, add_options, command
 from vqa.captioning.captioner import ATTENTIONS, Captioner
@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--features", type=Path, nargs="+", help="the feature store of each file of captions")
     made.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
     made.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
-    made.add_argument("--measure", type=Path, default=MEASURE)
-    made.add_argument("--measure-features", type=Path, default=MEASURE_FEATURES)
+    made.add_argument("--measure", type=Path, required=True, help="JSON lines of photos to be scored on")
+    made.add_argument("--measure-features", type=Path, required=True, help="the feature store of these photos")
     made.add_argument("--output", type=Path, required=True, help="a folder")
     made.add_argument("--epochs", type=float, default=7.0)
     made.add_argument("--batch", type=int, default=16, help="photos; each brings five captions")

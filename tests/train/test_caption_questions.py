@@ -90,13 +90,8 @@ def test_plurals(noun: str, several: str) -> None:
 
 
 def test_articles() -> None:
-    assert [article(noun) for noun in ("umbrella", "elephant", "uniform", "utensil", "dog")] == [
-        "an",
-        "an",
-        "a",
-        "a",
-        "a",
-    ]
+    nouns = ("umbrella", "elephant", "uniform", "utensil", "dog")
+    assert [article(noun) for noun in nouns] == ["an", "an", "a", "a", "a"]
 
 
 def test_questions_are_true_and_balanced(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,33 +132,33 @@ def test_varied_questions_ask_in_several_ways(small: Path, tmp_path: Path) -> No
 
 
 def test_one_photo_in_two_files_is_one_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the second file says of it is known when it is asked about the first's: here, that all photos have both."""
+    """Captions of both files count for a photo: here all photos have both animals, so that no answer can be no."""
     first, second = (captions_file(tmp_path / f"{name}.jsonl", [[f"a {name}."]] * 6) for name in ("dog", "cat"))
     assert main(["--captions", str(first), str(second), "--output", str(tmp_path / "out.jsonl")]) == 2
-    assert "say the same" in capsys.readouterr().err
+    assert "name the same things" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "sentence"),
     [
         ('{"image": "a.jpg", "captions": ["a dog."]}\nno\n', "Line 2"),
         ('{"image": "a.jpg", "captions": "a dog."}\n', "Line 1"),
         ('{"image": "a.jpg"}\n', "Line 1"),
         ('{"captions": ["a dog."]}\n', "Line 1"),
-        ('{"image": "a.jpg", "captions": ["a dog."]}\n', "no noun that is frequent"),
-        ("", "no noun that is frequent"),
+        ('{"image": "a.jpg", "captions": ["a dog."]}\n', "no frequent noun"),
+        ("", "no frequent noun"),
         (None, "captions.jsonl"),
     ],
 )
-def test_what_cannot_be_used_is_told(
-    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_bad_captions_are_reported(
+    content: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "captions.jsonl"
     if content is not None:
         path.write_text(content)
     assert main(["--captions", str(path), "--output", str(tmp_path / "out.jsonl")]) == 2
-    sentence = capsys.readouterr().err
-    assert told in sentence and sentence.count("\n") == 1
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
 
 
