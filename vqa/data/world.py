@@ -26,8 +26,8 @@ from PIL import Image
 from vqa.data.files import whole_folder
 from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
 from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
-from vqa.model.answer import YES_NO
 from vqa.model.errors import InputError
+from vqa.model.text import YES_NO
 
 __all__ = [
     "COLOURS",

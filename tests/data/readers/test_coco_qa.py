@@ -69,7 +69,7 @@ def test_a_split(tmp_path: Path) -> None:
         (
             "questions",
             "how\nwhat\n\nwhere",
-            "Line 3 of the files of {folder}: the field 'question' must be text",
+            "Line 3 of the files of {folder}: the field 'question' must be non-empty text",
         ),
     ],
 )

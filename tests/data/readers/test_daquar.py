@@ -58,9 +58,7 @@ def test_broken_text(tmp_path: Path, text: str, told: str) -> None:
 def test_parts_of_an_answer_that_are_no_list(tmp_path: Path) -> None:
     path = tmp_path / "qa.jsonl"
     path.write_text('{"image": "a.png", "question": "?", "answers_list": "bed"}\n')
-    with pytest.raises(
-        InputError, match=r"Line 1 of .*'answers_list' must be a list of texts, not 'bed': correct\."
-    ):
+    with pytest.raises(InputError, match=r"Line 1 of .*'answers_list' must be a list of texts, not 'bed': correct"):
         read_examples(path)
     path.write_text("[]\n")
     with pytest.raises(InputError, match=r"Line 1 of .* is no object"):

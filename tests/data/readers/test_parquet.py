@@ -187,7 +187,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ("changed", "told"),
     [
         ({"question": None}, "Row 5 of {path} has no 'question': add"),
-        ({"question": " "}, "Row 5 of {path}: the field 'question' must be text"),
+        ({"question": " "}, "Row 5 of {path}: the field 'question' must be non-empty text"),
         ({"image_id": None}, "Row 5 of {path}: 'image_id' must be a whole number, not None"),
         ({"image": None}, "Row 5 of {path} has no picture inside: name the folder of the photos"),
         ({"image": {"bytes": None, "path": "none.jpg"}}, "Row 5 of {path} has no picture inside"),
