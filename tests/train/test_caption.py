@@ -115,7 +115,7 @@ def test_photos_are_encoded_by_the_models_own_encoder(data: list[str], tiny_chec
         Image.fromarray(np.full((70, 64, 3), 60 * i, np.uint8)).save(tmp_path / f"photos/{i}.png")
     encode([tmp_path / "photos"], [tmp_path / "new"], str(tiny_checkpoint))
     store = FeatureStore.open(tmp_path / "new", VQA.load(tiny_checkpoint, "cpu").made_by())
-    assert len(store) == 3 and "2.png" in store
+    assert len(store) == 3 and "2.png" in store.rows
     with pytest.raises(InputError, match="different lengths"):
         encode([tmp_path / "photos"], [], None)
     with pytest.raises(InputError, match="made"):
