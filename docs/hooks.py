@@ -1,11 +1,14 @@
-"""What mkdocs needs to show the repository's pages as they stand, with links that also work there.
+"""mkdocs hooks: build the site from the repository's own pages, with links that work in both places.
 
-A page may link anything in the repository by its relative path. In the site the README, the contributing guide and
-the changes are pages of their own, pictures are copied, and any other file or folder that is linked becomes a page of
-source code with numbered lines. A link to `file.py#Class.method` leads to the line where that definition begins.
+A page may link any file of the repository by its relative path. On the site README.md is the first page,
+CONTRIBUTING.md and CHANGELOG.md are pages too, pictures are copied, and every other linked file or folder becomes a page
+of source code with numbered lines. A link to `file.py#Class.method` leads to the line where that definition begins. A
+line `::: vqa COMMAND` is replaced by the help of that command.
 """
 
 import ast
+import contextlib
+import io
 import posixpath
 import re
 from pathlib import Path
@@ -17,16 +20,19 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_for_filename
 
+from vqa.cli import build_parser
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"README.md": "manual.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
+PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 PICTURES = (".svg", ".webp", ".png", ".jpg")
-# A link of Markdown to a relative path; code in its label is shown as it is.
+# A Markdown link to a relative path; its label may contain code.
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]*))?(?=\))")
 CODE = re.compile(r"^```.*?^```|^~~~.*?^~~~", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^::: vqa ([a-z-]+)$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what lies outside docs/ and is linked from a page."""
+    """Add the files outside docs/ that a page links."""
     pages = {f"docs/{file.src_uri}": file.content_string for file in files.documentation_pages()}
     pages |= {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
     for name, text in pages.items():
@@ -41,7 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def added(path: str, config: MkDocsConfig) -> File:
-    """A file of the site for a file or folder of the repository, both named from its root."""
+    """The site's file for a file or folder of the repository, given relative to its root."""
     if path.endswith(PICTURES):
         return File.generated(config, place(path), abs_src_path=str(ROOT / path))
     text = (ROOT / path).read_text(encoding="utf-8") if path in PAGES else source(path)
@@ -49,7 +55,7 @@ def added(path: str, config: MkDocsConfig) -> File:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the links as they are in the repository into those of the site."""
+    """Replace the repository's links by those of the site, and `::: vqa COMMAND` by the help of that command."""
     uri = page.file.src_uri
     name = next((name for name, page_uri in PAGES.items() if page_uri == uri), f"docs/{uri}")
     if uri.startswith("source/"):
@@ -66,7 +72,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for code in CODE.finditer(markdown):
         parts += [LINK.sub(moved, markdown[start : code.start()]), code[0]]
         start = code.end()
-    return "".join([*parts, LINK.sub(moved, markdown[start:])])
+    return COMMAND.sub(command_help, "".join([*parts, LINK.sub(moved, markdown[start:])]))
+
+
+def command_help(command: re.Match[str]) -> str:
+    """A section with what `vqa COMMAND --help` prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        build_parser().parse_args([command[1], "--help"])
+    return f"## vqa {command[1]}\n\n```text\n{printed.getvalue()}```"
 
 
 def line_of(name: str, file: Path) -> int:
@@ -78,12 +92,12 @@ def line_of(name: str, file: Path) -> int:
 
 
 def target_of(page: str, link: str) -> str:
-    """What a link on a page leads to, from the repository's root."""
+    """The target of a link on a page, relative to the repository's root."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
 
 
 def place(path: str) -> str:
-    """Where a file of the repository stands in the site."""
+    """The site's path of a file of the repository."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     return PAGES.get(path) or (path if path.endswith(PICTURES) else f"source/{path}.md")
@@ -93,13 +107,13 @@ def source(path: str) -> str:
     """A page with the content of a file, or of each file in a folder."""
     whole = ROOT / path
     files = [whole] if whole.is_file() else sorted(file for file in whole.iterdir() if file.is_file())
-    shown = [file for file in files if file.suffix not in (".safetensors", ".webp")]
-    blocks = [f"`{file.relative_to(ROOT).as_posix()}`\n\n{numbered(file)}\n" for file in shown]
+    texts = [file for file in files if file.suffix not in (".safetensors", ".webp")]
+    blocks = [f"`{file.relative_to(ROOT).as_posix()}`\n\n{numbered(file)}\n" for file in texts]
     return f"---\nsearch:\n  exclude: true\n---\n# {posixpath.basename(path)}\n\n" + "\n".join(blocks)
 
 
 def numbered(file: Path) -> str:
-    """The file's text as HTML, line 17 with the id L-17."""
+    """The file's text as HTML; line 17 has the id L-17."""
     code = file.read_text(encoding="utf-8")
     lexer = get_lexer_for_filename(file.name) if file.suffix else TextLexer()
     return highlight(code, lexer, HtmlFormatter(linenos="inline", lineanchors="L", anchorlinenos=True))
