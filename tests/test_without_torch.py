@@ -20,8 +20,8 @@ APP = """
 from gradio_client import Client, handle_file
 from tests.ui.conftest import free_port
 from ui import app
-from ui.inside.cells import WORDS, Cells
-from ui.completing import Completing
+from ui.tabs.inside.cells import WORDS, Cells
+from ui.question.complete import Complete
 from ui.models import Models
 from ui.page import build_page
 import json
@@ -40,8 +40,8 @@ for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((ph
         refused.append(client.predict(*asked, api_name=name))
     except Exception as error:
         refused.append(str(error))
-refused.append(Cells(models, Completing()).cells("what is on the table?", WORDS, 1, "h", 0))
-print(json.dumps([answer, covered, refused, Completing().suggest("what is")]))
+refused.append(Cells(models).cells("what is on the table?", WORDS, 1, "h", 0))
+print(json.dumps([answer, covered, refused, Complete(models).suggest("what is")]))
 page.close(verbose=False)
 """
 

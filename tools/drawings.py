@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops, ImageDraw
 
-from ui.models import static
+from ui import STATIC
 
 SIDE, SMOOTH = 256, 4  # pixels; drawn larger and scaled down, so that edges are smooth
 RED, BLUE, YELLOW = (200, 40, 40), (40, 80, 200), (235, 200, 40)
@@ -61,8 +61,8 @@ def icon(side: int = 512) -> Image.Image:
 
 
 def main() -> None:
-    icon().save(static("icon-512.png"), optimize=True)
-    folder = static("examples")
+    icon().save(STATIC / "icon-512.png", optimize=True)
+    folder = STATIC / "examples"
     folder.mkdir(exist_ok=True)
     for name in SHAPES:
         draw(name).save(folder / f"{name}.webp", lossless=True)

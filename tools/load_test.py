@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 
 from ui.app import open_page
-from ui.examples import examples
 from ui.models import Models
 from ui.page import build_page
+from ui.question.examples import examples
 
 
 async def client(

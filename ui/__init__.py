@@ -1,1 +1,5 @@
-"""The Gradio app: a file a tab, put together by `ui.app`."""
+"""The Gradio app. `page` puts it together; each tab is a module of `ui.tabs` with its layout, events and API."""
+
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"  # scripts, style, texts and pictures

@@ -9,8 +9,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
+from ui import STATIC
 from ui.hosting.window import open_window
-from ui.models import Models, on_a_space, static
+from ui.models import Models
 from ui.page import build_page
 from vqa.model.errors import InputError
 
@@ -40,7 +41,8 @@ def launch(
     Raises `InputError` for a model that cannot be read or an address that cannot be had.
     """
     check(host, port)
-    models = Models(model, device, compare, any_model=host in LOOPBACK and not on_a_space(), runtime=runtime)
+    private = host in LOOPBACK and "SPACE_ID" not in os.environ
+    models = Models(model, device, compare, any_model=private, runtime=runtime)
     page = build_page(models)
     address = open_page(page, host, port, credentials(auth), mcp)
     try:
@@ -95,7 +97,7 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
             footer_links=["api", "settings"],
             max_file_size=MAX_FILE,
             pwa=True,
-            favicon_path=static("icon-512.png"),
+            favicon_path=STATIC / "icon-512.png",
             **looks(),
         )
     except OSError as error:
@@ -105,9 +107,9 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
 
 def looks() -> dict[str, Any]:
     """The page's theme, style and scripts, all from this package."""
-    scripts = "".join(f"<script>{static(name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     return {
         "theme": gr.themes.Default(font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
-        "css": static("glimpse.css").read_text(encoding="utf-8"),
+        "css": (STATIC / "glimpse.css").read_text(encoding="utf-8"),
         "head": f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
     }

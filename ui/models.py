@@ -1,30 +1,54 @@
-"""The models that the app answers with: loaded behind the page, shared by everyone who asks."""
+"""The models of the app: loaded while the page is open already, shared by all users."""
 
-import os
+import functools
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, missing
 
 if TYPE_CHECKING:
+    from vqa.captioning.describe import Describer
+    from vqa.language.complete import Completer
+    from vqa.language.repair import Repairer
     from vqa.predict import VQA
 
-KEPT = 2  # further models in memory at once
+MAX_FURTHER = 2  # further models in memory at once
 BUNDLED = "bundled"
+T = TypeVar("T")
+
+
+def once(load: "Callable[[Models], T]") -> "Callable[[Models], T]":
+    """A method that loads something in its first call, and returns it in every call, from any thread.
+
+    Raises `InputError` if a package that it needs is not installed, and whatever the method raises.
+    """
+    lock, name = threading.Lock(), f"_{load.__name__}"
+
+    @functools.wraps(load)
+    def get(models: "Models") -> T:
+        with lock:
+            if name not in models.__dict__:
+                try:
+                    setattr(models, name, load(models))
+                except ModuleNotFoundError as error:
+                    if sentence := missing(error):
+                        raise sentence from error
+                    raise
+            return getattr(models, name)
+
+    return get
 
 
 class Models:
-    """The app's own model, and others to compare it with.
+    """The app's own model, others to compare it with, and the small models that describe, complete and repair.
 
     model: a checkpoint's folder or a Hub id, None for the bundled one. offered: names of further models that may be
-    chosen. any_model: let whoever uses the page name any folder or Hub id (for a page on the user's own machine).
-    runtime: see `VQA.load`.
+    chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). runtime: see
+    `VQA.load`.
 
-    `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `lock` is held
-    while a model computes: several threads on one CPU would only be in each other's way.
+    `load` loads the own model; until it is done, `get` waits, so that the page can be open before.
     """
 
     def __init__(
@@ -37,17 +61,16 @@ class Models:
     ):
         self.own, self.device, self.any_model, self.runtime = model or BUNDLED, device, any_model, runtime
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
-        self.lock = threading.RLock()
-        self._loaded: OrderedDict[str, VQA] = OrderedDict()
-        self._ready = threading.Event()
-        self._failure: Exception | None = None
+        self._lock, self._ready = threading.RLock(), threading.Event()
+        self._further = functools.lru_cache(MAX_FURTHER)(self._read)
+        self._own: VQA | Exception
 
     def load(self, vqa: "VQA | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
-            self._loaded[self.own] = vqa or self._read(self.own)
+            self._own = vqa or self._read(self.own)
         except Exception as error:
-            self._failure = error
+            self._own = error
             raise
         finally:
             self._ready.set()
@@ -55,32 +78,43 @@ class Models:
     def get(self, name: str | None = None) -> "VQA":
         """A model by its name; without one, the own. Raises `InputError` for one that is not offered."""
         self._ready.wait()
-        if self._failure:
-            raise self._failure
+        if isinstance(self._own, Exception):
+            raise self._own
         name = (name or "").strip() or self.own
+        if name == self.own:
+            return self._own
         if name not in self.offered and not self.any_model:
             raise InputError(f"The model {name[:80]!r} is not offered here; choose one of {', '.join(self.offered)}.")
-        with self.lock:
-            if name not in self._loaded:
-                self._loaded[name] = self._read(name)
-                others = [other for other in self._loaded if other != self.own]
-                for other in others[:-KEPT]:
-                    del self._loaded[other]
-            if name != self.own:
-                self._loaded.move_to_end(name)
-            return self._loaded[name]
+        with self._lock:
+            return self._further(name)
+
+    @contextmanager
+    def use(self, name: str | None = None) -> "Iterator[VQA]":
+        """`get` a model to compute with: one thread at a time, since several on one CPU would slow each other down."""
+        vqa = self.get(name)
+        with self._lock:
+            yield vqa
 
     def _read(self, name: str) -> "VQA":
         from vqa.predict import VQA  # takes seconds, in which the page is open already
 
         return VQA.load(None if name == BUNDLED else name, self.device, runtime=self.runtime)
 
+    @once
+    def describer(self) -> "Describer":
+        """The captioner, which reads the bundled model's grids."""
+        from vqa.captioning.describe import Describer
 
-def on_a_space() -> bool:
-    """Whether this is a Hugging Face Space."""
-    return "SPACE_ID" in os.environ
+        return Describer.load(vqa=self.get(BUNDLED))
 
+    @once
+    def completer(self) -> "Completer":
+        from vqa.language.complete import Completer
 
-def static(name: str) -> Path:
-    """A file that belongs to the page."""
-    return Path(__file__).parent / "static" / name
+        return Completer.load()
+
+    @once
+    def repairer(self) -> "Repairer":
+        from vqa.language.repair import Repairer
+
+        return Repairer.load()

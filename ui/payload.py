@@ -1,35 +1,66 @@
-"""An answer as the page draws it, and refusals as sentences in the page."""
+"""What passes between the browser and the models: photos in; answers, maps and refusals out."""
 
+import base64
 import functools
+import io
 import logging
 from collections.abc import Callable
+from html import escape
+from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
 
 from ui.models import Models
-from ui.photos import picture_url
 from vqa.model.errors import InputError, missing
 
 NOT_SURE = 1 / 3  # below this calibrated probability the page says so: it is wrong two times out of three
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
-
-PROGRESS = gr.Progress()  # gradio gives each event its own in place of this default
+LONGER_SIDE = 640  # pixels of a photo in the page
 
 logger = logging.getLogger("glimpse")
 
 
-def shown(models: Models, photo: Any, question: str, model: str | None = None, title: str = "") -> dict[str, Any]:
-    """A question about a photo, answered, in the form that `ui/static/glimpse.js` draws."""
-    vqa = models.get(model)
-    with models.lock:
-        answer = vqa.ask(photo, question)
-        picture = vqa.look(photo).photo
-    return drawable(answer.to_dict(), picture, question, title)
+def photo_bytes(photo: dict[str, Any] | None) -> bytes:
+    """The content of an uploaded file, without its name on this machine.
+
+    Only uploads are read: gradio accepts any path that is sent without its usual `meta` field. Raises `InputError`
+    if there is no photo, or for any other path.
+    """
+    path = photo.get("path") if isinstance(photo, dict) else None
+    if not path:
+        raise InputError("There is no photo yet; upload, paste or take one first.")
+    try:
+        path = Path(path).resolve()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
+            return path.read_bytes()
+    except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError: links in a circle
+        pass
+    raise InputError("The photo was not uploaded; upload it first.")
 
 
-def drawable(result: dict[str, Any], picture: Any, question: str, title: str = "") -> dict[str, Any]:
+def picture_url(photo: Image.Image) -> str:
+    """A photo as a `data:` address, small enough for the page."""
+    photo = photo.copy()
+    photo.thumbnail((LONGER_SIDE, LONGER_SIDE))
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=88)
+    return data_url("image/jpeg", buffer.getvalue())
+
+
+def data_url(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def drawn_answer(models: Models, photo: Any, question: str, model: str | None = None, title: str = "") -> dict:
+    """The answer to a question about a photo, in the form that `ui/static/glimpse.js` draws."""
+    with models.use(model) as vqa:
+        return drawable(vqa.ask(photo, question).to_dict(), vqa.look(photo).photo, question, title)
+
+
+def drawable(result: dict[str, Any], picture: Image.Image, question: str, title: str = "") -> dict[str, Any]:
     """The object of `vqa ask --json` with what is drawn around it."""
     return {
         "photo": picture_url(picture),
@@ -41,14 +72,14 @@ def drawable(result: dict[str, Any], picture: Any, question: str, title: str = "
 
 
 def layer(name: str, answer: str, weights: np.ndarray) -> dict[str, Any]:
-    """A further map `(h, w)` to lay over the photo; what speaks against the answer is left out."""
+    """A further map `(h, w)` to lay over the photo; negative weights are set to 0."""
     height, width = weights.shape
     values = weights.clip(0).ravel().tolist()
     return {"name": name, "answer": answer, "weights": values, "height": height, "width": width}
 
 
 def refusal(error: Exception) -> str:
-    """The sentence that the page shows for an error; one that nobody foresaw goes to the log."""
+    """The sentence that the user reads for an error; an unexpected one is logged."""
     if isinstance(error, ModuleNotFoundError):
         error = missing(error) or error
     if isinstance(error, InputError):
@@ -57,14 +88,27 @@ def refusal(error: Exception) -> str:
     return BROKEN
 
 
-def api(function: Callable) -> Callable:
-    """A function of the API: what it refuses reaches the caller as one sentence, never a traceback."""
+def refuse_by(respond: Callable[[str], Any]) -> Callable[[Callable], Callable]:
+    """A decorator for events: instead of raising an error, the event returns `respond(refusal(error))`."""
 
-    @functools.wraps(function)
-    def told(*values: Any, **named: Any) -> Any:
-        try:
-            return function(*values, **named)
-        except Exception as error:
-            raise gr.Error(refusal(error), print_exception=False) from None
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def event(*values: Any, **named: Any) -> Any:
+            try:
+                return function(*values, **named)
+            except Exception as error:
+                return respond(refusal(error))
 
-    return told
+        return event
+
+    return decorate
+
+
+refused_in_json = refuse_by(lambda sentence: {"error": sentence})  # a component of `ui/static` draws the error
+refused_in_html = refuse_by(lambda sentence: f'<p class="failed" role="alert">{escape(sentence)}</p>')
+
+
+@refused_in_json
+def refusable_answer(models: Models, photo: dict | None, question: str) -> dict[str, Any]:
+    """`drawn_answer` for an uploaded photo."""
+    return drawn_answer(models, photo_bytes(photo), question)

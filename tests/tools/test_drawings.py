@@ -3,19 +3,19 @@ import pytest
 from PIL import Image
 
 from tools import drawings
-from ui.models import static
+from ui import STATIC
 from vqa.model.photos import open_photo
 
 
 def test_the_examples_that_are_committed_are_our_drawings():
-    assert {path.stem for path in static("examples").iterdir()} == set(drawings.SHAPES)
+    assert {path.stem for path in (STATIC / "examples").iterdir()} == set(drawings.SHAPES)
     for name in drawings.SHAPES:
-        found = open_photo(static("examples") / f"{name}.webp")
+        found = open_photo(STATIC / "examples" / f"{name}.webp")
         assert np.array_equal(np.asarray(found), np.asarray(drawings.draw(name))), name
 
 
 def test_the_icon_that_is_committed_is_our_drawing():
-    found = open_photo(static("icon-512.png"))
+    found = open_photo(STATIC / "icon-512.png")
     assert found.size == (512, 512)
     assert np.array_equal(np.asarray(found), np.asarray(drawings.icon()))
 
@@ -30,7 +30,7 @@ def test_main_writes_the_same_files(monkeypatch, tmp_path):
         "icon-512.png",
     ]
     for path in written:
-        kept, new = (np.asarray(open_photo(one)) for one in (static(str(path)), tmp_path / path))
+        kept, new = (np.asarray(open_photo(one)) for one in (STATIC / path, tmp_path / path))
         assert np.array_equal(kept, new), path
         assert Image.open(tmp_path / path).format == ("PNG" if path.suffix == ".png" else "WEBP")
 

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 import vqa as package
 from tests.ui.conftest import QUESTION
-from ui.api import MAX_QUESTIONS
+from ui.tabs.ask import MAX_QUESTIONS
 from vqa.evidence import evidence, occlusion, what_if
 
 NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence", "/occlusion", "/repair", "/what_if"]

@@ -277,10 +277,10 @@ def test_find_a_cell(opened):
     opened.get_by_role("option", name="completes").click()
     opened.locator("#feature input").click()
     opened.get_by_role("option", name="vowel").click()
-    opened.locator("#found tbody tr").first.wait_for(timeout=60_000)  # seconds, once
-    button = opened.locator("#found button").nth(1)
+    opened.locator("#units tbody tr").first.wait_for(timeout=60_000)  # seconds, once
+    button = opened.locator("#units button").nth(1)
     button.press("Enter")
-    opened.locator("#found-examples .marked").first.wait_for()
+    opened.locator("#unit-examples .marked").first.wait_for()
     assert opened.locator("#cells .cell").all_inner_texts() == list(QUESTION)
     layer, unit = (opened.locator(f"#{name} input").input_value() for name in ("layer", "unit"))
     assert re.search(rf" {unit} of layer {layer}$", button.inner_text())

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ui.models import BUNDLED, KEPT, Models, on_a_space, static
+from ui.models import BUNDLED, MAX_FURTHER, Models
+from vqa.language.complete import Completer
 from vqa.model.errors import InputError
 from vqa.predict import VQA
 
@@ -106,15 +107,14 @@ def test_few_further_models_stay_loaded_and_the_own_always(read):
     models = Models("own", any_model=True)
     models.load()
     own = models.get()
-    names = [f"model-{i}" for i in range(KEPT + 1)]
-    for name in names[:KEPT]:
+    names = [f"model-{i}" for i in range(MAX_FURTHER + 1)]
+    for name in names[:MAX_FURTHER]:
         models.get(name)
     models.get(names[0])  # used again, so the second is now the oldest
-    models.get(names[KEPT])
-    assert len(models._loaded) == KEPT + 1
+    models.get(names[MAX_FURTHER])
     read.clear()
     assert models.get() is own
-    models.get(names[0]), models.get(names[KEPT])
+    models.get(names[0]), models.get(names[MAX_FURTHER])
     assert read == []
     models.get(names[1])
     assert [name for name, _ in read] == [names[1]]
@@ -153,12 +153,26 @@ def test_a_model_that_two_ask_for_is_read_once(monkeypatch):
     assert loaded == ["other"]
 
 
-def test_a_space_is_known_by_its_variable(monkeypatch):
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    assert not on_a_space()
-    monkeypatch.setenv("SPACE_ID", "someone/glimpse")
-    assert on_a_space()
+def test_a_small_model_is_loaded_once_for_all_who_need_it_at_once(monkeypatch):
+    count, begun = [], threading.Event()
+
+    def load() -> object:
+        begun.wait(5)
+        count.append(1)
+        return object()
+
+    monkeypatch.setattr(Completer, "load", load)
+    models = Models("own")
+    results = [answers_of(models.completer) for _ in range(5)]
+    begun.set()
+    assert len({id(found.get(timeout=5)) for found, _ in results}) == 1 and len(count) == 1
 
 
-def test_static_files_are_there():
-    assert static("glimpse.js").is_file() and static("glimpse.css").is_file()
+@pytest.mark.parametrize(("name", "error"), [("torch", InputError), ("vqa.nothing", ModuleNotFoundError)])
+def test_a_missing_package_is_reported_and_our_own_is_an_error(monkeypatch, name, error):
+    def load():
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(Completer, "load", load)
+    with pytest.raises(error, match="needs PyTorch" if error is InputError else name):
+        Models("own").completer()

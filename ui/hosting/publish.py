@@ -1,8 +1,8 @@
-"""`vqa publish`: a Space for a model, put together on this machine, and pushed to the Hub if the user wants that."""
+"""`vqa publish`: assemble a Space for a model on this machine, and push it to the Hub if the user asks for that."""
 
 from pathlib import Path
 
-from ui.hosting.space import assemble, size
+from ui.hosting.space import assemble
 from vqa.checkpoint.hub import check_login, upload
 from vqa.model.errors import InputError
 
@@ -11,14 +11,13 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
     """Assemble the Space in `output` (by default a new folder named after it), push it if asked to, and say so.
 
     space: its name on the Hub, 'owner/name', or 'name' for one of one's own. Raises `InputError` for a name that the
-    Hub does not take, what `ui.hosting.space.assemble` refuses, or an upload that fails.
+    Hub does not accept, whatever `assemble` refuses, or an upload that fails.
     """
     check_name(space)
     if push:
         check_login()
     name = space.rpartition("/")[2]
     folder = assemble(Path(output or f"{name}-space"), model, name)
-    print(f"{folder} is a complete Space ({size(folder) / 1e6:.1f} MB). Try it: cd {folder} && python app.py")
     if push:
         print(f"It is on {upload(folder, space, kind='space')} now.")
     else:
@@ -26,7 +25,7 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
 
 
 def check_name(space: str) -> None:
-    """Raises `InputError` for a name that the Hub does not take."""
+    """Raises `InputError` for a name that the Hub does not accept."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -34,5 +33,4 @@ def check_name(space: str) -> None:
         validate_repo_id(space)
     except HFValidationError as error:
         reason = str(error).split("\n")[0].rstrip(".")
-        told = f"The Space's name {space!r:.100} cannot be used ({reason}); give owner/name."
-        raise InputError(told) from error
+        raise InputError(f"The Space's name {space!r:.100} cannot be used ({reason}); give owner/name.") from error

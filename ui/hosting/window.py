@@ -11,15 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "msedge",
-    "microsoft-edge",
-    "brave",
-    "brave-browser",
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    *("msedge", "microsoft-edge", "brave", "brave-browser"),
 )
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -34,11 +27,10 @@ PLACES = (
 
 
 def open_window(address: str, title: str = "Glimpse", extra: Sequence[str] = ()) -> bool:
-    """Show `address` in a window and return when it is closed: True.
+    """Show `address` in a window and return True when it is closed.
 
     By pywebview (the extra `desktop`), else by the app mode of a Chromium-like browser, which gets `extra` arguments.
-    Where neither can be had it is a tab of the usual browser, and False comes back at once. Every step down is told in
-    a sentence on the terminal.
+    Without either, open a tab of the usual browser and return False at once. Prints a sentence for each fallback.
     """
     return by_webview(address, title) or by_app_mode(address, extra) or by_tab(address)
 
@@ -47,46 +39,44 @@ def by_webview(address: str, title: str) -> bool:
     try:
         import webview
     except ImportError:
-        print("For a window of its own without a browser: pip install 'glimpse-vqa[desktop]'.", flush=True)
-        return False
+        return _fall_back("For a window of its own without a browser: pip install 'glimpse-vqa[desktop]'.")
     logging.getLogger("pywebview").setLevel(logging.CRITICAL)  # it logs the traceback of every backend that is missing
     try:
         webview.create_window(title, address, width=1280, height=900)
         webview.start()
     except Exception as error:  # each of its backends raises its own kinds where there is no screen
         reason = str(error).partition("\n")[0][:60] or type(error).__name__
-        print(f"pywebview cannot open a window here ({reason}); trying a browser.", flush=True)
-        return False
+        return _fall_back(f"pywebview cannot open a window here ({reason}); trying a browser.")
     return True
 
 
 def by_app_mode(address: str, extra: Sequence[str] = ()) -> bool:
-    program = find_browser()
-    if program is None:
-        print("There is no Chromium, Chrome or Edge for a window of its own.", flush=True)
-        return False
+    if (program := find_browser()) is None:
+        return _fall_back("There is no Chromium, Chrome or Edge for a window of its own.")
     # Chromium refuses to sandbox for root, as in a container.
     root = ["--no-sandbox"] if sys.platform != "win32" and os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # a profile of its own makes it a process of its own, which can be waited for
         own = [f"--app={address}", f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking"]
-        command = [program, *own, *root, *extra]
         try:
-            opened = not subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-        except OSError:  # found, and yet no program for this machine
-            opened = False
-    if not opened:
-        print(f"{Path(program).name} could not open a window; taking the usual browser.", flush=True)
-    return opened
+            quiet: dict = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            subprocess.run([program, *own, *root, *extra], check=True, **quiet)
+        except (OSError, subprocess.CalledProcessError):  # OSError: no program for this machine
+            return _fall_back(f"{Path(program).name} could not open a window; opening the usual browser.")
+    return True
 
 
 def by_tab(address: str) -> bool:
-    told = "The app is in your browser" if webbrowser.open(address) else "Open it in a browser"
-    print(f"{told}: {address} (Ctrl-C ends it).", flush=True)
-    return False
+    place = "The app is in your browser" if webbrowser.open(address) else "Open it in a browser"
+    return _fall_back(f"{place}: {address} (Ctrl-C ends it).")
 
 
 def find_browser() -> str | None:
-    """The program of an installed browser that knows the app mode."""
-    found = filter(None, map(shutil.which, BROWSERS))
-    return next(found, None) or next((place for place in PLACES if Path(place).is_file()), None)
+    """The program of an installed browser that has the app mode."""
+    installed = filter(None, map(shutil.which, BROWSERS))
+    return next(installed, None) or next((place for place in PLACES if Path(place).is_file()), None)
+
+
+def _fall_back(reason: str) -> bool:
+    print(reason, flush=True)
+    return False

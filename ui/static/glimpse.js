@@ -220,10 +220,10 @@ window.glimpse = (() => {
   }
 
   // Units of a network that follow something, the best first; a click on one picks it.
-  function found({ element, props, watch, trigger }) {
+  function units({ element, props, watch, trigger }) {
     const draw = () => {
       const root = element.querySelector(".glimpse");
-      const { rows, feature, measure, texts, error } = props.value || {};
+      const { rows, feature, measure, questions, error } = props.value || {};
       if (!root) return;
       if (!rows) return root.replaceChildren(...(error ? [failed(error)] : []));
       const head = ["unit", "there it is", measure, "where it was chosen"].map((name) => make("th", { scope: "col" }, name));
@@ -234,8 +234,8 @@ window.glimpse = (() => {
         } }, name);
         return make("tr", {}, make("th", { scope: "row" }, button), ...[way, score, chosen].map((text) => make("td", {}, text)));
       });
-      const note = make("p", { class: "note" }, `${feature}: the best of all units, over ${texts} questions. Choose one to see it.`);
-      root.replaceChildren(note, make("table", { class: "found" },
+      const note = make("p", { class: "note" }, `${feature}: the best of all units, over ${questions} questions. Choose one to see it.`);
+      root.replaceChildren(note, make("table", { class: "units" },
         make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
     };
     watch("value", draw);
@@ -245,5 +245,5 @@ window.glimpse = (() => {
   // Save a file that came as a `data:` address.
   const save = ({ name, url }) => make("a", { href: url, download: name }).click();
 
-  return { save, make, percent, answer, overlay, failed, viewer, conversation, chips, found };
+  return { save, make, percent, answer, overlay, failed, viewer, conversation, chips, units };
 })();

@@ -125,7 +125,11 @@ def test_a_place_that_cannot_be_taken_is_told_in_a_sentence(tmp_path, tiny_check
     here.mkdir()
     monkeypatch.chdir(here)
     (tmp_path / "file").write_text("")
-    for output, reason in ((".", "You stand in"), (tiny_checkpoint / "x", "lies in what"), ("../file/x", "cannot be")):
+    for output, reason in (
+        (".", "contains the current"),
+        (tiny_checkpoint / "x", "to be copied"),
+        ("../file/x", "cannot be"),
+    ):
         monkeypatch.setattr(sys, "argv", ["space", "--output", str(output), "--model", str(tiny_checkpoint)])
         assert space.main() == 2
         assert reason in capsys.readouterr().err

@@ -117,7 +117,7 @@ def test_a_browser_that_fails_gives_way_to_a_tab(monkeypatch, tmp_path, no_webvi
     assert f"--app={ADDRESS}" in notes.read_text()
     assert tabs == [ADDRESS]
     told = capsys.readouterr().out
-    assert "chromium could not open a window; taking the usual browser.\n" in told
+    assert "chromium could not open a window; opening the usual browser.\n" in told
     assert told.endswith(f"The app is in your browser: {ADDRESS} (Ctrl-C ends it).\n")
 
 

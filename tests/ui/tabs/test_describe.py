@@ -6,8 +6,8 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from ui.describing import Describing
 from ui.models import Models
+from ui.tabs.describe import Describe
 from vqa.captioning.describe import Describer
 
 
@@ -33,8 +33,8 @@ def test_bad_input_is_told_in_a_sentence(client, photo):
 
 
 def test_the_page_shows_a_refusal_in_the_captions_place(models: Models):
-    assert "no photo" in Describing(models).likeliest(None)["error"]
-    shown, drawings = Describing(models).by_chance(None, 0.7, 4)
+    assert "no photo" in Describe(models).likeliest(None)["error"]
+    shown, drawings = Describe(models).sample(None, 0.7, 4)
     assert "no photo" in shown["error"] and drawings == 5
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ui.models import static
+from ui import STATIC
 
 GENERAL = (
     "what is this?",
@@ -23,14 +23,14 @@ class Example(NamedTuple):
     questions: tuple[str, ...]
 
 
-# scikit-image carries these photos; all are CC0 or in the public domain.
+# Photos of scikit-image, all CC0 or in the public domain.
 PHOTOS = (
     ("chelsea.png", ("what animal is this?", "what color is the cat?", "is the cat sleeping?")),
     ("coffee.png", ("what is in the cup?", "what color is the cup?", "what is next to the cup?", "is there a spoon?")),
     ("astronaut.png", ("what is the woman wearing?", "is the woman smiling?", "what color is the suit?")),
     ("rocket.jpg", ("what is this?", "is it daytime?", "what color is the sky?")),
 )
-# These we have drawn ourselves: `python -m tools.drawings` makes them again.
+# Our own drawings: `python -m tools.drawings` draws them again.
 DRAWINGS = (
     ("red-circle.webp", ("what color is the circle?", "what shape is this?", "is there a circle?")),
     ("blue-and-yellow.webp", ("what color is the square?", "how many shapes are there?", "is there a triangle?")),
@@ -41,8 +41,8 @@ DRAWINGS = (
 def examples() -> tuple[Example, ...]:
     """The photos of scikit-image, if it is installed, and our own drawings."""
     package = importlib.util.find_spec("skimage")
-    found = []
+    photos = []
     if package is not None and package.origin is not None:
         folder = Path(package.origin).parent / "data"
-        found = [Example(folder / name, questions) for name, questions in PHOTOS if (folder / name).is_file()]
-    return (*found, *(Example(static("examples") / name, questions) for name, questions in DRAWINGS))
+        photos = [Example(folder / name, questions) for name, questions in PHOTOS if (folder / name).is_file()]
+    return (*photos, *(Example(STATIC / "examples" / name, questions) for name, questions in DRAWINGS))

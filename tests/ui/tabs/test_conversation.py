@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 import vqa as package
-from ui import conversation as talk
-from ui.payload import shown
+from ui.payload import drawn_answer
+from ui.tabs import conversation as talk
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there, 猫?"]
 SCHEMA = json.loads((Path(package.__file__).parent / "schemas" / "answer.json").read_text(encoding="utf-8"))
@@ -22,7 +22,7 @@ def turns(models, photo) -> list[dict]:
     """A conversation, as the page keeps it."""
     found: list[dict] = []
     for question in QUESTIONS:
-        found = talk.add(found, shown(models, photo.read_bytes(), question))
+        found = talk.add(found, drawn_answer(models, photo.read_bytes(), question))
     return found
 
 
@@ -65,7 +65,7 @@ def test_the_picture_grows_by_a_card_a_turn(turns):
 
 def test_cards_of_photos_of_other_shapes_stand_below_each_other(models, turns):
     for size in ((900, 60), (60, 900)):
-        turns = talk.add(turns, shown(models, Image.new("RGB", size, "green"), QUESTIONS[0]))
+        turns = talk.add(turns, drawn_answer(models, Image.new("RGB", size, "green"), QUESTIONS[0]))
     cards = [talk.card(turn) for turn in turns]
     whole = picture(turns)
     assert whole.size == (max(card.width for card in cards), sum(card.height for card in cards))

@@ -3,13 +3,13 @@
 import pytest
 from gradio_client.exceptions import AppError
 
-from ui.completing import Completing
+from ui.question.complete import Complete
 from vqa.language.complete import Completer
 
 
 @pytest.fixture(scope="module")
-def completing() -> Completing:
-    return Completing()
+def completing(models) -> Complete:
+    return Complete(models)
 
 
 def test_a_question_that_is_being_typed_is_completed(completing):

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from ui import about
 from ui.payload import NOT_SURE
+from ui.tabs import about
 from vqa.predict import VQA
 
-MODEL = Path(__file__).resolve().parents[2] / "assets" / "model"
+MODEL = Path(__file__).resolve().parents[3] / "assets" / "model"
 RESULTS = json.loads((MODEL / "results.json").read_text(encoding="utf-8"))
 
 
@@ -29,7 +29,7 @@ def test_the_table_holds_the_measured_figures(text):
 
 def test_the_sentences_hold_the_measured_figures(text):
     metrics = RESULTS["metrics"]
-    assert f"On {RESULTS['n']:,} {RESULTS['data']['split']} questions" in text
+    assert f"On {RESULTS['n']:,} questions" in text and f"Measured by `{RESULTS['command']}`." in text
     assert len(metrics["by_answer_type"]) >= 3
     for name, value in metrics["by_answer_type"].items():
         assert f"{name} {value:.1f} %" in text
@@ -54,5 +54,5 @@ def test_a_model_that_was_not_measured_says_so(vqa):
 def test_what_was_not_measured_is_left_out():
     found = about.figures({"n": 12345, "data": {}, "metrics": {"exact": 50.04}, "baselines": {"majority": None}})
     assert [line for line in found.splitlines() if "%" in line] == ["| the model | 50.0 % |"]
-    assert "On 12,345 test questions" in found
+    assert "On 12,345 questions" in found
     assert not any(word in found for word in ("None", "Official", "confidence"))

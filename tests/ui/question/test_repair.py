@@ -3,17 +3,24 @@
 import pytest
 from gradio_client.exceptions import AppError
 
-from ui.repairing import Repairing
+from ui.models import Models
+from ui.question.repair import Repair
+from ui.tabs.inside.alignment import Alignment
 from vqa.language.repair import Repairer
 
 
 @pytest.fixture
-def repairing(models) -> Repairing:
-    return Repairing(models)
+def repairing(models) -> Repair:
+    return Repair(models)
+
+
+@pytest.fixture
+def alignment(models) -> Alignment:
+    return Alignment(models)
 
 
 def test_only_a_question_with_unknown_words_is_mended(repairing, vqa):
-    assert vqa.processor.words("waht is on the table?")[1] == ["waht"]
+    assert vqa.words("waht is on the table?")[1] == ["waht"]
     assert repairing.suggest("waht is on the table?") == ["what is on the table?"]
     assert repairing.suggest("what is on the table?") == []
 
@@ -23,11 +30,11 @@ def test_what_cannot_be_mended_is_not_offered(repairing, question):
     assert repairing.suggest(question) == []
 
 
-def test_the_alignment_is_drawn_or_the_reason_told(repairing):
-    html = repairing.alignment("waht is it?")
+def test_the_alignment_is_drawn_or_the_reason_told(alignment):
+    html = alignment.alignment("waht is it?")
     assert "<svg" in html and "How 'what is it?' (rows)" in html
-    assert "The question is empty" in repairing.alignment("") and "<svg" not in repairing.alignment("")
-    assert "<b>" not in repairing.alignment("is <b> it?")
+    assert "The question is empty" in alignment.alignment("") and "<svg" not in alignment.alignment("")
+    assert "<b>" not in alignment.alignment("is <b> it?")
 
 
 def test_the_api_gives_the_object_of_the_command_line(client):
@@ -38,10 +45,12 @@ def test_the_api_gives_the_object_of_the_command_line(client):
         client.predict("a" * 151, api_name="/repair")
 
 
-def test_without_pytorch_nothing_is_offered(repairing, monkeypatch):
+def test_without_pytorch_nothing_is_offered(vqa, monkeypatch):
     def lacking(folder: None = None) -> Repairer:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr(Repairer, "load", lacking)
-    assert repairing.suggest("waht is on the table?") == []
-    assert "needs PyTorch" in repairing.alignment("waht is it?")
+    models = Models()
+    models.load(vqa)
+    assert Repair(models).suggest("waht is on the table?") == []
+    assert "needs PyTorch" in Alignment(models).alignment("waht is it?")

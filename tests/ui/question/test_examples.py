@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from ui import examples as module
-from ui.examples import GENERAL, examples
-from ui.models import static
+from ui import STATIC
+from ui.question import examples as module
+from ui.question.examples import GENERAL, examples
 from vqa.checkpoint.load import load_checkpoint
 from vqa.model.photos import open_photo
 
 DRAWN = ["red-circle.webp", "blue-and-yellow.webp"]
-MODEL = Path(__file__).resolve().parents[2] / "assets" / "model"
+MODEL = Path(__file__).resolve().parents[3] / "assets" / "model"
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_with_scikit_image_its_photos_come_first():
 def test_without_scikit_image_there_are_our_drawings(monkeypatch):
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     found = examples()
-    assert [example.photo for example in found] == [static("examples") / name for name in DRAWN]
+    assert [example.photo for example in found] == [STATIC / "examples" / name for name in DRAWN]
 
 
 def test_photos_that_scikit_image_no_longer_carries_are_left_out(monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ui.photos import SHOWN, photo_bytes, picture_url
+from ui.payload import LONGER_SIDE, photo_bytes, picture_url
 from vqa.model.errors import InputError
 
 NONE_YET = "There is no photo yet; upload, paste or take one first."
@@ -105,7 +105,7 @@ def test_a_picture_is_a_jpeg_of_at_most_640_pixels(size, shown):
     head, _, body = picture_url(photo).partition(",")
     assert head == "data:image/jpeg;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
-    assert picture.format == "JPEG" and picture.size == shown and max(shown) <= SHOWN == 640
+    assert picture.format == "JPEG" and picture.size == shown and max(shown) <= LONGER_SIDE == 640
     assert photo.size == size and np.array_equal(np.asarray(photo), pixels)
     expected = np.asarray(photo.resize(shown, Image.Resampling.BICUBIC)).astype(float)
     assert np.abs(np.asarray(picture) - expected).mean() < 4

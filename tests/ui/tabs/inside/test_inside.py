@@ -6,16 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from tests.ui.conftest import QUESTION
-from ui.completing import Completing
-from ui.inside.cells import CHARACTERS, NAMES, PARTS, WORDS, Cells
-from ui.inside.flows import COPY, Flows
-from ui.inside.flows import QUESTION as ASKED
+from ui.tabs.inside.cells import CHARACTERS, NAMES, PARTS, WORDS, Cells
+from ui.tabs.inside.flows import COPY, Flows
+from ui.tabs.inside.flows import QUESTION as ASKED
 from vqa.inside.cells import read_question
 
 
 @pytest.fixture(scope="module")
 def inside(models) -> Cells:
-    return Cells(models, Completing())
+    return Cells(models)
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def test_any_script_is_read_or_told(inside, reader, text):
 @pytest.mark.parametrize(("reader", "feature"), [(WORDS, "position"), (CHARACTERS, "vowel")])
 def test_units_are_found_and_shown(inside, reader, feature):
     found = inside.find(reader, feature)
-    assert found["feature"] == feature and found["texts"] > 300
+    assert found["feature"] == feature and found["questions"] > 300
     assert found["measure"] == ("AUC" if feature == "vowel" else "correlation")
     assert len(found["rows"]) == 5
     pick = found["rows"][0]["pick"]
@@ -107,20 +106,20 @@ def test_every_reader_has_features():
 @pytest.mark.parametrize("task", [COPY, ASKED])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_the_flow_is_drawn(flows, cell, task):
-    html = flows.flow(task, QUESTION, cell, 2, 1, 0.9, False)
+    html = flows.flow(QUESTION, task, cell, 2, 1, 0.9, False)
     assert html.count("<polyline") == (4 if cell == "lstm" else 2)
     assert "Largest singular value of the recurrent matrix: 0.90, 0.90." in html and "clip" not in html
     assert (">table</text>" in html) == (task == ASKED)
 
 
 def test_clipping_is_told(flows):
-    html = flows.flow(COPY, "", "rnn", 1, 1, 3.0, True)
+    html = flows.flow("", COPY, "rnn", 1, 1, 3.0, True)
     assert re.search(r"gradient: \d(\.\d)?e\+1\d, clipped to 1: every step now adds \S+e-1\d times", html)
-    assert "as clipping leaves it" in html
-    assert "so there is nothing to clip" in flows.flow(COPY, "", "rnn", 1, 1, 0.5, True)
+    assert "after clipping" in html
+    assert "so there is nothing to clip" in flows.flow("", COPY, "rnn", 1, 1, 0.5, True)
 
 
 def test_what_cannot_flow_is_told(flows):
-    assert "The question is empty" in flows.flow(ASKED, "", "rnn", 1, 1, 0.9, False)
-    assert "<polyline" in flows.flow(ASKED, "a", "rnn", 1, 1, 0.9, False)  # one step
+    assert "The question is empty" in flows.flow("", ASKED, "rnn", 1, 1, 0.9, False)
+    assert "<polyline" in flows.flow("a", ASKED, "rnn", 1, 1, 0.9, False)  # one step
     assert "There is no photo yet" in flows.own(None, QUESTION)
