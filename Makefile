@@ -31,16 +31,16 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 	@$(if $(BROWSER_FILTER),echo 'No Chromium found: the browser tests are left out.',:)
 	$(BIN)/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
 
-bench: $(VENV)/.developed ## measure speed and memory on this machine
+bench: $(VENV)/.developed ## measure speed on this machine
 	$(BIN)/python -m tools.benchmark
 
-load: $(VENV)/.developed ## let 64 clients ask the app at once, for a minute
+load: $(VENV)/.developed ## let 64 clients ask the app at the same time, for a minute
 	$(BIN)/python -m tools.load_test --clients 64 --seconds 60
 
 docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-figures: $(VENV)/.developed ## put the figures of assets/evaluation/results.json into the README
+figures: $(VENV)/.developed ## write the measured figures into README.md and docs/figures.md
 	$(BIN)/python -m tools.figures
 
 screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)

@@ -1,4 +1,4 @@
-"""Speed and memory on this machine: `make bench`. Ratios are measured side by side in one run; machines are noisy.
+"""Measure speed on this machine: `make bench`. Ratios compare alternatives that take turns.
 
 python -m tools.benchmark [--output bench.json]
 """
@@ -6,67 +6,61 @@ python -m tools.benchmark [--output bench.json]
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from tools.benchmark_runtimes import jpeg, runtimes
+from tools.benchmark_runtimes import runtimes
 from tools.benchmark_text import text_models
+from tools.timing import Figures, jpeg, machine, median_seconds, print_figures, seconds_in_turn
 from train.fitting.batches import Questions, photo_batches
+from vqa.data.files import write_json
 from vqa.model.configuration import VQAConfig
 from vqa.model.device import fast_dtype
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
-from vqa.model.photos import open_photo
+from vqa.script import run
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # BERT's
 QUESTIONS, ANSWERS, WORDS, PLACES, CHANNELS = 2560, 1500, 8000, 49, 1280
+ROUNDS = 8
 # Lengths of human questions about COCO photos, in words: every hundredth of their distribution from 0 to 1.
 LENGTHS = np.interp(np.linspace(0, 1, 101), [0, 0.05, 0.5, 0.9, 0.99, 1], [2, 4, 6, 10, 14, 22]).round().astype(int)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.benchmark", description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, help="also write the figures as JSON")
-    arguments = parser.parse_args()
-    figures: dict[str, float | str] = {
-        "machine": f"{torch.get_num_threads()} threads of {torch.backends.cpu.get_cpu_capability()}",
-        "precision": str(fast_dtype(torch.device("cpu"))).removeprefix("torch."),
-    }
-    for part in (training, lambda: text_models(LENGTHS), extraction, asking, runtimes, others):
+    return run(parser, lambda given: benchmark(given.output), arguments)
+
+
+def benchmark(output: Path | None) -> None:
+    """Run every part; a part that cannot run is reported and left out."""
+    dtype = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
+    figures: Figures = {"machine": machine(), "precision": dtype}
+    for part in (training, lambda: text_models(LENGTHS), extraction, asking, runtimes):
         try:
             figures |= part()
         except InputError as error:
             print(error, file=sys.stderr)
-    shown = Table("what", "figure")
-    for name, value in figures.items():
-        shown.add_row(name, f"{value:,.1f}" if isinstance(value, float) else str(value))
-    Console().print(shown)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
+    print_figures(figures)
+    if output:
+        write_json(output, figures)
 
 
-def training() -> dict[str, float | str]:
+def training() -> Figures:
     """Questions a second from 7 x 7 x 1280 features: our batches against a plain padded loop of the same model."""
     torch.manual_seed(0)
-    questions, grids = made_up()
-    config = VQAConfig(vocab_size=WORDS, id2label={i: str(i) for i in range(ANSWERS)})
-    net = VQAModel(config).train()
-    for name, parameter in net.named_parameters():
-        parameter.requires_grad_(name.split(".")[0] in ("question_encoder", "attention", "fusion", "answer_head"))
+    questions, grids = random_questions()
+    net = VQAModel(VQAConfig(vocab_size=WORDS, id2label={i: str(i) for i in range(ANSWERS)})).train()
+    net.image_encoder.requires_grad_(False)
+    net.blind_head.requires_grad_(False)
+    net.image_only_head.requires_grad_(False)
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 1e-3, fused=True)
     native = fast_dtype(torch.device("cpu")) is torch.bfloat16  # elsewhere it is emulated, 20 times slower
 
@@ -85,39 +79,39 @@ def training() -> dict[str, float | str]:
         step(batch | {"grid": grids[rows]})
 
     def padded(chosen: np.ndarray) -> None:
-        """As most published loops do it: a grid a question, questions padded to the longest of the data set."""
-        batch = questions.batch(chosen)
-        width = int(questions.lengths.max())
-        mask = torch.arange(width) < questions.lengths[chosen][:, None]
+        """As in most published loops: a grid a question, questions padded to the longest of the data set."""
+        mask = torch.arange(int(questions.lengths.max())) < questions.lengths[chosen][:, None]
         inputs = {"input_ids": questions.input_ids[chosen].long(), "attention_mask": mask.long()}
-        step(inputs | {"grid": grids[questions.photo[chosen]], "labels": batch["labels"]})
+        step(inputs | {"grid": grids[questions.photo[chosen]], "labels": questions.batch(chosen)["labels"]})
 
-    grouped = photo_batches(questions.photo, 256, np.random.default_rng(0))
+    grouped = photo_batches(questions.photo, 256, np.random.default_rng(0))[: ROUNDS + 1]
     plain = np.array_split(np.random.default_rng(0).permutation(QUESTIONS), len(grouped))
-    rates: dict[str, list[float]] = {"ours": [], "padded": []}
-    for _, work, batches in (("ours", ours, grouped), ("padded", padded, plain)):
-        work(batches[0])
-    for mine, theirs in zip(grouped[:8], plain[:8], strict=True):  # taken in turn, as the machine's speed drifts
-        for name, work, chosen in (("ours", ours, mine), ("padded", padded, theirs)):
-            start = time.perf_counter()
-            work(chosen)
-            rates[name].append(len(chosen) / (time.perf_counter() - start))
-    fast, slow = statistics.median(rates["ours"]), statistics.median(rates["padded"])
-    return {"training, questions/s": fast, "padded loop, questions/s": slow, "ratio to the padded loop": fast / slow}
+    rates = {}
+    batches = {"ours": iter(grouped), "padded": iter(plain)}
+    seconds = seconds_in_turn(
+        {"ours": lambda: ours(next(batches["ours"])), "padded": lambda: padded(next(batches["padded"]))}, ROUNDS
+    )
+    for name, parts in (("ours", grouped), ("padded", plain)):
+        rates[name] = float(np.median([len(part) for part in parts[1:]] / seconds[name]))
+    return {
+        "training, questions/s": rates["ours"],
+        "padded loop, questions/s": rates["padded"],
+        "ratio to the padded loop": rates["ours"] / rates["padded"],
+    }
 
 
-def made_up() -> tuple[Questions, Tensor]:
+def random_questions() -> tuple[Questions, Tensor]:
     """Random questions, with the lengths and the 4.4 questions a photo of COCO, and random 16-bit grids."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     photos = round(QUESTIONS / 4.4)
-    lengths = draw.choice(LENGTHS, QUESTIONS)
+    lengths = rng.choice(LENGTHS, QUESTIONS)
     questions = Questions(
         photos=[str(i) for i in range(photos)],
-        photo=draw.integers(0, photos, QUESTIONS),
-        input_ids=torch.from_numpy(draw.integers(2, WORDS, (QUESTIONS, lengths.max()))),
+        photo=rng.integers(0, photos, QUESTIONS),
+        input_ids=torch.from_numpy(rng.integers(2, WORDS, (QUESTIONS, lengths.max()))),
         lengths=torch.from_numpy(lengths),
         starts=np.arange(QUESTIONS + 1),
-        labels=draw.integers(0, ANSWERS, QUESTIONS),
+        labels=rng.integers(0, ANSWERS, QUESTIONS),
         scores=np.ones(QUESTIONS, np.float32),
         other_words=torch.arange(WORDS),
         other_answers=torch.arange(ANSWERS),
@@ -125,37 +119,34 @@ def made_up() -> tuple[Questions, Tensor]:
     return questions, torch.rand(photos, PLACES, CHANNELS).bfloat16()
 
 
-def extraction() -> dict[str, float | str]:
+def extraction() -> Figures:
     """Photos a second from JPEG files to the store, and through the image encoder alone."""
     from train.extract_features import extract, list_photos
     from vqa.model.image_encoder import ImageEncoder
     from vqa.model.processing import VQAImageProcessor
 
     name = "timm:tf_efficientnet_lite0"
-    encoder, processor = ImageEncoder(name, 224), VQAImageProcessor(224)
+    encoder = ImageEncoder(name, 224)
     with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder) / "photos"
-        photos.mkdir()
         for i in range(96):
-            (photos / f"{i}.jpg").write_bytes(jpeg(i))
-        start = time.perf_counter()
-        extract(list_photos([photos]), Path(folder) / "store", encoder, name, processor)
-        rate = 96 / (time.perf_counter() - start)
+            Path(folder, f"{i}.jpg").write_bytes(jpeg(i))
+        photos, stores = list_photos([Path(folder)]), (Path(folder, f"store{i}") for i in range(2))
+        store = median_seconds(lambda: extract(photos, next(stores), encoder, name, VQAImageProcessor(224)), 1)
     dtype = fast_dtype(torch.device("cpu"))
     encoder = encoder.to(dtype).to(memory_format=torch.channels_last).eval()
     pixels = torch.rand(32, 3, 224, 224).to(dtype, memory_format=torch.channels_last)
     with torch.inference_mode():
-        alone = 32 / median_seconds(lambda: encoder(pixels), 3)
-    return {"features, photos/s": rate, "image encoder alone, photos/s": alone}
+        alone = median_seconds(lambda: encoder(pixels), 3)
+    return {"features, photos/s": 96 / store, "image encoder alone, photos/s": 32 / alone}
 
 
-def asking() -> dict[str, float | str]:
-    """Milliseconds of the bundled model for a new photo and for the next question; also as an older CPU sees it."""
-    figures: dict[str, float | str] = {}
+def asking() -> Figures:
+    """Milliseconds of the bundled model for a new photo and for the next question; also limited to AVX2."""
+    figures: Figures = {}
     for title, isa in (("", None), (" (AVX2 only)", "AVX2")):
         environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": isa} if isa else {})
         output = subprocess.run(
-            [sys.executable, "-c", "from tools.benchmark import ask_times; ask_times()"],
+            [sys.executable, "-c", "from tools.benchmark import print_ask_times; print_ask_times()"],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if output.returncode:
@@ -165,79 +156,25 @@ def asking() -> dict[str, float | str]:
         photo = Path(folder) / "photo.jpg"
         photo.write_bytes(jpeg(0))
         command = [sys.executable, "-m", "vqa.cli", "ask", str(photo), "what is it?", "--json"]
-
-        def run() -> None:
-            subprocess.run(command, capture_output=True, check=True)
-
-        run()
-        figures["process start to first answer, s"] = median_seconds(run, 3)
-    return figures
+        first = median_seconds(lambda: subprocess.run(command, capture_output=True, check=True), 3)
+    return figures | {"process start to first answer, s": first}
 
 
-def ask_times() -> None:
-    """Print the times as JSON; run in a process of its own, since oneDNN reads its settings once."""
+def print_ask_times() -> None:
+    """Print the times as JSON; in a process of its own, since oneDNN reads its settings once."""
     from vqa import VQA
     from vqa.captioning.describe import Describer
 
     vqa = VQA.load()
-    fresh = iter([jpeg(i) for i in range(40)])
+    photos = iter([jpeg(i) for i in range(60)])
     questions = iter([f"what is on the {word}?" for word in ("table", "left", "right", "floor", "wall") * 40])
-    for _ in range(3):
-        vqa.ask(next(fresh), next(questions))
-    photo = median_seconds(lambda: vqa.ask(next(fresh), next(questions)), 20)
+    new = median_seconds(lambda: vqa.ask(next(photos), next(questions)), 20)
     look = vqa.look(jpeg(99))
-    question = median_seconds(lambda: vqa.ask(look, next(questions)), 50)
+    same = median_seconds(lambda: vqa.ask(look, next(questions)), 50)
     describer = Describer.load(vqa=vqa)
-    caption = median_seconds(lambda: describer.describe(next(fresh)), 15)
-    times = {"ask, new photo": photo, "ask, same photo": question, "caption, new photo": caption}
+    caption = median_seconds(lambda: describer.describe(next(photos)), 15)
+    times = {"ask, new photo": new, "ask, same photo": same, "caption, new photo": caption}
     print(json.dumps({f"{name}, ms": 1000 * seconds for name, seconds in times.items()}))
-
-
-def others() -> dict[str, float | str]:
-    """Milliseconds of ViLT-B/32 and BLIP base behind our door; their weights are random, which changes no time."""
-    from transformers import (
-        BertTokenizer,
-        BlipConfig,
-        BlipForQuestionAnswering,
-        BlipImageProcessor,
-        BlipProcessor,
-        ViltConfig,
-        ViltForQuestionAnswering,
-        ViltImageProcessor,
-        ViltProcessor,
-    )
-
-    from vqa.foreign import blip, vilt
-
-    words = ["what", "is", "it", "?"]
-    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate([*SPECIAL, *words])})
-    vilt_net = ViltForQuestionAnswering(ViltConfig(id2label={i: str(i) for i in range(3129)}))
-    adapters: dict[str, Any] = {
-        "ViLT-B/32": vilt.Adapter(vilt_net, ViltProcessor(ViltImageProcessor(), tokenizer)),
-        "BLIP base": blip.Adapter(
-            BlipForQuestionAnswering(BlipConfig()), BlipProcessor(BlipImageProcessor(), tokenizer)
-        ),
-    }
-    figures: dict[str, float | str] = {}
-    photo = open_photo(jpeg(0))
-    for name, adapter in adapters.items():
-        adapter.net.eval()
-        with torch.inference_mode():
-            seen = adapter.see(photo)
-            photo_seconds = median_seconds(partial(adapter.see, photo), 3)
-            question_seconds = median_seconds(partial(adapter.ask, seen, "what is it?", 5), 3)
-        figures[f"{name}, new photo, ms"] = 1000 * (photo_seconds + question_seconds)
-        figures[f"{name}, same photo, ms"] = 1000 * question_seconds
-    return figures
-
-
-def median_seconds(work: Callable[[], object], times: int) -> float:
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
 
 
 if __name__ == "__main__":

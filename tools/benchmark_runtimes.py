@@ -1,27 +1,24 @@
-"""The ONNX runtime against PyTorch, a question at a time: a part of `python -m tools.benchmark`.
+"""Compare the ONNX runtime with PyTorch, one question at a time: a part of `python -m tools.benchmark`.
 
 python -m tools.benchmark_runtimes [--model M]
 """
 
 import argparse
-import io
-import statistics
-import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
+from tools.timing import Figures, jpeg, print_figures, seconds_in_turn
 from vqa.model.device import fast_dtype
-from vqa.model.errors import InputError
 from vqa.predict import VQA
+from vqa.script import run
 
-ROUNDS, TURN = 12, 4  # and new photos in a turn, after one that warms the caches
+ROUNDS, PHOTOS = 12, 4  # new photos of each runtime in a round
 QUESTIONS = (
     "what is on the table?",
     "is it raining?",
@@ -31,83 +28,60 @@ QUESTIONS = (
 PLAIN = "PyTorch float32"
 
 
-def runtimes(model: str | None = None, rounds: int = ROUNDS) -> dict[str, float | str]:
+def runtimes(model: str | None = None, rounds: int = ROUNDS) -> Figures:
     """Median milliseconds on the CPU for a new photo with its question and for the next question about it.
 
-    They take turns; a ratio, how many times as fast as PyTorch in float32, is the median over the rounds.
+    A ratio, how many times as fast as PyTorch in float32, is the median over the rounds.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        photos = [folder / f"{i}.jpg" for i in range((rounds + 1) * (TURN + 1))]
+        photos = [folder / f"{i}.jpg" for i in range((rounds + 1) * PHOTOS)]
         for i, path in enumerate(photos):
             path.write_bytes(jpeg(i))
-        doors = {PLAIN: VQA.load(model, "cpu", "float32", "torch")} | exported(model, folder / "onnx", photos[:16])
+        models = {PLAIN: VQA.load(model, "cpu", "float32", "torch")} | exported(model, folder / "onnx", photos[:16])
         if fast_dtype(torch.device("cpu")) is torch.bfloat16:
-            doors["PyTorch bfloat16"] = VQA.load(model, "cpu", "bfloat16", "torch")
-        seconds: dict[str, list[np.ndarray]] = {name: [] for name in doors}
-        for start in range(0, len(photos), TURN + 1):
-            for name, vqa in doors.items():
-                turn = [ask(vqa, path) for path in photos[start : start + TURN + 1]]
-                seconds[name].append(np.median(turn[1:], axis=0))
-    figures: dict[str, float | str] = {}
-    plain = np.array(seconds[PLAIN][1:])
-    for name, medians in seconds.items():
-        times = np.array(medians[1:])
-        for column, what in enumerate(("new photo", "same photo")):
-            figures[f"{name}, {what}, ms"] = 1000 * float(np.median(times[:, column]))
-            if name != PLAIN:
-                ratio = float(np.median(plain[:, column] / times[:, column]))
-                figures[f"{name}, {what}, times as fast as {PLAIN}"] = ratio
+            models["PyTorch bfloat16"] = VQA.load(model, "cpu", "bfloat16", "torch")
+        steps: dict[str, Callable[[], object]] = {}
+        for name, vqa in models.items():
+            steps |= {f"{name}, {kind} photo": step for kind, step in both_steps(vqa, photos).items()}
+        seconds = seconds_in_turn(steps, rounds, calls=PHOTOS)
+    figures: Figures = {}
+    for name, values in seconds.items():
+        figures[f"{name}, ms"] = 1000 * float(np.median(values))
+        if not name.startswith(PLAIN):
+            plain = seconds[f"{PLAIN}, {name.split(', ')[1]}"]
+            figures[f"{name}, times as fast as {PLAIN}"] = float(np.median(plain / values))
     return figures
 
 
-def ask(vqa: VQA, path: Path) -> tuple[float, float]:
-    """Seconds for a new photo with its question, and for the next question (the median of some)."""
-    first, *rest = (clock(vqa, path, question) for question in QUESTIONS)
-    return first, statistics.median(rest)
+def both_steps(vqa: VQA, photos: Sequence[Path]) -> dict[str, Callable[[], object]]:
+    """A question about the next of the photos, and the next question about the last photo, which is cached."""
+    paths, questions = iter(photos), cycle(QUESTIONS)
+    last = photos[0]
+
+    def new() -> None:
+        nonlocal last
+        last = next(paths)
+        vqa.ask(last, next(questions))
+
+    return {"new": new, "same": lambda: vqa.ask(last, next(questions))}
 
 
-def clock(vqa: VQA, path: Path, question: str) -> float:
-    start = time.perf_counter()
-    vqa.ask(path, question)
-    return time.perf_counter() - start
-
-
-def exported(model: str | None, folder: Path, photos: list[Path]) -> dict[str, VQA]:
+def exported(model: str | None, folder: Path, photos: Sequence[Path]) -> dict[str, VQA]:
     """The model in the ONNX runtime, in float32 and in 8 bits."""
     from train.export_onnx import export_onnx
-    from train.exporting.quantize import Shown, quantize
+    from train.exporting.quantize import quantize
 
     quiet = Console(quiet=True)
     export_onnx(model, folder, quiet)
-    quantize(folder, [Shown(str(path), list(QUESTIONS)) for path in photos], quiet)
-    return {
-        "ONNX float32": VQA.load(folder, runtime="onnx"),
-        "ONNX int8": VQA.load(folder, runtime="onnx-int8"),
-    }
+    quantize(folder, {str(path): list(QUESTIONS) for path in photos}, quiet)
+    return {"ONNX float32": VQA.load(folder, runtime="onnx"), "ONNX int8": VQA.load(folder, runtime="onnx-int8")}
 
 
-def jpeg(seed: int) -> bytes:
-    """A made-up 640 x 480 photo, as smooth as photos are."""
-    rough = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(rough).resize((640, 480), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.benchmark_runtimes", description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
-    try:
-        figures = runtimes(parser.parse_args().model)
-    except InputError as error:
-        print(f"python -m tools.benchmark_runtimes: {error}", file=sys.stderr)
-        return 2
-    shown = Table("what", f"{torch.get_num_threads()} threads of {torch.backends.cpu.get_cpu_capability()}")
-    for name, value in figures.items():
-        shown.add_row(name, f"{value:,.1f}")
-    Console().print(shown)
-    return 0
+    return run(parser, lambda given: print_figures(runtimes(given.model)), arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
-"""The text models against a plain packed `nn.LSTM` of the same size: a part of `python -m tools.benchmark`."""
+"""Compare the text models with a plain packed `nn.LSTM` of the same size: a part of `python -m tools.benchmark`."""
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from tools.timing import Figures, seconds_in_turn
 from vqa.language.character_model import CharacterModel
 from vqa.model.recurrent import Recurrent
 
 QUESTIONS = 128  # at once, as in training
 WORDS, LETTERS = 8000, 63  # of the vocabularies
 CHUNK, BEAMS = 100, 6
-LEAST, SECONDS = 7, 6.0  # runs of each, and for how long at least
+ROUNDS, SECONDS = 7, 6.0  # at least
 
 
 class Encoder(nn.Module):
@@ -37,7 +36,7 @@ class Encoder(nn.Module):
 
 
 class PlainCharacters(nn.Module):
-    """Many to many, sized as the bundled character model, as a tutorial writes it: a packed batch of questions."""
+    """Many to many, sized as the bundled character model, as in tutorials: a packed batch of questions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +45,7 @@ class PlainCharacters(nn.Module):
         self.score = nn.Linear(256, LETTERS)
 
     def loss(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids `(B, T + 1)`, of which `lengths + 1` count."""
+        """The mean loss; ids `(B, T + 1)`, of which the first `lengths + 1` are not padding."""
         x, y = (
             pack_padded_sequence(part, lengths, batch_first=True, enforce_sorted=False)
             for part in (self.embedding(ids[:, :-1]), ids[:, 1:])
@@ -57,33 +56,28 @@ class PlainCharacters(nn.Module):
         return self.score(self.core(self.embedding(ids), state)[0])
 
 
-def text_models(words: np.ndarray) -> dict[str, float | str]:
-    """How many times as fast as the plain model ours learns and reads; words: lengths of questions to draw from."""
+def text_models(words: np.ndarray) -> Figures:
+    """How many times as fast as the plain model ours is; words: lengths of questions to draw from."""
     torch.manual_seed(0)
     lengths = torch.from_numpy(np.random.default_rng(0).choice(words, QUESTIONS))
     ids = torch.randint(1, WORDS, (QUESTIONS, int(lengths.max())))
-    ours, plain = Encoder(True), Encoder(False)
-    figures = {}
-    for name, kind in (("training", learning), ("reading", reading)):
-        pair = [kind(net, lambda n: n(ids, lengths)[1].sum()) for net in (ours, plain)]
-        figures[f"question LSTM, {name}"] = ratio(pair)
     letters = 5 * lengths + 1  # with the spaces
     padded = torch.randint(4, LETTERS, (QUESTIONS, int(letters.max()) + 1))
-    stream = torch.randint(
-        4, LETTERS, (QUESTIONS, CHUNK + 1)
-    )  # questions one after the other, as train.complete has it
-    size = QUESTIONS * CHUNK / int(letters.sum())
-    chars, tutorial = CharacterModel(LETTERS, layers=2), PlainCharacters()
-    for name, kind in (("training", learning), ("reading", reading)):
-        pair = [kind(chars, lambda n: n.loss(stream)[0]), kind(tutorial, lambda n: n.loss(padded, letters))]
-        figures[f"character LSTM, {name}"] = ratio(pair) * size
+    stream = torch.randint(4, LETTERS, (QUESTIONS, CHUNK + 1))  # questions in a row, as train.complete reads them
+    encoders = Encoder(True), Encoder(False)
+    chars, plain = CharacterModel(LETTERS, layers=2), PlainCharacters()
+    figures = {}
+    for name, kind in (("training", training_step), ("reading", reading_step)):
+        figures[f"question LSTM, {name}"] = ratio(*(kind(net, lambda n: n(ids, lengths)[1].sum()) for net in encoders))
+        per_step = ratio(kind(chars, lambda n: n.loss(stream)[0]), kind(plain, lambda n: n.loss(padded, letters)))
+        figures[f"character LSTM, {name}"] = per_step * QUESTIONS * CHUNK / int(letters.sum())
     first, state = padded[:BEAMS, :1], (torch.zeros(2, BEAMS, 256), torch.zeros(2, BEAMS, 256))
-    pair = [reading(chars.eval(), lambda n: n(first, state)), reading(tutorial, lambda n: n.step(first, state))]
-    figures[f"character LSTM, a step of {BEAMS} beams"] = ratio(pair, inner=200)
+    steps = reading_step(chars.eval(), lambda n: n(first, state)), reading_step(plain, lambda n: n.step(first, state))
+    figures[f"character LSTM, a step of {BEAMS} beams"] = ratio(*steps, calls=200)
     return {f"{name}: times a packed nn.LSTM": f"{value:.2f}" for name, value in figures.items()}
 
 
-def learning(net: nn.Module, loss: Callable[..., Tensor]) -> Callable[[], None]:
+def training_step(net: nn.Module, loss: Callable[..., Tensor]) -> Callable[[], None]:
     def step() -> None:
         loss(net).backward()
         net.zero_grad()
@@ -91,7 +85,7 @@ def learning(net: nn.Module, loss: Callable[..., Tensor]) -> Callable[[], None]:
     return step
 
 
-def reading(net: nn.Module, read: Callable[..., object]) -> Callable[[], None]:
+def reading_step(net: nn.Module, read: Callable[..., object]) -> Callable[[], None]:
     @torch.inference_mode()
     def step() -> None:
         read(net)
@@ -99,19 +93,7 @@ def reading(net: nn.Module, read: Callable[..., object]) -> Callable[[], None]:
     return step
 
 
-def ratio(pair: Sequence[Callable[[], None]], inner: int = 1) -> float:
-    """How many times as fast the first is as the second: the median over runs, which change places as the machine's
-    speed drifts."""
-    found: list[float] = []
-    begin = time.perf_counter()
-    while len(found) <= LEAST or time.perf_counter() - begin < SECONDS:
-        seconds = []
-        swapped = len(found) % 2 == 1
-        for work in pair[::-1] if swapped else pair:
-            start = time.perf_counter()
-            for _ in range(inner):
-                work()
-            seconds.append(time.perf_counter() - start)
-        mine, theirs = seconds[::-1] if swapped else seconds
-        found.append(theirs / mine)
-    return statistics.median(found[1:])  # the first warms up
+def ratio(ours: Callable[[], None], plain: Callable[[], None], calls: int = 1) -> float:
+    """How many times as fast the first is as the second: the median over the rounds."""
+    seconds = seconds_in_turn({"ours": ours, "plain": plain}, ROUNDS, calls, SECONDS)
+    return float(np.median(seconds["plain"] / seconds["ours"]))

@@ -2,92 +2,84 @@
 
     python -m tools.figures [--bench bench.json]
 
-The tables of accuracy and robustness come from `assets/evaluation/results.json` (`vqa evaluate`), the variation between
-seeds from `seeds.json` in the same folder (`tools.spread`), and the speed table from `make bench`.
+The tables of accuracy and robustness come from the bundled model's `results.json` (`vqa evaluate`), which its card and
+the app's page About read too; the variation between seeds from `seeds.json` (`tools.spread`), and the speed from
+`bench.json` (`make bench`), with the machine.
 """
 
 import argparse
-import json
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vqa.checkpoint.card import table
+from vqa.data.readers.text_files import read_document
 from vqa.model.errors import InputError
+from vqa.script import run
 
-RESULTS = Path("assets/evaluation/results.json")
-SEEDS = Path("assets/evaluation/seeds.json")
+RESULTS = Path("assets/model/results.json")
+SEEDS, BENCH = Path("assets/evaluation/seeds.json"), Path("assets/evaluation/bench.json")
 PAGES = [Path("README.md"), Path("docs/figures.md")]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.figures", description=__doc__.split("\n")[0])
     parser.add_argument("--pages", type=Path, nargs="+", default=PAGES, metavar="PAGE", help="files with markers")
-    parser.add_argument("--bench", type=Path, help="what python -m tools.benchmark --output wrote")
-    arguments = parser.parse_args()
-    try:
-        results = read(RESULTS)
-        bodies = {"accuracy": accuracy(results), "seeds": seeds(read(SEEDS)), "looking": looking(results)}
-        if arguments.bench:
-            bodies["speed"] = speed(read(arguments.bench))
-        texts = {page: page.read_text(encoding="utf-8") for page in arguments.pages}
-        for name, body in bodies.items():
-            texts = fill(texts, name, body)
-        for page, text in texts.items():
-            page.write_text(text, encoding="utf-8")
-    except (InputError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument("--bench", type=Path, default=BENCH, help="output of python -m tools.benchmark")
+    return run(parser, lambda given: write_figures(given.pages, given.bench), arguments)
 
 
-def read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the command that makes it.") from error
+def write_figures(pages: Sequence[Path], bench: Path) -> None:
+    """Replace the text between the markers of `pages`. Raises `InputError` for a name whose markers no page has."""
+    results = read_document(RESULTS)
+    bodies = {
+        "accuracy": accuracy(results),
+        "seeds": seeds(read_document(SEEDS)),
+        "looking": looking(results),
+        "speed": speed(read_document(bench)),
+    }
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
+    for name, body in bodies.items():
+        marked = re.compile(rf"(?<=<!-- figures: {name} -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
+        if not any(map(marked.search, texts.values())):
+            names = ", ".join(map(str, texts))
+            raise InputError(f"{names} has no markers '<!-- figures: {name} -->' and '<!-- /figures -->'; add them.")
+        texts = {page: marked.sub(lambda _, body=body: f"{body}\n", text) for page, text in texts.items()}
+    for page, text in texts.items():
+        page.write_text(text, encoding="utf-8")
 
 
-def fill(texts: dict[Path, str], name: str, body: str) -> dict[Path, str]:
-    """The pages' texts with `body` between the markers called `name`. Raises `InputError` if no page has them."""
-    pattern = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
-    if not any(map(pattern.search, texts.values())):
-        pages = ", ".join(map(str, texts))
-        raise InputError(f"{pages} has no markers '<!-- figures: {name} -->' and '<!-- /figures -->'; add them.")
-    return {page: pattern.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text) for page, text in texts.items()}
-
-
-def accuracy(results: dict) -> str:
-    """The bundled model's table, and one line with the official accuracy."""
-    metrics = results["metrics"]
-    files = ", ".join(results["data"]["files"])
-    line = f"\nExact match of the bundled model and its baselines on `{files}`."
+def accuracy(results: dict[str, Any]) -> str:
+    """The bundled model's table, and what confidence is worth, with the command."""
+    metrics, calibration = results["metrics"], results["calibration"]
+    best = calibration["selective"][0]
+    sentences = [f"Exact match of the bundled model and its baselines on `{', '.join(results['data']['files'])}`."]
     if metrics["official"] is not None:
-        line += f" Official accuracy on its {metrics['n_official']:,} ten-answer questions: {metrics['official']}."
-    sure, best = results["calibration"], results["calibration"]["selective"][0]
-    line += (
-        f" Expected calibration error (ECE): {sure['ece']} points; of the {best['coverage']}% most confident answers, "
-        f"{best['accuracy']:.0f}% are correct."
+        count = f"{metrics['n_official']:,} ten-answer questions"
+        sentences.append(f"Official accuracy on its {count}: {metrics['official']}.")
+    sentences.append(
+        f"Expected calibration error (ECE): {calibration['ece']} points; of the {best['coverage']}% most confident "
+        f"answers, {best['accuracy']:.0f}% are correct."
     )
-    line += f"\n\nCommand: `{results['command']}`, revision {results['environment']['revision'][:10]}."
-    return f"{table(results['tables'])}\n{line}"
+    command = f"Command: `{results['command']}`, revision {results['environment']['revision'][:10]}."
+    return f"{table(results['tables'])}\n\n{' '.join(sentences)}\n\n{command}"
 
 
-def seeds(found: dict) -> str:
+def seeds(spread: dict[str, Any]) -> str:
     """Mean and standard deviation over runs that differ only in their seed, in one sentence."""
-    rows = (f"{name} {row['mean']:.1f} ± {row['deviation']:.1f}" for name, row in found["figures"].items())
-    return f"Mean ± standard deviation of {found['runs']} runs that differ in their seed: {', '.join(rows)}."
+    rows = (f"{name} {row['mean']:.1f} ± {row['deviation']:.1f}" for name, row in spread["figures"].items())
+    return f"Mean ± standard deviation of {spread['runs']} runs that differ in their seed: {', '.join(rows)}."
 
 
-def looking(results: dict) -> str:
+def looking(results: dict[str, Any]) -> str:
     """Use of the photo and robustness: points of exact match lost, one row per modification."""
-    grounding, damage = results["grounding"], results["robustness"]
-    swap, cover = grounding["photo_swap"], grounding["deletion"]
+    swap, cover = results["grounding"]["photo_swap"], results["grounding"]["deletion"]
     rows = [("different photo", results["n"], swap["drop"], swap["interval"])]
     names = {"attended": "attended region covered", "random": "random region covered", "centre": "centre covered"}
-    for kind, name in names.items():
-        rows.append((name, cover["n"], cover[f"drop_{kind}"], None))
-    rows += [(name, row["n"], row["drop"], row["interval"]) for name, row in damage["variants"].items()]
+    rows += [(name, cover["n"], cover[f"drop_{kind}"], None) for kind, name in names.items()]
+    variants = results["robustness"]["variants"]
+    rows += [(name, row["n"], row["drop"], row["interval"]) for name, row in variants.items()]
     lines = ["| modification | questions | points lost | 95% interval |", "|---|--:|--:|--:|"]
     for name, n, drop, edges in rows:
         interval = "" if edges is None else f"{edges[0]:.1f} to {edges[1]:.1f}"
@@ -101,10 +93,11 @@ def looking(results: dict) -> str:
     return "\n".join(lines)
 
 
-def speed(figures: dict) -> str:
-    """The output of `make bench`, one row per figure."""
-    rows = (f"| {k} | {f'{v:,.1f}' if isinstance(v, float) else v} |" for k, v in figures.items())
-    return "\n".join(("| `make bench` | |", "|---|--:|", *rows))
+def speed(figures: dict[str, Any]) -> str:
+    """The output of `make bench`, one row per figure, headed by the machine."""
+    texts = {name: f"{value:,.1f}" if isinstance(value, float) else value for name, value in figures.items()}
+    head = f"| `make bench` on {texts.pop('machine')}, {texts.pop('precision')} | |\n|---|--:|"
+    return "\n".join((head, *(f"| {name} | {text} |" for name, text in texts.items())))
 
 
 if __name__ == "__main__":

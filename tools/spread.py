@@ -1,45 +1,45 @@
-"""What several runs of one recipe reach, which differ in their seed: mean and standard deviation of every figure.
+"""Mean and standard deviation of every figure over runs that differ only in their seed.
 
     python -m tools.spread runs/seed1/best runs/seed2/best runs/seed3/best --output assets/evaluation/seeds.json
 
-Reads each one's `results.json`, of a training or of an evaluation; all must be about the same questions.
+Reads each folder's `results.json`, of a training or of an evaluation; all must be about the same questions.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tools.figures import read
 from vqa.data.files import write_json
-from vqa.evaluation.answers.outputs import RESULTS
+from vqa.data.readers.text_files import read_document
+from vqa.evaluation.answers.records import RESULTS
 from vqa.model.errors import InputError
+from vqa.script import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.spread", description=__doc__.split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help=f"folders with {RESULTS}")
-    parser.add_argument("--output", type=Path, help="a JSON file of the figures")
-    given = parser.parse_args(arguments)
-    try:
-        found = spread([read_results(folder / RESULTS) for folder in given.runs])
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+
+    def command(given: argparse.Namespace) -> None:
+        result = spread([read_results(folder / RESULTS) for folder in given.runs])
         if given.output:
-            write_json(given.output, found)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(table(found))
-    return 0
+            write_json(given.output, result)
+        print("| figure | mean | standard deviation | runs |\n|---|--:|--:|---|")
+        for name, row in result["figures"].items():
+            values = ", ".join(f"{value:.1f}" for value in row["values"])
+            print(f"| {name} | {row['mean']:.1f} | {row['deviation']:.1f} | {values} |")
+
+    return run(parser, command, arguments)
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The content of a `results.json`. Raises `InputError` if there is none."""
-    content = read(path)
+    """The content of a `results.json`. Raises `InputError` if it has no metrics."""
+    content = read_document(path)
     if not isinstance(content, dict) or not {"metrics", "n", "data"} <= content.keys():
-        raise InputError(f"{path} holds no metrics; name the folder of a finished run.")
+        raise InputError(f"{path} has no metrics; name the folder of a finished run.")
     return content
 
 
@@ -49,12 +49,11 @@ def spread(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Raises `InputError` for fewer than two runs, or runs about different questions.
     """
     if len(results) < 2:
-        raise InputError("One run has no spread; give two or more.")
+        raise InputError("One run has no deviation; give two or more.")
     if len({(content["n"], *content["data"]["files"]) for content in results}) > 1:
-        raise InputError("The runs are about different questions; give runs of one recipe.")
+        raise InputError("The runs are about different questions; give runs of one configuration.")
     runs = [dict(figures(content)) for content in results]
-    shared = [name for name in runs[0] if all(name in run for run in runs)]
-    values = {name: [run[name] for run in runs] for name in shared}
+    values = {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
     return {
         "n": results[0]["n"],
         "runs": len(runs),
@@ -66,7 +65,7 @@ def spread(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def figures(content: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """The figures of a run that are worth a mean."""
+    """The name and value of each figure of a run."""
     metrics = content["metrics"]
     for name in ("exact", "official"):
         if metrics.get(name) is not None:
@@ -78,15 +77,6 @@ def figures(content: dict[str, Any]) -> Iterator[tuple[str, float]]:
         yield "lost when photos are swapped", swap["drop"]
     if (ece := content.get("calibration", {}).get("ece")) is not None:
         yield "calibration error (ECE)", ece
-
-
-def table(found: dict[str, Any]) -> str:
-    """The figures, a row each."""
-    lines = ["| figure | mean | standard deviation | runs |", "|---|--:|--:|---|"]
-    for name, row in found["figures"].items():
-        values = ", ".join(f"{value:.1f}" for value in row["values"])
-        lines.append(f"| {name} | {row['mean']:.1f} | {row['deviation']:.1f} | {values} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The benchmark compares like with like: both sides compute the same."""
+"""The benchmark compares models that compute the same function."""
 
 import time
 
@@ -33,12 +33,14 @@ def test_both_character_models_are_the_same_function() -> None:
     torch.testing.assert_close(ours(ids[:, :1], (h, c))[0], plain.step(ids[:, :1], (h, c)))
 
 
-def test_the_ratio_says_which_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
+def test_the_ratio_compares_medians_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], list[str]()
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(benchmark_text, "SECONDS", 0.0)
 
-    def work(seconds: float) -> None:
+    def step(name: str, seconds: float) -> None:
+        calls.append(name)
         clock[0] += seconds
 
-    assert ratio((lambda: work(1.0), lambda: work(3.0)), inner=2) == pytest.approx(3.0)
+    assert ratio(lambda: step("ours", 1.0), lambda: step("plain", 3.0), calls=2) == pytest.approx(3.0)
+    assert calls[:8] == ["ours"] * 2 + ["plain"] * 4 + ["ours"] * 2 and len(calls) == 4 * (benchmark_text.ROUNDS + 1)

@@ -38,15 +38,15 @@ def test_a_figure_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
     assert "calibration error (ECE)" not in spread([one, two])["figures"]
 
 
-def test_what_cannot_be_compared_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_incomparable_runs_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = str(run(tmp_path / "one", 1.0)), str(run(tmp_path / "other", 1.0, n=11))
-    for arguments, told in (
-        ([one], "One run has no spread"),
+    for arguments, sentence in (
+        ([one], "One run has no deviation"),
         ([one, other], "about different questions"),
         ([one, str(tmp_path / "none")], "cannot be read"),
     ):
         assert main(arguments) == 2
-        assert told in capsys.readouterr().err
+        assert sentence in capsys.readouterr().err
     (tmp_path / "one/results.json").write_text("[]")
     assert main([one, other]) == 2
-    assert "holds no metrics" in capsys.readouterr().err
+    assert "has no metrics" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def metadata(results: dict[str, Any] | None, tags: Sequence[str]) -> ModelCardDa
     """The front matter."""
     known: dict[str, Any] = {}
     if results:
-        known["model_name"] = results["model"]
+        known["model_name"] = "Glimpse, bundled model" if results["model"] == "bundled" else results["model"]
         known["eval_results"] = evaluations(results)
         known["metrics"] = ["accuracy"]
         if sources := results["metrics"]["by_source"]:
@@ -136,16 +136,23 @@ def figures(results: dict[str, Any] | None) -> str:
         if metrics["official"] is not None
         else ""
     )
+    if "ece_before" in calibration:  # measured at the end of training
+        confidence = f"""{calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
+fitted on half of the validation photos and reported on the other half"""
+        command = f"`python -m train.fit --config` with the settings in `training.json`, seed {results['seed']}"
+    else:
+        confidence = f"""{calibration["ece"]}%,
+with the temperatures that training fitted on half of its validation photos"""
+        command = f"`{results['command']}`, revision {str(results['environment']['revision'])[:10]}"
     return f"""{results["n"]:,} validation questions on photos that were never trained on; exact match in percent
 (answer and reference both normalised). `question_only` is the better of the question-only head and the
 question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 
 {table(results["tables"])}
 {verdict(results)}{official}
-Confidence: expected calibration error {calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
-fitted on half of the validation photos and reported on the other half.
+Confidence: expected calibration error {confidence}.
 
-Command: `python -m train.fit --config` with the settings in `training.json`, seed {results["seed"]}.
+Command: {command}.
 {skipped(results)}"""
 
 
