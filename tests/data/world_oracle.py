@@ -3,7 +3,7 @@
 import math
 import re
 
-from vqa.data.world import COLOURS, SHAPES, Scene, Shape
+from vqa.data.world_scene import COLOURS, SHAPES, Scene, Shape
 
 NAME = (
     rf"(?:(?:{'|'.join(COLOURS)}) object|(?:(?:{'|'.join(COLOURS)}) )?(?:{'|'.join(SHAPES)})"

@@ -1,4 +1,4 @@
-"""The answers that a model can give, and the words that it knows."""
+"""The vocabularies of a model: its answers, and the words of its questions."""
 
 import json
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ PADDING, UNKNOWN = "[PAD]", "[UNK]"  # words 0 and 1 of every tokenizer
 
 @dataclass(frozen=True)
 class AnswerVocabulary:
-    """Normalised answers, the most common first, so that "two" and "2" are one answer."""
+    """The answers of a model, normalised, so that "two" and "2" are one, the most common first."""
 
     answers: tuple[str, ...]
 
@@ -26,8 +26,8 @@ class AnswerVocabulary:
     def build(cls, examples: Iterable[Example], size: int, min_count: float = 1.0) -> "AnswerVocabulary":
         """The `size` answers with the largest sums of soft scores over the training questions.
 
-        Where answers exclude each other, these raise the upper bound on the training questions the most.
-        Answers with a sum below `min_count` are left out.
+        If answers exclude each other, these raise the upper bound on the training questions the most.
+        Answers with a sum below `min_count` are excluded.
 
         Raises:
             InputError: no example has an answer.
@@ -55,8 +55,8 @@ class AnswerVocabulary:
         return len(self.answers)
 
     def upper_bound(self, examples: Iterable[Example]) -> float:
-        """The best mean soft score, in percent, that any model with this vocabulary can reach on the examples
-        whose answers are known; 0 where none is."""
+        """The best mean soft score, in percent, of any model with this vocabulary on the examples with known
+        answers; 0 if there is none."""
         known = [scores for scores in map(targets, examples) if scores]
         best = [max((s for a, s in scores.items() if a in self.index), default=0.0) for scores in known]
         return 100 * sum(best) / len(best) if best else 0.0
@@ -65,62 +65,54 @@ class AnswerVocabulary:
 def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | None = None) -> "PreTrainedTokenizerFast":
     """A word-level tokenizer over the words of `questions`; 0 is the padding, 1 an unknown word.
 
-    Words are runs of letters and digits, small and without accents, clitics apart as in the Penn Treebank and
-    GloVe ("what's" is "what" and "'s", "isn't" is "is" and "n't"); everything between them is dropped. Their
-    offsets are those of the question as it was asked.
+    Words are runs of letters and digits, in lower case and without accents, clitics separated as in the Penn
+    Treebank and GloVe ("what's" is "what" and "'s", "isn't" is "is" and "n't"); everything else is dropped.
+    Offsets refer to the question as it was asked.
 
     Args:
         questions: the training questions.
         min_count: rarer words become unknown.
-        size: at most so many words, the most common ones, beside the padding and the unknown word.
+        size: the most words, the most common ones, beside the padding and the unknown word.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-    small = [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
     apostrophe = normalizers.Replace(Regex("[\u2019\u2018\u02bc`\u00b4]"), "'")
     word = Regex(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[\p{L}\p{N}]+?(?=n't\b)|[\p{L}\p{N}]+")
-    normalizer = normalizers.Sequence([*small, apostrophe])
-    splitter = pre_tokenizers.Split(word, behavior="removed", invert=True)  # what is no word is removed
-
-    kept = count_words(questions, normalizer, splitter, min_count)[:size]
-    vocabulary = {w: i for i, w in enumerate([PADDING, UNKNOWN, *kept])}
-
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = splitter
-    return _wrap(tokenizer)
+    tokenizer = Tokenizer(models.WordLevel({PADDING: 0, UNKNOWN: 1}, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase(), apostrophe]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(word, behavior="removed", invert=True)  # removes what is no word
+    return _with_words(tokenizer, questions, min_count, size)
 
 
-def grow_tokenizer(
+def extend_tokenizer(
     tokenizer: "PreTrainedTokenizerFast", questions: Iterable[str], min_count: int = 1
 ) -> "PreTrainedTokenizerFast":
-    """The same tokenizer with the words of `questions` that it does not know behind its own; they are split as it
-    splits. Arguments as for `build_tokenizer`."""
+    """The same tokenizer with the unknown words of `questions` appended. Arguments as for `build_tokenizer`."""
+    return _with_words(tokenizer.backend_tokenizer, questions, min_count)
+
+
+def _with_words(
+    tokenizer: Any, questions: Iterable[str], min_count: int, size: int | None = None
+) -> "PreTrainedTokenizerFast":
+    """A tokenizer extended by the words that occur at least `min_count` times, the most common first."""
     from tokenizers import Tokenizer
-
-    old = tokenizer.backend_tokenizer
-    content = json.loads(old.to_str())
-    vocabulary = content["model"]["vocab"]
-    for word in count_words(questions, old.normalizer, old.pre_tokenizer, min_count):
-        vocabulary.setdefault(word, len(vocabulary))
-    return _wrap(Tokenizer.from_str(json.dumps(content)))
-
-
-def count_words(questions: Iterable[str], normalizer: Any, splitter: Any, min_count: int) -> list[str]:
-    """The words that occur at least `min_count` times, the most common first."""
-    count: Counter[str] = Counter()
-    for question in questions:
-        count.update(piece for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(question)))
-    return sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))
-
-
-def _wrap(tokenizer: Any) -> "PreTrainedTokenizerFast":
     from transformers import PreTrainedTokenizerFast
 
+    count: Counter[str] = Counter()
+    for question in questions:
+        normalized = tokenizer.normalizer.normalize_str(question)
+        count.update(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized))
+    words = sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))[:size]
+    content = json.loads(tokenizer.to_str())
+    vocabulary = content["model"]["vocab"]
+    for word in words:
+        vocabulary.setdefault(word, len(vocabulary))
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=Tokenizer.from_str(json.dumps(content)),
         pad_token=PADDING,
         unk_token=UNKNOWN,
         padding_side="right",
-        split_special_tokens=True,  # a user who types "[PAD]" means the word
+        split_special_tokens=True,  # "[PAD]" in a question is a word
     )

@@ -1,9 +1,9 @@
 """Our own world: drawn scenes of coloured shapes with exact positions, and questions about them.
 
-Everything comes from a seed, nothing is downloaded. Scene i of a seed does not depend on the others, so a
-world can be made in parallel, in parts, or as a stream; the same seed gives the same bytes in every process.
-For held-out scenes take another seed. After Sort-of-CLEVR (Santoro et al. 2017) and CLEVR (Johnson et al.
-2017).
+Everything is generated from a seed, nothing is downloaded. Scene i of a seed does not depend on the others, so
+a world can be generated in parallel, in parts, or as a stream; the same seed gives the same bytes in every
+process. For held-out scenes use another seed. After Sort-of-CLEVR (Santoro et al. 2017) and CLEVR (Johnson et
+al. 2017).
 
     python -m vqa.data.world FOLDER --scenes 10000 --seed 0
 """
@@ -23,27 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vqa.data.examples import Example, example_to_dict
 from vqa.data.files import whole_folder
-from vqa.data.world_questions import FAMILIES, MAX_QUESTIONS, WorldQuestion, make_questions
-from vqa.data.world_scene import COLOURS, PAINT, SHAPES, Scene, Shape, draw, make_scene
+from vqa.data.world_questions import WorldQuestion, make_questions
+from vqa.data.world_scene import Scene, draw, make_scene
 from vqa.model.errors import InputError
-from vqa.model.text import YES_NO
-
-__all__ = [
-    "COLOURS",
-    "FAMILIES",
-    "MAX_QUESTIONS",
-    "PAINT",
-    "SHAPES",
-    "Scene",
-    "Shape",
-    "WorldQuestion",
-    "draw",
-    "generate",
-    "make_questions",
-    "make_scene",
-    "write_world",
-]
+from vqa.script import run
 
 CHUNK = 250  # scenes written by a worker at a time
 
@@ -68,47 +53,45 @@ def write_world(
     questions_per_scene: int = 8,
     workers: int = 2,
     size: int = 64,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Path:
-    """Write a world; returns the path of its `questions.jsonl`.
+    """Write a world, whole or not at all; returns the path of its `questions.jsonl`.
 
-    The folder appears whole or not at all. It holds `photos/000000.png`..., `questions.jsonl` (the project's
-    example schema; `image` is the file name in `photos/`, `question_type` the family, `source` "world-plain" or
-    "world-relational") and `scenes.json`: for each scene its shapes with boxes, and for each question the shapes
-    asked about.
+    The folder holds `photos/000000.png`..., `questions.jsonl` (the project's example schema; `image` is the file
+    name in `photos/`, `question_type` the family, `source` "world-plain" or "world-relational") and
+    `scenes.json`: for each scene its shapes with boxes, and for each question the shapes asked about.
 
     Args:
         workers: processes; they are spawned, so a script that calls this needs `if __name__ == "__main__"`.
         progress: called with the number of scenes written so far.
 
     Raises:
-        InputError: the folder is a file or not empty, cannot be written, or a number is out of range.
+        InputError: the folder is a file or not empty, is not writable, or a number is out of range.
     """
     folder = Path(folder).absolute()
     if n_scenes < 1 or workers < 1:
         raise InputError(f"A world has {n_scenes} scenes by {workers} workers; give at least 1 of each.")
-    next(generate(1, seed, questions_per_scene, size=size))  # bad settings show here, before any file
+    next(generate(1, seed, questions_per_scene, size=size))  # invalid settings fail here, before any file
+    chunks = [range(i, min(i + CHUNK, n_scenes)) for i in range(0, n_scenes, CHUNK)]
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is already there and not an empty folder; name a new one.")
-        chunks = [range(i, min(i + CHUNK, n_scenes)) for i in range(0, n_scenes, CHUNK)]
-        with whole_folder(folder) as part, ExitStack() as stack:
-            (part / "photos").mkdir()
-            write = partial(_write_chunk, part / "photos", seed, questions_per_scene, size)
-            questions = stack.enter_context(open(part / "questions.jsonl", "w", encoding="utf-8"))
-            scenes = stack.enter_context(open(part / "scenes.json", "w", encoding="utf-8"))
-            written: Iterator[tuple[list[str], list[str]]] = map(write, chunks)
+        with whole_folder(folder) as new, ExitStack() as stack:
+            (new / "photos").mkdir()
+            questions = stack.enter_context(open(new / "questions.jsonl", "w", encoding="utf-8"))
+            scenes = stack.enter_context(open(new / "scenes.json", "w", encoding="utf-8"))
+            write = partial(_write_chunk, new / "photos", seed, questions_per_scene, size)
+            written = map(write, chunks)
             if workers > 1 and len(chunks) > 1:
-                # not forked: the caller may hold threads, which a fork would leave in an unknown state
+                # not forked: the caller may have threads, which a fork would leave in an unknown state
                 context = multiprocessing.get_context("spawn")
                 pool = stack.enter_context(ProcessPoolExecutor(min(workers, len(chunks)), context))
-                written = pool.map(write, chunks)
+                written = pool.map(write, chunks)  # type: ignore[assignment]
             for chunk, (question_lines, scene_lines) in zip(chunks, written, strict=True):
-                questions.write("".join(line + "\n" for line in question_lines))
+                questions.writelines(line + "\n" for line in question_lines)
                 scenes.write("[\n" if chunk.start == 0 else ",\n")
                 scenes.write(",\n".join(scene_lines))
-                if progress:
-                    progress(chunk.stop)
+                progress(chunk.stop)
             scenes.write("\n]\n")
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
@@ -120,32 +103,20 @@ def _write_chunk(
 ) -> tuple[list[str], list[str]]:
     """Write the pictures of some scenes; returns the lines of `questions.jsonl` and of `scenes.json`."""
     question_lines, scene_lines = [], []
-    made = generate(len(chunk), seed, questions_per_scene, chunk.start, size)
-    for index, (scene, image, questions) in zip(chunk, made, strict=True):
+    generated = generate(len(chunk), seed, questions_per_scene, chunk.start, size)
+    for index, (scene, picture, questions) in zip(chunk, generated, strict=True):
         name = f"{index:06d}.png"
-        Image.fromarray(image).save(photos / name, compress_level=1)
+        Image.fromarray(picture).save(photos / name, compress_level=1)
         asked = []
-        for number, q in enumerate(questions):
-            identity = index * 100 + number
-            row = {
-                "image": name,
-                "question": q.question,
-                "answer": q.answer,
-                "question_id": identity,
-                "question_type": q.family,
-                "answer_type": _answer_type(q.answer),
-                "source": f"world-{'relational' if q.relational else 'plain'}",
-            }
-            question_lines.append(json.dumps(row))
-            asked.append({"question_id": identity, "relational": q.relational, "asked": q.asked})
+        for number, q in enumerate(questions, index * 100):
+            source = f"world-{'relational' if q.relational else 'plain'}"
+            example = Example(name, q.question, q.answer, question_id=number, question_type=q.family, source=source)
+            question_lines.append(json.dumps(example_to_dict(example)))
+            asked.append({"question_id": number, "relational": q.relational, "asked": q.asked})
         shapes = [asdict(s) | {"box": s.box} for s in scene.shapes]
-        about = {"image": name, "size": scene.size, "background": scene.background, "shapes": shapes}
-        scene_lines.append(json.dumps({**about, "questions": asked}))
+        content = {"image": name, "size": scene.size, "background": scene.background, "shapes": shapes}
+        scene_lines.append(json.dumps({**content, "questions": asked}))
     return question_lines, scene_lines
-
-
-def _answer_type(answer: str) -> str:
-    return "yes/no" if answer in YES_NO else "number" if answer.isdigit() else "other"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,22 +126,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument("--scenes", type=int, default=10_000, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the scenes (default: %(default)s)")
     parser.add_argument("--questions", type=int, default=8, help="questions a scene (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="pixels (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
-    a = parser.parse_args(arguments)
 
-    def tell(done: int) -> None:
-        print(f"\r{done:,} of {a.scenes:,} scenes", end="", file=sys.stderr, flush=True)
+    def command(given: argparse.Namespace) -> None:
+        def report(done: int) -> None:
+            print(f"\r{done:,} of {given.scenes:,} scenes", end="", file=sys.stderr, flush=True)
 
-    try:
-        write_world(a.folder, a.scenes, a.seed, a.questions, a.workers, a.size, tell)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(file=sys.stderr)
-    return 0
+        write_world(given.folder, given.scenes, given.seed, given.questions, given.workers, given.size, report)
+        print(file=sys.stderr)
+
+    return run(parser, command, arguments)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The questions that can be asked about a scene of coloured shapes, and their answers.
 
 The families follow Sort-of-CLEVR (Santoro et al. 2017, "A simple neural network module for relational
-reasoning") and CLEVR (Johnson et al. 2017). Answers come from the scene alone. Two rules keep the question
-from giving its answer away:
+reasoning") and CLEVR (Johnson et al. 2017). Answers follow from the scene alone. Two rules keep the question
+from revealing its answer:
 
-- a question with few answers (yes or no, left or right, a count) is asked only where the scene offers at
-  least two of the answers; the answer is drawn first, evenly, then an object that has it;
-- a question for a colour or a shape names its object without that property, or, where the full name of a
-  reference is needed, draws "same as named" no more often than chance would.
+- a question with few answers (yes or no, left or right, a count) is asked only if the scene offers at
+  least two of the answers; the answer is drawn first, uniformly, then an object that has it;
+- a question for a colour or a shape names its object without that property, or, if the full name of a
+  reference is needed, draws "same as named" no more often than chance.
 """
 
 import itertools
@@ -24,19 +24,19 @@ from vqa.model.errors import InputError
 
 T = TypeVar("T")
 VALUES = {"colour": COLOURS, "shape": SHAPES}
-# Least difference, as a part of the picture's width, that "left of" or "nearest" rests on: more than radii in
-# a made scene differ, so centres and edges give the same answer.
+# Least difference, as a fraction of the picture's width, for "left of" or "nearest": more than radii in a
+# generated scene differ, so centres and edges give the same answer.
 MARGIN = 0.08
-MAX_QUESTIONS = 32  # even the plainest scene has so many different ones
+MAX_QUESTIONS = 32  # every scene has so many different ones
 
 
 @dataclass(frozen=True, slots=True)
 class WorldQuestion:
     """A question and its answer.
 
-    `asked` has the indexes of the shapes that carry the answer (for the pointing game): the one whose
-    property is asked, both that are compared, all that are counted or exist; empty where none does.
-    `relational` as in Sort-of-CLEVR: the answer rests on relations between shapes.
+    `asked` has the indexes of the shapes that decide the answer (for the pointing game): the one whose
+    property is asked, both that are compared, all that are counted or exist; empty if none does.
+    `relational` as in Sort-of-CLEVR: the answer depends on relations between shapes.
     """
 
     question: str
@@ -88,8 +88,12 @@ def _pick(rng: np.random.Generator, items: Sequence[T]) -> T:
     return items[int(rng.integers(len(items)))]
 
 
+def _yes_no(value: object) -> str:
+    return "yes" if value else "no"
+
+
 def _balanced(rng: np.random.Generator, drafts: Iterable[_Draft]) -> _Draft | None:
-    """Draw the answer evenly among those that the scene offers (two at least), then a draft that has it."""
+    """Draw the answer uniformly among those that the scene offers (two at least), then a draft that has it."""
     by_answer: dict[str, list[_Draft]] = {}
     for draft in drafts:
         by_answer.setdefault(draft.answer, []).append(draft)
@@ -105,7 +109,7 @@ def _clear_first(values: Sequence[float], margin: float) -> int | None:
 
 
 def _named(scene: Scene, kind: str) -> dict[int, str]:
-    """Index to name of the shapes that a name of this kind (in `_NAMES`, or "place") singles out."""
+    """Index to name of the shapes that a name of this kind (in `_NAMES`, or "place") identifies uniquely."""
     if kind == "place":
         along = {word: [sign * getattr(s, axis) for s in scene.shapes] for word, (axis, sign) in _PLACES.items()}
         firsts = {word: _clear_first(values, MARGIN * scene.size) for word, values in along.items()}
@@ -116,34 +120,32 @@ def _named(scene: Scene, kind: str) -> dict[int, str]:
 
 
 def _named_somehow(scene: Scene, rng: np.random.Generator) -> dict[int, str]:
-    """Index to a name by colour, shape or both, drawn among those that single the shape out."""
+    """Index to a name by colour, shape or both, drawn among those that identify the shape uniquely."""
     kinds = [_named(scene, kind) for kind in _NAMES]
-    found = {i: [names[i] for names in kinds if i in names] for i in range(len(scene.shapes))}
-    return {i: _pick(rng, names) for i, names in found.items() if names}
+    names = {i: [kind[i] for kind in kinds if i in kind] for i in range(len(scene.shapes))}
+    return {i: _pick(rng, choice) for i, choice in names.items() if choice}
 
 
 def _attribute(
     scene: Scene, rng: np.random.Generator, attribute: str, named: Iterable[tuple[int, str]], relational: bool
 ) -> _Draft | None:
     """Ask the colour or shape of one of the `named` shapes (index and name)."""
-    drafts = [
-        _Draft("attribute", (_WORD[attribute], name), getattr(scene.shapes[i], attribute), (i,), relational)
-        for i, name in named
-    ]
+    word, shapes = _WORD[attribute], scene.shapes
+    drafts = [_Draft("attribute", (word, name), getattr(shapes[i], attribute), (i,), relational) for i, name in named]
     return _pick(rng, drafts) if drafts else None
 
 
 def _attribute_by_relation(
-    scene: Scene, rng: np.random.Generator, phrase: str, find: Callable[[int], int | None]
+    scene: Scene, rng: np.random.Generator, phrase: str, target_of: Callable[[int], int | None]
 ) -> _Draft | None:
-    """Ask the colour or shape of "the object PHRASE the REFERENCE", which `find` gives for a reference."""
+    """Ask the colour or shape of "the object PHRASE the REFERENCE"; `target_of` maps a reference to that object."""
     attribute = _pick(rng, tuple(VALUES))
     kind = _pick(rng, (_OTHER[attribute], "both"))
     same_as_named = rng.random() < 1 / len(VALUES[attribute])
     values = [getattr(s, attribute) for s in scene.shapes]
     named = []
     for i, name in _named(scene, kind).items():
-        target = find(i)
+        target = target_of(i)
         if target is not None and (kind != "both" or (values[i] == values[target]) == same_as_named):
             named.append((target, f"object {phrase} the {name}"))
     return _attribute(scene, rng, attribute, named, relational=True)
@@ -151,16 +153,15 @@ def _attribute_by_relation(
 
 def _position(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     axis = _pick(rng, tuple(_HALVES))
-    check = rng.random() < 0.5
+    in_half = rng.random() < 0.5
     drafts = []
     for i, name in _named_somehow(scene, rng).items():
         low, high = scene.shapes[i].box[0 if axis == "x" else 1 :: 2]
         if low < scene.size / 2 < high:
             continue
         own = _HALVES[axis][low >= scene.size / 2]
-        if check:
-            halves = [(_IN_HALF[half], "yes" if half == own else "no") for half in _HALVES[axis]]
-            drafts += [_Draft("in half", (name, half), answer, (i,)) for half, answer in halves]
+        if in_half:
+            drafts += [_Draft("in half", (name, _IN_HALF[h]), _yes_no(h == own), (i,)) for h in _HALVES[axis]]
         else:
             drafts.append(_Draft(f"half {axis}", (name,), own, (i,)))
     return _balanced(rng, drafts)
@@ -173,8 +174,8 @@ def _count(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     drafts = []
     for value in VALUES[attribute]:
         plural = f"{value} objects" if attribute == "colour" else value + ("es" if value == "cross" else "s")
-        found = tuple(i for i, s in enumerate(scene.shapes) if getattr(s, attribute) == value)
-        drafts.append(_Draft("count", (plural,), str(len(found)), found))
+        counted = tuple(i for i, s in enumerate(scene.shapes) if getattr(s, attribute) == value)
+        drafts.append(_Draft("count", (plural,), str(len(counted)), counted))
     return _balanced(rng, drafts)
 
 
@@ -184,18 +185,18 @@ def _exist(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     drafts = []
     for colour in COLOURS if kind != "shape" else ("",):
         for shape in SHAPES if kind != "colour" else ("",):
-            # "no" by a pair is a near miss: one word of the pair is in the picture, so both must be looked at
+            # "no" by a pair is a near miss: one word of the pair is in the picture, so both must be checked
             if kind == "both" and not present & {colour, shape}:
                 continue
             name = f"{colour} {shape or 'object'}".strip()
-            found = tuple(i for i, s in enumerate(scene.shapes) if _NAMES[kind](s) == name)
+            matching = tuple(i for i, s in enumerate(scene.shapes) if _NAMES[kind](s) == name)
             thing = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-            drafts.append(_Draft("exist", (thing,), "yes" if found else "no", found))
+            drafts.append(_Draft("exist", (thing,), _yes_no(matching), matching))
     return _balanced(rng, drafts)
 
 
 def _lies(scene: Scene, i: int, j: int, direction: str) -> bool | None:
-    """Whether shape i lies in that direction from shape j; None where it is too close to call."""
+    """Whether shape i lies in that direction from shape j; None if it is too close to call."""
     axis, sign = _DIRECTIONS[direction]
     ahead = sign * (getattr(scene.shapes[j], axis) - getattr(scene.shapes[i], axis))
     return None if abs(ahead) < MARGIN * scene.size else ahead > 0
@@ -204,8 +205,8 @@ def _lies(scene: Scene, i: int, j: int, direction: str) -> bool | None:
 def _only(scene: Scene, reference: int, direction: str) -> int | None:
     """The one shape in that direction from the reference, if all others clearly lie on the other side."""
     lies = {i: _lies(scene, i, reference, direction) for i in range(len(scene.shapes)) if i != reference}
-    found = [i for i, yes in lies.items() if yes]
-    return found[0] if len(found) == 1 and None not in lies.values() else None
+    ahead = [i for i, is_ahead in lies.items() if is_ahead]
+    return ahead[0] if len(ahead) == 1 and None not in lies.values() else None
 
 
 def _spatial(scene: Scene, rng: np.random.Generator) -> _Draft | None:
@@ -220,43 +221,44 @@ def _spatial(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     drafts = []
     for i, j in itertools.permutations(names, 2):
         lies = _lies(scene, i, j, direction)
-        if lies is not None and kind == "lies":
-            args = (names[i], direction, names[j])
-            drafts.append(_Draft("lies", args, "yes" if lies else "no", (i, j), True))
-        elif lies is not None:
-            side = _SIDES[axis][lies == (sign < 0)]
-            drafts.append(_Draft(axis, (names[i], names[j]), side, (i, j), True))
+        if lies is None:
+            continue
+        if kind == "lies":
+            drafts.append(_Draft("lies", (names[i], direction, names[j]), _yes_no(lies), (i, j), True))
+        else:
+            drafts.append(_Draft(axis, (names[i], names[j]), _SIDES[axis][lies == (sign < 0)], (i, j), True))
     return _balanced(rng, drafts)
 
 
 def _nearest(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     phrase = _pick(rng, tuple(_DISTANCES))
 
-    def find(reference: int) -> int | None:
+    def target_of(reference: int) -> int | None:
         x, y = scene.shapes[reference].x, scene.shapes[reference].y
         away = [_DISTANCES[phrase] * math.hypot(s.x - x, s.y - y) for s in scene.shapes]
         away[reference] = math.inf
         return _clear_first(away, MARGIN * scene.size) if len(away) > 1 else None
 
-    return _attribute_by_relation(scene, rng, phrase, find)
+    return _attribute_by_relation(scene, rng, phrase, target_of)
 
 
 def _same(scene: Scene, rng: np.random.Generator) -> _Draft | None:
     wording = _pick(rng, ("same", "another", "count same"))
     attribute = _pick(rng, tuple(VALUES))
-    # one kind of name for all drafts: a name by a property that is unique would say that nothing else has it
+    # one kind of name for all drafts: a name by a unique property would reveal that nothing else has it
     kinds = (_OTHER[attribute], "place") if wording == "same" else (_OTHER[attribute], "place", "both")
     names = _named(scene, _pick(rng, kinds))
     values, word = [getattr(s, attribute) for s in scene.shapes], _WORD[attribute]
     drafts = []
     for i, name in names.items():
+        alike = tuple(j for j, value in enumerate(values) if j != i and value == values[i])
         if wording == "same":
-            pairs = ((j, "yes" if values[i] == values[j] else "no") for j in names if j != i)
-            drafts += [_Draft(wording, (word, name, names[j]), answer, (i, j), True) for j, answer in pairs]
-            continue
-        others = tuple(j for j, value in enumerate(values) if j != i and value == values[i])
-        answer = str(len(others)) if wording == "count same" else "yes" if others else "no"
-        drafts.append(_Draft(wording, (word, name), answer, (i, *others), True))
+            drafts += [
+                _Draft(wording, (word, name, names[j]), _yes_no(j in alike), (i, j), True) for j in names if j != i
+            ]
+        else:
+            answer = str(len(alike)) if wording == "count same" else _yes_no(alike)
+            drafts.append(_Draft(wording, (word, name), answer, (i, *alike), True))
     return _balanced(rng, drafts)
 
 
@@ -276,23 +278,23 @@ FAMILIES = tuple(_FAMILIES)
 def make_questions(scene: Scene, seed: Seed, n: int = 8) -> list[WorldQuestion]:
     """`n` different questions about the scene, the families taken in turn, in an order drawn from `seed`.
 
-    A family that the scene cannot answer beyond doubt gives its turn to the next one.
+    A family that has no unambiguous question about the scene passes its turn to the next one.
 
     Raises:
         InputError: `n` is not in 1..32, or the scene has not so many different questions.
     """
     if not 1 <= n <= MAX_QUESTIONS:
-        raise InputError(f"A scene has 1 to {MAX_QUESTIONS} questions, not {n}; ask for so many.")
+        raise InputError(f"A scene has 1 to {MAX_QUESTIONS} questions, not {n}; choose a number in this range.")
     rng = random_stream(seed, 1)
-    made: dict[tuple[str, tuple[str, ...]], WorldQuestion] = {}  # by wording and its args
+    questions: dict[tuple[str, tuple[str, ...]], WorldQuestion] = {}  # by wording and its args
     for _ in range(20 * MAX_QUESTIONS):
         for turn in rng.permutation(len(FAMILIES)):
             family = FAMILIES[turn]
             # several tries, as a template drawn within the family may not suit the scene
             tries = (_FAMILIES[family](scene, rng) for _ in range(4))
-            if draft := next((d for d in tries if d and d[:2] not in made), None):
+            if draft := next((d for d in tries if d and d[:2] not in questions), None):
                 text = _pick(rng, _WORDINGS[draft.wording]).format(*draft.args)
-                made[draft[:2]] = WorldQuestion(text, draft.answer, family, draft.relational, draft.asked)
-            if len(made) == n:
-                return list(made.values())
-    raise InputError(f"The scene has only {len(made)} different questions, not {n}; ask for fewer.")
+                questions[draft[:2]] = WorldQuestion(text, draft.answer, family, draft.relational, draft.asked)
+            if len(questions) == n:
+                return list(questions.values())
+    raise InputError(f"The scene has only {len(questions)} different questions, not {n}; choose fewer.")

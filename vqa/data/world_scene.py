@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes with exact positions: made from a seed, and drawn."""
+"""Scenes of coloured shapes with exact positions: generated from a seed, and drawn."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ Seed = int | tuple[int, ...]
 RGB = tuple[int, int, int]
 Floats = NDArray[np.floating]
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
 SHAPES = ("circle", "square", "triangle", "cross")
 PAINT: dict[str, RGB] = {
     "red": (210, 35, 40),
@@ -24,7 +23,8 @@ PAINT: dict[str, RGB] = {
     "pink": (250, 130, 190),
     "black": (25, 25, 30),
 }
-"""Colour name to red, green, blue; a made shape differs from it by at most `JITTER` in each."""
+"""Colour name to red, green, blue; a generated shape differs from it by at most `JITTER` in each."""
+COLOURS = tuple(PAINT)
 JITTER = 14
 MIN_SIZE, MAX_SIZE = 32, 4096  # pixels
 
@@ -33,8 +33,8 @@ def random_stream(seed: Seed, stream: int) -> np.random.Generator:
     """Generator of `SeedSequence(seed)`; `stream` keeps uses of one seed independent (0 scene, 1 questions).
 
     Raises:
-        InputError: `seed` has a part that does not fit 32 bits. `SeedSequence` would split a larger one, so
-            that two seeds could share scenes.
+        InputError: `seed` has a part of more than 32 bits, which `SeedSequence` would split, so that two seeds
+            could share scenes.
     """
     words = seed if isinstance(seed, tuple) else (seed,)
     if not all(isinstance(word, int | np.integer) and 0 <= word < 2**32 for word in words):
@@ -65,7 +65,7 @@ class Scene:
     """A square picture, `size` pixels wide: shapes on a plain background.
 
     Raises:
-        InputError: a shape or colour without a drawing, or a shape that leaves the picture.
+        InputError: an unknown shape or colour, or a shape that extends beyond the picture.
     """
 
     size: int
@@ -88,28 +88,26 @@ def make_scene(seed: Seed, size: int = 64) -> Scene:
     picture wide.
 
     Raises:
-        InputError: `size` is not in 32..4096, or `seed` not made of whole numbers from 0 to 2**32 - 1.
+        InputError: `size` is not in 32..4096, or `seed` is not of whole numbers from 0 to 2**32 - 1.
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
-        raise InputError(f"A scene is {MIN_SIZE} to {MAX_SIZE} pixels wide, not {size}; give a width between.")
+        raise InputError(f"A scene is {MIN_SIZE} to {MAX_SIZE} pixels wide, not {size}; choose a width in this range.")
     rng = random_stream(seed, 0)
     count = int(rng.integers(3, 9))
     grey = rng.integers(200, 232)
     background = _rgb(grey + rng.integers(-8, 9, size=3))
     palette = rng.permutation(len(COLOURS))[: rng.integers(3, len(COLOURS) + 1)]
-    looks = [(SHAPES[rng.integers(len(SHAPES))], COLOURS[rng.choice(palette)]) for _ in range(count)]
-    rgbs = [_rgb(np.array(PAINT[c]) + rng.integers(-JITTER, JITTER + 1, size=3)) for _, c in looks]
+    kinds = [(SHAPES[rng.integers(len(SHAPES))], COLOURS[rng.choice(palette)]) for _ in range(count)]
+    rgbs = [_rgb(np.array(PAINT[c]) + rng.integers(-JITTER, JITTER + 1, size=3)) for _, c in kinds]
     placed: list[Shape] = []
     while len(placed) < count:
         placed = []
-        for (shape, colour), rgb in zip(looks, rgbs, strict=True):
-            for where in rng.random((50, 3)).tolist():
-                candidate = _place(shape, colour, rgb, size, *where)
-                if not any(_touch(candidate.box, other.box) for other in placed):
-                    placed.append(candidate)
-                    break
-            else:
-                break  # the picture is jammed: start over
+        for (shape, colour), rgb in zip(kinds, rgbs, strict=True):
+            tries = (_place(shape, colour, rgb, size, *where) for where in rng.random((50, 3)).tolist())
+            candidate = next((t for t in tries if not any(_touch(t.box, other.box) for other in placed)), None)
+            if candidate is None:
+                break  # no room left: start over
+            placed.append(candidate)
     return Scene(size, background, tuple(placed))
 
 
@@ -146,7 +144,7 @@ def draw(scene: Scene) -> NDArray[np.uint8]:
 
 
 def _coverage(shape: str, dx: Floats, dy: Floats, r: float) -> Floats:
-    """Part of each pixel that the shape covers, (h, w) in 0..1, from the signed distance to its outline.
+    """Fraction of each pixel that the shape covers, (h, w) in 0..1, from the signed distance to its outline.
 
     `dx` (1, w) is absolute, as every shape is symmetric; `r` is half the shape's width.
     """
@@ -157,6 +155,6 @@ def _coverage(shape: str, dx: Floats, dy: Floats, r: float) -> Floats:
     elif shape == "triangle":  # apex up: the slanted sides have slope 2
         inside = np.minimum(r - dy, ((dy + r) / 2 - dx) * (2 / 5**0.5))
     else:  # cross: two bars, a third as wide as long
-        down = np.abs(dy)
-        inside = np.minimum(r - np.maximum(dx, down), r / 3 - np.minimum(dx, down))
+        dy = np.abs(dy)
+        inside = np.minimum(r - np.maximum(dx, dy), r / 3 - np.minimum(dx, dy))
     return np.clip(inside + 0.5, 0, 1)

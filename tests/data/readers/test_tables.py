@@ -1,14 +1,19 @@
+"""CSV files and XLSX workbooks, as spreadsheet programs write them."""
+
 import csv
+import datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from vqa.data.examples import Example
-from vqa.data.readers.tables import read_csv
+from vqa.data.readers import read_examples
 from vqa.model.errors import InputError
 
+HEADER = ["image", "question", "answer", "answers", "question_id", "image_id", "note"]
 ROWS = [
-    ["image", "question", "answer", "answers", "question_id", "image_id", "note"],
+    HEADER,
     ["a.jpg", 'What does it say, "stop" or;go?', "stop", "", "12", "000025", "x"],
     ["b.jpg", "Two\nlines?", "", "red| blue |red", "q7", "7", ""],
     ["", "", "", "", "", "", ""],
@@ -21,57 +26,104 @@ EXAMPLES = [
 ]
 
 
+def workbook(path: Path, rows: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("another").append(["not", "read"])
+    book.save(path)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_examples(path)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith(".") and len(message) < 400
+    return message
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_as_spreadsheets_write_it(tmp_path: Path, delimiter: str, encoding: str, end: str) -> None:
+def test_csv_of_spreadsheet_programs(tmp_path: Path, delimiter: str, encoding: str, end: str) -> None:
     path = tmp_path / "data.csv"
     with path.open("w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter, lineterminator=end).writerows(ROWS)
-    assert list(read_csv(path)) == EXAMPLES
+    assert read_examples(path) == EXAMPLES
 
 
-def test_quoted_header_and_folder_of_photos(tmp_path: Path) -> None:
+def test_xlsx_cells_are_read_as_csv(tmp_path: Path) -> None:
+    typed = [[int(cell) if cell in ("12", "7") else cell or None for cell in row] for row in ROWS]
+    typed += [["d.jpg", "how many?", 2], ["e.jpg", "size?", 2.5], ["f.jpg", "when?", datetime.date(2024, 5, 1)]]
+    typed += [["g.jpg", "sum?", "=1+1"]]  # openpyxl does not compute: the cell is empty, not the formula's text
+    assert read_examples(workbook(tmp_path / "data.xlsx", typed)) == [
+        *EXAMPLES,
+        Example("d.jpg", "how many?", answer="2"),
+        Example("e.jpg", "size?", answer="2.5"),
+        Example("f.jpg", "when?", answer="2024-05-01 00:00:00"),
+        Example("g.jpg", "sum?"),
+    ]
+
+
+def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    path.write_text('"image" , "question"\na.jpg,What?\n')
-    assert list(read_csv(path, tmp_path)) == [Example(str(tmp_path / "a.jpg"), "What?")]
+    path.write_text('"question" , "image"\nWhat?,a.jpg\n')
+    book = workbook(tmp_path / "data.XLSX", [["question", " image "], ["What?", "a.jpg"]])
+    for table in (path, book):
+        assert read_examples(table, images=tmp_path) == [Example(str(tmp_path / "a.jpg"), "What?")]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "Line 1 of {path} has no column 'image' (it has: none)"),
         ("a.jpg,What?\n", "Line 1 of {path} has no column 'image' (it has: a.jpg, What?)"),
         ("image,answer\n", "Line 1 of {path} has no column 'question'"),
         ("image,question\ra.jpg,What?\r", "Line 1 of {path} has no column"),
-        (
-            "image,question\na.jpg,What?\nb.jpg,this, or that?\n",
-            "Line 3 of {path} has 3 columns where the header has 2",
-        ),
+        ("image,question\na,What?\nb,this, or that?\n", "Line 3 of {path} has 3 columns where the header has 2"),
         ("image,question\na.jpg,What?\n,Who?\n", "Line 3 of {path} has no 'image': add"),
         ('image,question\na.jpg,"What?\n', "Line 2 of {path} is not CSV"),
         ("image,question\na.jpg,What?\n\n\nb.jpg,\n", "Line 5 of {path} has no 'question': add"),
         ("image,question\na.jpg," + "x" * 200_000, "Line 2 of {path} is not CSV (field larger"),
     ],
 )
-def test_broken_tables_are_told_with_their_line(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_csv_is_reported_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text(text, newline="")
-    with pytest.raises(InputError) as caught:
-        list(read_csv(path))
-    message = str(caught.value)
-    assert told.format(path=path) in message and message.endswith(".") and len(message) < 400
+    assert message.format(path=path) in refusal(path)
 
 
-def test_numbers_are_the_numbers_of_the_data_set_and_names_stay_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "Row 1 of {path} has no column 'image' (it has: none)"),
+        ([["image", "answer"]], "Row 1 of {path} has no column 'question'"),
+        ([HEADER, ["a.jpg", "What?"], [], ["b.jpg", None, "cat"]], "Row 4 of {path} has no 'question'"),
+    ],
+)
+def test_invalid_rows_of_a_sheet_are_reported(tmp_path: Path, rows: list[list[object]], message: str) -> None:
+    path = workbook(tmp_path / "data.xlsx", rows)
+    assert message.format(path=path) in refusal(path)
+
+
+def test_file_that_is_no_workbook_is_reported(tmp_path: Path) -> None:
+    whole = workbook(tmp_path / "whole.xlsx", [HEADER, ["a.jpg", "What?"]]).read_bytes()
+    path = tmp_path / "data.xlsx"
+    for content in (b"", b"image,question\n", whole[: len(whole) // 2], b"PK\x03\x04" + b"\0" * 100):
+        path.write_bytes(content)
+        assert "cannot be read as XLSX" in refusal(path)
+
+
+def test_numbers_of_a_data_set_and_names(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     ids = ["0", "25000", "007", "-3", "1.0", "٣", "9" * 5000]
     path.write_text("image,question,question_id\n" + "".join(f"a,?,{i}\n" for i in ids), encoding="utf-8")
-    assert [e.question_id for e in read_csv(path)] == [0, 25000, *ids[2:]]
+    assert [e.question_id for e in read_examples(path)] == [0, 25000, *ids[2:]]
 
 
-def test_not_utf8(tmp_path: Path) -> None:
+def test_csv_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes("image,question\na.jpg,O\xf9?\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"Line 2 of .* is not UTF-8 text \(byte 8\).*CSV UTF-8"):
-        list(read_csv(path))
+    message = refusal(path)
+    assert message.startswith(f"Line 2 of {path} is not UTF-8 text (byte 8)") and "CSV UTF-8" in message

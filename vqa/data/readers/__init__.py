@@ -14,14 +14,14 @@ from vqa.data.readers.gqa import read_gqa
 from vqa.data.readers.jsonl import read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
-from vqa.data.readers.tables import read_csv
+from vqa.data.readers.tables import read_csv, read_xlsx
 from vqa.data.readers.text_files import json_rows
-from vqa.data.readers.xlsx import read_xlsx
 from vqa.model.errors import InputError
 
 __all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
 
 EASY_VQA = "easy-vqa"
+FilePath = str | Path | None
 
 _READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
     "jsonl": read_jsonl,
@@ -48,10 +48,7 @@ _BY_SUFFIX = {
 
 
 def read_examples(
-    data: str | Path,
-    annotations: str | Path | None = None,
-    images: str | Path | None = None,
-    format: str = "auto",
+    data: str | Path, annotations: FilePath = None, images: FilePath = None, format: str = "auto"
 ) -> list[Example]:
     """Reads all examples of a data set; arguments and errors as `iter_examples`.
 
@@ -65,10 +62,7 @@ def read_examples(
 
 
 def iter_examples(
-    data: str | Path,
-    annotations: str | Path | None = None,
-    images: str | Path | None = None,
-    format: str = "auto",
+    data: str | Path, annotations: FilePath = None, images: FilePath = None, format: str = "auto"
 ) -> Iterator[Example]:
     """Yields the examples of a data set one by one.
 
