@@ -29,13 +29,16 @@ class Fitted(NamedTuple):
 
 @contextmanager
 def alike() -> Iterator[None]:
-    """Everything runs in float32 on the CPU, so that figures can be compared on every machine."""
+    """Everything runs in float32 on the CPU, so that figures are the same on every machine."""
     import torch
+
+    from vqa.model.device import pick_device
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACCELERATE_USE_CPU", "true")
+        patch.setenv("ACCELERATE_MIXED_PRECISION", "no")
         for module in ("vqa.runtimes.pytorch", "train.extract_features"):
-            patch.setattr(f"{module}.pick_device", lambda name="auto": torch.device("cpu"))
+            patch.setattr(f"{module}.pick_device", lambda name="auto": pick_device("cpu" if name == "auto" else name))
             patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
         yield
 
@@ -101,7 +104,6 @@ def flags(world: Path) -> Flags:
             "optim.rate": 0.01,
             "optim.encoder_rate": 1.0,
             "optim.average": 0.9,
-            "optim.precision": "no",
         }
         return [*(f"--{name}={value}" for name, value in settings.items()), *more]
 

@@ -45,8 +45,8 @@ def photo() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def softmax(logits: torch.Tensor) -> np.ndarray:
-    exponent = np.exp(logits.double().numpy() / TEMPERATURE)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exponent = np.exp(np.asarray(logits, dtype=float) / TEMPERATURE)
     return exponent / exponent.sum(-1, keepdims=True)
 
 
@@ -60,7 +60,7 @@ def test_evidence_is_the_slope_towards_the_mean_place(vqa, photo, monkeypatch, a
     """Central differences in double precision, on a copy of the model."""
     found = evidence(vqa, photo, QUESTION, answer)
     assert found.shape == vqa.model.grid_size
-    ids, mask = vqa.processor.encode([QUESTION])
+    ids, mask = vqa.encode([QUESTION])
     with torch.no_grad():
         q = vqa.model.question_encoder(ids, mask)[0].double()
     model = copy.deepcopy(vqa.model).double()
@@ -95,7 +95,7 @@ def test_an_answer_that_is_none_is_refused(vqa, photo, explain):
 
 
 def test_score_is_the_second_half_of_forward(vqa):
-    ids, mask = vqa.processor.encode([QUESTION, "how many dogs are there?", "what is on the table?"])
+    ids, mask = vqa.encode([QUESTION, "how many dogs are there?", "what is on the table?"])
     index = torch.tensor([1, 0, 1])
     size = vqa.look(Image.new("RGB", (64, 64))).grid.shape[1:]
     grid = torch.randn(2, *size, generator=torch.Generator().manual_seed(0))
@@ -183,7 +183,7 @@ def test_covering_everything_leaves_the_mean_colour(vqa, photo):
 
 def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
     """Occlusion as one would write it down: a photo, a cell, a question at a time."""
-    square = vqa.processor.image_processor.square(photo)
+    square = vqa.square(photo)
     height, width = vqa.model.grid_size
     high, wide = square.shape[0] // height, square.shape[1] // width
     mean = square.reshape(-1, 3).mean(0).round()

@@ -34,7 +34,7 @@ MUST_NOT_IMPORT = {
     "vqa.show": {"gradio", "torch", "transformers"},
     "vqa.evaluation": {"gradio"},
     # What answers without PyTorch, too.
-    **{f"vqa.{m}": {"torch", "transformers"} for m in ("model.reading", "checkpoint.find", "runtimes.onnx")},
+    **{f"vqa.{m}": {"torch", "transformers"} for m in ("model.text", "model.photos", "checkpoint.find", "runtimes.onnx")},
     "vqa.predict": {"gradio", "torch", "transformers"},
 }
 

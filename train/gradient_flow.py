@@ -99,7 +99,7 @@ def measure(given: argparse.Namespace) -> None:
     write_json(given.output / "gradient_flow.json", facts)
     for task in tasks:
         Console().print(table(comparisons, task))
-    words = len(vqa.processor.words(questions[0])[0])
+    words = len(vqa.words(questions[0])[0])
     print(f"Copy task of {given.steps} steps; {len(questions)} questions of {words} words, such as {questions[0]!r}.")
     print(f"gradient_flow.json and {len(comparisons)} charts are in {given.output}")
 

@@ -1,4 +1,4 @@
-"""Which part of the photo speaks for an answer: by gradient, by painting over, by covering place after place."""
+"""Which places of the photo support an answer: by gradient, by covering chosen parts, or each place in turn."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vqa.foreign import only_ours
 from vqa.model.errors import InputError
-from vqa.model.reading import short
-from vqa.predict import VQA, Answer
+from vqa.model.photos import resize
+from vqa.model.text import short
+from vqa.predict import VQA, Answer, VQALike, ours
 
 MAX_CELLS = 128  # a side of a mask
 BATCH = 8  # photos that are encoded at once
@@ -18,26 +18,25 @@ BATCH = 8  # photos that are encoded at once
 Mask = Sequence[Sequence[int]] | np.ndarray
 
 
-def evidence(vqa: VQA, photo: Any, question: str, answer: str) -> np.ndarray:
+def evidence(vqa: VQALike, photo: Any, question: str, answer: str) -> np.ndarray:
     """How far an answer's log-probability would fall, to first order, if a place looked like the photo's mean.
 
     e_n = ∂log p/∂v_n · (v_n - v̄), `(h, w)`: gradient times activation place by place (HiResCAM, Draelos & Carin 2020;
-    the form of Grad-CAM, Selvaraju et al. 2017, for places that are weighed). Positive speaks for the answer, negative
-    against.
-    v is the grid as the question sees it: the raw grid is normalised first, so its gradient is at right angles to it.
+    the form of Grad-CAM, Selvaraju et al. 2017, that keeps the places apart). Positive supports the answer, negative
+    speaks against it.
+    v is the grid after `VQAModel.prepare`: that normalises the raw grid, whose gradient is therefore orthogonal to it.
     With the log-probability and v̄ the map agrees best with `occlusion` (mean correlation over 40 validation
-    questions 0.30, against 0.10 for the logit without v̄). Raises `InputError` for an answer that is none, or a runtime
-    without gradients.
+    questions 0.30, against 0.10 for the logit without v̄). Raises `InputError` for an answer that the model does not
+    have, or a runtime without gradients.
     """
-    only_ours(vqa)
+    vqa = ours(vqa)
     index, model = answer_index(vqa, answer), vqa.model
-    import torch  # the other two need none
+    import torch  # the other two work without it
 
-    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode([question]))
     grid = vqa.look(photo).grid
     with torch.no_grad():
-        q, *_ = model.question_encoder(input_ids, mask)
-        v = model.prepare(grid.clone())  # outside inference mode, where gradients can be had
+        q, *_ = model.question_encoder(*vqa.encode([question]))
+        v = model.prepare(grid.clone())  # a tensor made outside inference mode, so that it can have a gradient
     v.requires_grad_()
     with torch.enable_grad():
         logits, _ = model.score(v, q)
@@ -48,7 +47,7 @@ def evidence(vqa: VQA, photo: Any, question: str, answer: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """An answer before and after a part of the photo was covered; photo: what was seen after."""
+    """An answer before and after a part of the photo was covered; photo: the covered one."""
 
     before: Answer
     after: Answer
@@ -56,23 +55,23 @@ class WhatIf:
     photo: Image.Image
 
     def to_dict(self) -> dict[str, Any]:
-        """What the app's `/what_if` returns."""
+        """The object that the app's `/what_if` returns."""
         changes = [{"answer": a, "before": x, "after": y, "change": y - x} for a, x, y in self.changes]
         return {"before": self.before.to_dict(), "after": self.after.to_dict(), "changes": changes}
 
 
-def what_if(vqa: VQA, photo: Any, question: str, mask: Mask, top: int = 5) -> WhatIf:
-    """Cover what the mask says and ask again.
+def what_if(vqa: VQALike, photo: Any, question: str, mask: Mask, top: int = 5) -> WhatIf:
+    """Cover the masked parts and ask again.
 
     mask: rows of 0 and 1 over the whole photo, see `cover`. The changes are those of the best `top` answers of both,
-    the greatest change first. Raises `InputError` for a mask that is none.
+    the greatest change first. Raises `InputError` for an invalid mask.
     """
-    only_ours(vqa)
+    vqa = ours(vqa)
     cells = check_mask(mask)
-    seen = vqa.look(photo)
-    covered = vqa.look(cover(seen.photo, cells))
-    before, after = (vqa.ask(look, question, top) for look in (seen, covered))
-    first, second = (probabilities(vqa, look.grid, question)[0] for look in (seen, covered))
+    whole = vqa.look(photo)
+    covered = vqa.look(cover(whole.photo, cells))
+    before, after = (vqa.ask(look, question, top) for look in (whole, covered))
+    first, second = (probabilities(vqa, look.grid, question)[0] for look in (whole, covered))
     names = dict.fromkeys(score.answer for answer in (before, after) for score in answer.top)
     indices = [answer_index(vqa, name) for name in names]
     changes = [(name, float(first[i]), float(second[i])) for name, i in zip(names, indices, strict=True)]
@@ -84,7 +83,7 @@ def cover(photo: Image.Image, mask: np.ndarray) -> Image.Image:
 
     mask: `(h, w)`, true where covered; cell (i, j) lies over the rows from i/h to (i+1)/h, and so with columns.
     """
-    pixels = np.asarray(photo).copy()
+    pixels = np.array(photo)
     height, width = pixels.shape[:2]
     rows, columns = (np.arange(n) * cells // n for n, cells in zip((height, width), mask.shape, strict=True))
     pixels[mask[rows][:, columns]] = pixels.reshape(-1, 3).mean(0).round()
@@ -92,21 +91,21 @@ def cover(photo: Image.Image, mask: np.ndarray) -> Image.Image:
 
 
 def occlusion(
-    vqa: VQA,
+    vqa: VQALike,
     photo: Any,
     question: str,
     answer: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """How far an answer's probability falls when each cell of the grid is covered: `(h, w)`, negative where it rises
-    (Zeiler & Fergus 2014). Slow, since each cell needs a look of its own, and honest.
+    (Zeiler & Fergus 2014). Exact, but slow: each cell needs an encoding of its own.
 
-    answer: by default the best one. progress: called with the cells done and their number.
+    answer: by default the best one. progress: called with the number of finished cells and of all cells.
     """
-    only_ours(vqa)
-    seen = vqa.look(photo)
-    index = int(probabilities(vqa, seen.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
-    square = vqa.processor.image_processor.square(seen.photo).copy()
+    vqa = ours(vqa)
+    look = vqa.look(photo)
+    index = int(probabilities(vqa, look.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
+    square = resize(look.photo, vqa.checkpoint.size)
     height, width = vqa.grid_size
     masks = np.eye(height * width, dtype=bool).reshape(-1, height, width)
     image = Image.fromarray(square)
@@ -122,12 +121,11 @@ def occlusion(
 
 def probabilities(vqa: VQA, grids: Any, question: str) -> np.ndarray:
     """One question about P photos, as grids `(P, N, D)`: the answers' probabilities `(P, A)`."""
-    logits, *_ = vqa.logits(grids, [question] * len(grids), np.arange(len(grids)))
-    return vqa.calibrated(logits)
+    return vqa.calibrated(vqa.logits(grids, [question] * len(grids), np.arange(len(grids))).logits)
 
 
 def answer_index(vqa: VQA, answer: str) -> int:
-    """Where an answer stands in the model's list. Raises `InputError` if it does not."""
+    """The index of an answer in the model's list. Raises `InputError` if it is not there."""
     try:
         return vqa.answers.index(answer)
     except ValueError:

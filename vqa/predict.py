@@ -1,31 +1,72 @@
-"""The one door: load a model, show it a photo, ask."""
+"""`VQA`: load a model, give it a photo, ask questions."""
 
+import importlib.util
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from vqa.checkpoint.find import find_checkpoint, read_json, weights_hash
-from vqa.foreign import foreign_type
-from vqa.model.answer import Answer, Score, Word, temperature_for
+from vqa.checkpoint.find import (
+    CONFIG,
+    Checkpoint,
+    find_checkpoint,
+    read_checkpoint,
+    read_json,
+    read_object,
+    weights_hash,
+)
+from vqa.foreign import ADAPTERS
 from vqa.model.errors import InputError
-from vqa.model.photos import content_hash, open_photo, pixels_hash
-from vqa.model.reading import check_known
-from vqa.runtimes import Logits, array, open_engine, softmax
+from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, square
+from vqa.model.text import Answer, Score, Word, check_known, pad, temperature_for, tokenize, words
+from vqa.runtimes import RUNTIMES, Engine, Logits
 
-PHOTOS_KEPT = 16
+CACHED_PHOTOS = 16
+
+
+class VQALike(Protocol):
+    """What asking, comparing and evaluating need of a model: a `VQA`, or a `vqa.foreign.model.ForeignVQA`.
+
+    name: 'bundled', a folder or a Hub id. kind: the type of a foreign model; None for a Glimpse model. answers: those
+    that it can give; None if it writes them freely. runtime, device, dtype: how the image encoder computes.
+    """
+
+    name: str
+    kind: str | None
+    folder: Path
+    answers: Any
+    runtime: str
+    device: Any
+    dtype: Any
+    load_seconds: float
+
+    def look(self, photo: Any) -> Any:
+        """Encode a photo; the result can be passed to `ask` in its place."""
+
+    def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
+        """One question about one photo. Raises `InputError` for a photo or a question that cannot be read."""
+
+    def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
+        """Several questions about one photo, which is encoded once."""
+
+    def weights_hash(self) -> str:
+        """A hash of the checkpoint's weights, 32 hexadecimal digits."""
+
+    def extra(self, name: str) -> Any:
+        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
+
+    def fast(self) -> AbstractContextManager[None]:
+        """A context that trades precision for speed when many questions are asked, where the device can."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A photo that the model has seen: the picture and its grid `(1, N, D)`, an array of the model's own runtime, kept
-    for the next question."""
+    """An encoded photo: the image and its grid `(1, N, D)`, an array of the model's runtime."""
 
     photo: Image.Image
     grid: Any = field(repr=False)
@@ -33,48 +74,41 @@ class Look:
 
 
 class VQA:
-    """A model that answers. `VQA.load().ask("photo.jpg", "what is on the table?")`.
+    """A model that answers questions about photos. `VQA.load().ask("photo.jpg", "what is on the table?")`.
 
-    Nothing here computes: that is done by an engine of `vqa.runtimes`, whose arrays are its own (PyTorch's tensors,
-    or NumPy's). Its `config`, `processor`, `grid_size`, `runtime`, `device` and `dtype` are the door's too.
+    An engine of `vqa.runtimes` computes; its arrays are PyTorch's tensors or NumPy's. Its `config`, `grid_size`,
+    `runtime`, `device` and `dtype` are this object's too.
     """
 
     kind: str | None = None
-    """What another's model is (see `vqa.foreign`); None for ours."""
 
-    def __init__(
-        self,
-        model: str | Path | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
-        runtime: str = "auto",
-        folder: Path | None = None,
-    ):
+    def __init__(self, name: str, checkpoint: Checkpoint, device: str, dtype: str, runtime: str):
         start = time.perf_counter()
-        self.name = str(model) if model is not None else "bundled"
-        self.folder = folder or find_checkpoint(model)
-        self.engine = engine = open_engine(runtime, self.folder, device, dtype)
-        self.config, self.processor, self.grid_size = engine.config, engine.processor, engine.grid_size
+        self.name, self.folder, self.checkpoint = name, checkpoint.folder, checkpoint
+        self.engine = engine = open_engine(checkpoint, device, dtype, runtime)
+        self.config, self.grid_size = engine.config, engine.grid_size
         self.runtime, self.device, self.dtype = engine.runtime, engine.device, engine.dtype
         self.answers: list[str] = self.config.answers
-        self._seen: OrderedDict[str, Look] = OrderedDict()
+        self._looks: dict[str, Look] = {}
         self.load_seconds = time.perf_counter() - start
 
     @classmethod
     def load(
         cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
-    ) -> "VQA":
-        """The bundled model, a checkpoint's folder, or a Hub id; a ViLT or BLIP model of transformers comes with the
-        same methods, as a `vqa.foreign.model.ForeignVQA`. Raises `InputError` if it cannot be read.
+    ) -> VQALike:
+        """The bundled model, a checkpoint's folder, or a Hub id; a ViLT or BLIP model of transformers is loaded as a
+        `vqa.foreign.model.ForeignVQA`. Raises `InputError` if it cannot be read.
 
         runtime: 'torch'; 'onnx' or 'onnx-int8' for a folder that `train.export_onnx` wrote, without PyTorch; 'auto' is
         PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
         """
-        if (kind := foreign_type(folder := find_checkpoint(model))) is not None:
+        folder = find_checkpoint(model)
+        name, config = "bundled" if model is None else str(model), read_object(folder, CONFIG)
+        if (kind := config.get("model_type")) in ADAPTERS:
             from vqa.foreign.model import ForeignVQA
 
-            return cast(VQA, ForeignVQA(folder, str(model), kind, device))  # not its heir, but it answers as it does
-        return cls(model, device, dtype, runtime, folder)
+            return ForeignVQA(folder, name, kind, device)
+        return cls(name, read_checkpoint(folder, config), device, dtype, runtime)
 
     @property
     def model(self) -> Any:
@@ -82,49 +116,70 @@ class VQA:
         return self.engine.model
 
     def made_by(self) -> dict[str, Any]:
-        """What makes this model's grids: a feature store must have been made by the same."""
+        """The provenance of this model's grids, which that of a feature store must equal."""
         return self.engine.made_by()
 
     def fast(self) -> AbstractContextManager[None]:
-        """Inside it `logits` runs in the precision of the image encoder: twice as fast in bfloat16, for many questions
-        at once. One answer in fifty changes; accuracy does not."""
+        """A context in which `logits` runs in the precision of the image encoder: twice as fast in bfloat16, for many
+        questions at once. One answer in fifty changes; accuracy does not."""
         return self.engine.fast()
 
     def weights_hash(self) -> str:
-        """32 hexadecimal digits that name the checkpoint's weights."""
         return weights_hash(*self.engine.weights)
 
     def extra(self, name: str) -> Any:
-        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
-    def logits(self, grid: Any, questions: Sequence[str], photo_index: Any) -> Logits:
-        """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`."""
-        input_ids, mask = self.processor.encode(questions)
-        return self.engine.logits(grid, input_ids, mask, photo_index)
+    def square(self, photo: Any) -> np.ndarray:
+        """Any photo that `open_photo` takes, resized whole to the model's square of `(S, S, 3)` bytes."""
+        return square(photo, self.checkpoint.size)
+
+    def encode_squares(self, squares: Any) -> Any:
+        """Photos as `square` gives them, `(P, S, S, 3)`, to grids `(P, N, D)` in float32, the engine's own array."""
+        return self.engine.encode_squares(squares)
+
+    def words(self, question: str) -> tuple[list[str], list[str]]:
+        """The question's words as the model reads them, and those that are not in its vocabulary."""
+        return words(self.checkpoint.tokenizer, question)
+
+    def encode(self, questions: Sequence[str]) -> tuple[Any, Any]:
+        """Questions to `input_ids` and `attention_mask`, each `(B, T)`, the engine's own arrays.
+
+        Raises `InputError` for a question that cannot be read.
+        """
+        input_ids, mask = pad(tokenize(self.checkpoint.tokenizer, questions))
+        return self.engine.to_device(input_ids), self.engine.to_device(mask)
+
+    def logits(self, grid: Any, questions: Sequence[str], photo_index: Any, image_only: bool = False) -> Logits:
+        """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`.
+
+        image_only: compute the logits of the head without the question too.
+        """
+        return self.engine.logits(grid, *self.encode(questions), photo_index, image_only)
 
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.
 
-        The grids of the last few photos are kept, by content, so that asking about one again costs nothing.
+        The grids of the last few photos are cached by content.
         """
         if isinstance(photo, Look):
             return photo
         start = time.perf_counter()
-        key, photo = _key(photo)
-        if key in self._seen:
-            self._seen.move_to_end(key)
-            return self._seen[key]
-        image = open_photo(photo, shortest_side=self.config.image_size)
-        grid = self.encode_squares(self.processor.image_processor.square(image)[None].copy())
-        self._seen[key] = look = Look(image, grid, time.perf_counter() - start)
-        if len(self._seen) > PHOTOS_KEPT:
-            self._seen.popitem(last=False)
+        if isinstance(photo, Image.Image | np.ndarray):
+            photo = open_photo(photo)
+            key = pixels_hash(photo)
+        else:
+            photo = read_photo(photo)
+            key = content_hash(photo)
+        look = self._looks.pop(key, None)
+        if look is None:
+            image = photo if isinstance(photo, Image.Image) else open_photo(photo, self.checkpoint.size)
+            grid = self.encode_squares(resize(image, self.checkpoint.size)[None])
+            look = Look(image, grid, time.perf_counter() - start)
+        self._looks[key] = look  # the last used stands last
+        if len(self._looks) > CACHED_PHOTOS:
+            del self._looks[next(iter(self._looks))]
         return look
-
-    def encode_squares(self, squares: Any) -> Any:
-        """`(P, S, S, 3)` bytes, photos resized to the model's square, to grids `(P, N, D)` in float32."""
-        return self.engine.encode_squares(squares)
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         """One question about one photo. Raises `InputError` for a photo or a question that cannot be read."""
@@ -136,53 +191,78 @@ class VQA:
             return []
         if top < 1:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
-        input_ids, mask = self.processor.encode(questions)  # before the photo: a bad question is told at once
-        words = [self._words(question) for question in questions]
+        tokenizer = self.checkpoint.tokenizer
+        encodings = tokenize(tokenizer, questions)  # before the photo: a bad question is reported at once
+        texts = [words(tokenizer, q, encoding) for q, encoding in zip(questions, encodings, strict=True)]
+        for question, (known, unknown) in zip(questions, texts, strict=True):
+            check_known(question, known, unknown)
         look = self.look(photo)
         start = time.perf_counter()
-        found = self.engine.logits(look.grid, input_ids, mask, np.zeros(len(questions), np.int64))
-        scores = self.calibrated(found.logits)
-        blind = softmax(array(found.blind) / self.config.blind_temperature)
-        attention, weights = array(found.attention), array(found.word_weights)
+        output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), False)
+        scores, blind = self.calibrated(output.logits), softmax(output.blind / self.config.blind_temperature)
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
-        for i, (known, unknown) in enumerate(words):
+        for i, (known, unknown) in enumerate(texts):
             best = (-scores[i]).argsort(kind="stable")[:top]
             ranked = [Score(self.answers[a], float(scores[i, a])) for a in best]
-            blind_answer = int(blind[i].argmax())
+            guess = int(blind[i].argmax())
             answers.append(
                 Answer(
                     text=ranked[0].answer,
                     confidence=ranked[0].score,
                     top=ranked,
-                    attention=attention[i].reshape(-1, *self.grid_size),
-                    words=[Word(w, x) for w, x in zip(known, weights[i, : len(known)].tolist(), strict=True)],
+                    attention=output.attention[i].reshape(-1, *self.grid_size),
+                    words=[Word(*pair) for pair in zip(known, output.word_weights[i].tolist(), strict=False)],
                     unknown_words=unknown,
-                    blind=Score(self.answers[blind_answer], float(blind[i, blind_answer])),
+                    blind=Score(self.answers[guess], float(blind[i, guess])),
                     seconds={"load": self.load_seconds, "photo": look.seconds, "question": seconds},
                     model=self.name,
                 )
             )
         return answers
 
-    def calibrated(self, logits: Any) -> np.ndarray:
-        """Logits `(…, A)` to probabilities that mean what they say (temperature scaling, Guo et al. 2017)."""
-        scores = array(logits)
-        best = scores.argmax(-1)
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""
+        best = logits.argmax(-1)
         temperatures = [temperature_for(self.config, self.answers[answer]) for answer in best.ravel()]
-        return softmax(scores / np.array(temperatures, scores.dtype).reshape(*best.shape, 1))
-
-    def _words(self, question: str) -> tuple[list[str], list[str]]:
-        words, unknown = self.processor.words(question)
-        check_known(question, words, unknown)
-        return words, unknown
+        return softmax(logits / np.array(temperatures, logits.dtype).reshape(*best.shape, 1))
 
 
-def _key(photo: Any) -> tuple[str, Any]:
-    """A photo's content hash, and the photo in a form that can still be opened."""
-    if isinstance(photo, str | Path) and Path(photo).is_file():
-        return content_hash(photo), photo
-    if isinstance(photo, bytes):
-        return content_hash(photo), photo
-    image = open_photo(photo)
-    return pixels_hash(image), image
+def ours(vqa: VQALike) -> VQA:
+    """The model itself. Raises `InputError` for a foreign one, of which only the answers are known."""
+    if isinstance(vqa, VQA):
+        return vqa
+    raise InputError(
+        f"{vqa.name} is a {vqa.kind} model and not a Glimpse model: it can be asked, compared and evaluated, and "
+        "nothing more; choose a Glimpse model for this."
+    )
+
+
+def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -> Engine:
+    """The engine for a checkpoint.
+
+    runtime: 'torch', 'onnx', 'onnx-int8', or 'auto', which is PyTorch wherever that is installed.
+    Raises `InputError` for an unknown or missing runtime, or a checkpoint that it cannot read.
+    """
+    if runtime == "auto":
+        runtime = "torch" if importlib.util.find_spec("torch") else "onnx"
+    if runtime not in RUNTIMES:
+        raise InputError(f"There is no runtime {runtime!r}; choose one of auto, {', '.join(RUNTIMES)}.")
+    package = "torch" if runtime == "torch" else "onnxruntime"
+    if importlib.util.find_spec(package) is None:
+        raise InputError(
+            f"The runtime '{runtime}' needs {package}, which is not installed; run: pip install {package}."
+        )
+    if runtime == "torch":
+        from vqa.runtimes.pytorch import TorchEngine
+
+        return TorchEngine(checkpoint, device, dtype)
+    from vqa.runtimes.onnx import OnnxEngine
+
+    return OnnxEngine(checkpoint, device, dtype, runtime)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits `(…, A)` to probabilities."""
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)

@@ -19,7 +19,7 @@ from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 QUESTION = "what is on the table?"
-CODE = {"configuration.py", "model.py", "processing.py", "pipeline.py", "reading.py", "photos.py"}
+CODE = {"configuration.py", "model.py", "processing.py", "pipeline.py", "text.py", "photos.py"}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from vqa.checkpoint.find import read_checkpoint
 from vqa.checkpoint.load import WEIGHTS, check_tensors, find_checkpoint, load_checkpoint
 from vqa.checkpoint.provenance import checkpoint_provenance, provenance
 from vqa.checkpoint.save import half, save_checkpoint
@@ -236,7 +237,7 @@ def test_saving_does_not_touch_the_model(tiny_checkpoint, tmp_path):
 
 def test_provenance_knows_the_encoder(tiny_checkpoint):
     net, processor = load_checkpoint(tiny_checkpoint)
-    made = checkpoint_provenance(tiny_checkpoint, net, processor)
+    made = checkpoint_provenance(read_checkpoint(tiny_checkpoint), "tiny")
     tensors = net.image_encoder.state_dict()
     assert provenance(tensors, "tiny", processor.image_processor) == made  # float32 and 16-bit agree
     name = "cnn.0.weight"

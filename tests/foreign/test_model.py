@@ -9,13 +9,13 @@ from jsonschema import Draft202012Validator
 from safetensors.torch import load_file, save_file
 
 import vqa as package
-from ui import about
 from ui.models import Models
+from ui.tabs import about
 from vqa import cli
 from vqa.evidence import evidence, occlusion, what_if
 from vqa.foreign.model import ForeignVQA
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQA, ours
 
 QUESTION = "what is on the table?"
 SCHEMAS = Path(package.__file__).parent / "schemas"
@@ -51,7 +51,7 @@ def test_a_photo_is_encoded_once_and_answers_stay(folder: Path, photo: Path, mon
     vqa = VQA.load(folder, "cpu")
     assert isinstance(vqa, ForeignVQA)
     first = vqa.ask_many(photo, [QUESTION, "how many?"])
-    monkeypatch.setattr(vqa.adapter, "see", lambda photo: pytest.fail("the photo was encoded again"))
+    monkeypatch.setattr(vqa.adapter, "encode", lambda photo: pytest.fail("the photo was encoded again"))
     again = [vqa.ask(photo.read_bytes(), question) for question in (QUESTION, "how many?")]
     assert [answer.top for answer in first] == [answer.top for answer in again]
     assert first[0].top != first[1].top
@@ -98,12 +98,10 @@ def test_what_it_cannot_do_is_a_sentence(folder: Path, photo: Path, tmp_path: Pa
         lambda: evidence(vqa, photo, QUESTION, "red"),
         lambda: what_if(vqa, photo, QUESTION, [[1, 0]]),
         lambda: occlusion(vqa, photo, QUESTION),
-        lambda: vqa.made_by(),
+        lambda: ours(vqa),
     ):
-        with pytest.raises(InputError, match=r"is a (vilt|blip) model and not one of ours"):
+        with pytest.raises(InputError, match=r"is a (vilt|blip) model and not a Glimpse model"):
             attempt()
-    with pytest.raises(AttributeError):
-        vqa.nonsense  # noqa: B018
     with pytest.raises(InputError, match="The question is empty"):
         vqa.ask(photo, " ")
     with pytest.raises(InputError, match="ask for at least 1"):
@@ -118,7 +116,7 @@ def test_probes_of_our_own_models_are_refused_before_anything_is_asked(
     words = ["evaluate", "--data", str(data), "--images", str(photo.parent), "--model", str(vilt)]
     for more in (["--deletion", "5"], ["--robustness", "5"]):
         assert cli.main([*words, *more]) == 2
-        assert "is not one of our models" in capsys.readouterr().err
+        assert "is not a Glimpse model" in capsys.readouterr().err
 
 
 def test_the_app_compares_it_and_tells_what_it_is(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_question_is_read_as_the_model_reads_it(tiny_checkpoint: Path) -> None
     vqa = VQA.load(tiny_checkpoint, "cpu", "float32")
     reading = read_question(vqa, "what color is the cat?")
     assert reading.tokens == ("what", "color", "is", "the", "cat")
-    input_ids, mask = vqa.processor.encode(["what color is the cat?"])
+    input_ids, mask = vqa.encode(["what color is the cat?"])
     states = vqa.model.question_encoder(input_ids, mask).states
     np.testing.assert_allclose(reading.traces[-1]["h"], states[0].detach().numpy(), atol=1e-6)
 

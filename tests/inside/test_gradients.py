@@ -116,7 +116,7 @@ def test_the_models_own_gradient(tiny_checkpoint: Path) -> None:
     words, flow = question_flow(vqa, photo, "what color is the cat?")
     assert words == ["what", "color", "is", "the", "cat"] and len(flow.h[0]) == len(flow.c[0]) == 5
     encoder = vqa.model.question_encoder
-    input_ids, mask = vqa.processor.encode(["what color is the cat?"])
+    input_ids, mask = vqa.encode(["what color is the cat?"])
     states = encoder(input_ids, mask).states.detach().requires_grad_()  # by torch's own kernel
     q, _ = encoder.join(encoder.embedding(input_ids).detach(), states, states[:, -1], mask)
     logits, _ = vqa.model.score(vqa.model.prepare(vqa.look(photo).grid.clone()), q)
@@ -159,7 +159,7 @@ def test_a_question_task_is_the_chain_of_what_it_says(vqa: VQA) -> None:
     torch.manual_seed(3)
     core = Recurrent("gru", 300, 7).double()
     head = torch.nn.Linear(7, len(vqa.answers)).double()
-    input_ids, _ = vqa.processor.encode([QUESTION])
+    input_ids, _ = vqa.encode([QUESTION])
     x = vqa.model.question_encoder.embedding(input_ids).detach().double()
     answer = vqa.answers.index(vqa.ask(Image.new("RGB", (64, 64)), QUESTION).blind.answer)
     loss = torch.nn.functional.cross_entropy(head(core.core(x)[0][:, -1]), torch.tensor([answer]))

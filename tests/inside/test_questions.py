@@ -27,7 +27,7 @@ def test_files_are_read_up_to_a_limit(vqa: VQA, tmp_path: Path) -> None:
 
 def test_without_a_file_they_are_generated(vqa: VQA) -> None:
     questions, _ = readable_questions(vqa, None, 20)
-    assert len(questions) == 20 and all(vqa.processor.words(text)[0] for text in questions)
+    assert len(questions) == 20 and all(vqa.words(text)[0] for text in questions)
 
 
 @pytest.mark.parametrize("row", ["[]", '{"question": 3}'])

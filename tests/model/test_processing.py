@@ -10,7 +10,7 @@ from vqa.checkpoint.load import load_checkpoint
 from vqa.data.vocabulary import build_tokenizer
 from vqa.model.errors import InputError
 from vqa.model.processing import VQAImageProcessor, VQAProcessor
-from vqa.model.reading import check_question, short
+from vqa.model.text import check_question, short
 
 
 @pytest.fixture(scope="module")

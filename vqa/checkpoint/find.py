@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer
 
 from vqa.model.errors import InputError
 
@@ -56,15 +59,52 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} cannot be read ({error}); copy the checkpoint again.") from error
 
 
-def read_objects(folder: Path, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The JSON objects of these files. Raises `InputError` for one that is missing, broken or no object."""
-    objects = {}
-    for name in names:
-        check_part(folder, name)
-        objects[name] = read_json(folder / name)
-        if not isinstance(objects[name], dict):
-            raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
-    return objects
+def read_object(folder: Path, name: str) -> dict[str, Any]:
+    """The JSON object of a file. Raises `InputError` for one that is missing, broken or no object."""
+    check_part(folder, name)
+    content = read_json(folder / name)
+    if not isinstance(content, dict):
+        raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
+    return content
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The JSON files of a checkpoint's folder, each read once.
+
+    config: the content of config.json. size: side in pixels of the square that photos are resized to. image_mean,
+    image_std: on the 0-1 scale, a number for all channels or three. tokenizer: splits questions into words.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    size: int
+    image_mean: Any
+    image_std: Any
+    tokenizer: Tokenizer
+
+
+def read_checkpoint(folder: Path, config: dict[str, Any] | None = None) -> Checkpoint:
+    """The checkpoint in `folder`, without its weights; config: the content of config.json, if it is read already.
+
+    Raises `InputError` for a file that is missing or broken.
+    """
+    config = read_object(folder, CONFIG) if config is None else config
+    processor = read_object(folder, PROCESSOR)
+    check_part(folder, TOKENIZER)
+    try:
+        photos = processor["image_processor"]
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.encode_special_tokens = True  # "[PAD]" in a question is a word
+        return Checkpoint(folder, config, int(photos["size"]), photos["image_mean"], photos["image_std"], tokenizer)
+    except Exception as error:  # tokenizers raises plain Exception, a setting of a wrong type almost anything
+        raise unreadable(folder, error) from error
+
+
+def unreadable(folder: Path, error: Exception) -> InputError:
+    """The error for a checkpoint with a broken setting."""
+    reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+    return InputError(f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again.")
 
 
 def check_part(folder: Path, name: str) -> None:

@@ -1,44 +1,57 @@
 """Loads a checkpoint, or reports in one sentence what is wrong with its folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from vqa.checkpoint.find import CONFIG, PROCESSOR, TOKENIZER, WEIGHTS, check_part, find_checkpoint, read_objects
+from vqa.checkpoint.find import WEIGHTS, Checkpoint, check_part, find_checkpoint, read_checkpoint, unreadable
 from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
-from vqa.model.processing import VQAProcessor
 
-PARTS = (CONFIG, PROCESSOR, TOKENIZER)
+if TYPE_CHECKING:
+    from vqa.model.processing import VQAProcessor
 
 
-def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProcessor]:
+def load_checkpoint(model: str | Path | None = None) -> "tuple[VQAModel, VQAProcessor]":
     """The model, in float32 on the CPU and in evaluation mode, and its processor.
+
+    Raises `InputError` as `load_model` does.
+    """
+    from vqa.model.processing import VQAProcessor  # not needed for answering
+
+    checkpoint = read_checkpoint(find_checkpoint(model))
+    net = load_model(checkpoint)
+    try:
+        return net, VQAProcessor.from_pretrained(checkpoint.folder)
+    except Exception as error:  # a setting of a wrong type surfaces as almost anything
+        raise unreadable(checkpoint.folder, error) from error
+
+
+def load_model(checkpoint: Checkpoint) -> VQAModel:
+    """The model, in float32 on the CPU and in evaluation mode.
 
     Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
     """
-    folder = find_checkpoint(model)
-    objects = read_objects(folder, PARTS)
+    folder = checkpoint.folder
     check_part(folder, WEIGHTS)
-    if objects[CONFIG].get("model_type") != VQAConfig.model_type:
+    if checkpoint.config.get("model_type") != VQAConfig.model_type:
         raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
     try:
-        config = VQAConfig.from_pretrained(folder)
+        config = VQAConfig.from_dict(checkpoint.config)
         tensors = load_file(folder / WEIGHTS)
-        processor = VQAProcessor.from_pretrained(folder)
         with torch.device("meta"):  # skips the initialisation of weights that the file overwrites
             net = VQAModel(config)
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
-        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again.") from error
+        raise unreadable(folder, error) from error
     check_tensors(folder, net, tensors)
-    if processor.image_processor.size != config.image_size or len(processor.tokenizer) > config.vocab_size:
+    if checkpoint.size != config.image_size or checkpoint.tokenizer.get_vocab_size() > config.vocab_size:
         raise InputError(
             f"The checkpoint {folder} has a processor_config.json or tokenizer.json that does not belong to "
             "its config.json; copy all files again from one model."
@@ -48,7 +61,7 @@ def load_checkpoint(model: str | Path | None = None) -> tuple[VQAModel, VQAProce
     if any(buffer.is_meta for buffer in net.buffers()):  # a backbone with buffers that are not saved
         net = VQAModel(config)
         net.load_state_dict(tensors)
-    return net.eval(), processor
+    return net.eval()
 
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:

@@ -1,19 +1,19 @@
 """What computed a grid: the image encoder and its preprocessing, named by a hash."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 
-from vqa.checkpoint.find import WEIGHTS
+from vqa.checkpoint.find import WEIGHTS, Checkpoint
 from vqa.checkpoint.save import half
-from vqa.model.model import VQAModel
-from vqa.model.processing import VQAImageProcessor, VQAProcessor
+from vqa.model.processing import VQAImageProcessor
 
 
-def provenance(encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor) -> dict[str, Any]:
+def provenance(
+    encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor | Checkpoint
+) -> dict[str, Any]:
     """What determines a grid's numbers. A feature store records it, and is only read with a model of equal provenance.
 
     encoder: the image encoder's `state_dict`. Weights are hashed at 16 bits, so that a checkpoint and the
@@ -32,10 +32,10 @@ def provenance(encoder: dict[str, torch.Tensor], backbone: str, image_processor:
     }
 
 
-def checkpoint_provenance(folder: Path, net: VQAModel, processor: VQAProcessor) -> dict[str, Any]:
-    """The provenance of the grids that the checkpoint in `folder` computes."""
+def checkpoint_provenance(checkpoint: Checkpoint, backbone: str) -> dict[str, Any]:
+    """The provenance of the grids that a checkpoint computes."""
     prefix = "image_encoder."
-    with safe_open(folder / WEIGHTS, "pt") as file:
+    with safe_open(checkpoint.folder / WEIGHTS, "pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-    return provenance(tensors, net.config.backbone, processor.image_processor)
+    return provenance(tensors, backbone, checkpoint)

@@ -1,4 +1,4 @@
-"""BLIP: a vision transformer, a question encoder that looks at it, and a decoder that writes the answer (Li et al.
+"""BLIP: a vision transformer, a question encoder that attends to it, and a decoder that writes the answer (Li et al.
 2022)."""
 
 from typing import Any
@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BlipForQuestionAnswering, BlipProcessor
 
-from vqa.foreign.model import Said
+from vqa.foreign.model import Ranked
 
 BEAMS = 5  # at least
 LONGEST = 20  # tokens of an answer
@@ -26,12 +26,12 @@ class Adapter:
         vision = self.net.config.vision_config
         self.side = vision.image_size // vision.patch_size
 
-    def see(self, photo: Image.Image) -> Tensor:
+    def encode(self, photo: Image.Image) -> Tensor:
         """The photo's patches, `(1, 1 + N, D)`, [CLS] first."""
         pixels = self.processor.image_processor(photo, return_tensors="pt")["pixel_values"]
         return self.net.vision_model(pixel_values=pixels.to(self.net.device)).last_hidden_state
 
-    def ask(self, seen: Tensor, question: str, top: int) -> Said:
+    def ask(self, encoded: Tensor, question: str, top: int) -> Ranked:
         """The answers that a beam search finds, each with its probability: that of its tokens, and of ending there.
 
         Attention: the last layer of the question encoder, from the question's tokens to the patches, over all heads.
@@ -40,19 +40,19 @@ class Adapter:
         limit = config.max_position_embeddings
         text = self.processor.tokenizer(question, truncation=True, max_length=limit, return_tensors="pt")
         text = text.to(self.net.device)
-        asked = self.net.text_encoder(
+        encoder = self.net.text_encoder(
             input_ids=text["input_ids"],
             attention_mask=text["attention_mask"],
-            encoder_hidden_states=seen,
-            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device),
+            encoder_hidden_states=encoded,
+            encoder_attention_mask=torch.ones(encoded.shape[:2], dtype=torch.long, device=encoded.device),
             output_attentions=True,
         )
         beams = max(top, BEAMS)
-        found = self.net.text_decoder.generate(
-            input_ids=torch.full((1, 1), self.net.decoder_start_token_id, device=seen.device),
+        output = self.net.text_decoder.generate(
+            input_ids=torch.full((1, 1), self.net.decoder_start_token_id, device=encoded.device),
             eos_token_id=config.sep_token_id,
             pad_token_id=config.pad_token_id,
-            encoder_hidden_states=asked.last_hidden_state,
+            encoder_hidden_states=encoder.last_hidden_state,
             encoder_attention_mask=text["attention_mask"],
             num_beams=beams,
             num_return_sequences=beams,
@@ -62,10 +62,10 @@ class Adapter:
             return_dict_in_generate=True,
             output_scores=True,
         )
-        weights = asked.cross_attentions[-1][0, :, :, 1:].float().mean((0, 1))
+        weights = encoder.cross_attentions[-1][0, :, :, 1:].float().mean((0, 1))
         grid = (weights / weights.sum()).reshape(self.side, self.side)
-        written = self.processor.tokenizer.batch_decode(found.sequences[:, 1:], skip_special_tokens=True)
-        return Said(merged(written, found.sequences_scores.exp().tolist())[:top], grid.cpu().numpy())
+        written = self.processor.tokenizer.batch_decode(output.sequences[:, 1:], skip_special_tokens=True)
+        return merged(written, output.sequences_scores.exp().tolist())[:top], grid.cpu().numpy()
 
 
 def merged(answers: list[str], probabilities: list[float]) -> list[tuple[str, float]]:

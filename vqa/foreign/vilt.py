@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import ViltForQuestionAnswering, ViltProcessor
 
-from vqa.foreign.model import Said
+from vqa.foreign.model import Ranked
 
 SEED = 0
 
@@ -34,8 +34,8 @@ class Adapter:
         names: dict[int, str] = self.net.config.id2label
         self.answers: list[str] = [names[i] for i in range(len(names))]
 
-    def see(self, photo: Image.Image) -> Patches:
-        """The photo's patches. ViLT draws them in a random order, so that their places have to be kept with them."""
+    def encode(self, photo: Image.Image) -> Patches:
+        """The photo's patches. ViLT samples them in a random order, so their places are returned with them."""
         inputs: Any = self.processor.image_processor(photo, return_tensors="pt").to(self.net.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
@@ -44,17 +44,17 @@ class Adapter:
             )
         return Patches(embedded, mask, place[0], size)
 
-    def ask(self, seen: Patches, question: str, top: int) -> Said:
+    def ask(self, encoded: Patches, question: str, top: int) -> Ranked:
         """The best of the sigmoids; the attention of the last layer from [CLS] to the patches, over all heads."""
         limit = self.net.config.max_position_embeddings
         text = self.processor.tokenizer(question, truncation=True, max_length=limit, return_tensors="pt")
         output = self.net(
-            **text.to(self.net.device), image_embeds=seen.embedded, pixel_mask=seen.mask, output_attentions=True
+            **text.to(self.net.device), image_embeds=encoded.embedded, pixel_mask=encoded.mask, output_attentions=True
         )
         scores, best = output.logits[0].float().sigmoid().topk(min(top, len(self.answers)))
-        weights = output.attentions[-1][0, :, 0, -len(seen.place) :].float().mean(0).cpu().numpy()
-        grid = np.zeros(seen.size)
-        rows, columns = seen.place.cpu().numpy().T
+        weights = output.attentions[-1][0, :, 0, -len(encoded.place) :].float().mean(0).cpu().numpy()
+        grid = np.zeros(encoded.size)
+        rows, columns = encoded.place.cpu().numpy().T
         np.add.at(grid, (rows, columns), weights)
         ranked = [(self.answers[i], score) for i, score in zip(best.tolist(), scores.tolist(), strict=True)]
-        return Said(ranked, grid / grid.sum())
+        return ranked, grid / grid.sum()

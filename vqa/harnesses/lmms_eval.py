@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from vqa.data.metric import normalize_answer
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
-from vqa.predict import VQA, Answer, Look
+from vqa.predict import VQA, Answer, Look, ours
 
 AUTO_BATCH = 32
 
@@ -63,7 +62,7 @@ class Glimpse(lmms):
                 f"The model argument '{next(iter(unknown))}' is unknown; give pretrained, device, dtype or batch_size."
             )
         self.batch_size = _batch_size(batch_size)
-        self.vqa = VQA.load(pretrained, device=device or "auto", dtype=dtype)
+        self.vqa = ours(VQA.load(pretrained, device=device or "auto", dtype=dtype))
         self.device = self.vqa.device
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
@@ -138,7 +137,7 @@ class Glimpse(lmms):
             photos = doc_to_visual(self._row(request))
             if not isinstance(photos, list | tuple) or len(photos) != 1:
                 return "The question comes with no or several pictures; the model looks at one photo."
-            return _Asked(question, self.vqa.processor.image_processor.square(photos[0]).tobytes())
+            return _Asked(question, self.vqa.square(photos[0]).tobytes())
         except Exception as error:  # the task's own code reads the photo and may raise anything
             return str(error) or type(error).__name__
 
@@ -151,9 +150,9 @@ class Glimpse(lmms):
         looks = {photo: known.get(photo) for photo in photos}
         new = [photo for photo, look in looks.items() if look is None]
         if new:
-            size = self.vqa.config.image_size
+            size = self.vqa.checkpoint.size
             squares = np.stack([np.frombuffer(photo, dtype=np.uint8).reshape(size, size, 3) for photo in new])
-            grids = self.vqa.encode_squares(torch.from_numpy(squares))
+            grids = self.vqa.encode_squares(squares)
             for photo, square, grid in zip(new, squares, grids, strict=True):
                 looks[photo] = Look(Image.fromarray(square), grid[None], 0.0)
         return {photo: look for photo, look in looks.items() if look}

@@ -62,7 +62,7 @@ def states(core: Recurrent, embedded: Tensor, lengths: Tensor, state: State | No
 @torch.inference_mode()
 def read_question(vqa: VQA, question: str) -> Reading:
     """What the question encoder's core holds at each word. Raises `InputError` for a question that cannot be read."""
-    input_ids, _ = vqa.processor.encode([question])
-    words, _ = vqa.processor.words(question)
+    input_ids, _ = vqa.encode([question])
+    words, _ = vqa.words(question)
     encoder = vqa.model.question_encoder
     return read(encoder.recurrent, encoder.embedding(input_ids.to(vqa.device))[0], words)

@@ -147,7 +147,7 @@ def question_task(
     An untrained core reads the model's word vectors; the answer is the model's own without looking. The questions have
     one number of words. Raises `InputError` for others, for one that cannot be read, or for a setting that cannot be.
     """
-    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode(questions))
+    input_ids, mask = vqa.encode(questions)
     if not mask.all():
         raise InputError("The questions differ in their number of words; give such that have the same.")
     encoder = vqa.model.question_encoder
@@ -165,7 +165,7 @@ def of_one_length(vqa: VQA, questions: Sequence[str], count: int = 16) -> list[s
     """
     by_length: dict[int, list[str]] = {}
     for question in dict.fromkeys(questions):
-        by_length.setdefault(len(vqa.processor.words(question)[0]), []).append(question)
+        by_length.setdefault(len(vqa.words(question)[0]), []).append(question)
     enough = [length for length, same in by_length.items() if len(same) >= count and length > 1]
     if not enough:
         raise InputError(f"No {count} of the questions have the same number of words; give more questions.")
@@ -191,8 +191,8 @@ def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None
 
     Returns the words and the flow. Raises `InputError` for a photo or question that cannot be read.
     """
-    input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode([question]))
-    words, _ = vqa.processor.words(question)
+    input_ids, mask = vqa.encode([question])
+    words, _ = vqa.words(question)
     encoder, grid = vqa.model.question_encoder, vqa.look(photo).grid.clone()
     with torch.no_grad():
         v = vqa.model.prepare(grid)

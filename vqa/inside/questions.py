@@ -50,7 +50,7 @@ def readable_questions(vqa: "VQA", path: Path | None, limit: int) -> tuple[list[
     unreadable = 0
     for text in made_up_questions(Completer.load()) if path is None else lines(path):
         try:
-            vqa.processor.encode([text])
+            vqa.encode([text])
         except InputError:
             unreadable += 1
             continue

@@ -116,10 +116,10 @@ def search_questions(vqa: "VQA", questions: Sequence[str], seed: int = 0) -> Sea
     texts = list(dict.fromkeys(questions))
     encoder, parts = vqa.model.question_encoder, []
     for some in batches(texts):
-        input_ids, mask = (x.to(vqa.device) for x in vqa.processor.encode(some))
+        input_ids, mask = vqa.encode(some)
         with torch.inference_mode():
             parts.append(states(encoder.recurrent, encoder.embedding(input_ids), mask.sum(1)))
-    return Search(texts, [vqa.processor.words(text)[0] for text in texts], False, joined(parts), seed)
+    return Search(texts, [vqa.words(text)[0] for text in texts], False, joined(parts), seed)
 
 
 def search_letters(model: "Completer", texts: Sequence[str], seed: int = 0) -> Search:

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -38,12 +40,31 @@ _UPRIGHT = {
 }
 
 
+class PhotoFile(NamedTuple):
+    """The bytes of an image file, not decoded yet, and its name in messages."""
+
+    name: str
+    content: bytes
+
+
+def read_photo(source: Any) -> PhotoFile:
+    """Read a path, bytes or an open binary file once, for `content_hash` and `open_photo`. Raises `InputError` as
+    `open_photo` does, except for a file whose damage only decoding reveals."""
+    if isinstance(source, PhotoFile):
+        return source
+    name = _name(source)
+    file = PhotoFile(name, _read(source, name))
+    with _damage_reported(name):
+        _check_size(*_read_header(file.content, name).size, name)
+    return file
+
+
 def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
     """A photo in RGB, upright as its EXIF tag says, on white where transparent; an animation's first frame.
 
     Args:
-        source: a path, bytes, an open binary file, a Pillow image, or an array `(H, W)`, `(H, W, 3)` or
-            `(H, W, 4)` of bytes.
+        source: a path, bytes, an open binary file, a `PhotoFile`, a Pillow image, or an array `(H, W)`, `(H, W, 3)`
+            or `(H, W, 4)` of bytes.
         shortest_side: a hint in pixels: a larger JPEG may come out smaller, its shorter side not below
             this, which decodes several times faster.
 
@@ -55,7 +76,7 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
             WebP, BMP or GIF. The size is read from the header, before anything is decoded.
     """
     name = _name(source)
-    try:
+    with _damage_reported(name):
         if isinstance(source, Image.Image):
             _check_size(*source.size, name)
             return _upright_rgb(source)
@@ -66,14 +87,21 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
         if shortest_side is not None:
             image.draft("RGB", (shortest_side, shortest_side))
         return _upright_rgb(image)
-    except InputError:
-        raise
-    except Exception as error:  # Pillow's decoders raise almost any type for broken bytes
-        reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
-        raise InputError(f"{name} is damaged or cut short ({reason}); copy or save it again.") from error
 
 
-def content_hash(source: str | Path | bytes) -> str:
+def square(photo: Any, size: int) -> np.ndarray:
+    """Any photo that `open_photo` takes, resized whole to `(S, S, 3)` bytes."""
+    return resize(open_photo(photo, shortest_side=size), size)
+
+
+def resize(image: Image.Image, size: int) -> np.ndarray:
+    """An RGB image of any size as `(S, S, 3)` bytes, not cropped."""
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.array(image)
+
+
+def content_hash(source: str | Path | bytes | PhotoFile) -> str:
     """32 hexadecimal digits of a photo's bytes (BLAKE2b): two photos have the same bytes if these are equal.
 
     Raises:
@@ -88,13 +116,29 @@ def pixels_hash(image: Image.Image) -> str:
     return hashlib.blake2b(image.tobytes(), digest_size=16, salt=repr(image.size)[:16].encode()).hexdigest()
 
 
+@contextmanager
+def _damage_reported(name: str) -> Iterator[None]:
+    """Turns whatever a decoder raises into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise almost any type for broken bytes
+        reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
+        raise InputError(f"{name} is damaged or cut short ({reason}); copy or save it again.") from error
+
+
 def _name(source: object) -> str:
     """The photo's name in a message."""
+    if isinstance(source, PhotoFile):
+        return source.name
     return str(Path(source)) if isinstance(source, str | Path) else "The photo"
 
 
 def _read(source: Any, name: str) -> bytes:
     """The photo's bytes, not empty and not too many."""
+    if isinstance(source, PhotoFile):
+        return source.content
     if isinstance(source, bytes | bytearray | memoryview):
         content: Any = bytes(source)
     elif isinstance(source, str | Path):

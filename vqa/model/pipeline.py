@@ -8,9 +8,8 @@ from torch import Tensor
 from transformers.image_utils import load_image
 from transformers.pipelines.base import Pipeline
 
-from .answer import temperature_for
 from .errors import InputError
-from .reading import check_known
+from .text import check_known, temperature_for
 
 
 class VQAPipeline(Pipeline):

@@ -11,7 +11,8 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from .errors import InputError
-from .reading import encode, square, words
+from .photos import square
+from .text import pad, tokenize, words
 
 
 class VQAImageProcessor(BaseImageProcessor):
@@ -102,7 +103,7 @@ class VQAProcessor(ProcessorMixin):
 
         Raises `InputError` for a question without words or with too many characters.
         """
-        input_ids, mask = encode(self.tokenizer.backend_tokenizer, questions)
+        input_ids, mask = pad(tokenize(self.tokenizer.backend_tokenizer, questions))
         return torch.from_numpy(input_ids), torch.from_numpy(mask)
 
     def words(self, question: str) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vqa.data.files import whole_file
 from vqa.model.errors import InputError
+from vqa.model.text import peak_place
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 PANEL = 420  # pixels of a panel's longer side
@@ -33,11 +34,6 @@ INFERNO = np.array(
         (252, 254, 164),
     ],
     dtype=float,
-)
-PLACES = (
-    ("upper left", "top", "upper right"),
-    ("left", "centre", "right"),
-    ("lower left", "bottom", "lower right"),
 )
 
 
@@ -89,21 +85,6 @@ def panel_size(photo: Image.Image) -> tuple[int, int]:
     scale = PANEL / max(photo.size)
     width, height = (max(SHORTEST, round(side * scale)) for side in photo.size)
     return width, height
-
-
-def peak_place(weights: np.ndarray) -> str:
-    """Where one map `(h, w)` is highest, in words such as 'upper left'; 'everywhere' for an even map."""
-    weights = np.asarray(weights)
-    if weights.max() <= weights.mean() * 1.05:
-        return "everywhere"
-    i, j = np.unravel_index(weights.argmax(), weights.shape)
-    row, column = (int(3 * (k + 0.5) / n) for k, n in zip((i, j), weights.shape, strict=True))
-    return PLACES[row][column]
-
-
-def places(attention: np.ndarray) -> str:
-    """Where the glimpses `(G, h, w)` are highest, each place once: 'centre, upper left'."""
-    return ", ".join(dict.fromkeys(peak_place(weights) for weights in attention))
 
 
 def check_picture_path(path: str | Path) -> Path:

@@ -1,0 +1,161 @@
+"""Questions and answers as text: a question becomes word ids, scores become an `Answer`. Needs no PyTorch."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+MAX_QUESTION_CHARACTERS = 300
+YES_NO = ("yes", "no")
+PLACES = (
+    ("upper left", "top", "upper right"),
+    ("left", "centre", "right"),
+    ("lower left", "bottom", "lower right"),
+)
+
+
+def tokenize(tokenizer: "Tokenizer", questions: Sequence[str]) -> "list[Encoding]":
+    """The tokens of each question, one a word. Raises `InputError` for a question that cannot be asked."""
+    normal = [unicodedata.normalize("NFC", check_question(question)) for question in questions]
+    encodings = tokenizer.encode_batch(normal)
+    for question, encoding in zip(questions, encodings, strict=True):
+        if not encoding.ids:
+            raise InputError(f"The question {short(question)} has no words; ask in plain words.")
+    return encodings
+
+
+def pad(encodings: "Iterable[Encoding]") -> tuple[np.ndarray, np.ndarray]:
+    """Tokenized questions to `input_ids` and `attention_mask`, each `(B, T)` int64 with T the longest one's words."""
+    ids = [encoding.ids for encoding in encodings]
+    lengths = np.array([len(row) for row in ids])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    input_ids = np.zeros(mask.shape, np.int64)
+    input_ids[mask] = [i for row in ids for i in row]
+    return input_ids, mask.astype(np.int64)
+
+
+def words(tokenizer: "Tokenizer", question: str, encoding: "Encoding | None" = None) -> tuple[list[str], list[str]]:
+    """The question's words as the model reads them, one a step, and those that are not in its vocabulary.
+
+    encoding: the question's tokens, if `tokenize` has computed them already.
+    """
+    question = unicodedata.normalize("NFC", question)  # in which an accent is one character with its letter
+    encoding = encoding or tokenizer.encode(question)
+    every = [question[start:end] for start, end in encoding.offsets]
+    unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
+    return every, [word for word, i in zip(every, encoding.ids, strict=True) if i == unknown]
+
+
+def check_known(question: str, every: Sequence[str], unknown: Sequence[str]) -> None:
+    """Raise an `InputError` if the model knows none of a question's words; the last two are the result of `words`."""
+    if len(unknown) == len(every):
+        raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+
+
+def check_question(question: str) -> str:
+    """The question itself, or an `InputError` with the reason why it cannot be asked."""
+    if not isinstance(question, str):
+        raise InputError(f"A question is text, not {type(question).__name__}; ask in plain words.")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise InputError(
+            f"The question has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS} can be read, "
+            "so ask it more briefly."
+        )
+    if any("\ud800" <= character <= "\udfff" for character in question):  # bytes that are not UTF-8
+        raise InputError(f"The question {short(question)} cannot be read as text; type it again as UTF-8.")
+    if not question.strip():
+        raise InputError("The question is empty; ask in plain words, such as 'what is on the table?'.")
+    return question
+
+
+def short(text: str, length: int = 40) -> str:
+    """`text` in quotes, cut for a message."""
+    return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def temperature_for(config: Any, answer: str) -> float:
+    """The temperature that divides the logits when `answer` is the best (see `VQAConfig`)."""
+    own = config.yes_no_temperature if answer in YES_NO else None
+    return config.temperature if own is None else own
+
+
+class Score(NamedTuple):
+    """An answer and its probability."""
+
+    answer: str
+    score: float
+
+
+class Word(NamedTuple):
+    """A word of the question and its weight; the weights of a question sum to 1."""
+
+    word: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question about a photo, with its explanation.
+
+    text, confidence: the best answer and its calibrated probability; top: the best few.
+    attention: `(G, h, w)`, a map for each glimpse, each summing to 1 over the photo.
+    words: weights over the question's words; unknown_words: those that are not in the model's vocabulary.
+    blind: the answer without the photo; None for a model that cannot be asked without one.
+    seconds: time for `load`, `photo` and `question`.
+    note: a remark on the scores of a foreign model (see `vqa.foreign`).
+    """
+
+    text: str
+    confidence: float
+    top: list[Score]
+    attention: np.ndarray
+    words: list[Word]
+    unknown_words: list[str]
+    blind: Score | None
+    seconds: dict[str, float]
+    model: str
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that `vqa ask --json` prints; its schema is `vqa/schemas/answer.json`."""
+        height, width = self.attention.shape[1:]
+        maps = self.attention.reshape(len(self.attention), -1).astype(float).tolist()
+        return {
+            "answer": self.text,
+            "confidence": self.confidence,
+            "top": [score._asdict() for score in self.top],
+            "blind": None if self.blind is None else self.blind._asdict(),
+            "words": [word._asdict() for word in self.words],
+            "unknown_words": self.unknown_words,
+            "attention": {"height": height, "width": width, "maps": maps},
+            "seconds": self.seconds,
+            "model": self.model,
+            "note": self.note,
+        }
+
+
+def places(attention: np.ndarray) -> str:
+    """The peak of each glimpse `(G, h, w)` in words, each place once: 'centre, upper left'."""
+    return ", ".join(dict.fromkeys(peak_place(weights) for weights in attention))
+
+
+def peak_place(weights: np.ndarray) -> str:
+    """The peak of one map `(h, w)` in words such as 'upper left'; 'everywhere' for an even map."""
+    weights = np.asarray(weights)
+    if weights.max() <= weights.mean() * 1.05:
+        return "everywhere"
+    row, column = (int(3 * (k + 0.5) / n) for k, n in zip(peak(weights), weights.shape, strict=True))
+    return PLACES[row][column]
+
+
+def peak(weights: np.ndarray) -> tuple[int, int]:
+    """Row and column of the highest cell of a map `(h, w)`; of equal ones the first."""
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    return int(row), int(column)
