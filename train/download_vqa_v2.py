@@ -25,7 +25,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import rich.progress
 from huggingface_hub import get_hf_file_metadata
@@ -41,23 +40,12 @@ IMAGES_URL = "http://images.cocodataset.org/zips"
 RESERVE = 256 << 20  # bytes to leave free on the disk
 
 
-class Archive(NamedTuple):
-    """A zip: its address, and the folder that it is unpacked into."""
-
-    url: str
-    folder: str
-
-    @property
-    def name(self) -> str:
-        return self.url.rpartition("/")[2]
-
-
 CONTENTS = ("Questions_Train", "Questions_Val", "Questions_Test", "Annotations_Train", "Annotations_Val")
-PARTS: dict[str, list[Archive]] = {
-    "annotations": [Archive(f"{ANNOTATIONS_URL}/v2_{name}_mscoco.zip", "annotations") for name in CONTENTS],
-    "images-train": [Archive(f"{IMAGES_URL}/train2014.zip", "images")],
-    "images-val": [Archive(f"{IMAGES_URL}/val2014.zip", "images")],
-    "images-test": [Archive(f"{IMAGES_URL}/test2015.zip", "images")],
+PARTS = {
+    "annotations": [f"{ANNOTATIONS_URL}/v2_{name}_mscoco.zip" for name in CONTENTS],
+    "images-train": [f"{IMAGES_URL}/train2014.zip"],
+    "images-val": [f"{IMAGES_URL}/val2014.zip"],
+    "images-test": [f"{IMAGES_URL}/test2015.zip"],
 }
 DEFAULT_PARTS = ("annotations", "images-train", "images-val")
 
@@ -79,56 +67,56 @@ def download_vqa_v2(
     Returns one line that reports what was done. Raises `InputError`: no network, no archive at its address, too
     little disk space, another checksum, a damaged zip, or a zip that would write outside `output`.
     """
-    archives, output = select(parts, base_url), Path(output)
+    output = Path(output)
     zips, record_file = output / "zips", output / "checksums.json"
+    urls = {zips / Path(url).name: url for url in addresses(parts, base_url)}
     zips.mkdir(parents=True, exist_ok=True)
     record = read_checksums(record_file) if record_file.exists() else {}
     trusted = record_file if checksums is None else Path(checksums)
     expected = record if checksums is None else read_checksums(trusted)
-    unnamed = [archive.name for archive in archives if archive.name not in expected]
+    unnamed = [path.name for path in urls if path.name not in expected]
     if checksums is not None and unnamed:
         raise InputError(f"{checksums} has no checksum of {unnamed[0]}; add it or leave out --checksums.")
 
     # All addresses and the free space are checked before the first of the gigabytes is downloaded.
-    sizes = {archive: remote_size(archive.url) for archive in archives if not (zips / archive.name).exists()}
-    present = sum(file_size(partial(zips / archive.name)) or 0 for archive in sizes)
-    check_space(output, 2 * sum(sizes.values()) - present)  # photos are as large in the zip
-
+    sizes = {path: remote_size(url) for path, url in urls.items() if not path.exists()}
+    check_space(output, 2 * sum(sizes.values()) - sum(max(0, file_size(partial(path))) for path in sizes))
     unpacked = in_place = 0
-    for archive in archives:
-        path = zips / archive.name
-        file = partial(path) if archive in sizes else path
-        if archive in sizes:
-            fetch(archive.url, file, sizes[archive])
-        with rich.progress.open(file, "rb", description=f"verify {file.name}", disable=quiet()) as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
-        if digest != expected.get(archive.name, digest):
-            raise InputError(
-                f"{file} has the SHA-256 {digest}, but {trusted} says {expected[archive.name]}; "
-                "delete the file to download it again, or correct the checksum if you trust the file."
-            )
+    for path, url in urls.items():
+        file = partial(path) if path in sizes else path
+        if path in sizes:
+            fetch(url, file, sizes[path])
+        record[path.name] = verify(file, expected.get(path.name), trusted)
         file.replace(path)
-        new, old = unpack(path, output / archive.folder)
+        new, old = unpack(path, output / ("annotations" if path.name.startswith("v2_") else "images"))
         unpacked, in_place = unpacked + new, in_place + old
-        record[archive.name] = digest
         write_json(record_file, record)
     return (
-        f"{len(sizes)} archives downloaded, {len(archives) - len(sizes)} already complete; "
+        f"{len(sizes)} archives downloaded, {len(urls) - len(sizes)} already complete; "
         f"{unpacked} files unpacked, {in_place} already in {output}."
     )
 
 
-def select(parts: Sequence[str], base_url: str | None) -> list[Archive]:
+def addresses(parts: Sequence[str], base_url: str | None) -> list[str]:
     """The archives of `parts`, at the mirror if there is one."""
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
+    if unknown := [part for part in parts if part not in PARTS]:
         raise InputError(f"VQA v2 has no part {unknown[0]!r}; choose from {', '.join(PARTS)}.")
-    archives = [archive for part in dict.fromkeys(parts) for archive in PARTS[part]]
+    urls = [url for part in parts for url in PARTS[part]]
     if base_url is None:
-        return archives
+        return urls
     if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d+)?(/[!-~]*)?", base_url, re.ASCII):
         raise InputError(f"The mirror {base_url!r} is no web address; give one like https://example.org/vqa.")
-    return [Archive(f"{base_url.rstrip('/')}/{archive.name}", archive.folder) for archive in archives]
+    return [f"{base_url.rstrip('/')}/{Path(url).name}" for url in urls]
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `InputError` if `folder`'s disk has not `needed` bytes, and some more, free."""
+    free = shutil.disk_usage(folder).free
+    if needed and needed + RESERVE > free:
+        raise InputError(
+            f"Downloading and unpacking takes {(needed + RESERVE) / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB "
+            "are free; free some space, or give an output on another disk."
+        )
 
 
 def remote_size(url: str) -> int:
@@ -145,8 +133,8 @@ def remote_size(url: str) -> int:
 
 def fetch(url: str, file: Path, size: int) -> None:
     """Download `url` into `file` up to `size` bytes, resuming where an earlier attempt or run ended."""
-    present = file_size(file) or 0
-    start = present if present <= size else 0
+    present = file_size(file)
+    start = present if 0 < present <= size else 0
     try:
         with file.open("ab" if start else "wb") as content:
             http_get(url, content, resume_size=start, expected_size=size, displayed_filename=file.stem)
@@ -155,6 +143,18 @@ def fetch(url: str, file: Path, size: int) -> None:
             f"The connection to {url} was lost after {file_size(file):,} of {size:,} bytes ({error}); "
             "run the same command again to resume."
         ) from error
+
+
+def verify(file: Path, expected: str | None, source: Path) -> str:
+    """SHA-256 in hexadecimal digits, which must be the one that `source` states, if any."""
+    with rich.progress.open(file, "rb", description=f"verify {file.name}", disable=not sys.stdout.isatty()) as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
+    if expected not in (None, digest):
+        raise InputError(
+            f"{file} has the SHA-256 {digest}, but {source} says {expected}; "
+            "delete the file to download it again, or correct the checksum if you trust the file."
+        )
+    return digest
 
 
 def unpack(path: Path, folder: Path) -> tuple[int, int]:
@@ -169,7 +169,7 @@ def unpack(path: Path, folder: Path) -> tuple[int, int]:
                 if not (folder / member.filename).resolve().is_relative_to(folder.resolve()):
                     raise InputError(f"{member.filename!r} in {path} is outside of the folder; delete that zip.")
             missing = [member for member in members if file_size(folder / member.filename) != member.file_size]
-            for member in rich.progress.track(missing, f"unpack {path.name}", disable=quiet()):
+            for member in rich.progress.track(missing, f"unpack {path.name}", disable=not sys.stdout.isatty()):
                 target = folder / member.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # Reading compares the CRC at the end, so a file is complete once it has its name.
@@ -193,29 +193,14 @@ def read_checksums(path: Path) -> dict[str, str]:
         ) from error
 
 
-def check_space(folder: Path, needed: int) -> None:
-    """Raise `InputError` if `folder`'s disk has not `needed` bytes, and some more, free."""
-    free = shutil.disk_usage(folder).free
-    if needed and needed + RESERVE > free:
-        raise InputError(
-            f"Downloading and unpacking takes {(needed + RESERVE) / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB "
-            "are free; free some space, or give an output on another disk."
-        )
-
-
 def partial(path: Path) -> Path:
     """The name of a file until it is complete."""
     return path.with_name(f"{path.name}.part")
 
 
-def file_size(path: Path) -> int | None:
-    """Bytes; None if there is no such file."""
-    return path.stat().st_size if path.is_file() else None
-
-
-def quiet() -> bool:
-    """Whether progress bars are left out."""
-    return not sys.stdout.isatty()
+def file_size(path: Path) -> int:
+    """Bytes; -1 if there is no such file."""
+    return path.stat().st_size if path.is_file() else -1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,7 +42,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {archive.name: zipped(QUESTIONS) for archive in PARTS["annotations"]}
+        self.files = {url.split("/")[-1]: zipped(QUESTIONS) for url in PARTS["annotations"]}
         self.files["val2014.zip"] = zipped(PHOTOS)
         self.ranges, self.cuts, self.refuse = True, list[int](), 0
         self.log: list[tuple[str, str, str | None]] = []
@@ -126,7 +126,7 @@ def test_a_second_run_requests_nothing(server: Server, tmp_path: Path) -> None:
 
 
 def test_official_addresses() -> None:
-    urls = [archive.url for archives in PARTS.values() for archive in archives]
+    urls = [url for urls in PARTS.values() for url in urls]
     assert len(urls) == len(set(urls)) == 8
     assert "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa/v2_Annotations_Val_mscoco.zip" in urls
     assert "http://images.cocodataset.org/zips/test2015.zip" in urls
