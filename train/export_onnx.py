@@ -1,4 +1,4 @@
-"""Write a model for the ONNX runtime, which answers without PyTorch.
+"""Export a model to the ONNX runtime, which answers without PyTorch.
 
 python -m train.export_onnx --output DIR [--model M] [--calibrate DATA --images DIR]
 """
@@ -8,7 +8,6 @@ import contextlib
 import importlib.util
 import io
 import shutil
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,25 +24,16 @@ from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.runtimes import Logits
 from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WHOLE, open_session
+from vqa.script import run
 
 TOLERANCE = 1e-4
 OPSET = 20
 EXAMPLE = 3, (3, 5, 2, 1)  # photos, and the words of each question
-SHAPES = ((1, (1,)), (1, (4, 9)), (2, (7, 22, 1)), (5, (6,)), (4, (3, 1, 5, 5, 2, 8)))  # what is compared
-BESIDE = (CONFIG, PROCESSOR, TOKENIZER, "priors.json", "results.json", "README.md")  # what a model's folder needs
-# Each input's and output's dimensions by name: photos, questions, words; the others are constant.
-AXES: dict[str, dict[int, str]] = {
-    "pixel_values": {0: "P"},
-    "grid": {0: "P"},
-    "input_ids": {0: "B", 1: "T"},
-    "attention_mask": {0: "B", 1: "T"},
-    "photo_index": {0: "B"},
-    "logits": {0: "B"},
-    "blind": {0: "B"},
-    "image_only": {0: "B"},
-    "attention": {0: "B"},
-    "word_weights": {0: "B", 1: "T"},
-}
+SHAPES = ((1, (1,)), (1, (4, 9)), (2, (7, 22, 1)), (5, (6,)), (4, (3, 1, 5, 5, 2, 8)))  # those that are compared
+COPIED = (CONFIG, PROCESSOR, TOKENIZER, "priors.json", "results.json", "README.md")  # the checkpoint's other files
+# The variable dimensions of each input and output: photos P, questions B, words T.
+AXES = {"pixel_values": "P", "grid": "P", "input_ids": "BT", "attention_mask": "BT", "photo_index": "B"}
+AXES |= {"logits": "B", "blind": "B", "image_only": "B", "attention": "B", "word_weights": "BT"}
 
 
 class Question(nn.Module):
@@ -57,7 +47,7 @@ class Question(nn.Module):
         output = self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index)
         image_only = self.net.image_only_logits(grid)[photo_index]
         blind = self.net.blind_logits(output.question)
-        return Logits(output.logits, blind, image_only, output.attention, output.word_weights)
+        return Logits(output.logits, blind, output.attention, output.word_weights, image_only)
 
 
 class Whole(Question):
@@ -70,19 +60,19 @@ class Whole(Question):
 
 
 def export_onnx(model: str | Path | None, output: Path, console: Console | None = None) -> dict[str, float]:
-    """Write a folder that `VQA.load(output, runtime="onnx")` reads: `onnx/` with the image encoder, the question part
-    and both in one file, and beside it what a checkpoint has beside its weights.
+    """Write a folder for `VQA.load(output, runtime="onnx")`: `onnx/` with the image encoder, the question part and both
+    in one file, and the checkpoint's other files.
 
     Returns each file's largest difference from PyTorch. Raises `InputError` for a model that cannot be read or
-    exported, and if a difference is above 1e-4.
+    exported, and for a difference above 1e-4.
     """
     console, source = console or Console(), find_checkpoint(model)
     net, _ = load_checkpoint(source)
     config = net.config
     if config.recurrent_cell == "rnn" or config.bidirectional:
         raise InputError("Only an LSTM or GRU in one direction can be exported; train the model with one of these.")
-    for name in BESIDE:
-        output.mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
         if output.resolve() != source.resolve() and (source / name).is_file():
             shutil.copyfile(source / name, output / name)
     differences: dict[str, float] = {}
@@ -98,17 +88,17 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
 
 
 def inputs(net: VQAModel, name: str, photos: int, lengths: Sequence[int], seed: int = 0) -> dict[str, Tensor]:
-    """Made-up inputs of the part `name`: so many photos, and a question of each length."""
+    """Random inputs of the part `name`: so many photos, and a question of each length."""
     generator, config = torch.Generator().manual_seed(seed), net.config
     pixels = 2 * torch.rand(photos, 3, config.image_size, config.image_size, generator=generator) - 1
     if name == IMAGE_ENCODER:
         return {"pixel_values": pixels}
     with torch.inference_mode():
-        seen = {"pixel_values": pixels} if name == WHOLE else {"grid": net.encode_image(pixels).clone()}
+        photo = {"pixel_values": pixels} if name == WHOLE else {"grid": net.encode_image(pixels).clone()}
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     words = torch.randint(1, config.vocab_size, mask.shape, generator=generator)
     index = torch.randint(photos, (len(lengths),), generator=generator)
-    return seen | {"input_ids": words * mask, "attention_mask": mask, "photo_index": index}
+    return photo | {"input_ids": words * mask, "attention_mask": mask, "photo_index": index}
 
 
 def write(net: VQAModel, module: nn.Module, name: str, file: Path) -> None:
@@ -117,10 +107,10 @@ def write(net: VQAModel, module: nn.Module, name: str, file: Path) -> None:
 
     example = inputs(net, name, *EXAMPLE)
     outputs = ["grid"] if name == IMAGE_ENCODER else list(Logits._fields)
-    dims = {axis: torch.export.Dim(axis) for axis in "PBT"}
-    shapes = {key: {axis: dims[letter] for axis, letter in AXES[key].items()} for key in example}
+    dims = {letter: torch.export.Dim(letter) for letter in "PBT"}
+    shapes = {key: {axis: dims[letter] for axis, letter in enumerate(AXES[key])} for key in example}
     for cell in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
-        # What a former export of this process left there would unroll the cell to the example's length.
+        # An earlier export of this process cached a cell that is unrolled to the example's length.
         cell._dispatch_cache.clear()
     try:
         with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -134,9 +124,9 @@ def write(net: VQAModel, module: nn.Module, name: str, file: Path) -> None:
         raise InputError(f"The part {name} has no ONNX form ({reason}); choose another backbone or cell.") from error
     assert program is not None
     proto = program.model_proto
-    del proto.graph.value_info[:]  # some are the example's sizes
+    del proto.graph.value_info[:]  # some have the example's sizes
     for value in (*proto.graph.input, *proto.graph.output):
-        for axis, letter in AXES[value.name].items():
+        for axis, letter in enumerate(AXES[value.name]):
             value.type.tensor_type.shape.dim[axis].dim_param = letter
     onnx.helper.set_model_props(proto, {"grid_size": "{}x{}".format(*net.grid_size)})
     onnx.save(proto, file)
@@ -155,28 +145,27 @@ def difference(net: VQAModel, module: nn.Module, name: str, file: Path) -> float
     return worst
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m train.export_onnx", description="Write a model for ONNX.")
-    parser.add_argument("--output", required=True, type=Path, help="the folder to make; may be the model's own")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.export_onnx", description=__doc__.split("\n")[0])
+    parser.add_argument("--output", required=True, type=Path, help="the folder to write; may be the model's own")
     parser.add_argument("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     parser.add_argument("--calibrate", metavar="DATA", help="also write 8-bit files, calibrated on these questions")
     parser.add_argument("--images", metavar="DIR", help="the folder of their photos")
-    parser.add_argument("--photos", type=int, default=256, metavar="N", help="photos that calibrate (default: 256)")
+    parser.add_argument("--photos", type=int, default=256, metavar="N", help="photos for calibration (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="of their choice (default: 0)")
-    given = parser.parse_args(argv)
-    try:
-        if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not importlib.util.find_spec(name)]:
-            raise InputError(f"Exporting needs {missing[0]}; run: pip install 'glimpse-vqa[onnx]'.")
-        from train.exporting.quantize import calibration, quantize
+    return run(parser, export, arguments)
 
-        chosen = calibration(given.calibrate, given.images, given.photos, given.seed) if given.calibrate else None
-        export_onnx(given.model, given.output)
-        if chosen is not None:
-            quantize(given.output, chosen)
-    except (InputError, OSError) as error:
-        print(f"python -m train.export_onnx: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+def export(given: argparse.Namespace) -> None:
+    """Export, and quantise if there are questions to calibrate on."""
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if not importlib.util.find_spec(name)]:
+        raise InputError(f"Exporting needs {missing[0]}; run: pip install 'glimpse-vqa[onnx]'.")
+    from train.exporting.quantize import calibration, quantize
+
+    chosen = calibration(given.calibrate, given.images, given.photos, given.seed) if given.calibrate else None
+    export_onnx(given.model, given.output)
+    if chosen is not None:
+        quantize(given.output, chosen)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""8-bit ONNX files, calibrated: weights and activations of convolutions and matrices, with scales seen on photos."""
+"""Calibrated 8-bit ONNX files: weights and activations of convolutions and matrices, with scales measured on photos."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -12,23 +11,18 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.console import Console
 from rich.progress import track
 
-from vqa.data.examples import Example
+from vqa.checkpoint.find import read_checkpoint
 from vqa.data.readers import read_examples
 from vqa.model.errors import InputError
-from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, INT8, QUESTION, open_session, read_folder
+from vqa.model.photos import square
+from vqa.model.text import pad, tokenize
+from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, INT8, QUESTION, normalize, open_session
 
 QUESTIONS_A_PHOTO = 4
 
 
-class Shown(NamedTuple):
-    """A photo and questions about it."""
-
-    photo: str
-    questions: list[str]
-
-
 class Inputs(CalibrationDataReader):
-    """Inputs one by one, as the calibrator wants them; it asks again for each of its passes."""
+    """Inputs one by one, as the calibrator reads them; it rewinds for each of its passes."""
 
     def __init__(self, batches: list[dict[str, np.ndarray]]):
         self.batches = batches
@@ -41,52 +35,53 @@ class Inputs(CalibrationDataReader):
         self.left: Iterator[dict[str, np.ndarray]] = iter(self.batches)
 
 
-def calibration(data: str, images: str | None, photos: int, seed: int) -> list[Shown]:
-    """`photos` of the data's photos, drawn with a seed, each with a few of its questions.
+def calibration(data: str, images: str | None, photos: int, seed: int) -> dict[str, list[str]]:
+    """`photos` of the data's photos, drawn by a seed, each with a few of its questions.
 
     Raises `InputError` as reading does, or for fewer than one photo.
     """
     if photos < 1:
         raise InputError(f"--photos is {photos}; give at least 1.")
-    about: dict[str, list[Example]] = {}
+    questions: dict[str, list[str]] = {}
     for example in read_examples(data, images=images):
-        about.setdefault(example.image, []).append(example)
-    names = sorted(about)
+        questions.setdefault(example.image, []).append(example.question)
+    names = sorted(questions)
     chosen = np.random.default_rng(seed).permutation(len(names))[:photos]
-    return [Shown(names[i], [e.question for e in about[names[i]][:QUESTIONS_A_PHOTO]]) for i in chosen]
+    return {names[i]: questions[names[i]][:QUESTIONS_A_PHOTO] for i in chosen}
 
 
-def quantize(output: Path, shown: list[Shown], console: Console | None = None) -> None:
-    """Write the 8-bit image encoder and question part beside those of a folder that `export_onnx` wrote.
+def quantize(output: Path, questions: Mapping[str, list[str]], console: Console | None = None) -> None:
+    """Add the 8-bit image encoder and question part to a folder that `export_onnx` wrote.
 
-    Static quantisation (Jacob et al. 2018), a scale for each channel of a weight; the LSTM, softmaxes and products of
-    activations in the question part stay in float32. Raises `InputError` for a photo or a question that cannot be read.
+    questions: some about each calibration photo. Static quantisation (Jacob et al. 2018), with a scale for each channel
+    of a weight; the LSTM, softmaxes and products of activations in the question part stay in float32. Raises
+    `InputError` for a photo or a question that cannot be read.
     """
     console, folder = console or Console(), output / FOLDER
-    _, reader = read_folder(output)
+    checkpoint = read_checkpoint(output)
     encoder = open_session(folder / f"{IMAGE_ENCODER}.onnx")
     pixels, asked = [], []
-    for photo, questions in track(shown, "photos that calibrate", console=console, transient=True):
-        squares = reader.image_processor.square(photo)[None]
-        pixels.append({"pixel_values": reader.image_processor.normalize(squares)})
+    for photo, texts in track(questions.items(), "calibrating", len(questions), console=console, transient=True):
+        squares = square(photo, checkpoint.size)[None]
+        pixels.append({"pixel_values": normalize(squares, checkpoint)})
         (grid,) = encoder.run(None, pixels[-1])
-        input_ids, mask = reader.encode(questions)
-        index = np.zeros(len(questions), np.int64)
+        input_ids, mask = pad(tokenize(checkpoint.tokenizer, texts))
+        index = np.zeros(len(texts), np.int64)
         asked.append({"grid": grid, "input_ids": input_ids, "attention_mask": mask, "photo_index": index})
     for name, batches in ((IMAGE_ENCODER, pixels), (QUESTION, asked)):
         file = folder / f"{name}{INT8}.onnx"
-        # In a CNN every operation is quantised: a range that is cut (ReLU6) makes a better scale than one before it.
+        # In a CNN every operation is quantised: after ReLU6 the range is smaller, and the scale finer.
         write(folder / f"{name}.onnx", file, Inputs(batches), whole=name == IMAGE_ENCODER)
-        console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, calibrated on {len(shown)} photos")
+        console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, calibrated on {len(questions)} photos")
 
 
 def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
-    """Quantise one file: the whole, or what holds its weights."""
+    """Quantise all operations of a file, or those with weights."""
     with tempfile.TemporaryDirectory() as place:
         plain = Path(place) / "plain.onnx"
-        quant_pre_process(source, plain, skip_symbolic_shape=True)  # a batch norm goes into its convolution first
+        quant_pre_process(source, plain, skip_symbolic_shape=True)  # merges batch norms into convolutions
         proto = onnx.load(plain)
-        with np.errstate(invalid="ignore"):  # a row of zeros, as that of padding, has the scale 0
+        with np.errstate(invalid="ignore"):  # a row of zeros, as of padding, has the scale 0
             quantize_static(
                 plain,
                 target,
@@ -104,7 +99,7 @@ def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
 
 
 def weighted(proto: onnx.ModelProto) -> list[str]:
-    """The nodes that hold a matrix, a filter or a table of vectors."""
+    """The nodes with a matrix, a filter or embeddings."""
     constants = {tensor.name for tensor in proto.graph.initializer if len(tensor.dims) > 1}
     kinds = ("Conv", "Gemm", "MatMul", "Gather")
     return [n.name for n in proto.graph.node if n.op_type in kinds and constants & set(n.input)]
