@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vqa.captioning.captioner import Captioner
-from vqa.captioning.search import allowed, beam_search, nucleus, sample
+from vqa.captioning.search import allowed, beam_search, sample
 from vqa.captioning.words import END, PAD, SPECIAL, START, UNKNOWN
+from vqa.language.decoding import nucleus
 from vqa.model.errors import InputError
 
 
@@ -37,7 +38,7 @@ def scored(net: Captioner, grid: torch.Tensor, ids: list[int]) -> float:
 
 def test_beam_1_is_greedy(net: Captioner) -> None:
     found = beam_search(net, GRIDS, 1, most=6)
-    for grid, row, maps in zip(GRIDS, found.words.tolist(), found.attention, strict=True):
+    for grid, row, maps in zip(GRIDS, found.ids[:, 0].tolist(), found.attention[:, 0], strict=True):
         ids: list[int] = []
         while END not in ids:
             ids.append(int(chances(net, grid, ids)[-1].argmax()) if len(ids) < 6 else END)
@@ -50,45 +51,45 @@ def test_beam_1_is_greedy(net: Captioner) -> None:
 @pytest.mark.parametrize("beam", [2, 3, 5])
 def test_more_beams_are_never_worse_and_scores_are_the_captions(net: Captioner, beam: int) -> None:
     greedy, found = beam_search(net, GRIDS, 1, most=6), beam_search(net, GRIDS, beam, most=6)
-    assert (found.score() >= greedy.score() - 1e-5).all()
-    assert (found.score() > greedy.score() + 1e-4).any()
-    for place, row in enumerate(found.words.tolist()):
+    assert (found.total() >= greedy.total() - 1e-5).all()
+    assert (found.total() > greedy.total() + 1e-4).any()
+    for place, row in enumerate(found.ids[:, 0].tolist()):
         ids = row[: row.index(END) + 1]
         assert set(row[len(ids) :]) <= {PAD} and not {PAD, UNKNOWN, START} & set(ids)
-        assert float(found.score()[place]) == pytest.approx(scored(net, GRIDS[place], ids), abs=1e-5)
+        assert float(found.total()[place]) == pytest.approx(scored(net, GRIDS[place], ids), abs=1e-5)
 
 
 def test_a_wide_beam_finds_the_best_of_all(net: Captioner) -> None:
     every = [[*ids, END] for n in range(1, 4) for ids in itertools.product((4, 5, 6), repeat=n)]
     found = beam_search(net, GRIDS[:3], 200, most=3)
-    for grid, best in zip(GRIDS, found.score().tolist(), strict=False):
+    for grid, best in zip(GRIDS, found.total()[:, 0].tolist(), strict=False):
         assert best == pytest.approx(max(scored(net, grid, ids) for ids in every), abs=1e-5)
 
 
 def test_photos_beside_each_other_do_not_mix(net: Captioner) -> None:
     together = beam_search(net, GRIDS, 3, most=6)
     for place in range(len(GRIDS)):
-        alone = beam_search(net, GRIDS[place : place + 1], 3, most=6).words[0].tolist()
-        assert together.words[place].tolist()[: len(alone)] == alone
+        alone = beam_search(net, GRIDS[place : place + 1], 3, most=6).ids[0, 0].tolist()
+        assert together.ids[place, 0].tolist()[: len(alone)] == alone
 
 
 def test_end_ends_after_one_word_at_least(net: Captioner) -> None:
     with torch.no_grad():
         net.bias[END] = 1000
     for found in (beam_search(net, GRIDS, 3), sample(net, GRIDS)):
-        assert (found.words[:, 0] >= SPECIAL).all()
-        assert found.words[:, 1].tolist() == [END] * 12 and not found.words[:, 2:].any()
+        assert (found.ids[:, 0, 0] >= SPECIAL).all()
+        assert found.ids[:, 0, 1].tolist() == [END] * 12 and not found.ids[:, 0, 2:].any()
     with torch.no_grad():
         net.bias[END] = -1000
-    assert beam_search(net, GRIDS, 3, most=4).words[:, 4].tolist() == [END] * 12
+    assert beam_search(net, GRIDS, 3, most=4).ids[:, 0, 4].tolist() == [END] * 12
 
 
 def test_samples_are_seeded_and_narrow_to_greedy(net: Captioner) -> None:
-    first, again, other = (sample(net, GRIDS, temperature=9.0, seed=seed, most=6).words for seed in (1, 1, 2))
+    first, again, other = (sample(net, GRIDS, temperature=9.0, seed=seed, most=6).ids for seed in (1, 1, 2))
     assert torch.equal(first, again) and not (first.shape == other.shape and torch.equal(first, other))
-    greedy = beam_search(net, GRIDS, 1, most=6).words
-    assert torch.equal(sample(net, GRIDS, temperature=1e-4, most=6).words, greedy)
-    assert torch.equal(sample(net, GRIDS, top_p=1e-6, most=6).words, greedy)
+    greedy = beam_search(net, GRIDS, 1, most=6).ids
+    assert torch.equal(sample(net, GRIDS, temperature=1e-4, most=6).ids, greedy)
+    assert torch.equal(sample(net, GRIDS, top_p=1e-6, most=6).ids, greedy)
 
 
 def test_the_nucleus_is_the_fewest_words_that_reach_p() -> None:

@@ -13,7 +13,7 @@ def test_the_common_ones_come_first() -> None:
     assert made.to_list() == ["l", "o", "e"] and made.size == SPECIAL + 3
     assert made.encode("hole") == [UNKNOWN, 5, 4, 6]
     assert made.decode([END, 5, UNKNOWN, 4]) == "o\ufffdl"
-    assert Characters.from_list(made.to_list()).encode("lo") == made.encode("lo")
+    assert Characters(made.to_list()).encode("lo") == made.encode("lo")
 
 
 @given(st.text(), st.text())

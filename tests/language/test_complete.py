@@ -83,14 +83,14 @@ def test_what_cannot_be_is_told(tiny: Completer, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="The model knows none of the characters in"):
             tiny.complete(text)
     for act in (tiny.complete, tiny.sample, tiny.read):
-        with pytest.raises(InputError, match="bytes that are no UTF-8"):
+        with pytest.raises(InputError, match="bytes that are not UTF-8"):
             act("a\udcff")
     with pytest.raises(InputError, match="The temperature is -1"):
         tiny.sample("a", -1)
     plain = Completer(tiny.net, tiny.characters, lines=False)
     with pytest.raises(InputError, match="use sample instead"):
         plain.complete("a")
-    with pytest.raises(InputError, match="nothing to go on from"):
+    with pytest.raises(InputError, match="nothing to continue"):
         plain.sample("")
     assert len(plain.sample("a", most=9)) == 10  # no end
     config = {"cell": "lstm", "layers": 1, "hidden": 6, "embedding": 4, "lines": True, "characters": ["a", "b"]}

@@ -136,7 +136,7 @@ def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
         ("a" * 151, "has 151 characters; at most 150"),
         ("какого цвета кот", "in letters that this model never learned"),
         ("猫は何色ですか", "in letters that this model never learned"),
-        ("is it \udcff?", "cannot be read as text"),
+        ("is it \udcff?", "bytes that are not UTF-8"),
         (7, "A question is text, not int"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_wide_search_finds_the_best_of_all(net: RepairModel, text: list[int]) 
     every = [list(out) for n in range(4) for out in itertools.product(range(SPECIAL, SIZE), repeat=n)]
     wanted = sorted(((probability(net, text, out, banned[0]), out) for out in every), reverse=True)[:3]
     found = write(net, torch.tensor([text]), torch.tensor([len(text)]), 100, 3, banned)
-    for (total, out), ids, s in zip(wanted, found.ids[0], found.total[0], strict=False):
+    for (total, out), ids, s in zip(wanted, found.ids[0], found.total()[0], strict=False):
         assert [i for i in ids.tolist() if i not in (PADDING, END)] == out and abs(float(s) - total) < 1e-9
     assert (found.attention[0].sum(-1) - 1).abs().max() < 1e-6
 

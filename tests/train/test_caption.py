@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.train.killed import whole_and_resumed
 from train.caption import main, train
 from train.caption import parser as arguments
 from train.captions.data import Batches, encode, read_captions
@@ -54,28 +55,19 @@ def test_a_few_captions_are_learned_by_heart(attention: str, data: list[str], tm
     net, config = load_bundle(tmp_path / "run/best", KIND, build)
     words, store = Words(config["words"]), FeatureStore.open(tmp_path / "store")
     found = beam_search(net, store.read(range(1, 9)), 3)
-    written = [words.text(n for n in row if n >= SPECIAL) for row in found.words.tolist()]
+    written = [words.text(n for n in row if n >= SPECIAL) for row in found.ids[:, 0].tolist()]
     assert written == TEXTS * 2
     assert config["encoder"] == {"backbone": "none"} and results["measured"] == {"not scored": "not here"}
     assert json.loads((tmp_path / "run/best/results.json").read_text()) == results
 
 
-def test_a_run_that_goes_on_ends_like_a_whole_one(
+def test_a_killed_run_resumes_to_the_same_weights(
     data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--part", "5"]
-    assert main([*run, "--output", str(tmp_path / "whole")]) == 0
-
-    def stopped(*_: object) -> float:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("train.caption.word_loss", stopped)
-        assert main([*run, "--output", str(tmp_path / "parts")]) == 130
-    assert main([*run, "--output", str(tmp_path / "parts"), "--resume"]) == 0
-    whole, parts = ((tmp_path / name / "best/model.safetensors").read_bytes() for name in ("whole", "parts"))
-    assert whole == parts
-    assert main([*run, "--output", str(tmp_path / "parts"), "--resume", "--seed", "1"]) == 2
+    run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--output"]
+    whole, resumed = whole_and_resumed(main, run, tmp_path, monkeypatch)
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+    assert main([*run, str(tmp_path / "killed"), "--resume", "--seed", "1"]) == 2
 
 
 def test_batches_hold_each_photo_once_and_its_own_captions(data: list[str], tmp_path: Path) -> None:
@@ -103,7 +95,7 @@ def test_batches_hold_each_photo_once_and_its_own_captions(data: list[str], tmp_
         ('{"image": "other.webp", "captions": ["a"]}', "names other.webp"),
     ],
 )
-def test_bad_lines_are_told(line: str, message: str, data: list[str], tmp_path: Path) -> None:
+def test_bad_lines_are_reported(line: str, message: str, data: list[str], tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(line)
     with pytest.raises(InputError, match=message):
         read_captions([tmp_path / "bad.jsonl"], [FeatureStore.open(tmp_path / "store")])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqa.captioning.words import PAD, START
+from vqa.captioning.words import PAD
 from vqa.model.errors import InputError
 from vqa.model.recurrent import Recurrent, lstm_cell
 
@@ -145,8 +145,3 @@ def one_place(attention: Tensor, sample: bool) -> Tensor:
     else:
         place = attention.argmax(-1)
     return F.one_hot(place, attention.shape[-1]).to(attention.dtype)
-
-
-def first_word(photos: Photos) -> Tensor:
-    """START for each photo: `(P, 1)`."""
-    return torch.full((len(photos.values), 1), START, device=photos.values.device)

@@ -1,4 +1,4 @@
-"""The door: show a photo, get a sentence, and for each word where the model looked."""
+"""Describing a photo: a sentence, and for each word where the model looked."""
 
 import math
 import time
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vqa.captioning.captioner import Captioner
-from vqa.captioning.search import BEAM, Found, beam_search, sample
+from vqa.captioning.search import BEAM, beam_search, sample
 from vqa.captioning.words import SPECIAL, Words
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQA, ours
 
 KIND = "glimpse-captioner"
 WIDEST = 20
@@ -42,15 +42,12 @@ class Caption:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON can hold it; a map is a list of rows."""
-        words = [
-            {"word": word, "probability": chance, "attention": place.astype(float).tolist()}
-            for word, chance, place in self.words
-        ]
+        words = [word._asdict() | {"attention": word.attention.astype(float).tolist()} for word in self.words]
         return {"text": self.text, "score": self.score, "words": words, "seconds": self.seconds}
 
 
 class Describer:
-    """`Describer.load().describe("photo.jpg").text`. The photo is encoded by `vqa`, whose grids are shared."""
+    """`Describer.load().describe("photo.jpg").text`. The photo is encoded by `vqa`, whose cached grids are shared."""
 
     def __init__(self, net: Captioner, words: Words, vqa: VQA, most: int = 20):
         self.net, self.words, self.vqa, self.most = net.to(vqa.device).eval(), words, vqa, most  # type: ignore[arg-type]
@@ -63,42 +60,39 @@ class Describer:
         """
         place = find_bundle("caption", folder)
         net, config = load_bundle(place, KIND, build)
-        vqa = vqa or VQA.load()
+        vqa = vqa or ours(VQA.load())
         if vqa.made_by() != config.get("encoder"):
             raise InputError(
                 f"The captioner in {place} was trained with another image encoder than that of the model "
-                f"'{vqa.name}'; load it beside its own, or train it anew."
+                f"'{vqa.name}'; load it with its own model, or train it again."
             )
         return cls(net, Words(config["words"]), vqa, int(config["most"]))
 
     def describe(
         self, photo: Any, beam: int = BEAM, temperature: float | None = None, top_p: float = 1.0, seed: int = 0
     ) -> Caption:
-        """A caption by beam search, or, with a `temperature`, one drawn by chance among the likeliest words (`top_p`).
+        """A caption by beam search, or, with a `temperature`, one sampled from the most probable words (`top_p`).
 
-        photo: whatever `VQA.look` takes. Raises `InputError` for a photo that cannot be read or a setting out of range.
+        photo: as for `VQA.look`. Raises `InputError` for a photo that cannot be read or a setting out of range.
         """
         if not 1 <= beam <= WIDEST:
             raise InputError(f"The beam is {beam}; give 1 to {WIDEST}.")
         look = self.vqa.look(photo)
         start = time.perf_counter()
         if temperature is None:
-            found = beam_search(self.net, look.grid, beam, self.most)
+            decoded = beam_search(self.net, look.grid, beam, self.most)
         else:
-            found = sample(self.net, look.grid, temperature, top_p, seed, self.most)
-        return self._caption(found, {"photo": look.seconds, "caption": time.perf_counter() - start})
-
-    def _caption(self, found: Found, seconds: dict[str, float]) -> Caption:
-        ids, scores = found.words[0].tolist(), found.scores[0].tolist()
-        places = found.attention[0].cpu().numpy()
-        height = math.isqrt(places.shape[1])
+            decoded = sample(self.net, look.grid, temperature, top_p, seed, self.most)
+        seconds = {"photo": look.seconds, "caption": time.perf_counter() - start}
+        ids, scores, attention = (part[0, 0].cpu().numpy() for part in decoded)
+        side = math.isqrt(attention.shape[1])
         words = [
-            CaptionWord(self.words.word(n), math.exp(score), place.reshape(height, -1))
-            for n, score, place in zip(ids, scores, places, strict=True)
+            CaptionWord(self.words.word(n), math.exp(score), place.reshape(side, -1))
+            for n, score, place in zip(ids.tolist(), scores.tolist(), attention, strict=True)
             if n >= SPECIAL
         ]
-        text = self.words.text(n for n in ids if n >= SPECIAL)
-        return Caption(text, words, float(found.score()[0]), seconds)
+        text = self.words.text(n for n in ids.tolist() if n >= SPECIAL)
+        return Caption(text, words, float(decoded.total()[0, 0]), seconds)
 
 
 def build(config: dict[str, Any]) -> Captioner:

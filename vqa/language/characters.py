@@ -5,18 +5,21 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from vqa.model.errors import InputError
 
 PADDING, START, END, UNKNOWN = range(4)
-"""START stands before a text and END after it (in a file of lines both have the newline's role)."""
+"""START precedes a text and END follows it (in a file of lines both are the newline)."""
 
 SPECIAL = 4
 REPLACEMENT = "\ufffd"
 
 
 class Characters:
-    """A vocabulary of single characters (Unicode code points); case and spaces are kept as they are.
+    """A vocabulary of single characters (Unicode code points), case-sensitive, spaces included.
 
     characters: number `SPECIAL + i` stands for the i-th of them. Raises `InputError` unless they are distinct
     single characters.
@@ -42,31 +45,38 @@ class Characters:
         return SPECIAL + len(self._characters)
 
     def unknown(self, text: str) -> list[str]:
-        """The text's characters that are outside the vocabulary, each once; spaces are none."""
+        """The text's distinct characters outside the vocabulary, without spaces."""
         return [c for c in dict.fromkeys(text) if c not in self._ids and not c.isspace()]
 
     def encode(self, text: str) -> list[int]:
         """A number a character, UNKNOWN for one outside the vocabulary; START and END are not added."""
         return [self._ids.get(character, UNKNOWN) for character in text]
 
+    def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The numbers of several texts `(B, T)`, padded on the right, and their lengths `(B,)`."""
+        rows = [torch.tensor(self.encode(text)) for text in texts]
+        return pad_sequence(rows, batch_first=True, padding_value=PADDING), torch.tensor([len(row) for row in rows])
+
     def decode(self, ids: Iterable[int]) -> str:
-        """The text: padding, START and END are left out, an unknown character is written as U+FFFD."""
-        shown = ["", "", "", REPLACEMENT, *self._characters]
-        return "".join(shown[int(i)] for i in ids)
+        """The text, without padding, START and END; an unknown character is written as U+FFFD."""
+        written = ["", "", "", REPLACEMENT, *self._characters]
+        return "".join(written[int(i)] for i in ids)
 
     def encode_array(self, text: str) -> np.ndarray:
         """As `encode`, fast for megabytes: uint16 `(len(text),)`."""
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-        known = np.array([ord(c) for c in self._characters], np.uint32)
-        table = np.full(0x110000, UNKNOWN, np.uint16)
-        table[known] = np.arange(SPECIAL, self.size, dtype=np.uint16)
-        return table[codes]
+        ids = np.full(0x110000, UNKNOWN, np.uint16)
+        ids[[ord(c) for c in self._characters]] = np.arange(SPECIAL, self.size, dtype=np.uint16)
+        return ids[codes]
 
     def to_list(self) -> list[str]:
         """The characters in their order, for a configuration in JSON."""
         return list(self._characters)
 
-    @classmethod
-    def from_list(cls, characters: Sequence[str]) -> Self:
-        """Back from `to_list`."""
-        return cls(characters)
+
+def check_text(text: str, most: int) -> None:
+    """Raises `InputError` for a text of more than `most` characters, or of bytes that were not UTF-8."""
+    if len(text) > most:
+        raise InputError(f"The text has {len(text):,} characters; at most {most} can be read.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError("The text has bytes that are not UTF-8; type it again.")

@@ -1,4 +1,4 @@
-"""Mending a mistyped question, by the sequence-to-sequence model that reads and writes characters."""
+"""Correcting the typos of a question, by the sequence-to-sequence model that reads and writes characters."""
 
 import difflib
 import unicodedata
@@ -12,25 +12,24 @@ import torch
 from torch import Tensor
 
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
-from vqa.language.characters import END, PADDING, START, UNKNOWN, Characters
+from vqa.language.characters import END, PADDING, START, UNKNOWN, Characters, check_text
 from vqa.language.repair_model import RepairModel, write
 from vqa.model.errors import InputError
 
 KIND = "glimpse-repair"
-LONGEST = 150  # characters of a question; all that it learned from are shorter
+LONGEST = 150  # characters of a question; those of the training data are shorter
 LONGER = 12  # characters that a repair may add
 BEAM = 4
 
 Unknown = Callable[[str], Collection[str]]
-"""The words of a text that somebody does not know, as `VQAProcessor.words` tells them."""
+"""Returns the unknown words of a text, as those of `VQAProcessor.words`."""
 
 
 @dataclass(frozen=True)
 class Repair:
-    """typed: what was read, in small letters; text: what was probably meant; probability: of this whole text.
+    """typed: the question in lower case; text: what was probably meant; probability: of this whole text.
 
-    alignment: `(len(text), len(typed))`, how much each character that was written looked at each that was read; its
-    rows sum to 1.
+    alignment: `(len(text), len(typed))`, the attention of each written character over the read ones; rows sum to 1.
     """
 
     typed: str
@@ -44,8 +43,8 @@ class Repair:
 
     def to_dict(self) -> dict[str, Any]:
         """What `vqa repair --json` prints."""
-        told = {"typed": self.typed, "text": self.text, "changed": self.changed, "probability": self.probability}
-        return {**told, "alignment": self.alignment.astype(float).tolist()}
+        row = {"typed": self.typed, "text": self.text, "changed": self.changed, "probability": self.probability}
+        return row | {"alignment": self.alignment.astype(float).tolist()}
 
 
 class Repairer:
@@ -58,46 +57,45 @@ class Repairer:
     def load(cls, folder: str | Path | None = None) -> "Repairer":
         """The bundled model, or a folder that `train.repair` wrote. Raises `InputError` if it cannot be read."""
         net, config = load_bundle(find_bundle("repair", folder), KIND, build)
-        return cls(net, Characters.from_list(config["characters"]))
+        return cls(net, Characters(config["characters"]))
 
     def repair(self, text: str) -> Repair:
-        """The likeliest text that was meant, perhaps the very one that was typed.
+        """The most probable meant text, often the typed one.
 
-        Raises `InputError` for a text that is empty, too long, or mostly of characters that the model never learned.
+        Raises `InputError` for a text that is empty, too long, or mostly of unknown characters.
         """
         typed = self.check(text)
         return self.explain(typed, next(self.candidates([typed]))[0])
 
     def suggest(self, text: str, unknown: Unknown) -> Repair | None:
-        """'Did you mean …?': a text without the words that are `unknown` in this one; None if all are known, or none
-        of the likeliest repairs knows more of them. Only unknown words are changed. Raises as `repair` does.
+        """'Did you mean …?': the text with fewer `unknown` words; None if all are known, or no probable repair has
+        fewer. Only unknown words are changed. Raises as `repair` does.
         """
         typed = self.check(text)
-        strange = unknown(typed)
-        if not strange:
+        if not unknown(typed):
             return None
         texts = [keep_known(typed, text, unknown) for text in next(self.candidates([typed]))]
         best = fewest_unknown(typed, texts, unknown)
         return None if best is None else self.explain(typed, best)
 
     def candidates(self, typed: Sequence[str], beam: int = BEAM, batch: int = 64) -> Iterator[list[str]]:
-        """The likeliest repairs of each of many texts, the best first; the texts as `check` returns them.
+        """The most probable repairs of each of many texts, the best first; the texts as `check` returns them.
 
-        Words with digits or unknown characters stay as they are: what they should be, nobody can tell.
+        Words with digits or unknown characters are not changed, as their correction is ambiguous.
         """
         for start in range(0, len(typed), batch):
             texts = typed[start : start + batch]
-            ids, lengths = self._encode(texts)
-            found = write(self.net, ids, lengths, beam, int(lengths.max()) + LONGER, self._banned(ids))
+            ids, lengths = self.characters.encode_batch(texts)
+            decoded = write(self.net, ids, lengths, beam, int(lengths.max()) + LONGER, self._banned(ids))
             for row, text in enumerate(texts):
-                places = found.attention[row].masked_fill(ids[row] != UNKNOWN, -1).argmax(-1)
-                pairs = zip(found.ids[row].tolist(), places.tolist(), strict=True)
+                places = decoded.attention[row].masked_fill(ids[row] != UNKNOWN, -1).argmax(-1)
+                pairs = zip(decoded.ids[row].tolist(), places.tolist(), strict=True)
                 yield [keep(text, self._text(*pair, text), self._odd, strict=True) for pair in pairs]
 
     @torch.inference_mode()
     def explain(self, typed: str, text: str) -> Repair:
-        """How the model reads `typed` while it writes this text, and how probable it finds that."""
-        ids, lengths = self._encode([typed])
+        """The probability of this text as the repair of `typed`, and its alignment."""
+        ids, lengths = self.characters.encode_batch([typed])
         written = torch.tensor([[START, *self.characters.encode(text), END]])
         logits, attention, _ = self.net.decode(written[:, :-1], self.net.encode(ids, lengths))
         scores = logits.masked_fill(self._banned(ids)[:, None], float("-inf")).log_softmax(-1)
@@ -105,27 +103,19 @@ class Repairer:
         return Repair(typed, text, float(total.exp()), attention[0, :-1].numpy())
 
     def check(self, text: str) -> str:
-        """The text in the form that the model reads: small letters, single spaces, an accent with its letter."""
+        """The text as the model reads it: lower case, single spaces, composed accents. Raises as `repair` does."""
         if not isinstance(text, str):
             raise InputError(f"A question is text, not {type(text).__name__}; give plain words.")
         typed = " ".join(unicodedata.normalize("NFC", text).lower().split())
         if not typed:
-            raise InputError("The question is empty; give some words to mend.")
-        if len(typed) > LONGEST:
-            raise InputError(f"The question has {len(typed):,} characters; at most {LONGEST} can be mended.")
-        if any("\ud800" <= character <= "\udfff" for character in typed):  # bytes that were no UTF-8
-            raise InputError("The question cannot be read as text; type it again as UTF-8.")
+            raise InputError("The question is empty; give some words to correct.")
+        check_text(typed, LONGEST)
         if 2 * self.characters.encode(typed).count(UNKNOWN) > len(typed):
             raise InputError("The question is in letters that this model never learned; type it in English.")
         return typed
 
-    def _encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        rows = [torch.tensor(self.characters.encode(text)) for text in texts]
-        lengths = torch.tensor([len(row) for row in rows])
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING), lengths
-
     def _banned(self, ids: Tensor) -> Tensor:
-        """What must not be written, `(B, size)`: an unknown character only where there is one to copy."""
+        """What must not be written, `(B, size)`: an unknown character only if there is one to copy."""
         banned = torch.zeros(len(ids), self.characters.size, dtype=torch.bool)
         banned[:, [PADDING, START]] = True
         banned[:, UNKNOWN] = ~(ids == UNKNOWN).any(1)
@@ -134,27 +124,27 @@ class Repairer:
     def _odd(self, word: str) -> bool:
         return any(map(str.isdigit, word)) or UNKNOWN in self.characters.encode(word)
 
-    def _text(self, numbers: list[int], looked: list[int], typed: str) -> str:
-        """What was written; an unknown character is the one that was looked at (Luong et al. 2015b)."""
-        pairs = zip(numbers, looked, strict=True)
+    def _text(self, numbers: list[int], places: list[int], typed: str) -> str:
+        """The written text; an unknown character is copied from its place in `typed` (Luong et al. 2015b)."""
+        pairs = zip(numbers, places, strict=True)
         return "".join(typed[place] if i == UNKNOWN else self.characters.decode([i]) for i, place in pairs)
 
 
 def fewest_unknown(typed: str, texts: Sequence[str], unknown: Unknown) -> str | None:
-    """The first of the texts that has fewest unknown words; None if none has fewer than what was typed."""
+    """The first text with the fewest unknown words; None if none has fewer than the typed one."""
     best = min(texts, key=lambda text: len(unknown(text)), default=typed)
     return best if len(unknown(best)) < len(unknown(typed)) else None
 
 
 def keep_known(typed: str, text: str, unknown: Unknown) -> str:
-    """The repair `text`, but with every word that is known as it was typed, where its place in the text is plain."""
+    """The repair `text`, but with every known word as it was typed, where its place in the text is unambiguous."""
     return keep(typed, text, lambda word: not unknown(word))
 
 
 def keep(typed: str, text: str, stays: Callable[[str], bool], strict: bool = False) -> str:
-    """The repair `text`, but with every word that stays as it was typed.
+    """The repair `text`, but with every word that `stays` as it was typed.
 
-    Where words were joined or divided beside it, its place is not plain; strict: there, what was typed stays whole.
+    Its place is ambiguous where words beside it were joined or divided; strict: there, the typed words all stay.
     """
     before, after = typed.split(), text.split()
     words: list[str] = []
@@ -169,4 +159,4 @@ def keep(typed: str, text: str, stays: Callable[[str], bool], strict: bool = Fal
 
 def build(config: dict[str, Any]) -> RepairModel:
     """The network of a configuration."""
-    return RepairModel(Characters.from_list(config["characters"]).size, config["hidden"], config["embedding"])
+    return RepairModel(Characters(config["characters"]).size, config["hidden"], config["embedding"])
