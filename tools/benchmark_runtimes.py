@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tools.timing import Figures, jpeg, print_figures, seconds_in_turn
 from vqa.model.device import fast_dtype
-from vqa.predict import VQA
+from vqa.predict import VQA, VQALike
 from vqa.script import run
 
 ROUNDS, PHOTOS = 12, 4  # new photos of each runtime in a round
@@ -54,7 +54,7 @@ def runtimes(model: str | None = None, rounds: int = ROUNDS) -> Figures:
     return figures
 
 
-def both_steps(vqa: VQA, photos: Sequence[Path]) -> dict[str, Callable[[], object]]:
+def both_steps(vqa: VQALike, photos: Sequence[Path]) -> dict[str, Callable[[], object]]:
     """A question about the next of the photos, and the next question about the last photo, which is cached."""
     paths, questions = iter(photos), cycle(QUESTIONS)
     last = photos[0]
@@ -67,7 +67,7 @@ def both_steps(vqa: VQA, photos: Sequence[Path]) -> dict[str, Callable[[], objec
     return {"new": new, "same": lambda: vqa.ask(last, next(questions))}
 
 
-def exported(model: str | None, folder: Path, photos: Sequence[Path]) -> dict[str, VQA]:
+def exported(model: str | None, folder: Path, photos: Sequence[Path]) -> dict[str, VQALike]:
     """The model in the ONNX runtime, in float32 and in 8 bits."""
     from train.export_onnx import export_onnx
     from train.exporting.quantize import quantize

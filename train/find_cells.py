@@ -20,7 +20,7 @@ from vqa.inside.questions import readable_questions
 from vqa.inside.search import Search, search_letters, search_questions
 from vqa.language.complete import Completer
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQA, ours
 from vqa.script import run
 
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def find_cells(given: argparse.Namespace) -> None:
     """Search both models; print their tables, and write cells.json."""
-    vqa, completer = VQA.load(given.model), Completer.load(given.complete)
+    vqa, completer = ours(VQA.load(given.model)), Completer.load(given.complete)
     questions, unreadable = readable_questions(vqa, given.questions, given.limit)
     with Console(stderr=True).status(f"Comparing every unit over {len(questions):,} questions"):
         searches = {

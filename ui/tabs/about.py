@@ -6,7 +6,7 @@ from ui import STATIC
 from ui.payload import NOT_SURE
 
 if TYPE_CHECKING:
-    from vqa.predict import VQA
+    from vqa.predict import VQALike
 
 FOREIGN = """
 ## {name}
@@ -17,7 +17,7 @@ Photos and questions go to the machine that serves this page and nowhere else; u
 """
 
 
-def text(vqa: "VQA") -> str:
+def text(vqa: "VQALike") -> str:
     """The tab's Markdown for this model, with the figures of its own `results.json`."""
     if vqa.kind:
         return FOREIGN.format(name=vqa.name, kind=vqa.kind)

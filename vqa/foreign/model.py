@@ -62,7 +62,8 @@ class ForeignVQA:
         self.kind: str | None = kind
         self.runtime, self.device, self.dtype = "torch", pick_device(device), torch.float32
         adapter = importlib.import_module(ADAPTERS[kind]).Adapter
-        self.adapter: Adapter = adapter(*read_pretrained(folder, *adapter.classes, self.device))
+        net_class, processor_class = adapter.classes
+        self.adapter: Adapter = adapter(*read_pretrained(folder, net_class, processor_class, self.device))
         self.answers = self.adapter.answers
         self._looks: dict[str, ForeignLook] = {}
         self.load_seconds = time.perf_counter() - start

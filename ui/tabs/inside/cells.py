@@ -1,6 +1,5 @@
 """Reading cells in the tab Inside: one unit over the question, and a search for units that follow something."""
 
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +57,7 @@ class Cells(Part):
 
         place: list[Any] = [box.question, reader, layer, part, unit]
         events = [read.click, reader.input, part.input, layer.submit, unit.submit]
-        compute(partial(gr.on, events), self.cells, place, cells)
+        compute(events, self.cells, place, cells)
         reader.change(
             lambda reader: (gr.Dropdown(NAMES[reader], value=NAMES[reader][0]), {}, ""),
             reader,
@@ -66,7 +65,7 @@ class Cells(Part):
             api_name="features",
             **QUICK,
         )
-        compute(partial(gr.on, [find.click, feature.input]), self.find, [reader, feature], units)
+        compute([find.click, feature.input], self.find, [reader, feature], units)
         compute(units.pick, self.pick, [box.question, reader], [layer, part, unit, cells, examples])
 
     @refused_in_html
@@ -76,30 +75,34 @@ class Cells(Part):
         if reader == CHARACTERS:
             unknown = self.models.completer().characters.unknown(question.lower())
         else:
-            unknown = self.models.get().words(question)[1]
+            from vqa.predict import ours
+
+            unknown = ours(self.models.get()).words(question)[1]
         values = reading.unit(place[0], part, place[1])
         note = f'<p class="note">Not known to this model: {escape(", ".join(unknown))}.</p>' if unknown else ""
         return coloured_text(reading.tokens, values.tolist()) + gate_strips(reading, *place) + note
 
     def _read(self, question: str, reader: str) -> "Reading":
         from vqa.inside.cells import read_question
+        from vqa.predict import ours
 
         if reader == CHARACTERS:
             return self.models.completer().read(question.lower())
         with self.models.use() as vqa:
-            return read_question(vqa, question)
+            return read_question(ours(vqa), question)
 
     def _search(self, reader: str) -> "Search":
         """All scores of a reader's units, computed once, over questions that the character model makes up."""
         from vqa.inside.questions import made_up_questions
         from vqa.inside.search import search_letters, search_questions
+        from vqa.predict import ours
 
         with self.models.use() as vqa:
+            completer = self.models.completer()
             if reader not in self._searches:
-                completer = self.models.completer()
-                questions = made_up_questions(completer)
+                texts = made_up_questions(completer)
                 self._searches[reader] = (
-                    search_letters(completer, questions) if reader == CHARACTERS else search_questions(vqa, questions)
+                    search_letters(completer, texts) if reader == CHARACTERS else search_questions(ours(vqa), texts)
                 )
             return self._searches[reader]
 

@@ -1,6 +1,5 @@
 """How far gradients reach, in the tab Inside: in a core of chosen settings, and in the model that answers."""
 
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -44,16 +43,17 @@ class Flows(Part):
         compute(follow.click, self.own, [box.photo, box.question], own, **WITH_PHOTO)
         settings: list[Any] = [task, cell, layers, bias, scale, clip]
         changes = [tab.select, *(setting.change for setting in settings)]
-        compute(partial(gr.on, changes), self.flow, [box.question, *settings], flow, show_progress="hidden")
+        compute(changes, self.flow, [box.question, *settings], flow, show_progress="hidden")
 
     @refused_in_html
     def own(self, photo: dict | None, question: str) -> str:
         """The gradient of the model's own answer, by word."""
         from vqa.inside.gradients import question_flow
+        from vqa.predict import ours
 
         content = photo_bytes(photo)
         with self.models.use() as vqa:
-            words, flow = question_flow(vqa, content, question)
+            words, flow = question_flow(ours(vqa), content, question)
         curves = {"hidden state": flow.h[-1]} | ({"cell": flow.c[-1]} if flow.c else {})
         return flow_chart(curves, f"Gradient by word; largest singular value {max(flow.singular):.1f}", words)
 
@@ -61,11 +61,13 @@ class Flows(Part):
     def flow(self, question: str, task: str, cell: str, layers: float, bias: float, scale: float, clip: bool) -> str:
         """The first gradient of an untrained core of these settings, by layer."""
         from vqa.inside.gradients import copy_task, question_task, reach
+        from vqa.predict import ours
 
         words = None
         settings: dict[str, Any] = {"forget_bias": bias, "scale": scale, "clip": CLIP if clip else None}
         if task == QUESTION:
-            with self.models.use() as vqa:
+            with self.models.use() as model:
+                vqa = ours(model)
                 words, _ = vqa.words(question)
                 flow = question_task(vqa, [question], cell, int(layers), **settings)
         else:
