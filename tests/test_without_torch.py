@@ -21,7 +21,7 @@ from gradio_client import Client, handle_file
 from tests.ui.conftest import free_port
 from ui import app
 from ui.tabs.inside.cells import WORDS, Cells
-from ui.question.complete import Complete
+from ui.question.suggestions import Complete
 from ui.models import Models
 from ui.page import build_page
 import json
@@ -41,7 +41,7 @@ for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((ph
     except Exception as error:
         refused.append(str(error))
 refused.append(Cells(models).cells("what is on the table?", WORDS, 1, "h", 0))
-print(json.dumps([answer, covered, refused, Complete(models).suggest("what is")]))
+print(json.dumps([answer, covered, refused, Complete(models).suggest_completions("what is")]))
 page.close(verbose=False)
 """
 

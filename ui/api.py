@@ -6,8 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.components import WITH_PHOTO
-from ui.hosting.zero_gpu import gpu
+from ui.components import WITH_PHOTO, compute
 from ui.payload import refuse_by
 
 
@@ -20,9 +19,9 @@ def register(*functions: Callable, concurrency_id: str = "model") -> None:
     for function in functions:
         parameters = inspect.signature(function).parameters.values()
         inputs = [_input(parameter) for parameter in parameters if not isinstance(parameter.default, gr.Progress)]
-        result, api = gr.JSON(visible=False, label="result"), refuse_by(_raise)(function)
-        api = gpu(api) if concurrency_id == "model" else api
-        gr.on([], api, inputs, result, api_name=function.__name__, concurrency_id=concurrency_id, **WITH_PHOTO)
+        result = gr.JSON(visible=False, label="result")
+        options = {"api_visibility": "public", "concurrency_id": concurrency_id}
+        compute([], refuse_by(_raise)(function), inputs, result, **options, **WITH_PHOTO)
 
 
 def _raise(sentence: str) -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 from collections.abc import Sequence
-from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -15,12 +14,12 @@ from ui.models import Models
 from ui.page import build_page
 from vqa.model.errors import InputError
 
-SYSTEM_FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
+FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
 LOOPBACK = ("127.0.0.1", "localhost")
 MAX_FILE = "64mb"
 SCRIPTS = ("glimpse.js", "paint.js", "describe.js")
-WAITING = 256  # events in the queue; whoever comes later is told that the app is busy
+WAITING = 256  # events in the queue; further ones are refused
 
 
 def launch(
@@ -38,9 +37,12 @@ def launch(
 
     compare: further models on offer; where only this machine can reach the page, any may be typed there.
     auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: in a window of its own.
-    Raises `InputError` for a model that cannot be read or an address that cannot be had.
+    Raises `InputError` for a model that cannot be read or an address that cannot be listened on.
     """
-    check(host, port)
+    if not 1 <= port <= 65535:
+        raise InputError(f"The port is {port}; choose one from 1 to 65535.")
+    if ":" in host:
+        raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
     private = host in LOOPBACK and "SPACE_ID" not in os.environ
     models = Models(model, device, compare, any_model=private, runtime=runtime)
     page = build_page(models)
@@ -53,14 +55,6 @@ def launch(
             page.block_thread()
     finally:
         page.close(verbose=False)
-
-
-def check(host: str, port: int) -> None:
-    """Raises `InputError` for an address that the app cannot listen on."""
-    if not 1 <= port <= 65535:
-        raise InputError(f"The port is {port}; choose one from 1 to 65535.")
-    if ":" in host:
-        raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
 
 
 def credentials(auth: str | None) -> tuple[str, str] | None:
@@ -76,10 +70,11 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
 def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 
-    Raises `InputError` for an address that cannot be had.
+    Raises `InputError` for an address that cannot be listened on.
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
+    scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         _, address, _ = page.launch(
@@ -98,18 +93,10 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
             max_file_size=MAX_FILE,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",
-            **looks(),
+            theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
+            css=(STATIC / "glimpse.css").read_text(encoding="utf-8"),
+            head=f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
         )
     except OSError as error:
-        raise InputError(f"The address {host}:{port} cannot be had; choose another --port or --host.") from error
+        raise InputError(f"The app cannot listen on {host}:{port}; choose another --port or --host.") from error
     return address
-
-
-def looks() -> dict[str, Any]:
-    """The page's theme, style and scripts, all from this package."""
-    scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
-    return {
-        "theme": gr.themes.Default(font=SYSTEM_FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
-        "css": (STATIC / "glimpse.css").read_text(encoding="utf-8"),
-        "head": f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
-    }

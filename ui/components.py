@@ -1,6 +1,7 @@
 """What the page is built of: its own components, which `ui/static/*.js` draws, and the options of its events."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,10 +12,12 @@ from ui.models import Models
 MAX_CHARACTERS = 300  # of a question
 PROGRESS = gr.Progress()  # a default value that gradio replaces in each event
 
-QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-# Suggestions for an older text are of no use.
-BACKGROUND: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
-WITH_PHOTO = {"preprocess": False}  # `vqa.model.photos.open_photo` opens it, and reports its faults
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # the page's own events are no part of the API
+HIDDEN = PRIVATE | {"show_progress": "hidden"}
+QUICK = HIDDEN | {"queue": False}
+LATEST = HIDDEN | {"trigger_mode": "always_last"}  # while one runs, of all further events only the last is kept
+# Without gradio's preprocessing it is `vqa.model.photos.open_photo` that opens a photo, and reports its faults.
+WITH_PHOTO = {"preprocess": False}
 
 
 class Part:
@@ -24,10 +27,15 @@ class Part:
         self.models = models
 
 
-def compute(trigger: Callable, function: Callable, inputs: Any, outputs: Any, **options: Any) -> Any:
-    """On an event, run a function that uses a model; one runs at a time. Its name becomes that of the event."""
-    options = {"api_name": function.__name__, "concurrency_id": "model", "api_visibility": "private"} | options
-    return trigger(gpu(function), inputs, outputs, **options)
+def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **options: Any) -> None:
+    """On an event, or any of several, run a function that uses a model; those of one `concurrency_id` run in turn.
+
+    The function's name becomes that of the event, unless `api_name` is given.
+    """
+    on = partial(gr.on, trigger) if isinstance(trigger, list) else trigger
+    options = {"api_name": function.__name__, "concurrency_id": "model"} | PRIVATE | options
+    large = options["concurrency_id"] == "model"  # the models that complete and repair are not worth a GPU
+    on(gpu(function) if large else function, inputs, outputs, **options)
 
 
 def drawn(draw: str, value: Any = None, events: Sequence[str] = (), **options: Any) -> gr.HTML:

@@ -12,31 +12,26 @@ if TYPE_CHECKING:
     from vqa.captioning.describe import Describer
     from vqa.language.complete import Completer
     from vqa.language.repair import Repairer
-    from vqa.predict import VQA
+    from vqa.predict import VQALike
 
 MAX_FURTHER = 2  # further models in memory at once
 BUNDLED = "bundled"
 T = TypeVar("T")
 
 
-def once(load: "Callable[[Models], T]") -> "Callable[[Models], T]":
-    """A method that loads something in its first call, and returns it in every call, from any thread.
+def once(load: Callable[[], T]) -> Callable[[], T]:
+    """A function that calls `load` in its first call, and returns the result in every call, from any thread.
 
-    Raises `InputError` if a package that it needs is not installed, and whatever the method raises.
+    Raises `InputError` if a package that it needs is not installed, and whatever `load` raises.
     """
-    lock, name = threading.Lock(), f"_{load.__name__}"
+    lock, cached = threading.Lock(), functools.cache(load)
 
-    @functools.wraps(load)
-    def get(models: "Models") -> T:
+    def get() -> T:
         with lock:
-            if name not in models.__dict__:
-                try:
-                    setattr(models, name, load(models))
-                except ModuleNotFoundError as error:
-                    if sentence := missing(error):
-                        raise sentence from error
-                    raise
-            return getattr(models, name)
+            try:
+                return cached()
+            except ModuleNotFoundError as error:
+                raise (missing(error) or error) from None
 
     return get
 
@@ -48,7 +43,8 @@ class Models:
     chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). runtime: see
     `VQA.load`.
 
-    `load` loads the own model; until it is done, `get` waits, so that the page can be open before.
+    `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `describer`,
+    `completer` and `repairer` are functions that load in their first call.
     """
 
     def __init__(
@@ -63,9 +59,11 @@ class Models:
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
         self._lock, self._ready = threading.RLock(), threading.Event()
         self._further = functools.lru_cache(MAX_FURTHER)(self._read)
-        self._own: VQA | Exception
+        self._own: VQALike | Exception
+        self.describer = once(self._load_describer)
+        self.completer, self.repairer = once(_load_completer), once(_load_repairer)
 
-    def load(self, vqa: "VQA | None" = None) -> None:
+    def load(self, vqa: "VQALike | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
             self._own = vqa or self._read(self.own)
@@ -75,7 +73,7 @@ class Models:
         finally:
             self._ready.set()
 
-    def get(self, name: str | None = None) -> "VQA":
+    def get(self, name: str | None = None) -> "VQALike":
         """A model by its name; without one, the own. Raises `InputError` for one that is not offered."""
         self._ready.wait()
         if isinstance(self._own, Exception):
@@ -89,32 +87,31 @@ class Models:
             return self._further(name)
 
     @contextmanager
-    def use(self, name: str | None = None) -> "Iterator[VQA]":
+    def use(self, name: str | None = None) -> "Iterator[VQALike]":
         """`get` a model to compute with: one thread at a time, since several on one CPU would slow each other down."""
         vqa = self.get(name)
         with self._lock:
             yield vqa
 
-    def _read(self, name: str) -> "VQA":
+    def _read(self, name: str) -> "VQALike":
         from vqa.predict import VQA  # takes seconds, in which the page is open already
 
         return VQA.load(None if name == BUNDLED else name, self.device, runtime=self.runtime)
 
-    @once
-    def describer(self) -> "Describer":
-        """The captioner, which reads the bundled model's grids."""
+    def _load_describer(self) -> "Describer":
         from vqa.captioning.describe import Describer
+        from vqa.predict import ours
 
-        return Describer.load(vqa=self.get(BUNDLED))
+        return Describer.load(vqa=ours(self.get(BUNDLED)))
 
-    @once
-    def completer(self) -> "Completer":
-        from vqa.language.complete import Completer
 
-        return Completer.load()
+def _load_completer() -> "Completer":
+    from vqa.language.complete import Completer
 
-    @once
-    def repairer(self) -> "Repairer":
-        from vqa.language.repair import Repairer
+    return Completer.load()
 
-        return Repairer.load()
+
+def _load_repairer() -> "Repairer":
+    from vqa.language.repair import Repairer
+
+    return Repairer.load()

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.components import QUICK, WITH_PHOTO, compute
+from ui.components import HIDDEN, QUICK, WITH_PHOTO, compute
 from ui.models import Models
 from ui.payload import refusal
 from ui.question.box import QuestionBox
@@ -60,13 +60,9 @@ def build_page(models: Models) -> gr.Blocks:
             canvas = what_if.canvas(photo) if photo else {}
             return (canvas, {}) if "error" in canvas else (gr.skip(), canvas)
 
-        outdated = {ask.viewer, what_if.covered, compare.viewer, describe.caption, what_if.mask}
-        cleared = box.photo.change(
-            lambda: dict.fromkeys(outdated) | {conversation.turns: [], conversation.view: {}},
-            outputs=[*outdated, conversation.turns, conversation.view],
-            api_name="clear",
-            **QUICK,
-        )
+        outdated = dict.fromkeys((ask.viewer, what_if.covered, compare.viewer, describe.caption, what_if.mask))
+        outdated |= {conversation.turns: [], conversation.view: {}}
+        cleared = box.photo.change(lambda: outdated, outputs=list(outdated), api_name="clear", **QUICK)
         compute(cleared.then, encode, box.photo, [ask.viewer, what_if.painting], **WITH_PHOTO)
 
         def ready() -> tuple[str, str]:
@@ -76,5 +72,5 @@ def build_page(models: Models) -> gr.Blocks:
             except Exception as error:
                 return refusal(error), ""
 
-        page.load(ready, outputs=[note, facts], api_name="ready", api_visibility="private", show_progress="hidden")
+        page.load(ready, outputs=[note, facts], api_name="ready", **HIDDEN)
     return page

@@ -57,18 +57,14 @@ def data_url(media_type: str, content: bytes) -> str:
 def drawn_answer(models: Models, photo: Any, question: str, model: str | None = None, title: str = "") -> dict:
     """The answer to a question about a photo, in the form that `ui/static/glimpse.js` draws."""
     with models.use(model) as vqa:
-        return drawable(vqa.ask(photo, question).to_dict(), vqa.look(photo).photo, question, title)
+        answer, picture = vqa.ask(photo, question), vqa.look(photo).photo
+    return drawable(answer.to_dict(), picture, question, title)
 
 
 def drawable(result: dict[str, Any], picture: Image.Image, question: str, title: str = "") -> dict[str, Any]:
     """The object of `vqa ask --json` with what is drawn around it."""
-    return {
-        "photo": picture_url(picture),
-        "question": question,
-        "title": title,
-        "threshold": NOT_SURE,
-        "result": result,
-    }
+    page = {"photo": picture_url(picture), "question": question, "title": title, "threshold": NOT_SURE}
+    return page | {"result": result}
 
 
 def layer(name: str, answer: str, weights: np.ndarray) -> dict[str, Any]:

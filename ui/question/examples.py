@@ -30,7 +30,7 @@ PHOTOS = (
     ("astronaut.png", ("what is the woman wearing?", "is the woman smiling?", "what color is the suit?")),
     ("rocket.jpg", ("what is this?", "is it daytime?", "what color is the sky?")),
 )
-# Our own drawings: `python -m tools.drawings` draws them again.
+# Our own drawings.
 DRAWINGS = (
     ("red-circle.webp", ("what color is the circle?", "what shape is this?", "is there a circle?")),
     ("blue-and-yellow.webp", ("what color is the square?", "how many shapes are there?", "is there a triangle?")),
@@ -41,8 +41,7 @@ DRAWINGS = (
 def examples() -> tuple[Example, ...]:
     """The photos of scikit-image, if it is installed, and our own drawings."""
     package = importlib.util.find_spec("skimage")
-    photos = []
-    if package is not None and package.origin is not None:
-        folder = Path(package.origin).parent / "data"
-        photos = [Example(folder / name, questions) for name, questions in PHOTOS if (folder / name).is_file()]
-    return (*photos, *(Example(STATIC / "examples" / name, questions) for name, questions in DRAWINGS))
+    photos = Path(package.origin).parent / "data" if package and package.origin else Path("none")
+    files = [(photos / name, questions) for name, questions in PHOTOS]
+    files += [(STATIC / "examples" / name, questions) for name, questions in DRAWINGS]
+    return tuple(Example(*file) for file in files if file[0].is_file())

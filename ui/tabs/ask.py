@@ -74,9 +74,7 @@ class Ask(Part):
             photo: the photo to look at.
             question: a question in plain English, such as 'what is on the table?'.
         """
-        content = photo_bytes(photo)
-        with self.models.use() as vqa:
-            return vqa.ask(content, question).to_dict()
+        return self.ask_many(photo, [question])[0]
 
     def ask_many(self, photo: dict[str, Any] | None, questions: list[str]) -> list[dict[str, Any]]:
         """Answer several questions about one photo, which is encoded once.

@@ -15,26 +15,19 @@ class Compare(Part):
 
     def build(self, box: QuestionBox) -> None:
         with gr.Row():
-            names = [
-                gr.Dropdown(
-                    self.models.offered,
-                    value=self.models.own,
-                    label=label,
-                    info="A folder or a Hub id may be typed too." if self.models.any_model else None,
-                    allow_custom_value=self.models.any_model,
-                    elem_classes="model",
-                )
-                for label in ("First model", "Second model")
-            ]
+            options: dict[str, Any] = {"value": self.models.own, "elem_classes": "model"}
+            if self.models.any_model:
+                options |= {"allow_custom_value": True, "info": "A folder or a Hub id may be typed too."}
+            labels = ("First model", "Second model")
+            names = [gr.Dropdown(self.models.offered, label=label, **options) for label in labels]
         self.viewer = viewer(elem_id="both")
         self.inputs, self.outputs = [box.photo, box.question, *names], [self.viewer]
         register(self.compare)
 
     def answer(self, photo: dict | None, question: str, first: str, second: str) -> list[Any]:
-        return [self.both(photo, question, (first, second))]
+        return [refused_in_json(self._both)(photo, question, first, second)]
 
-    @refused_in_json
-    def both(self, photo: dict | None, question: str, names: tuple[str, str]) -> list[dict[str, Any]]:
+    def _both(self, photo: dict | None, question: str, *names: str) -> list[dict[str, Any]]:
         content = photo_bytes(photo)
         return [drawn_answer(self.models, content, question, name, title=name) for name in names]
 
@@ -49,9 +42,4 @@ class Compare(Part):
             first: a model that the app offers; empty for its own.
             second: another one.
         """
-        content = photo_bytes(photo)
-        answers = []
-        for name in (first, second):
-            with self.models.use(name) as vqa:
-                answers.append(vqa.ask(content, question).to_dict())
-        return answers
+        return [answer["result"] for answer in self._both(photo, question, first, second)]

@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from ui.components import QUICK, Part, drawn
+from ui.components import PRIVATE, QUICK, Part, drawn
 from ui.payload import data_url, refusable_answer
 from ui.question.box import QuestionBox
 from vqa.model.photos import open_photo
@@ -34,7 +34,7 @@ class Conversation(Part):
         forget.click(lambda: ([], {}), outputs=[self.turns, self.view], api_name="forget", **QUICK)
         for button, write in ((json_button, as_json), (picture_button, as_picture)):
             written = button.click(write, self.turns, file, api_name=f"talk_{write.__name__}", **QUICK)
-            written.then(None, file, js="(file) => window.glimpse.save(file)", api_visibility="private")
+            written.then(None, file, js="(file) => window.glimpse.save(file)", **PRIVATE)
 
     def answer(self, photo: dict | None, question: str, turns: Turns) -> tuple[Turns, dict[str, Any]]:
         turn = refusable_answer(self.models, photo, question)

@@ -25,26 +25,23 @@ class Describe(Part):
             sample = gr.Button("By chance", elem_id="by-chance")
             temperature = gr.Slider(0.1, 2, 0.7, step=0.1, label="Temperature of that chance")
         self.caption = drawn("describer", elem_id="caption")
-        compute(describe.click, self.likeliest, box.photo, self.caption, **WITH_PHOTO)
+        compute(describe.click, self.caption_of, box.photo, self.caption, **WITH_PHOTO)
         compute(sample.click, self.sample, [box.photo, temperature, seed], [self.caption, seed], **WITH_PHOTO)
         register(self.describe)
 
-    def likeliest(self, photo: dict | None) -> dict[str, Any]:
-        """The caption that beam search finds."""
-        return self._drawn_caption(photo)
-
-    def sample(self, photo: dict | None, temperature: float, seed: int) -> tuple[dict[str, Any], int]:
-        """A caption drawn by chance, and the seed of the next one."""
-        return self._drawn_caption(photo, temperature=temperature, top_p=TOP_P, seed=seed), seed + 1
-
     @refused_in_json
-    def _drawn_caption(self, photo: dict | None, **options: Any) -> dict[str, Any]:
+    def caption_of(self, photo: dict | None, temperature: float | None = None, seed: int = 0) -> dict[str, Any]:
+        """The caption that beam search finds; with a temperature, one that is drawn by chance."""
         content, describer = photo_bytes(photo), self.models.describer()
         with self.models.use():
             look = describer.vqa.look(content)
-            caption = describer.describe(look, **options)
+            caption = describer.describe(look, temperature=temperature, top_p=TOP_P, seed=seed)
         layers = [layer(f"'{word}'", word, weights) | {"probability": p} for word, p, weights in caption.words]
         return {"photo": picture_url(look.photo), "text": caption.text, "layers": layers, "seconds": caption.seconds}
+
+    def sample(self, photo: dict | None, temperature: float, seed: int) -> tuple[dict[str, Any], int]:
+        """A caption drawn by chance, and the seed of the next one."""
+        return self.caption_of(photo, temperature, seed), seed + 1
 
     def describe(self, photo: dict[str, Any] | None, beam: int = 3, temperature: float = 0) -> dict[str, Any]:
         """Describe a photo in a sentence, and say for each word where the model looked.
@@ -54,7 +51,6 @@ class Describe(Part):
             beam: how many captions are kept at each word, 1 to 20.
             temperature: above 0 draws the words by chance instead; below 1 more soberly.
         """
-        sampling: dict[str, Any] = {"temperature": temperature, "top_p": TOP_P} if temperature else {}
         content, describer = photo_bytes(photo), self.models.describer()
         with self.models.use():
-            return describer.describe(content, beam=int(beam), **sampling).to_dict()
+            return describer.describe(content, int(beam), temperature or None, TOP_P).to_dict()

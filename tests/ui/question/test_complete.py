@@ -3,7 +3,7 @@
 import pytest
 from gradio_client.exceptions import AppError
 
-from ui.question.complete import Complete
+from ui.question.suggestions import Complete
 from vqa.language.complete import Completer
 
 
@@ -13,14 +13,14 @@ def completing(models) -> Complete:
 
 
 def test_a_question_that_is_being_typed_is_completed(completing):
-    found = completing.suggest("what colo")
+    found = completing.suggest_completions("what colo")
     assert len(found) == 3 and all(text.startswith("what color") and text.endswith("?") for text in found)
     assert found == [completion.text for completion in Completer.load().complete("what colo")]
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "a" * 301])
 def test_what_cannot_be_completed_has_no_completions(completing, typed):
-    assert completing.suggest(typed) == []
+    assert completing.suggest_completions(typed) == []
 
 
 def test_the_api_tells_probabilities(client):

@@ -4,7 +4,7 @@ import pytest
 from gradio_client.exceptions import AppError
 
 from ui.models import Models
-from ui.question.repair import Repair
+from ui.question.suggestions import Repair
 from ui.tabs.inside.alignment import Alignment
 from vqa.language.repair import Repairer
 
@@ -21,13 +21,13 @@ def alignment(models) -> Alignment:
 
 def test_only_a_question_with_unknown_words_is_mended(repairing, vqa):
     assert vqa.words("waht is on the table?")[1] == ["waht"]
-    assert repairing.suggest("waht is on the table?") == ["what is on the table?"]
-    assert repairing.suggest("what is on the table?") == []
+    assert repairing.suggest_repair("waht is on the table?") == ["what is on the table?"]
+    assert repairing.suggest_repair("what is on the table?") == []
 
 
 @pytest.mark.parametrize("question", ["", "   ", "a" * 200, "猫は何色ですか"])
 def test_what_cannot_be_mended_is_not_offered(repairing, question):
-    assert repairing.suggest(question) == []
+    assert repairing.suggest_repair(question) == []
 
 
 def test_the_alignment_is_drawn_or_the_reason_told(alignment):
@@ -52,5 +52,5 @@ def test_without_pytorch_nothing_is_offered(vqa, monkeypatch):
     monkeypatch.setattr(Repairer, "load", lacking)
     models = Models()
     models.load(vqa)
-    assert Repair(models).suggest("waht is on the table?") == []
+    assert Repair(models).suggest_repair("waht is on the table?") == []
     assert "needs PyTorch" in Alignment(models).alignment("waht is it?")

@@ -33,7 +33,7 @@ def test_bad_input_is_told_in_a_sentence(client, photo):
 
 
 def test_the_page_shows_a_refusal_in_the_captions_place(models: Models):
-    assert "no photo" in Describe(models).likeliest(None)["error"]
+    assert "no photo" in Describe(models).caption_of(None)["error"]
     shown, drawings = Describe(models).sample(None, 0.7, 4)
     assert "no photo" in shown["error"] and drawings == 5
 
