@@ -1,4 +1,4 @@
-"""Typing noise: each kind does what its name says, as often as is told, and the same seed gives the same."""
+"""Typing noise: each kind of typo by its definition and rate, and reproducible by its seed."""
 
 import random
 from collections import Counter
@@ -6,22 +6,22 @@ from collections import Counter
 import pytest
 
 from vqa.language import noise
-from vqa.language.noise import COMMON, KINDS, NEIGHBOURS, SHARES, SOUNDS, mistype, slip
+from vqa.language.noise import COMMON, NEIGHBOURS, SHARES, SOUNDS, mistype, typo, typo_of
 
 QUESTION = "what color is the umbrella that the woman's friend is holding over the bicycle?"
 
 
 def draws(kind: str, word: str, count: int = 300) -> set[str]:
-    return {KINDS[kind](word, random.Random(seed)) for seed in range(count)}
+    return {typo_of(kind, word, random.Random(seed)) for seed in range(count)}
 
 
-def test_each_kind_is_what_it_is_called() -> None:
+def test_kinds_of_typos() -> None:
     word = "table"
     inner = range(len(word))
-    assert draws("miss", word) == {word[:i] + word[i + 1 :] for i in inner}
+    assert draws("missing", word) == {word[:i] + word[i + 1 :] for i in inner}
     assert draws("double", word) == {word[: i + 1] + word[i:] for i in inner}
-    assert draws("swap", word, 1000) == {"atble", "tbale", "talbe", "tabel"}
-    assert draws("slip", word, 2000) == {word[:i] + key + word[i + 1 :] for i in inner for key in NEIGHBOURS[word[i]]}
+    assert draws("swapped", word, 1000) == {"atble", "tbale", "talbe", "tabel"}
+    assert draws("wrong", word, 2000) == {word[:i] + key + word[i + 1 :] for i in inner for key in NEIGHBOURS[word[i]]}
     beside = {word[:j] + key + word[j:] for i in inner for key in NEIGHBOURS[word[i]] for j in (i, i + 1)}
     assert draws("extra", word, 3000) == beside
     assert draws("sound", "phone?") >= {"fone?", "phon?"}
@@ -30,22 +30,22 @@ def test_each_kind_is_what_it_is_called() -> None:
 
 @pytest.mark.parametrize("kind", SHARES)
 @pytest.mark.parametrize("word", ["", "?", "a", "7", "a?", "中", "don't", "é", "-"])
-def test_odd_words_are_borne(kind: str, word: str) -> None:
+def test_unusual_words(kind: str, word: str) -> None:
     for seed in range(50):
-        typed = KINDS[kind](word, random.Random(seed))
+        typed = typo_of(kind, word, random.Random(seed))
         assert typed or not word
         assert abs(len(typed) - len(word)) <= 1 or word in COMMON
 
 
-def test_the_first_letter_is_rarely_hit_and_every_kind_occurs() -> None:
+def test_first_letter_is_rarely_affected() -> None:
     generator = random.Random(0)
-    typed = [slip("holding", generator) for _ in range(4000)]
+    typed = [typo("holding", generator) for _ in range(4000)]
     first = sum(not word.startswith("h") for word in typed) / len(typed)
     assert 0.03 < first < 0.13
     assert Counter(len(word) - 7 for word in typed).keys() == {-1, 0, 1}
 
 
-def test_the_rate_is_that_of_longer_words() -> None:
+def test_rate_of_typos_in_longer_words() -> None:
     generator = random.Random(1)
     words = ["holding", "umbrella", "through", "yellow", "kitchen", "picture"]
     rates = []
@@ -60,7 +60,7 @@ def test_the_rate_is_that_of_longer_words() -> None:
     assert rates[0] == 0 and rates[1] == pytest.approx(0.1, abs=0.03) and rates[2] == pytest.approx(0.4, abs=0.06)
 
 
-def test_noise_is_seeded_and_hits_spaces_too() -> None:
+def test_noise_is_seeded_and_affects_spaces() -> None:
     typed = [mistype(QUESTION, random.Random(seed), 0.3) for seed in range(300)]
     assert typed == [mistype(QUESTION, random.Random(seed), 0.3) for seed in range(300)]
     assert len(set(typed)) > 290
@@ -70,11 +70,11 @@ def test_noise_is_seeded_and_hits_spaces_too() -> None:
     assert mistype("", random.Random(0), 1.0) == ""
 
 
-def test_known_misspellings_and_sounds_all_occur(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_known_misspellings_occur(monkeypatch: pytest.MonkeyPatch) -> None:
     for word, written in COMMON.items():
         assert set(written) <= draws("sound", word), word
     words = "field receive phone truck cat city station zoo night sheep kitten table player cats dog sun pin".split()  # noqa: SIM905
     for pattern, written in SOUNDS:
         assert any(pattern.search(word) for word in [*COMMON, *words]), (pattern, written)
     monkeypatch.setattr(noise, "SECOND", 0.9)
-    assert len({slip("umbrella", random.Random(i)) for i in range(50)}) > 20
+    assert len({typo("umbrella", random.Random(i)) for i in range(50)}) > 20

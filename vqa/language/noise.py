@@ -1,17 +1,16 @@
-"""Typing noise: the slips of fingers, ears and memory that a repairer learns to mend.
+"""Typing noise: the typos and misspellings that a repairer learns to correct.
 
-What is known of them: four in five mistyped words have one slip, a letter too few, too many, another or two swapped
-(Damerau 1964); the first letter is hit seldom (1 to 15% in the counts that Kukich 1992 compares); a key that is hit by
-mistake is mostly a neighbour (Grudin 1983). The shares below are our choice in view of these; words that are spelled as
-they sound are fewer, since such questions are short and of common words.
+Four in five mistyped words have one missing, extra, wrong or swapped letter (Damerau 1964); the first letter is rarely
+affected (1 to 15% in the counts that Kukich 1992 compares); a wrong key is mostly a neighbour (Grudin 1983). The shares
+below are our choice in view of these, with fewer words that are spelled as they sound, since questions are short and of
+common words.
 """
 
 import random
 import re
-from collections.abc import Callable
 
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-# Each key's neighbours: those in its row, and those that it touches above and below.
+# Each key's neighbours: those in its row, and those that touch it above and below.
 NEIGHBOURS = {
     key: "".join(
         other[k]
@@ -24,10 +23,10 @@ NEIGHBOURS = {
     for i, key in enumerate(keys)
 }
 
-FIRST = 0.08  # of the slips hit the first letter of a longer word
-SECOND = 0.15  # of the slips are followed by another one in the same word
-SPACE = 0.15  # of a word's rate is that of the space before it
-SHARES = {"miss": 0.27, "slip": 0.2, "swap": 0.2, "extra": 0.1, "double": 0.1, "sound": 0.13}
+FIRST = 0.08  # of the typos affect the first letter of a longer word
+SECOND = 0.15  # of the typos are followed by another one in the same word
+SPACE = 0.15  # a space's rate relative to that of the word after it
+SHARES = {"missing": 0.27, "wrong": 0.2, "swapped": 0.2, "extra": 0.1, "double": 0.1, "sound": 0.13}
 
 COMMON = {
     "are": ("r", "ar"),
@@ -65,7 +64,7 @@ COMMON = {
     "you": ("u",),
     "your": ("ur",),
 }
-# Spelled as it sounds, or as a rule half remembered: pattern and what is written for it.
+# Spelled as it sounds, or by a misapplied rule: pattern and replacement.
 SOUNDS = [
     (re.compile(pattern), written)
     for pattern, written in (
@@ -99,16 +98,16 @@ SOUNDS = [
 
 
 def mistype(text: str, generator: random.Random, rate: float) -> str:
-    """The text as somebody may type it who slips in `rate` of the longer words (less in those below four letters).
+    """The text with typos in `rate` of the longer words (fewer in those below four letters).
 
-    Spaces go missing, or come a letter late, too. A slip may leave the text as it is, or make another real word.
+    Spaces are also omitted, or typed a letter late. A typo may leave the text unchanged, or produce another real word.
     """
     words = text.split(" ")
     for i, word in enumerate(words):
         if generator.random() < rate * min(1.0, len(word) / 4):
-            words[i] = slip(word, generator)
+            words[i] = typo(word, generator)
             while generator.random() < SECOND:
-                words[i] = slip(words[i], generator)
+                words[i] = typo(words[i], generator)
     typed = words[0]
     for word in words[1:]:
         if generator.random() >= rate * SPACE or not word:
@@ -120,72 +119,48 @@ def mistype(text: str, generator: random.Random, rate: float) -> str:
     return typed
 
 
-def slip(word: str, generator: random.Random) -> str:
-    """One slip of a kind drawn from `SHARES` in a word; one without letters stays."""
+def typo(word: str, generator: random.Random) -> str:
+    """The word with one typo of a kind drawn from `SHARES`; one without letters is not changed."""
     (kind,) = generator.choices(list(SHARES), list(SHARES.values()))
-    return KINDS[kind](word, generator)
+    return typo_of(kind, word, generator)
 
 
-def miss(word: str, generator: random.Random) -> str:
-    """A letter, or an apostrophe, is left out."""
-    at = place(word, generator)
-    return word if at is None or len(word) < 2 else word[:at] + word[at + 1 :]
+def typo_of(kind: str, word: str, generator: random.Random) -> str:
+    """A typo of this kind.
 
-
-def swap(word: str, generator: random.Random) -> str:
-    """Two neighbours change places."""
-    at = place(word[:-1], generator)
-    return word if at is None else word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-
-
-def double(word: str, generator: random.Random) -> str:
-    """A letter is typed twice."""
-    at = place(word, generator)
-    return word if at is None else word[: at + 1] + word[at:]
-
-
-def extra(word: str, generator: random.Random) -> str:
-    """A neighbouring key is hit too, before or after."""
-    at = place(word, generator)
-    if at is None or word[at].lower() not in NEIGHBOURS:
+    missing: a letter or an apostrophe is left out; wrong: a neighbouring key instead; swapped: two neighbours change
+    places; extra: a neighbouring key too, before or after; double: a letter is typed twice; sound: a common misspelling
+    of the word, or one by its sound, else a missing letter.
+    """
+    if kind == "sound":
+        bare = word.strip("?.,!")
+        if bare in COMMON and generator.random() < 0.5:
+            return word.replace(bare, generator.choice(COMMON[bare]))
+        if matches := [(match, written) for pattern, written in SOUNDS for match in pattern.finditer(word)]:
+            match, written = generator.choice(matches)
+            return word[: match.start()] + match.expand(written) + word[match.end() :]
+        kind = "missing"
+    at = place(word[:-1] if kind == "swapped" else word, generator)
+    if at is None:
         return word
-    key = generator.choice(NEIGHBOURS[word[at].lower()])
-    at += generator.randrange(2)
-    return word[:at] + key + word[at:]
-
-
-def wrong(word: str, generator: random.Random) -> str:
-    """A neighbouring key is hit instead."""
-    at = place(word, generator)
-    if at is None or word[at].lower() not in NEIGHBOURS:
-        return word
-    return word[:at] + generator.choice(NEIGHBOURS[word[at].lower()]) + word[at + 1 :]
-
-
-def sound(word: str, generator: random.Random) -> str:
-    """A common misspelling of the word, or one by its sound; where none fits, a letter goes missing."""
-    bare = word.strip("?.,!")
-    if bare in COMMON and generator.random() < 0.5:
-        return word.replace(bare, generator.choice(COMMON[bare]))
-    found = [(match, written) for pattern, written in SOUNDS for match in pattern.finditer(word)]
-    if not found:
-        return miss(word, generator)
-    match, written = generator.choice(found)
-    return word[: match.start()] + match.expand(written) + word[match.end() :]
-
-
-KINDS: dict[str, Callable[[str, random.Random], str]] = {
-    "miss": miss,
-    "slip": wrong,
-    "swap": swap,
-    "extra": extra,
-    "double": double,
-    "sound": sound,
-}
+    before, letter, after = word[:at], word[at], word[at + 1 :]
+    keys = NEIGHBOURS.get(letter.lower(), "")
+    if kind == "missing" and len(word) > 1:
+        return before + after
+    if kind == "swapped":
+        return before + after[0] + letter + after[1:]
+    if kind == "double":
+        return before + letter + letter + after
+    if kind == "wrong" and keys:
+        return before + generator.choice(keys) + after
+    if kind == "extra" and keys:
+        key = generator.choice(keys)
+        return before + (letter + key if generator.randrange(2) else key + letter) + after
+    return word
 
 
 def place(word: str, generator: random.Random) -> int | None:
-    """Where a slip hits a word: a letter or an apostrophe, seldom the first; None if there is none."""
+    """The position of a typo: a letter or an apostrophe, rarely the first; None if there is none."""
     places = [i for i, character in enumerate(word) if character.isalpha() or character == "'"]
     if len(places) < 2 or generator.random() < FIRST:
         return places[0] if places else None
