@@ -227,7 +227,7 @@ def complete(text: str, top: int, temperature: float | None, seed: int, model: s
 
 def repair(text: str, as_json: bool, alignment: str | None, model: str | None) -> None:
     """Print the corrected question."""
-    from vqa.inside.alignment import alignment_picture
+    from vqa.inside.pictures import alignment_picture
     from vqa.language.repair import Repairer
 
     repaired = Repairer.load(model).repair(text)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vqa.inside.cells import Reading
-from vqa.inside.pictures import coloured_text, flow_chart, gate_strips
+from vqa.inside.pictures import CELL, MARGIN, alignment_picture, coloured_text, flow_chart, gate_strips
 from vqa.model.errors import InputError
 
 NASTY = '<b onclick="x">&'
@@ -47,3 +47,28 @@ def test_a_chart_goes_through_its_points() -> None:
     assert NASTY not in svg
     assert "no gradient at all" in flow_chart({"a": [0.0, 0.0]}, "Flow")
     assert "what" in flow_chart({"a": [1.0, 2.0]}, "Flow", ["what", "is"])
+
+
+def test_alignment_weights_by_row_and_column() -> None:
+    weights = [[0.9, 0.1, 0.0], [0.01, 0.29, 0.7]]
+    picture = alignment_picture("abc", "xy", weights)
+    found = {
+        (int(y) - MARGIN, int(x) - MARGIN): float(opacity)
+        for x, y, opacity in re.findall(r'<rect x="(\d+)" y="(\d+)".*?fill-opacity="(.*?)"', picture)
+    }
+    wanted = {
+        (CELL * row, CELL * column): weight
+        for row, line in enumerate(weights)
+        for column, weight in enumerate(line)
+        if weight > 0.02
+    }
+    assert found == wanted
+    assert "y looks at c: 70%" in picture
+
+
+def test_alignment_is_escaped_svg_with_visible_spaces() -> None:
+    picture = alignment_picture("<a> &\"'", "&<\"' ", [[1 / 7] * 7] * 5)
+    root = ElementTree.fromstring(picture)
+    letters = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert letters == [*"<a>\u2423&\"'", *"&<\"'\u2423"]
+    assert "How '&<\"' ' (rows)" in root.attrib["aria-label"]

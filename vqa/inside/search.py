@@ -1,4 +1,4 @@
-"""Which unit follows something that a person can name: every unit of h and c against every feature, at once.
+"""Which unit follows a nameable feature of the text: every unit of h and c against every feature, at once.
 
 How well unit u follows feature y, over the steps t of many texts:
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vqa.data.parallel import batched
 from vqa.inside.cells import states
 from vqa.inside.nameable import Features, nameable, pieces
 from vqa.model.errors import InputError
@@ -115,7 +116,7 @@ def search_questions(vqa: "VQA", questions: Sequence[str], seed: int = 0) -> Sea
     """In the question encoder, whose steps are words. Raises `InputError` for a question that cannot be read."""
     texts = list(dict.fromkeys(questions))
     encoder, parts = vqa.model.question_encoder, []
-    for some in batches(texts):
+    for some in batched(texts, BATCH):
         input_ids, mask = vqa.encode(some)
         with torch.inference_mode():
             parts.append(states(encoder.recurrent, encoder.embedding(input_ids), mask.sum(1)))
@@ -126,15 +127,11 @@ def search_letters(model: "Completer", texts: Sequence[str], seed: int = 0) -> S
     """In the character model. Raises `InputError` for an empty text, or one that is too long."""
     texts = list(dict.fromkeys(text.lower() for text in texts))
     parts = []
-    for some in batches(texts):
+    for some in batched(texts, BATCH):
         ids, lengths = model.encode(some)
         with torch.inference_mode():
             parts.append(states(model.net.recurrent, model.net.embedding(ids), lengths, model.opening(len(ids))))
     return Search(texts, [pieces(text) for text in texts], True, joined(parts), seed)
-
-
-def batches(texts: Sequence[str]) -> list[Sequence[str]]:
-    return [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
 
 
 def joined(parts: Sequence[Sequence[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:

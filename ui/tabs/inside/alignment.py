@@ -5,7 +5,7 @@ import gradio as gr
 from ui.components import Part, compute, picture
 from ui.payload import refused_in_html
 from ui.question.box import QuestionBox
-from vqa.inside.alignment import alignment_picture
+from vqa.inside.pictures import alignment_picture
 
 ABOUT = """### Repairing what was mistyped
 A second model reads the question letter by letter and writes it anew, and for each letter looks back at all that it has
