@@ -68,12 +68,16 @@ def text_models(words: np.ndarray) -> Figures:
     chars, plain = CharacterModel(LETTERS, layers=2), PlainCharacters()
     figures = {}
     for name, kind in (("training", training_step), ("reading", reading_step)):
-        figures[f"question LSTM, {name}"] = ratio(*(kind(net, lambda n: n(ids, lengths)[1].sum()) for net in encoders))
+        first, second = (kind(net, lambda n: n(ids, lengths)[1].sum()) for net in encoders)
+        figures[f"question LSTM, {name}"] = ratio(first, second)
         per_step = ratio(kind(chars, lambda n: n.loss(stream)[0]), kind(plain, lambda n: n.loss(padded, letters)))
         figures[f"character LSTM, {name}"] = per_step * QUESTIONS * CHUNK / int(letters.sum())
-    first, state = padded[:BEAMS, :1], (torch.zeros(2, BEAMS, 256), torch.zeros(2, BEAMS, 256))
-    steps = reading_step(chars.eval(), lambda n: n(first, state)), reading_step(plain, lambda n: n.step(first, state))
-    figures[f"character LSTM, a step of {BEAMS} beams"] = ratio(*steps, calls=200)
+    letter, state = padded[:BEAMS, :1], (torch.zeros(2, BEAMS, 256), torch.zeros(2, BEAMS, 256))
+    first, second = (
+        reading_step(chars.eval(), lambda n: n(letter, state)),
+        reading_step(plain, lambda n: n.step(letter, state)),
+    )
+    figures[f"character LSTM, a step of {BEAMS} beams"] = ratio(first, second, calls=200)
     return {f"{name}: times a packed nn.LSTM": f"{value:.2f}" for name, value in figures.items()}
 
 

@@ -45,7 +45,8 @@ def write_figures(pages: Sequence[Path], bench: Path) -> None:
         if not any(map(marked.search, texts.values())):
             names = ", ".join(map(str, texts))
             raise InputError(f"{names} has no markers '<!-- figures: {name} -->' and '<!-- /figures -->'; add them.")
-        texts = {page: marked.sub(lambda _, body=body: f"{body}\n", text) for page, text in texts.items()}
+        literal = f"{body}\n".replace("\\", r"\\")  # not a template
+        texts = {page: marked.sub(literal, text) for page, text in texts.items()}
     for page, text in texts.items():
         page.write_text(text, encoding="utf-8")
 

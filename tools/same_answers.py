@@ -1,14 +1,13 @@
-"""Does a model give the same answers through every door? Counts equal best answers, question by question.
+"""Count the questions to which every interface gives the same best answer as `VQA.ask` in float32 on the CPU.
 
     python -m tools.same_answers --data questions_val.jsonl --images photos --limit 500 [--onnx DIR]
 
-The first door is `VQA.ask` in float32 on the CPU; the others are the pipeline of transformers and the ONNX runtime.
+The other interfaces are the pipeline of transformers and the ONNX runtime.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from rich.progress import track
@@ -17,66 +16,52 @@ from transformers import pipeline
 from vqa.checkpoint.find import find_checkpoint
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
-from vqa.model.errors import InputError
-from vqa.predict import VQA
-
-Door = Callable[[Path, str], str]
+from vqa.predict import VQA, VQALike
+from vqa.script import run
 
 
 def same_answers(
     examples: Sequence[Example], images: Path, model: str | None = None, onnx: str | None = None
 ) -> dict[str, int]:
-    """For every other door: how many of the questions it answers as `VQA.ask` does.
+    """For every other interface: the number of questions that it answers as `VQA.ask` does.
 
-    onnx: the same model as `train.export_onnx` wrote it; its 8-bit files too, if they are there.
+    onnx: the same model as `train.export_onnx` wrote it; its 8-bit files too, if there are any.
     """
-    vqa = VQA.load(model, "cpu", "float32", "torch")
-    folder = str(find_checkpoint(model))
-    # its types name every task of transformers' own, and none of a checkpoint's
-    pipe = pipeline(model=folder, trust_remote_code=True, device="cpu")  # type: ignore[call-overload]
-    doors: dict[str, Door] = {"pipeline": lambda photo, question: pipe(photo, question, top_k=1)[0]["answer"]}
-    for runtime in exported(onnx):
-        doors[runtime] = partial(first, VQA.load(onnx, runtime=runtime))
-    same = dict.fromkeys(doors, 0)
+
+    def asking(vqa: VQALike) -> Callable[[Path, str], str]:
+        return lambda photo, question: vqa.ask(photo, question, 1).text
+
+    reference = asking(VQA.load(model, "cpu", "float32", "torch"))
+    # transformers' types list its own tasks only
+    pipe = pipeline(model=str(find_checkpoint(model)), trust_remote_code=True, device="cpu")  # type: ignore[call-overload]
+    interfaces = {"pipeline": lambda photo, question: pipe(photo, question, top_k=1)[0]["answer"]}
+    if onnx:
+        interfaces["onnx"] = asking(VQA.load(onnx, runtime="onnx"))
+        if list(Path(onnx).rglob("*_int8.onnx")):
+            interfaces["onnx-int8"] = asking(VQA.load(onnx, runtime="onnx-int8"))
+    same = dict.fromkeys(interfaces, 0)
     for example in track(examples, "Asking", disable=not sys.stderr.isatty()):
         photo = images / example.image
-        expected = first(vqa, photo, example.question)
-        for name, door in doors.items():
-            same[name] += door(photo, example.question) == expected
+        expected = reference(photo, example.question)
+        for name, answer in interfaces.items():
+            same[name] += answer(photo, example.question) == expected
     return same
 
 
-def first(vqa: VQA, photo: Path, question: str) -> str:
-    """The best answer."""
-    return vqa.ask(photo, question, 1).text
-
-
-def exported(folder: str | None) -> list[str]:
-    """The runtimes that a folder of `train.export_onnx` is for."""
-    if folder is None:
-        return []
-    from vqa.runtimes.onnx import FOLDER, INT8  # its package is an extra
-
-    return ["onnx", "onnx-int8"] if list(Path(folder, FOLDER).glob(f"*{INT8}.onnx")) else ["onnx"]
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.same_answers", description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, type=Path, help="questions in any format that vqa evaluate reads")
     parser.add_argument("--images", required=True, type=Path, help="the folder of the photos")
     parser.add_argument("--limit", type=int, default=500, help="how many questions (default: 500)")
     parser.add_argument("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     parser.add_argument("--onnx", metavar="DIR", help="the same model as train.export_onnx wrote it")
-    arguments = parser.parse_args()
-    try:
-        examples = read_examples(arguments.data)[: arguments.limit]
-        same = same_answers(examples, arguments.images, arguments.model, arguments.onnx)
-    except InputError as error:
-        print(f"python -m tools.same_answers: {error}", file=sys.stderr)
-        return 2
-    for name, count in same.items():
-        print(f"{name}: {count} of {len(examples)} answers are the same.")
-    return 0
+
+    def count(given: argparse.Namespace) -> None:
+        examples = read_examples(given.data)[: given.limit]
+        for name, same in same_answers(examples, given.images, given.model, given.onnx).items():
+            print(f"{name}: {same} of {len(examples)} answers are the same.")
+
+    return run(parser, count, arguments)
 
 
 if __name__ == "__main__":

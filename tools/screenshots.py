@@ -1,4 +1,4 @@
-"""Screenshots of the app for the README: `python -m tools.screenshots` (needs Playwright and Chromium)."""
+"""Take the screenshots of the app for the README: `python -m tools.screenshots` (requires Playwright and Chromium)."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def use(window: Any, tab: str) -> None:
-    """Do what the tab is for, with an example's photo."""
+    """Use a tab with an example's photo."""
     window.locator("#examples .gallery-item").nth(COFFEE).click()
     window.locator("#photo img").wait_for()
     window.locator("#chips button", has_text="cup").first.wait_for()
@@ -71,7 +71,7 @@ def use(window: Any, tab: str) -> None:
     if tab == "Many questions":
         window.locator("#chips button").nth(1).click()
         window.locator("#talk .turn").nth(1).wait_for()
-    window.wait_for_timeout(800)  # the tab's line and the button's colour come to rest
+    window.wait_for_timeout(800)  # until transitions of tab and button have ended
     window.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
 
 

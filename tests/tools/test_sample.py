@@ -26,7 +26,7 @@ def test_the_seed_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("photos", "questions", "told"),
+    ("photos", "questions", "sentence"),
     [
         (11, 20, "There are 10 photos"),
         (2, 13, "have 12 questions"),
@@ -34,8 +34,8 @@ def test_the_seed_decides() -> None:
         (0, 2, "0 photos cannot"),
     ],
 )
-def test_what_cannot_be_drawn_is_a_sentence(photos: int, questions: int, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_impossible_numbers_are_reported(photos: int, questions: int, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
         sample(EXAMPLES, photos, questions, seed=0)
 
 
