@@ -1,8 +1,8 @@
 """`vqa train`: from a table of one's own questions and a folder of photos to a model, on an ordinary computer.
 
-The questions are checked, the photos are encoded once, and `train.fit` goes on from a finished model with settings
-for little data. All work lies in `OUTPUT.run` until the model in OUTPUT is complete, so that the same command goes on
-where it was stopped.
+The questions are checked, the photos are encoded once, and `train.fit` fine-tunes a finished model with settings for
+little data. Everything is in `OUTPUT.run` until the model in OUTPUT is complete, so that the same command continues an
+interrupted run.
 """
 
 import shutil
@@ -20,19 +20,20 @@ from train.fit import fit
 from train.fitting.precheck import Checked, check, counted
 from train.fitting.settings import Data, Optimisation, Settings
 from train.fitting.settings import check as check_settings
+from train.fitting.state import has_state
 from vqa.checkpoint.card import verdict
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.examples import write_jsonl
 from vqa.data.features import stored_name
 from vqa.data.files import whole_file
 from vqa.data.readers import read_examples
-from vqa.evaluation.answers.outputs import check_output
+from vqa.evaluation.answers.records import check_output
 from vqa.model.errors import InputError
-from vqa.show.tables import table
+from vqa.show.terminal import figures_table
 
 QUESTIONS, FEATURES = "questions.jsonl", "features"
 BALANCE = 10  # answers in the table of the most common ones
-PASSES = 15_000  # questions that are learned from, with repetitions, as far as FEWEST and MOST epochs allow
+REPETITIONS = 15_000  # questions in all epochs together, as far as FEWEST and MOST epochs allow
 FEWEST, MOST = 4, 20
 
 
@@ -47,18 +48,18 @@ def train(
 ) -> dict[str, Any] | None:
     """Check the data, train, evaluate, and write a complete checkpoint to `output`.
 
-    start: the model to go on from, `bundled`, a folder or a Hub id. epochs: passes over the questions; without it as
-    many as suit their number. Without `output` it ends with the report on the data.
+    start: the model to fine-tune, `bundled`, a folder or a Hub id. epochs: by default as suits the number of questions.
+    Without `output` the data are only checked.
 
-    Returns the content of `results.json`, None after a check. Raises `InputError` for data that cannot be learned
-    from, or an `output` that is taken.
+    Returns the content of `results.json`, None after a check. Raises `InputError` for data from which no model can be
+    trained, or an `output` that is not empty.
     """
     console = console or Console()
     if epochs is not None and epochs < 1:
         raise InputError(f"--epochs is {epochs}; give at least 1.")
     if output is not None:
-        check_place(Path(output))
-    checked = look_over(data, images, console)
+        check_folder(Path(output))
+    checked = read_checked(data, images, console)
     checked.refuse()
     if output is None:
         return None
@@ -66,36 +67,34 @@ def train(
     run = folder.with_name(folder.name + ".run")
     settings = settings_for(checked, images, run, start, epochs, seed)
     check_settings(settings)
-    keep_questions(checked, images, run)
+    write_questions(checked, images, run)
     if settings.resume:
-        console.print(f"Going on with the run in {run}.", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Continuing the run in {run}.", markup=False, highlight=False, soft_wrap=True)
     encode(checked, images, run / FEATURES, start, console)
-    found: list[dict[str, Any]] = []
-    best = fit(settings, found.append)
+    content = fit(settings)
     if folder.is_dir():
         folder.rmdir()
-    best.rename(folder)
+    (run / "best").rename(folder)
     shutil.rmtree(run)
-    (content,) = found
-    console.print(table(content))
+    console.print(figures_table(content))
     for line in (verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return content
 
 
-def check_place(folder: Path) -> None:
-    """Raises `InputError` if no new model can be put there."""
+def check_folder(folder: Path) -> None:
+    """Raises `InputError` if no new model can be written there."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{folder} holds something already; choose another --output.")
+        raise InputError(f"{folder} is not empty; choose another --output.")
     check_output(folder.parent)
 
 
-def look_over(data: str, images: str, console: Console) -> Checked:
-    """Read and check the data, and print what was found."""
+def read_checked(data: str, images: str, console: Console) -> Checked:
+    """Read and check the data, and print a report on them."""
     examples = read_examples(data, images=images)
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("photos checked", total=len({example.image for example in examples}))
-        checked = check(examples, images, lambda: bar.advance(task))
+        row = bar.add_task("photos checked", total=len({example.image for example in examples}))
+        checked = check(examples, images, lambda: bar.advance(row))
     for line in checked.remarks():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(balance(checked))
@@ -104,21 +103,21 @@ def look_over(data: str, images: str, console: Console) -> Checked:
 
 def balance(checked: Checked) -> Table:
     """The most common answers and their shares."""
-    shown = Table("answer", title="how often each answer is given")
+    table = Table("answer", title="how often each answer is given")
     for name in ("questions", "share"):
-        shown.add_column(name, justify="right")
+        table.add_column(name, justify="right")
     count, n = checked.answers, max(1, len(checked.examples))
     common = count.most_common(BALANCE)
     for answer, times in common:
-        shown.add_row(Text(answer), f"{times:,}", f"{times / n:.1%}")
+        table.add_row(Text(answer), f"{times:,}", f"{times / n:.1%}")
     if others := len(count) - len(common):
         left = n - sum(times for _, times in common)
-        shown.add_row(Text(counted(others, "other"), style="dim"), f"{left:,}", f"{left / n:.1%}")
-    return shown
+        table.add_row(Text(counted(others, "other"), style="dim"), f"{left:,}", f"{left / n:.1%}")
+    return table
 
 
-def keep_questions(checked: Checked, images: str, run: Path) -> None:
-    """Write the checked questions into the run's folder. Raises `InputError` if a run with others was begun there."""
+def write_questions(checked: Checked, images: str, run: Path) -> None:
+    """Write the checked questions into the run's folder. Raises `InputError` if it has a run with other questions."""
     inside = [replace(example, image=stored_name(example.image, [images])) for example in checked.examples]
     if len({example.image for example in inside}) < len(checked.photos):
         raise InputError(f"Two photos outside {images} have the same name; put all photos into one folder.")
@@ -132,21 +131,15 @@ def keep_questions(checked: Checked, images: str, run: Path) -> None:
             )
 
 
-def begun(run: Path) -> bool:
-    """Whether there is a state to go on from."""
-    return any((run / name).exists() for name in ("last", "last.old"))
-
-
 def settings_for(checked: Checked, images: str, run: Path, start: str, epochs: int | None, seed: int) -> Settings:
-    """What suits a few hundred to some ten thousand questions: a fifth of the photos measure, a tenth choose the best
-    epoch, and the guessing heads, to which the model is compared, learn to their end."""
+    """Settings for a few hundred to some ten thousand questions: a fifth of the photos are for validation, a tenth
+    choose the best epoch, and the baseline heads are trained until they no longer improve."""
     optim = Optimisation(
-        epochs=epochs or min(MOST, max(FEWEST, PASSES // len(checked.examples))),
+        epochs=epochs or min(MOST, max(FEWEST, REPETITIONS // len(checked.examples))),
         batch_size=64,
         average=0.99,
         head_epochs=40,
-        head_patience=8,
-        pool=True,
+        mix_blind=True,
     )
     data = Data(
         train=[str(run / QUESTIONS)],
@@ -155,12 +148,12 @@ def settings_for(checked: Checked, images: str, run: Path, start: str, epochs: i
         holdout=0.1,
         validation_share=0.2,
     )
-    title, resume = run.name.removesuffix(".run"), begun(run)
+    title, resume = run.name.removesuffix(".run"), has_state(run / "last")
     return Settings(data, optim=optim, output=str(run), seed=seed, resume=resume, title=title, start=start)
 
 
 def encode(checked: Checked, images: str, store: Path, start: str, console: Console) -> None:
-    """Encode every photo once, by the image encoder of the model to start from."""
+    """Encode every photo once, by the image encoder of the model to fine-tune."""
     net, processor = load_checkpoint(None if start == "bundled" else start)
     photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
     console.print(extract(photos, store, net.image_encoder, net.config.backbone, processor.image_processor))

@@ -1,91 +1,115 @@
-"""Train the model that mends mistyped questions.
+"""Train the model that corrects mistyped questions.
 
-    python -m train.repair --output runs/repair      # the questions of ../shared/data/text
+    python -m train.repair --questions questions.jsonl.gz --output runs/repair
 
-Every batch mistypes its questions anew, and leaves some right, so that the model learns to leave right ones alone. The
-run is saved every --part batches, and goes on from there with --resume. How well it mends is measured by
-tools.repair_scores.
+Every batch has new typos in its questions, and leaves some questions correct, so that the model learns to leave correct
+ones unchanged. An interrupted run continues with --resume. tools.repair_scores evaluates the model.
 """
 
 import argparse
 import math
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from train.complete import QUESTIONS, read_questions
-from train.fitting.small import Learning, add_options, command
+from train.complete import read_questions
+from train.fitting.loop import Batch, Task
+from train.fitting.options import add_options, settings, start
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
 from vqa.language.noise import mistype
 from vqa.language.repair import KIND
 from vqa.language.repair_model import RepairModel
-from vqa.model.device import pick_device
+from vqa.script import run
 
-CLIP = 1.0
+CLIP, WARMUP = 1.0, 0.02
 SPREAD = 200  # batches that are sorted by length together
 MOST = 48  # characters that are learned; rarer ones are unknown, and learned to be copied
-RATES = (0.0, 0.0, 0.1, 0.2, 0.3, 0.45)  # slips a word, one drawn a question; the first two leave it right
+RATES = (0.0, 0.0, 0.1, 0.2, 0.3, 0.45)  # typos a word, one drawn a question; the first two leave it correct
 UNMARKED, FOREIGN = 0.4, 0.04  # of the questions lose the question mark, have a word of unknown characters
 
 
-def main(arguments: list[str] | None = None) -> int:
-    return command(train, parser().parse_args(arguments))
+def main(arguments: Sequence[str] | None = None) -> int:
+    return run(parser(), train, arguments)
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m train.repair", description=__doc__.split("\n")[0])
-    made.add_argument("--questions", type=Path, default=QUESTIONS, help="JSON lines with the field 'question'")
-    made.add_argument("--output", type=Path, required=True, help="a folder")
-    made.add_argument("--hidden", type=int, default=160, help="units a direction of the encoder")
-    made.add_argument("--embedding", type=int, default=64)
-    made.add_argument("--epochs", type=float, default=1.6)
-    made.add_argument("--batch", type=int, default=128)
-    add_options(made, part=200, rate=3e-3, average=0.995)
-    return made
+    parser = argparse.ArgumentParser(prog="python -m train.repair", description=__doc__.split("\n")[0])
+    parser.add_argument("--questions", type=Path, required=True, help="JSON lines with the field 'question'")
+    parser.add_argument("--hidden", type=int, default=160, help="units of each direction of the encoder")
+    parser.add_argument("--embedding", type=int, default=64)
+    parser.add_argument("--epochs", type=float, default=1.6)
+    parser.add_argument("--batch", type=int, default=128)
+    add_options(parser, rate=3e-3, average=0.995)
+    return parser
 
 
 def train(given: argparse.Namespace) -> dict[str, Any]:
-    """Train, write the checkpoint to `output`/best, and return what it reached."""
+    """Train, write the checkpoint to `output`/best, and return its results."""
+    training = start(given, CLIP, WARMUP)
     torch.manual_seed(given.seed)
-    device = pick_device(given.device)
     questions, held = ([q for q in part if q.strip(" ?")] for part in read_questions(given.questions))
     characters = Characters.build(questions, MOST)
     config: dict[str, Any] = {"hidden": given.hidden, "embedding": given.embedding}
-    net = RepairModel(characters.size, **config).to(device)
-    skipped = ("resume", "output", "device", "part")
-    settings = {name: str(value) for name, value in vars(given).items() if name not in skipped}
-    learning = Learning(net, given, device, settings, CLIP)
-    batches = stream(characters, questions, given.batch, given.seed, learning.step)
-
-    def losses(step: int) -> tuple[Tensor, float]:
-        pieces = [piece.to(device) for piece in next(batches)]
-        with learning.fast():
-            loss = net.loss(*pieces)
-        return loss, loss.item()
-
-    steps = max(1, round(given.epochs * len(questions) / given.batch))
-    seconds = learning.run(steps, losses, say=lambda shown: f"{shown:.4f} a character", warmup=100)
-    loss_held = held_out_loss(net, characters, held, given)
-    results: dict[str, Any] = {"held_out_loss": round(loss_held, 4), "questions": len(questions), "held_out": len(held)}
-    results |= {"seconds": round(seconds), "settings": settings}
+    net = RepairModel(characters.size, **config)
+    task = RepairTask(net, characters, questions, held, given.batch, given.seed, given.epochs)
+    training.train(task)
+    net.cpu().eval()
+    loss = round(task.held_out()["nats a character"], 4)
+    results = {"held_out_loss": loss, "questions": len(questions), "held_out": len(held), "settings": settings(given)}
     config |= {"characters": characters.to_list()}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
-    print(f"{loss_held:.4f} nats a character of held-out questions; the model is in {given.output / 'best'}")
+    print(f"{loss:.4f} nats a character of held-out questions; the model is in {given.output / 'best'}")
     return results
 
 
-def stream(
-    characters: Characters, questions: list[str], batch: int, seed: int, step: int = 0
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches from number `step` on, without end: what was typed `(B, S)`, its lengths `(B,)`, what was meant `(B, T)`.
+class RepairTask(Task):
+    """Mean cross-entropy of each character of the correct question."""
 
-    A part of `SPREAD` batches is drawn, mistyped and sorted by length together, so that batches hardly need padding.
+    name = "repairer"
+    higher_is_better = False
+
+    def __init__(
+        self,
+        net: RepairModel,
+        characters: Characters,
+        questions: list[str],
+        held: list[str],
+        batch: int,
+        seed: int,
+        epochs: float,
+    ):
+        super().__init__()
+        self.net, self.characters, self.questions, self.held = net, characters, questions, held
+        self.batch, self.seed, self.epochs = batch, seed, epochs
+        self.steps = -(-len(questions) // batch)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        rest = stream(self.characters, self.questions, self.batch, self.seed, epoch * self.steps)
+        yield from islice(rest, self.steps)
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        return self.net.loss(**batch)
+
+    @torch.inference_mode()
+    def held_out(self) -> dict[str, float]:
+        """On about 5,000 held-out questions, mistyped as in training."""
+        device, count = next(self.net.parameters()).device, math.ceil(min(5000, len(self.held)) / self.batch)
+        batches = islice(stream(self.characters, self.held, self.batch, self.seed), count)
+        losses = [float(self(**{name: value.to(device) for name, value in batch.items()})) for batch in batches]
+        return {"nats a character": sum(losses) / len(losses)}
+
+
+def stream(characters: Characters, questions: list[str], batch: int, seed: int, step: int = 0) -> Iterator[Batch]:
+    """Batches from number `step` on, without end (see `tensors`).
+
+    A part of `SPREAD` batches is drawn, mistyped and sorted by length together, so that batches need little padding.
     """
     for part in range(step // SPREAD, sys.maxsize):
         generator = random.Random(f"{seed}-{part}")
@@ -98,7 +122,7 @@ def stream(
 
 
 def pair(question: str, generator: random.Random) -> tuple[str, str]:
-    """A question as it may be typed, and as it was meant."""
+    """A question with typos, and the correct question."""
     if generator.random() < UNMARKED:
         question = question.rstrip(" ?")
     if generator.random() < FOREIGN:
@@ -108,22 +132,14 @@ def pair(question: str, generator: random.Random) -> tuple[str, str]:
     return mistype(question, generator, generator.choice(RATES)) or question, question
 
 
-def tensors(characters: Characters, pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs of typed and meant to numbers, padded on the right."""
+def tensors(characters: Characters, pairs: list[tuple[str, str]]) -> Batch:
+    """The inputs of `RepairModel.loss`, padded on the right."""
     typed = [torch.tensor(characters.encode(text)) for text, _ in pairs]
     meant = [torch.tensor([START, *characters.encode(text), END]) for _, text in pairs]
     ids, written = (
         torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING) for rows in (typed, meant)
     )
-    return ids, torch.tensor([len(text) for text, _ in pairs]), written
-
-
-@torch.inference_mode()
-def held_out_loss(net: RepairModel, characters: Characters, held: list[str], given: argparse.Namespace) -> float:
-    """Mean cross-entropy a character on about 5,000 held-out questions, mistyped as in training."""
-    batches = stream(characters, held, given.batch, given.seed)
-    losses = [float(net.loss(*next(batches))) for _ in range(math.ceil(min(5000, len(held)) / given.batch))]
-    return sum(losses) / len(losses)
+    return {"ids": ids, "lengths": torch.tensor([len(text) for text, _ in pairs]), "written": written}
 
 
 def card(results: dict[str, Any]) -> str:

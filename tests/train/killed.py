@@ -1,4 +1,4 @@
-"""A run of a small model's training that is killed, and goes on."""
+"""A training that is killed and resumed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from train.fitting import small
+from train.fitting import loop
 
 
 class Killed(BaseException):
@@ -16,19 +16,20 @@ class Killed(BaseException):
 def whole_and_resumed(
     main: Callable[[list[str]], int], flags: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[dict, dict]:
-    """The weights of an unbroken run, and of one that was killed after its second saved state and resumed, in
-    `folder / "killed"`. flags: all but the folder, which comes after the last."""
+    """The weights of an unbroken run, and of one that was killed after its third saved state, in the middle of an epoch,
+    and resumed, in `folder / "killed"`. flags: all but the folder, which follows the last."""
     assert main([*flags, str(folder / "whole")]) == 0
-    save, count = small.save_state, []
+    save, count = loop.save_state, []
 
     def kill(*arguments: object) -> None:
         save(*arguments)  # type: ignore[arg-type]
         count.append(1)
-        if len(count) == 2:
+        if len(count) == 3:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(small, "save_state", kill)
+        patch.setattr(loop, "save_state", kill)
+        patch.setattr(loop, "SAVE_SECONDS", 0.0)
         with pytest.raises(Killed):
             main([*flags, str(folder / "killed")])
     assert main([*flags, str(folder / "killed"), "--resume"]) == 0

@@ -11,7 +11,7 @@ from train import complete
 from train.complete import main, read_questions
 from vqa.language.complete import Completer
 
-SMALL = ["--layers", "1", "--hidden", "24", "--embedding", "8", "--streams", "4", "--chunk", "20", "--part", "5"]
+SMALL = ["--layers", "1", "--hidden", "24", "--embedding", "8", "--streams", "4", "--chunk", "20"]
 
 
 @pytest.fixture
@@ -56,15 +56,15 @@ def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) ->
 def test_a_killed_run_resumes_to_the_same_weights(
     questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1", "--output"]
+    flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1.5", "--output"]
     whole, resumed = whole_and_resumed(main, flags, tmp_path, monkeypatch)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
-    assert "has other settings" in capsys.readouterr().err
+    assert "other settings of 'rate'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "fewer than two characters"),
         (b"a", "fewer than two characters"),
@@ -72,22 +72,22 @@ def test_a_killed_run_resumes_to_the_same_weights(
         (None, "cannot be read"),
     ],
 )
-def test_what_is_no_text_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, told: str
+def test_a_file_without_text_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "text.txt"
     if content is not None:
         path.write_bytes(content)
     assert main(["--text", str(path), "--output", str(tmp_path / "run")]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_broken_line_and_too_few_questions_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_line_and_too_few_questions_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "questions.jsonl"
-    for content, told in (('{"question": 3}\n', "Line 1 of"), ('{"question": "why?"}\n', "too few questions")):
+    for content, message in (('{"question": 3}\n', "Line 1 of"), ('{"question": "why?"}\n', "too few questions")):
         path.write_text(content)
         assert main(["--questions", str(path), "--output", str(tmp_path / "run")]) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_a_text_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,14 +98,18 @@ def test_a_second_run_encodes_nothing(
     assert {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir()} == before
 
 
-def test_a_killed_run_goes_on(
-    run: Extract, tmp_path: Path, photos: Path, encoder: ImageEncoder, names: list[str]
+def test_a_killed_run_is_continued(
+    run: Extract, tmp_path: Path, photos: Path, encoder: ImageEncoder, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill() -> None:
+    append = FeatureStore.append
+
+    def kill(self: FeatureStore, *batch: Any) -> None:
+        append(self, *batch)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        run(each_batch=kill)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FeatureStore, "append", kill)
+        run()
     assert len(open_store(tmp_path, encoder)) == 3
     with open(tmp_path / "store/index.jsonl", "ab") as index:  # and a line that was being written
         index.write(b'["4.png", "ab')
@@ -125,12 +130,12 @@ def test_broken_photos_are_skipped_counted_and_named(
     (photos / "folder.png").mkdir()
     report = run()
     assert "5 photos encoded" in report and "2 skipped" in report
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in sorted(told)] == [f"skipped {photos / name}" for name in ("2.png", "3.png")]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in sorted(lines)] == [f"skipped {photos / name}" for name in ("2.png", "3.png")]
     assert not {"2.png", "3.png"} & set(open_store(tmp_path, encoder).rows)
     good = Image.new("RGB", (20, 20), "red")
     good.save(photos / "2.png")
-    assert "1 photos encoded" in run()  # mended, it comes in
+    assert "1 photos encoded" in run()  # repaired, it is added
 
 
 def test_the_same_bytes_share_a_row(run: Extract, photos: Path, tmp_path: Path, encoder: ImageEncoder) -> None:
@@ -183,7 +188,7 @@ def test_the_command(
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--images", "nowhere"], "There is no folder nowhere"),
         (["--images", "EMPTY"], "There are no photos in"),
@@ -196,15 +201,15 @@ def test_the_command(
         (["--image-size", "0"], "0-pixel"),
     ],
 )
-def test_the_command_refuses_in_a_sentence(
-    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+def test_bad_arguments_are_reported_in_one_sentence(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
 ) -> None:
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "FILE").write_text("")
     flags = [str(tmp_path / flag) if flag.isupper() else flag for flag in flags]
     assert main([*command, *flags]) == 2
     sentence = capsys.readouterr().err
-    assert told in sentence and sentence.count("\n") == 1 and sentence.endswith(".\n")
+    assert message in sentence and sentence.count("\n") == 1 and sentence.endswith(".\n")
 
 
 def test_the_store_of_another_encoder_is_refused(
@@ -216,19 +221,6 @@ def test_the_store_of_another_encoder_is_refused(
     for flags, key in ((["--pretrained", str(tmp_path / "other.safetensors")], "weights"), (["--bits", "16"], "bits")):
         assert main([*command, *flags]) == 2
         assert key in capsys.readouterr().err
-
-
-def test_interrupting_the_command_says_how_to_go_on(
-    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FeatureStore, "append", kill)
-        assert main(command) == 130
-    assert "goes on where it stopped" in capsys.readouterr().err
-    assert main(command) == 0
 
 
 def test_the_callers_encoder_stays_as_it_is(photos: Path, tmp_path: Path) -> None:

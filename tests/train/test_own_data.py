@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from train import own_data as own
-from train.fitting import loop as phases
+from train.fitting import loop
 from train.own_data import train
 from vqa import cli
 from vqa.checkpoint.card import verdict
@@ -20,12 +20,6 @@ from vqa.data.readers import read_examples
 from vqa.predict import VQA
 
 ROWS = 120
-
-
-@pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the other tests have it, since accelerate keeps one precision for a whole process."""
-    monkeypatch.setattr("train.fit.precision", lambda name: "no")
 
 
 @pytest.fixture(scope="module")
@@ -80,28 +74,28 @@ def test_everything_but_the_image_encoder_has_learned(made: tuple[Path, str], ti
             assert not torch.equal(value, after[name][: len(value)]), name
 
 
-def test_what_was_stopped_goes_on_by_the_same_command(
+def test_an_interrupted_run_is_continued_by_the_same_command(
     words: list[str],
     made: tuple[Path, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save = phases.save_state
+    save = loop.save_state
 
     def stop(folder: Path, net: Any, optimizer: Any, average: Any, facts: dict) -> None:
         save(folder, net, optimizer, average, facts)
-        if facts["phase"] == "heads":
+        if facts["task"] == "heads":
             raise KeyboardInterrupt
 
     arguments = [*words, "--output", str(tmp_path / "again")]
     with monkeypatch.context() as patch:
-        patch.setattr(phases, "save_state", stop)
+        patch.setattr(loop, "save_state", stop)
         assert cli.main(arguments) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
     assert cli.main(arguments) == 0
-    assert "Going on with the run in" in capsys.readouterr().out
+    assert "Continuing the run in" in capsys.readouterr().out
     weights = "model.safetensors"
     assert (tmp_path / "again" / weights).read_bytes() == (made[0] / weights).read_bytes()
 
@@ -120,7 +114,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     return sentence
 
 
-def test_bad_input_is_a_sentence(
+def test_bad_input_is_reported_in_one_sentence(
     words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = ["--output", str(tmp_path / "new")]
@@ -130,7 +124,7 @@ def test_bad_input_is_a_sentence(
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "thesis.txt").write_text("precious")
-    assert "taken holds something already" in refusal(capsys, [*words, "--output", str(taken)])
+    assert "taken is not empty" in refusal(capsys, [*words, "--output", str(taken)])
     broken = tmp_path / "broken.csv"
     lines = data.read_text().splitlines()
     broken.write_text("\n".join([*lines[:16], "a.jpg,what, or where?,cat", *lines[17:]]))
@@ -141,7 +135,7 @@ def test_bad_input_is_a_sentence(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_with_other_questions_is_not_gone_on_with(
+def test_a_run_with_other_questions_is_not_continued(
     words: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stop(*_: object) -> None:
@@ -157,7 +151,7 @@ def test_a_run_with_other_questions_is_not_gone_on_with(
     assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
 
 
-def test_training_without_its_packages_is_a_sentence(
+def test_missing_packages_are_reported_in_one_sentence(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("train.own_data", "train.fit"):

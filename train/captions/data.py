@@ -1,4 +1,4 @@
-"""Captions and grids for the captioner: photos with captions of about one length go into one batch."""
+"""Captions and grids for the captioner, in batches of photos whose captions have about the same length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from train.extract_features import extract, list_photos
 from vqa.captioning.words import PAD, Words
@@ -19,8 +20,8 @@ from vqa.model.errors import InputError
 def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
     """Fill each feature store with the photos of its folder, by the image encoder of a checkpoint.
 
-    Raises `InputError` for folders that are too few or too many, a model that cannot be read, or a store that another
-    encoder made.
+    Raises `InputError` for another number of folders than of stores, a model that cannot be read, or a store of another
+    encoder.
     """
     if len(images) != len(stores):
         raise InputError("--images and --features have different lengths; give each folder of photos its store.")
@@ -31,7 +32,7 @@ def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
 
 
 @dataclass(frozen=True)
-class Captioned:
+class CaptionedPhoto:
     """A photo's name, its captions, and its row in the feature store number `store`."""
 
     photo: str
@@ -41,7 +42,7 @@ class Captioned:
 
 
 def captioned(path: Path) -> Iterator[tuple[str, list[str], str]]:
-    """Each photo's name and captions, of JSON lines with "image" and "captions", with the place of its line.
+    """Each photo's name and captions, of JSON lines with "image" and "captions", and where its line is.
 
     Raises `InputError` for a file that cannot be read, or a line without these.
     """
@@ -50,11 +51,11 @@ def captioned(path: Path) -> Iterator[tuple[str, list[str], str]]:
         name = line.get("image") if isinstance(line, dict) else None
         texts = [text for text in captions if isinstance(text, str)] if isinstance(captions, list) else []
         if not isinstance(name, str) or not texts or texts != captions:
-            raise InputError(f"{where} has no 'image' and list of texts 'captions': mend or delete it.")
+            raise InputError(f"{where} has no 'image' and list of texts 'captions'; correct or delete it.")
         yield name, texts, where
 
 
-def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Captioned]:
+def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[CaptionedPhoto]:
     """The photos of JSON-lines files with "image" and "captions", each file with its store.
 
     Raises `InputError` for a line without these, or a photo that the store lacks.
@@ -65,19 +66,19 @@ def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Caption
             row = int(store.lookup([name])[0])
             if row < 0:
                 raise InputError(f"{where} names {name}, which {store.folder} lacks; extract its features first.")
-            found.append(Captioned(name, texts, number, row))
+            found.append(CaptionedPhoto(name, texts, number, row))
     return found
 
 
-def held_out(photos: list[Captioned], every: int = 40) -> tuple[list[Captioned], list[Captioned]]:
+def held_out(photos: list[CaptionedPhoto], every: int = 40) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
     """Training photos, and one in `every` of them to choose settings with."""
     return [p for i, p in enumerate(photos) if i % every], photos[::every]
 
 
 class Batches:
-    """Grids `(P, N, D)` and captions `(P, 5, T + 1)`; K is 5, repeated where a photo has fewer, drawn from more."""
+    """Grids `(P, N, D)` and captions `(P, 5, T + 1)`: five a photo, repeated where it has fewer, drawn from more."""
 
-    def __init__(self, photos: list[Captioned], stores: list[FeatureStore], words: Words, size: int, most: int):
+    def __init__(self, photos: list[CaptionedPhoto], stores: list[FeatureStore], words: Words, size: int, most: int):
         self.photos, self.stores, self.size = photos, stores, size
         self.ids = [[words.encode(caption, most) for caption in photo.captions] for photo in photos]
         self.longest = np.array([max(map(len, ids)) for ids in self.ids])
@@ -86,23 +87,18 @@ class Batches:
         return -(-len(self.photos) // self.size)
 
     def epoch(self, seed: int) -> list[np.ndarray]:
-        """The photos of each batch: alike in their longest caption, else by chance; batches in random order."""
+        """The photos of each batch, of similar longest caption but otherwise at random; batches in random order."""
         rng = np.random.default_rng(seed)
         order = np.lexsort((rng.random(len(self.photos)), self.longest))
         parts = [order[start : start + self.size] for start in range(0, len(order), self.size)]
         return [parts[i] for i in rng.permutation(len(parts))]
 
     def load(self, chosen: np.ndarray, seed: int, captions: int = 5) -> tuple[Tensor, Tensor]:
-        """One batch; nothing else is read from disk."""
+        """One batch, whose grids are read from disk."""
         rng = np.random.default_rng(seed)
-        ids = [self.ids[i] for i in chosen]
-        picked = [[own[j] for j in _pick(len(own), captions, rng)] for own in ids]
-        longest = max(len(caption) for own in picked for caption in own)
-        table = np.full((len(chosen), captions, longest), PAD, np.int64)
-        for i, own in enumerate(picked):
-            for j, caption in enumerate(own):
-                table[i, j, : len(caption)] = caption
-        return self.grids(chosen), torch.from_numpy(table)
+        rows = [torch.tensor(self.ids[i][j]) for i in chosen for j in _pick(len(self.ids[i]), captions, rng)]
+        padded = pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return self.grids(chosen), padded.unflatten(0, (len(chosen), captions))
 
     def grids(self, chosen: np.ndarray) -> Tensor:
         first = self.stores[0]

@@ -1,4 +1,4 @@
-"""Photos seen a little differently each time, so that an encoder trained on few does not learn them by heart."""
+"""Augmentation of photos, against overfitting of the image encoder."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Shift and zoom each photo `(P, 3, S, S)`, normalised, and change its light and contrast.
+    """Shift and zoom each photo `(P, 3, S, S)`, normalised, and change its brightness and contrast.
 
     Draws from torch's generator, which the training loop seeds at every step.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.distillation import Taught
+from train.fitting.distillation import SoftTargets
 from vqa.data.examples import Example, targets
 from vqa.model.processing import VQAProcessor
 
@@ -20,11 +20,11 @@ SIDES = re.compile(r"\b(left|right)\b")
 
 @dataclass
 class Questions:
-    """Q questions about P photos, in memory as arrays: about 100 bytes a question, whatever the photos weigh.
+    """Q questions about P photos, in memory as arrays of about 100 bytes a question.
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; other_words `(V,)`, other_answers `(A,)`: what each word
-    and answer is in a mirror. taught: what teachers say of them.
+    and answer becomes in a mirrored photo. soft_targets: the teachers' probabilities of their answers.
     """
 
     photos: list[str]
@@ -36,7 +36,7 @@ class Questions:
     scores: np.ndarray
     other_words: Tensor
     other_answers: Tensor
-    taught: Taught | None = None
+    soft_targets: SoftTargets | None = None
 
     @classmethod
     def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":
@@ -65,8 +65,8 @@ class Questions:
         """The model's inputs for the questions `chosen (B,)`, padded to the longest of them only; `rows (P,)` are
         their photos, each once.
 
-        With `order` half of the photos, by chance, are to be mirrored (`mirror (P,)`): what is asked and answered about
-        them has left and right changed for each other.
+        With `order` half of the photos, at random, are to be mirrored (`mirror (P,)`): left and right are exchanged in
+        their questions and answers.
         """
         rows, photo_index = np.unique(self.photo[chosen], return_inverse=True)
         lengths = self.lengths[chosen]
@@ -85,23 +85,22 @@ class Questions:
             "rows": torch.from_numpy(rows),
             "mirror": draw_mirrored(len(rows), order),
         }
-        if self.taught is not None:
-            batch["taught"] = self.taught.batch(chosen)
+        if self.soft_targets is not None:
+            batch["soft_targets"] = self.soft_targets.batch(chosen)
         turned = batch["mirror"][batch["photo_index"]]
         batch["input_ids"][turned] = self.other_words[batch["input_ids"][turned]]
-        for name in {"labels", "taught"} & batch.keys():
+        for name in {"labels", "soft_targets"} & batch.keys():
             batch[name][turned] = batch[name][turned][:, self.other_answers]
         return batch
 
 
 def draw_mirrored(photos: int, order: np.random.Generator | None) -> Tensor:
-    """`(P,)`: which photos to mirror, half of them by chance, or none without `order`."""
+    """`(P,)`: which photos to mirror, half of them at random, or none without `order`."""
     return torch.zeros(photos, dtype=torch.bool) if order is None else torch.from_numpy(order.random(photos) < 0.5)
 
 
 def mirrored(index: Mapping[str, int]) -> Tensor:
-    """What each of `N` numbered words or answers is in a mirror, `(N,)`: its own number, but that of the text with left
-    and right changed for each other, if there is one."""
+    """`(N,)`: the number of each word or answer with left and right exchanged, its own where there is no such text."""
     other = torch.arange(max(index.values(), default=-1) + 1)
     for text, number in index.items():
         other[number] = index.get(SIDES.sub(lambda found: OTHER[found[0]], text), number)
@@ -123,7 +122,7 @@ def photo_batches(photo: np.ndarray, size: int, order: np.random.Generator | Non
 
 
 def plain_batches(questions: int, size: int, order: np.random.Generator) -> list[np.ndarray]:
-    """Cut shuffled questions into batches of at most `size`, whatever their photos."""
+    """Cut shuffled questions into batches of at most `size`, regardless of their photos."""
     return np.array_split(order.permutation(questions), -(-questions // size))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,47 +10,48 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.fitting.prepare import Task, split_by_photo
+from train.fitting.prepare import CALIBRATION, Prepared, split_by_photo
 from train.fitting.settings import Settings
 from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.examples import Example, targets
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.files import write_json
-from vqa.evaluation.answers.outputs import PREDICTIONS, RESULTS, write_predictions
-from vqa.evaluation.answers.predictions import Answered, answers, batches
-from vqa.evaluation.answers.scores import Judge
-from vqa.evaluation.measures.calibration import expected_calibration_error, fit_temperature
+from vqa.evaluation.answers.answering import answers
+from vqa.evaluation.answers.questions import batches
+from vqa.evaluation.answers.records import PREDICTIONS, RESULTS, write_predictions
+from vqa.evaluation.answers.scores import Answered, Judge
+from vqa.evaluation.measures.statistics import expected_calibration_error, fit_temperature
 from vqa.evaluation.results import results
-from vqa.model.answer import YES_NO
-from vqa.predict import VQA
+from vqa.model.text import YES_NO
+from vqa.predict import VQA, ours
 
 MOST = 20_000  # questions that calibrate
 FEWEST = 200  # answers that have a temperature of their own
 
 
-def finish(task: Task, settings: Settings, folder: Path) -> dict[str, Any]:
+def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, Any]:
     """Write the checkpoint to `folder`: calibrated on half of the validation photos, scored on all, with its card.
 
     Returns the content of its `results.json`.
     """
-    net, data, extra = task.net.cpu(), settings.data, {"priors.json": task.priors.to_dict()}
-    save_checkpoint(folder, net, task.processor, extra)
-    uncalibrated = VQA.load(folder)
+    net, data, extra = prepared.net.cpu(), settings.data, {"priors.json": asdict(prepared.priors)}
+    save_checkpoint(folder, net, prepared.processor, extra)
+    uncalibrated = ours(VQA.load(folder))
     store = FeatureStore.open(data.features, uncalibrated.made_by()) if data.features else None
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
-    calibrating, reporting = split_by_photo(task.validation, 0.5, data.split_seed, 3)
+    calibrating, reporting = split_by_photo(prepared.validation, 0.5, CALIBRATION)
     calibrating = calibrating[:MOST]
     fitted = temperatures(uncalibrated, calibrating, store, name_of)
     for name, value in fitted.items():
         setattr(net.config, name, value)
-    save_checkpoint(folder, net, task.processor, extra)
-    vqa = VQA.load(folder)
-    done, skipped = ask(vqa, task.validation, store, name_of)
-    judge = Judge(vqa.answers, task.priors)
+    save_checkpoint(folder, net, prepared.processor, extra)
+    vqa = ours(VQA.load(folder))
+    done, skipped = ask(vqa, prepared.validation, store, name_of)
+    judge = Judge(vqa.answers, prepared.priors)
     records = [judge.record(answered) for answered in done]
     files = data.validation or data.train
-    named = {"files": [Path(file).name for file in files], "split": "validation", "n": len(task.validation)}
+    named = {"files": [Path(file).name for file in files], "split": "validation", "n": len(prepared.validation)}
     content = results(vqa, records, named, settings.seed, skipped) | {"model": settings.title}
     content["calibration"] |= {
         **fitted,
@@ -75,8 +77,8 @@ def ask(
     keep_logits: bool = False,
 ) -> tuple[list[Answered], Counter[str]]:
     """All that can be answered, in the data's order, and how many were left out for each reason."""
-    work = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
-    found = [result for _, batch in work for result in batch]
+    found = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
+    found = [result for _, batch in found for result in batch]
     done = sorted((r for r in found if isinstance(r, Answered)), key=lambda answered: answered.index)
     return done, Counter(r.reason for r in found if not isinstance(r, Answered))
 

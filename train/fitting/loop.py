@@ -1,9 +1,11 @@
-"""A phase of training: one objective, learned by a plain loop that can be stopped and resumed to the same weights."""
+"""The training loop of every model. It can be stopped at any step and resumed to the same weights."""
 
 import math
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,175 +14,228 @@ from accelerate import Accelerator
 from rich.progress import Progress, TextColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from train.fitting.settings import Optimisation
-from train.fitting.state import Average, load_state, save_state
+from train.fitting.state import Average, has_state, load_state, read_facts, save_state
 from vqa.data.files import whole_file
 from vqa.data.parallel import prefetch
+from vqa.model.device import fast_dtype, pick_device
+from vqa.model.errors import InputError
 
 Batch = dict[str, Tensor]
+SAVE_SECONDS = 300.0  # the state is saved after each epoch and at least this often
 
 
-@dataclass
-class Phase:
-    """One objective.
+class Task(nn.Module):
+    """What is learned: a module whose `forward(**batch)` is the loss of a batch.
 
-    Attributes:
-        objective: a module whose forward takes a batch's tensors and returns the loss; its parameters that require a
-            gradient are trained.
-        batches: epoch to this process's batches, in an order that depends on nothing else.
-        steps: batches an epoch and process.
-        evaluate: the score on held-out questions in percent, the higher the better; None: the last weights are kept.
-        patience: stop after so many epochs without a better score.
-        rate_of: parameter name to its share of the learning rate.
+    Its parameters that require a gradient are trained. All that a resumed run needs is in its `state_dict`: what is
+    carried from step to step is a buffer.
     """
 
     name: str
-    objective: nn.Module
-    batches: Callable[[int], Iterator[Batch]]
     steps: int
-    epochs: int
-    evaluate: Callable[[], dict[str, float]] | None = None
-    patience: int = 10**9
-    rate_of: Callable[[str], float] = field(default=lambda name: 1.0)
+    """Batches an epoch and process."""
+    epochs: float
+    patience: int = sys.maxsize
+    """Training stops after this many epochs without a better held-out score."""
+    higher_is_better = True
+    betas = (0.9, 0.999)
+    """The optimiser's decays."""
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """This process's batches, in an order that depends on the epoch and the seed only."""
+        raise NotImplementedError
+
+    def held_out(self) -> dict[str, float]:
+        """Scores on held-out data; the weights with the best mean are the result (without scores the last weights)."""
+        return {}
+
+    def rate_share(self, name: str) -> float:
+        """The learning rate of the parameter `name` as a share of the run's."""
+        return 1.0
 
 
-@dataclass
 class Run:
-    """What all phases of a run share. `log(name, value, step)` draws a curve; `resumed` are the facts of `last/`."""
+    """A run of one task, or of several in turn, in a folder: `last/` is its latest state, `NAME.safetensors` the best
+    weights of each task, `logs/` its curves for TensorBoard.
 
-    folder: Path
-    accelerator: Accelerator
-    optim: Optimisation
-    seed: int
-    save_seconds: float
-    fingerprint: dict[str, Any]
-    log: Callable[[str, float, int], None]
-    resumed: dict[str, Any] | None = None
+    settings: those that determine the result; a run is only resumed with the same ones.
+    Raises `InputError` where `resume` does not suit the folder, or the settings are not those of the run there.
+    """
 
-    def run(self, phase: Phase) -> None:
-        """Train `phase` to its end and leave its best weights in the objective. A finished phase is read from disk."""
-        best_file = self.folder / f"{phase.name}.safetensors"
-        if self.resumed is not None and phase.name in self.resumed["done"]:
-            phase.objective.load_state_dict(load_file(best_file))
+    def __init__(
+        self,
+        folder: Path,
+        optim: Optimisation,
+        seed: int,
+        settings: dict[str, Any],
+        resume: bool = False,
+        device: str = "auto",
+    ):
+        self.folder, self.optim, self.seed, self.settings = folder, optim, seed, settings
+        place = pick_device(device)
+        self.accelerator = Accelerator(mixed_precision=precision(optim.precision, place), cpu=place.type == "cpu")
+        self.resumed = read_facts(folder / "last") if resume else None
+        if self.resumed is None and has_state(folder / "last"):
+            raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --output.")
+        for name, value in settings.items():
+            if self.resumed is not None and self.resumed["settings"].get(name) != value:
+                raise InputError(
+                    f"The run in {folder} was started with other settings of '{name}'; resume it with the same ones."
+                )
+        self.done: list[str] = self.resumed["done"] if self.resumed else []
+        folder.mkdir(parents=True, exist_ok=True)
+        self.curves = SummaryWriter(folder / "logs") if self.accelerator.is_main_process else None
+
+    def train(self, task: Task) -> None:
+        """Train `task` and load its best weights into it. The weights of a finished task are read from disk."""
+        best_file = self.folder / f"{task.name}.safetensors"
+        accelerator, optim = self.accelerator, self.optim
+        task.to(accelerator.device)
+        if task.name in self.done:
+            task.load_state_dict(load_file(best_file))
             return
-        optimizer = make_optimizer(phase, self.optim)
-        average = Average(phase.objective, self.optim.average)
-        facts: dict[str, Any] = {"phase": phase.name, "epoch": 0, "step": 0, "best": -1.0, "stale": 0}
-        facts |= {"done": [], "fingerprint": self.fingerprint}
-        if self.resumed is not None:
-            facts["done"] = self.resumed["done"]
-            if self.resumed["phase"] == phase.name:
-                facts |= self.resumed
-                load_state(self.folder / "last", phase.objective, optimizer, average)
-        self._loop(phase, optimizer, average, facts, best_file)
-        self.accelerator.wait_for_everyone()
-        phase.objective.load_state_dict(load_file(best_file))
-        facts["done"].append(phase.name)
-        self._save(phase, optimizer, average, facts)
-        self.resumed = {**facts, "phase": None}
-
-    def _loop(
-        self, phase: Phase, optimizer: torch.optim.Optimizer, average: Average, facts: dict, best_file: Path
-    ) -> None:
-        accelerator, total = self.accelerator, phase.epochs * phase.steps
-        model, wrapped = accelerator.prepare(phase.objective, optimizer)
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[now]}"))
-        with Progress(*columns, transient=True, disable=not accelerator.is_main_process) as bar:
-            task = bar.add_task(phase.name, total=total, completed=facts["epoch"] * phase.steps + facts["step"], now="")
+        optimizer, average = make_optimizer(task, optim), Average(task, optim.average)
+        at = {"task": task.name, "epoch": 0, "step": 0, "best": None, "stale": 0}
+        at |= {"done": self.done, "settings": self.settings}
+        if self.resumed is not None and self.resumed["task"] == task.name:
+            at = self.resumed
+            load_state(self.folder / "last", task, optimizer, average)
+        total = max(1, round(task.epochs * task.steps))
+        model, stepper = accelerator.prepare(task, optimizer)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        with Display(task, total, accelerator, self.curves) as display:
             saved = time.perf_counter()
-            while facts["epoch"] < phase.epochs and facts["stale"] < phase.patience:
-                model.train()
-                losses, questions, epoch_start = [], 0, time.perf_counter()
-                for number, batch in enumerate(prefetch(phase.batches(facts["epoch"]))):
-                    if number < facts["step"]:
-                        continue  # seen before the run was stopped
-                    step = facts["epoch"] * phase.steps + number
+            while at["epoch"] * task.steps < total and at["stale"] < task.patience:
+                task.train()
+                first = at["epoch"] * task.steps
+                display.start_epoch(first + at["step"])
+                for number, batch in enumerate(prefetch(islice(task.batches(at["epoch"]), total - first))):
+                    if number < at["step"]:
+                        continue  # done before the run was stopped
+                    step = first + number
                     for group in optimizer.param_groups:
-                        group["lr"] = group["share"] * self.optim.rate * schedule(step, total, self.optim)
+                        group["lr"] = group["share"] * optim.rate * schedule(step, total, optim)
                     # seeded by the step, a resumed run needs no generator's state
                     torch.manual_seed((self.seed << 40) + (step << 12) + accelerator.process_index)
-                    batch = {name: value.to(accelerator.device, non_blocking=True) for name, value in batch.items()}
-                    loss = model(**batch)
+                    loss = model(**{name: x.to(accelerator.device, non_blocking=True) for name, x in batch.items()})
                     accelerator.backward(loss)
-                    norm = accelerator.clip_grad_norm_(parameters, self.optim.clip)
-                    wrapped.step()
-                    wrapped.zero_grad()
+                    norm = accelerator.clip_grad_norm_(trained, optim.clip)
+                    stepper.step()
+                    stepper.zero_grad()
                     average.update(step)
-                    loss = loss.detach()
-                    losses.append(loss)
-                    questions += len(batch["input_ids"]) * accelerator.num_processes
-                    facts["step"] = number + 1
-                    bar.advance(task)
-                    if number % 20 == 0:
-                        rate = questions / (time.perf_counter() - epoch_start)
-                        bar.update(task, now=f"loss {float(loss):.3f} · {rate:,.0f} questions/s")
-                        self.log(f"{phase.name}/loss", float(loss), step)
-                        self.log(f"{phase.name}/gradient_norm", float(norm or 0.0), step)
-                        self.log(f"{phase.name}/questions_per_second", rate, step)
-                    if time.perf_counter() - saved > self.save_seconds:
-                        self._save(phase, optimizer, average, facts)
+                    at["step"] = number + 1
+                    display.step(step, batch, loss.detach(), norm)
+                    if time.perf_counter() - saved > SAVE_SECONDS:
+                        self.save(task, optimizer, average, at)
                         saved = time.perf_counter()
-                seconds = time.perf_counter() - epoch_start
-                line = f"{phase.name} {facts['epoch'] + 1}/{phase.epochs}: "
-                line += f"loss {float(torch.stack(losses).mean()):.3f}" if losses else "resumed at its end"
-                line += f", {questions / seconds:,.0f} questions/s"
-                line += self._judge(phase, average, facts, best_file)
-                if accelerator.is_main_process:
-                    bar.console.print(line, highlight=False)
-                facts |= {"epoch": facts["epoch"] + 1, "step": 0}
-                self._save(phase, optimizer, average, facts)
+                scores = self.judge(task, average, at, best_file)
+                at |= {"epoch": at["epoch"] + 1, "step": 0}
+                display.end_epoch(at["epoch"], scores)
+                self.save(task, optimizer, average, at)
                 saved = time.perf_counter()
+        accelerator.wait_for_everyone()
+        task.load_state_dict(load_file(best_file))
+        self.done.append(task.name)
+        self.save(task, optimizer, average, at)
 
-    def _judge(self, phase: Phase, average: Average, facts: dict, best_file: Path) -> str:
-        """Evaluate the averaged weights, keep them if they are the best so far; returns what to print."""
-        phase.objective.eval()
+    def close(self) -> None:
+        if self.curves is not None:
+            self.curves.close()
+
+    def judge(self, task: Task, average: Average, at: dict[str, Any], best_file: Path) -> dict[str, float]:
+        """Score the averaged weights, write them if they are the best so far, and return the scores."""
+        task.eval()
         if self.optim.average:
             average.swap()
         with torch.inference_mode(), self.accelerator.autocast():
-            scores = phase.evaluate() if phase.evaluate else {}
-        score = sum(scores.values()) / len(scores) if scores else float(facts["epoch"])
-        if score > facts["best"]:
-            facts |= {"best": score, "stale": 0}
+            scores = task.held_out()
+        score = sum(scores.values()) / max(1, len(scores)) * (1 if task.higher_is_better else -1)
+        at["stale"] += 1
+        if at["best"] is None or score > at["best"] or not scores:
+            at |= {"best": score, "stale": 0}
             if self.accelerator.is_main_process:
-                weights = {name: value.contiguous() for name, value in phase.objective.state_dict().items()}
                 with whole_file(best_file) as new:
-                    save_file(weights, new)
-        else:
-            facts["stale"] += 1
+                    save_file({name: value.contiguous() for name, value in task.state_dict().items()}, new)
         if self.optim.average:
             average.swap()
-        for name, value in scores.items():
-            self.log(f"{phase.name}/{name}", value, (facts["epoch"] + 1) * phase.steps)
-        return "".join(f", {name} {value:.2f}%" for name, value in scores.items())
+        return scores
 
-    def _save(self, phase: Phase, optimizer: torch.optim.Optimizer, average: Average, facts: dict) -> None:
+    def save(self, task: Task, optimizer: torch.optim.Optimizer, average: Average, at: dict[str, Any]) -> None:
         if self.accelerator.is_main_process:
-            save_state(self.folder / "last", phase.objective, optimizer, average, facts)
+            save_state(self.folder / "last", task, optimizer, average, at)
+
+
+class Display(Progress):
+    """A progress bar over the steps of a task, a line for each epoch, and the curves for TensorBoard."""
+
+    def __init__(self, task: Task, total: int, accelerator: Accelerator, curves: SummaryWriter | None):
+        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[now]}"))
+        super().__init__(*columns, transient=True, disable=not accelerator.is_main_process)
+        self.learned, self.epochs, self.curves = task, math.ceil(total / task.steps), curves
+        self.processes, self.row = accelerator.num_processes, self.add_task(task.name, total=total, now="")
+
+    def start_epoch(self, step: int) -> None:
+        self.losses: list[Tensor] = []
+        self.examples, self.started = 0, time.perf_counter()
+        self.update(self.row, completed=step)
+
+    def step(self, step: int, batch: Batch, loss: Tensor, norm: Tensor | None) -> None:
+        self.losses.append(loss)
+        self.examples += len(next(iter(batch.values()))) * self.processes
+        self.advance(self.row)
+        if len(self.losses) % 20 == 1:
+            self.update(self.row, now=f"loss {float(loss):.3f} · {self.rate():,.0f} examples/s")
+            self.draw(step, {"loss": loss, "gradient_norm": norm or 0.0, "examples_per_second": self.rate()})
+
+    def end_epoch(self, epoch: int, scores: dict[str, float]) -> None:
+        self.draw(epoch * self.learned.steps, scores)
+        loss = f"loss {float(torch.stack(self.losses).mean()):.3f}" if self.losses else "resumed at its end"
+        parts = [loss, f"{self.rate():,.0f} examples/s", *(f"{name} {value:.3f}" for name, value in scores.items())]
+        if not self.disable:
+            self.console.print(f"{self.learned.name} {epoch}/{self.epochs}: {', '.join(parts)}", highlight=False)
+
+    def rate(self) -> float:
+        return self.examples / (time.perf_counter() - self.started)
+
+    def draw(self, step: int, values: Mapping[str, float | Tensor]) -> None:
+        """Add a point to each of the task's curves."""
+        for name, value in values.items():
+            if self.curves is not None:
+                self.curves.add_scalar(f"{self.learned.name}/{name}", float(value), step)
+
+
+def precision(name: str, device: torch.device) -> str | None:
+    """accelerate's name of the precision. `auto` is that of `accelerate launch`, else bf16 where the device computes in
+    it natively."""
+    if name != "auto":
+        return name
+    if "ACCELERATE_MIXED_PRECISION" in os.environ:
+        return None
+    return "bf16" if fast_dtype(device) is torch.bfloat16 else "no"
 
 
 def schedule(step: int, total: int, optim: Optimisation) -> float:
-    """The rate's share of its maximum: a linear rise over the first `warmup` of all steps, then as `schedule` says."""
+    """The learning rate's share of its maximum: a linear rise over the first `warmup` of all steps, then as `half_life`
+    says."""
     rise = max(1, round(optim.warmup * total))
     if step < rise:
         return (step + 1) / rise
-    if optim.schedule == "constant":
-        return 1.0
-    if optim.schedule == "halving":
+    if optim.half_life:
         return 0.5 ** ((step - rise) / (optim.half_life * total))
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
-def make_optimizer(phase: Phase, optim: Optimisation) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), Adam or Adamax (Kingma & Ba 2015); decay on matrices only, not on biases, norms
-    and word vectors."""
+def make_optimizer(task: Task, optim: Optimisation) -> torch.optim.Optimizer:
+    """AdamW or Adamax; weight decay on matrices only, not on biases, norms and word vectors."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in phase.objective.named_parameters():
+    for name, parameter in task.named_parameters():
         if parameter.requires_grad:
             decay = optim.weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
-            groups.setdefault((phase.rate_of(name), decay), []).append(parameter)
+            groups.setdefault((task.rate_share(name), decay), []).append(parameter)
     options = [{"params": p, "share": s, "weight_decay": d, "lr": 0.0} for (s, d), p in groups.items()]
     if optim.optimizer == "adamax":
-        return torch.optim.Adamax(options)
-    return (torch.optim.Adam if optim.optimizer == "adam" else torch.optim.AdamW)(options, fused=True)
+        return torch.optim.Adamax(options, betas=task.betas)
+    return torch.optim.AdamW(options, betas=task.betas, fused=True)

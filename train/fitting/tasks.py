@@ -1,68 +1,130 @@
-"""What is learned in each phase, as modules whose forward takes a batch and returns the loss."""
+"""What a question-answering model learns: questions without photos, then answers, then the two baseline heads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from train.fitting.augment import augment
-from vqa.model.model import VQAModel
-from vqa.model.processing import VQAImageProcessor
+from train.fitting.batches import photo_batches, plain_batches, share
+from train.fitting.loop import Batch, Task
+from train.fitting.settings import Settings
+
+if TYPE_CHECKING:
+    from train.fitting.prepare import LoadPhotos, Prepared
 
 
-class Objective(nn.Module):
-    """A loss in which only the named `parts` of the model learn; the others stay in evaluation mode."""
+class QuestionTask(Task):
+    """A task in which only the named `parts` of the model learn; the others stay in evaluation mode.
+
+    heads: those whose scores on the held-out questions choose the best epoch.
+    """
 
     parts: Sequence[str]
+    heads: Sequence[str] = ()
 
-    def __init__(self, net: VQAModel, image_processor: VQAImageProcessor, parts: Sequence[str]):
+    def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__()
-        self.net, self.parts = net, parts
-        self.normalize = image_processor.normalize
-        self.augment = False
-        self.norms = True
-        for name, parameter in net.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] in parts)
+        self.net, self.data, self.settings = data.net, data, settings
+        self.process, self.processes = process, processes
+        self.steps = len(photo_batches(data.train.photo, settings.optim.batch_size)) // processes
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in self.parts)
 
-    def train(self, mode: bool = True) -> "Objective":
+    def train(self, mode: bool = True) -> "QuestionTask":
         super().train(False)
         for part in self.parts:
             getattr(self.net, part).train(mode)
-        if not self.norms:  # few photos a step would make poor statistics
-            self.net.image_encoder.eval()
         self.training = mode
         return self
 
-    def pixels(self, squares: Tensor) -> Tensor:
-        """`(P, S, S, 3)` bytes to the encoder's input, augmented in training."""
-        pixel_values = self.normalize(squares)
-        if self.augment and self.training:
-            pixel_values = augment(pixel_values)
-        return pixel_values.contiguous(memory_format=torch.channels_last)  # convolutions are much faster so
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        optim, data = self.settings.optim, self.settings.data
+        order = np.random.default_rng((self.settings.seed, 2, epoch))
+        batches = photo_batches(self.data.train.photo, optim.batch_size, order)
+        mirror = data.mirrored is not None if data.features else optim.augment
+        for chosen in share(batches, self.process, self.processes):
+            yield load(self.data.train.batch(chosen, order if mirror else None), self.data.train_photos)
+
+    def held_out(self) -> dict[str, float]:
+        """Mean soft score, in percent, of the best answer of each of the heads on the held-out questions."""
+        total = dict.fromkeys(self.heads, 0.0)
+        device = next(self.net.parameters()).device
+        for logits, labels in holdout_logits(self.data, self.heads, self.settings.optim.batch_size, device):
+            for head in self.heads:
+                total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
+        return {head: 100 * value / len(self.data.holdout) for head, value in total.items()}
 
     def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
-        """The photos' grids, given or computed."""
-        if grid is not None:
-            return grid
-        assert squares is not None
-        return self.net.encode_image(self.pixels(squares))
+        """The photos' grids, from a feature store or computed of their pixels `(P, S, S, 3)`."""
+        return grid if squares is None else self.net.encode_image(self.pixels(squares))
 
-    def freeze(self, stages: int) -> None:
-        """Let the first `stages` of the image encoder keep their weights, and all of it its batch norms' statistics."""
-        self.norms = False
-        for stage in self.net.image_encoder.stages()[:stages]:
-            stage.requires_grad_(False)
+    def pixels(self, squares: Tensor) -> Tensor:
+        """Bytes to the image encoder's input `(P, 3, S, S)`, in the memory format in which convolutions are fastest."""
+        pixel_values = self.data.processor.image_processor.normalize(squares)
+        return pixel_values.contiguous(memory_format=torch.channels_last)
 
 
-class Answering(Objective):
+class TextTask(QuestionTask):
+    """Questions with answers but no photo, through the question encoder and the question-only head."""
+
+    name = "text"
+    parts = ("question_encoder", "blind_head")
+
+    def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
+        super().__init__(data, settings, process, processes)
+        assert data.text is not None
+        self.text, self.epochs = data.text, settings.optim.text_epochs
+        self.steps = -(-len(self.text) // settings.optim.batch_size) // processes
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        order = np.random.default_rng((self.settings.seed, 1, epoch))
+        batches = plain_batches(len(self.text), self.settings.optim.batch_size, order)
+        for chosen in share(batches, self.process, self.processes):
+            batch = self.text.batch(chosen)
+            yield {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        question = self.net.question_encoder(input_ids, attention_mask).vector
+        return self.net.loss(self.net.blind_logits(question), labels)
+
+
+class AnswerTask(QuestionTask):
     """The model itself: binary cross-entropy (or softmax) on the answers' soft scores.
 
-    Where a batch has what teachers say, the share `trust` of the loss is the cross-entropy to their mean probabilities,
-    which tell how near the other answers were (Hinton et al. 2015).
+    Where a batch has soft targets, the share `trust` of the loss is the cross-entropy to these (Hinton et al. 2015).
     """
 
-    trust: float = 0.0
+    name = "model"
+    parts = ("question_encoder", "attention", "fusion", "answer_head")
+    heads = ("answer",)
+
+    def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
+        if not settings.data.features:
+            self.parts = ("image_encoder", *self.parts)
+        super().__init__(data, settings, process, processes)
+        self.optim, self.epochs = settings.optim, settings.optim.epochs
+        for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
+            stage.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "AnswerTask":
+        super().train(mode)
+        if self.optim.frozen_stages:  # few photos a step make poor statistics of batch norms
+            self.net.image_encoder.eval()
+        return self
+
+    def pixels(self, squares: Tensor) -> Tensor:
+        """As in the base class; in training each photo is changed a little."""
+        if not (self.training and self.optim.augment):
+            return super().pixels(squares)
+        pixel_values = augment(self.data.processor.image_processor.normalize(squares))
+        return pixel_values.contiguous(memory_format=torch.channels_last)
+
+    def rate_share(self, name: str) -> float:
+        return self.optim.encoder_rate if ".image_encoder." in name else 1.0
 
     def forward(
         self,
@@ -70,26 +132,28 @@ class Answering(Objective):
         attention_mask: Tensor,
         photo_index: Tensor,
         labels: Tensor,
-        taught: Tensor | None = None,
+        soft_targets: Tensor | None = None,
         **photos: Tensor,
     ) -> Tensor:
-        """labels, taught: `(B, A)`, soft scores and probabilities; the photos as in `grid`; the rest as the model's."""
+        """labels, soft_targets: scores and probabilities `(B, A)`; photos: as in `grid`; the rest: as the model's."""
         output = self.net(input_ids, attention_mask, grid=self.grid(**photos), photo_index=photo_index, labels=labels)
-        if taught is None:
+        if soft_targets is None:
             return output.loss
-        return (1 - self.trust) * output.loss + self.trust * F.cross_entropy(output.logits, taught)
+        trust = self.optim.trust
+        return (1 - trust) * output.loss + trust * F.cross_entropy(output.logits, soft_targets)
 
 
-class Text(Objective):
-    """Questions with answers but no photo, through the question encoder and the blind head."""
+class BaselineTask(QuestionTask):
+    """The two heads that answer without the photo and without the question, on the finished encoders."""
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
-        question = self.net.question_encoder(input_ids, attention_mask).vector
-        return self.net.loss(self.net.blind_logits(question), labels)
+    name = "heads"
+    parts = ("blind_head", "image_only_head")
+    heads = ("blind", "image_only")
 
-
-class SideHeads(Objective):
-    """The two heads that guess, one without the photo and one without the question, on the finished encoders."""
+    def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
+        super().__init__(data, settings, process, processes)
+        self.epochs = settings.optim.head_epochs
+        self.patience = max(2, self.epochs // 5)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
@@ -97,5 +161,32 @@ class SideHeads(Objective):
         with torch.no_grad():
             question = self.net.question_encoder(input_ids, attention_mask).vector
             grid = self.grid(**photos)
-        seen = self.net.image_only_logits(grid)[photo_index]
-        return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(seen, labels)
+        image_only = self.net.image_only_logits(grid)[photo_index]
+        return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(image_only, labels)
+
+
+def load(batch: Batch, photos: "LoadPhotos") -> Batch:
+    """The batch with its photos, mirrored where `mirror` says so, in place of their numbers `rows`."""
+    return batch | photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
+
+
+def holdout_logits(
+    data: "Prepared", heads: Sequence[str], size: int, device: torch.device
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """For each batch of held-out questions the logits `(B, A)` of the `heads` only, and the labels `(B, A)`."""
+    net = data.net
+    for chosen in photo_batches(data.holdout.photo, size):
+        loaded = load(data.holdout.batch(chosen), data.holdout_photos)
+        batch = {name: value.to(device) for name, value in loaded.items()}
+        grid = batch.get("grid")
+        if grid is None:
+            grid = net.encode_image(data.processor.image_processor.normalize(batch["squares"]))
+        photo_index, logits = batch["photo_index"], {}
+        question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
+        if "answer" in heads:
+            logits["answer"], _ = net.score(net.prepare(grid), question, photo_index)
+        if "blind" in heads:
+            logits["blind"] = net.blind_logits(question)
+        if "image_only" in heads:
+            logits["image_only"] = net.image_only_logits(grid)[photo_index]
+        yield logits, batch["labels"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.fitting.batches import Questions, draw_mirrored, photo_batches, plain_batches, share
-from train.fitting.distillation import Taught
+from train.fitting.distillation import SoftTargets
 from vqa.data.examples import Example, targets
 from vqa.data.vocabulary import build_tokenizer
 from vqa.model.processing import VQAImageProcessor, VQAProcessor
@@ -50,7 +50,7 @@ def dense_labels(examples: Sequence[Example]) -> torch.Tensor:
 
 
 @given(chosen=st.permutations(range(len(EXAMPLES))), count=st.integers(1, len(EXAMPLES)))
-def test_a_batch_is_what_its_questions_say(
+def test_a_batch_equals_its_encoded_questions(
     questions: Questions, processor: VQAProcessor, chosen: list[int], count: int
 ) -> None:
     chosen = chosen[:count]
@@ -67,9 +67,7 @@ def test_a_batch_is_what_its_questions_say(
 
 
 @given(seed=st.integers(0, 99))
-def test_a_mirrored_photo_has_left_and_right_changed_in_what_is_asked_and_answered(
-    processor: VQAProcessor, seed: int
-) -> None:
+def test_left_and_right_are_exchanged_for_a_mirrored_photo(processor: VQAProcessor, seed: int) -> None:
     sides = {"left": "right", "right": "left"}
     examples = [
         Example(f"{number}.png", question, answer=answer)
@@ -79,8 +77,8 @@ def test_a_mirrored_photo_has_left_and_right_changed_in_what_is_asked_and_answer
     processor = VQAProcessor(processor.image_processor, build_tokenizer(["right", *(e.question for e in examples)]))
     index = {answer: number for number, answer in enumerate(("left", "a lamp", "left side", "right", "right side"))}
     questions = Questions.build(examples, index, processor)
-    shares = np.arange(5 * len(examples)).reshape(-1, 5).astype(np.float16)
-    questions.taught = Taught(np.tile(np.arange(5, dtype=np.int32), (len(examples), 1)), shares, 5)
+    probabilities = np.arange(5 * len(examples)).reshape(-1, 5).astype(np.float16)
+    questions.soft_targets = SoftTargets(np.tile(np.arange(5, dtype=np.int32), (len(examples), 1)), probabilities, 5)
     batch = questions.batch(np.arange(len(examples)), np.random.default_rng(seed))
     for row, example in enumerate(examples):
         change = bool(batch["mirror"][batch["photo_index"][row]])
@@ -90,11 +88,11 @@ def test_a_mirrored_photo_has_left_and_right_changed_in_what_is_asked_and_answer
         )
         assert batch["input_ids"][row, : len(question.split())].tolist() == processor.encode([question])[0][0].tolist()
         assert batch["labels"][row].nonzero().flatten().tolist() == [index[answer]]
-        expected = shares[row, [3, 1, 4, 0, 2]] if change else shares[row]
-        assert batch["taught"][row].tolist() == expected.tolist()
+        expected = probabilities[row, [3, 1, 4, 0, 2]] if change else probabilities[row]
+        assert batch["soft_targets"][row].tolist() == expected.tolist()
 
 
-def test_half_of_the_photos_are_mirrored_by_a_chance_that_repeats() -> None:
+def test_half_of_the_photos_are_mirrored_by_the_seed() -> None:
     one, again, other = (draw_mirrored(300, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, again) and not torch.equal(one, other) and 120 < one.sum() < 180
 

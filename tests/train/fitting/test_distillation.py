@@ -1,15 +1,15 @@
-"""What teachers say is asked once, and kept small."""
+"""Soft targets from teachers."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.distillation import Taught, Teacher, ask_teachers
+from train.fitting.distillation import SoftTargets, Teacher, mean_probabilities
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
 
 
-def test_teachers_say_their_mean_probabilities(net: VQAModel) -> None:
+def test_targets_are_the_mean_probabilities_of_the_teachers(net: VQAModel) -> None:
     torch.manual_seed(1)
     teachers = [Teacher(VQAModel(net.config).eval(), VQAImageProcessor(16)) for _ in range(2)]
     ids = torch.tensor([[2, 3], [4, 5], [3, 3], [5, 2], [2, 2]])
@@ -21,22 +21,22 @@ def test_teachers_say_their_mean_probabilities(net: VQAModel) -> None:
         own = {"photo_index": torch.from_numpy(index), "squares": photos[rows]}
         return {"input_ids": ids[chosen], "attention_mask": mask} | own
 
-    teachers[1].photos = lambda rows: {"squares": photos[rows]}  # its own reading, here of the same photos
+    teachers[1].photos = lambda rows: {"squares": photos[rows]}  # its own input, here the same photos
     batches = [np.array([3, 0]), np.array([1, 2, 4])]
-    taught = ask_teachers(teachers, np.arange(5), batches, load, torch.device("cpu"))
+    targets = mean_probabilities(teachers, np.arange(5), batches, load, torch.device("cpu"))
     pixels = VQAImageProcessor(16).normalize(photos)
     mask = torch.ones_like(ids)
     with torch.inference_mode():
         each = [t.net(ids, mask, pixel_values=pixels).logits.softmax(-1) for t in teachers]
     chosen = np.array([4, 1])
-    torch.testing.assert_close(taught.batch(chosen), sum(each)[chosen] / 2, atol=1e-3, rtol=0)
+    torch.testing.assert_close(targets.batch(chosen), sum(each)[chosen] / 2, atol=1e-3, rtol=0)
     stored = {name: value for name, value in load(chosen).items() if name != "squares"}
     stored["grid"] = teachers[0].net.encode_image(pixels)[np.unique(chosen)]
-    torch.testing.assert_close(teachers[0].shares(stored), each[0][chosen])
+    torch.testing.assert_close(teachers[0].probabilities(stored), each[0][chosen])
 
 
-def test_many_answers_keep_their_likeliest() -> None:
-    answers, shares = np.array([[7, 1], [0, 3]], np.int32), np.array([[0.75, 0.25], [0.5, 0.5]], np.float16)
-    whole = Taught(answers, shares, 1000).batch(np.array([1, 0]))
+def test_only_the_likeliest_answers_are_stored() -> None:
+    answers, probabilities = np.array([[7, 1], [0, 3]], np.int32), np.array([[0.75, 0.25], [0.5, 0.5]], np.float16)
+    whole = SoftTargets(answers, probabilities, 1000).batch(np.array([1, 0]))
     assert whole.shape == (2, 1000) and whole[0, 3] == 0.5 and whole[1, 7] == 0.75
     torch.testing.assert_close(whole.sum(1), torch.ones(2))

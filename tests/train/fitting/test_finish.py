@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from train.fitting import finish
-from train.fitting.prepare import prepare, split_by_photo
+from train.fitting.prepare import CALIBRATION, prepare, split_by_photo
 from train.fitting.settings import parse
 from vqa.data.examples import Example, reference
-from vqa.evaluation.measures.calibration import fit_temperature
+from vqa.evaluation.measures.statistics import fit_temperature
 from vqa.predict import VQA
 
 ROOT = Path(__file__).parents[3]
@@ -67,7 +67,7 @@ def test_figures_are_those_of_asking_one_by_one(
 def test_calibration_is_reported_on_photos_that_did_not_calibrate(
     results: dict[str, Any], asked: list[tuple[Example, str, float]], validation: list[Example]
 ) -> None:
-    calibrating, reporting = split_by_photo(validation, 0.5, 1, 3)
+    calibrating, reporting = split_by_photo(validation, 0.5, CALIBRATION)
     assert not {e.image for e in calibrating} & {e.image for e in reporting}
     calibration = results["calibration"]
     assert (calibration["fitted_on"], calibration["reported_on"]) == (len(calibrating), len(reporting)) == (24, 24)
@@ -79,10 +79,11 @@ def test_calibration_is_reported_on_photos_that_did_not_calibrate(
 def test_the_temperatures_are_those_of_the_other_half(
     results: dict[str, Any], fitted: Any, validation: list[Example]
 ) -> None:
-    calibrating, _ = split_by_photo(validation, 0.5, 1, 3)
+    calibrating, _ = split_by_photo(validation, 0.5, CALIBRATION)
     model = VQA.load(fitted.folder / "best")
     grid = torch.cat([model.look(example.image).grid for example in calibrating])
-    whole, blind, *_ = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
+    outputs = model.logits(grid, [e.question for e in calibrating], torch.arange(len(calibrating)))
+    whole, blind = map(torch.as_tensor, outputs[:2])
     right = torch.zeros_like(whole)
     for row, example in enumerate(calibrating):
         answer = reference(example)

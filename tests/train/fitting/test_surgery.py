@@ -1,14 +1,15 @@
-"""More words and answers for a trained model."""
+"""Models with more words and answers, and with the question-only head mixed into the answer."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from train.fitting.surgery import grow
+from train.fitting.surgery import SHARES, best_share, extend, mix_blind_head
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
-from vqa.data.vocabulary import grow_tokenizer
+from vqa.data.vocabulary import extend_tokenizer
+from vqa.model.configuration import VQAConfig
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
 
@@ -22,7 +23,7 @@ def old(tiny_checkpoint: Path) -> tuple[VQAModel, VQAProcessor]:
 
 
 def outputs(net: VQAModel, processor: VQAProcessor, questions: list[str]) -> dict[str, torch.Tensor]:
-    """Logits of the whole model and its two guessing heads, about the same random photos."""
+    """Logits of the whole model and its two baseline heads, about the same random photos."""
     photos = torch.rand(len(questions), 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         grid = net.eval().encode_image(photos)
@@ -34,48 +35,81 @@ def outputs(net: VQAModel, processor: VQAProcessor, questions: list[str]) -> dic
 def test_old_answers_score_as_before_and_new_ones_are_never_the_best(old: tuple[VQAModel, VQAProcessor]) -> None:
     net, processor = old
     before = outputs(net, processor, QUESTIONS)
-    after = outputs(grow(net, net.config.vocab_size, NEW), processor, QUESTIONS)
+    after = outputs(extend(net, net.config.vocab_size, NEW), processor, QUESTIONS)
     for head, logits in before.items():
         torch.testing.assert_close(after[head][:, :5], logits)
         torch.testing.assert_close(after[head][:, 5:], logits.mean(1, keepdim=True).expand(-1, 2))
         assert (after[head].argmax(1) < 5).all()
 
 
-def test_answers_may_change_their_order_and_go(old: tuple[VQAModel, VQAProcessor]) -> None:
+def test_answers_may_be_reordered_and_dropped(old: tuple[VQAModel, VQAProcessor]) -> None:
     net, processor = old
     before = outputs(net, processor, QUESTIONS)["answer"]
-    grown = grow(net, net.config.vocab_size, ["okapi", "red", "yes"])
-    torch.testing.assert_close(outputs(grown, processor, QUESTIONS)["answer"][:, 1:], before[:, [3, 0]])
-    assert grown.config.answers == ["okapi", "red", "yes"]
+    extended = extend(net, net.config.vocab_size, ["okapi", "red", "yes"])
+    torch.testing.assert_close(outputs(extended, processor, QUESTIONS)["answer"][:, 1:], before[:, [3, 0]])
+    assert extended.config.answers == ["okapi", "red", "yes"]
 
 
 def test_a_new_word_is_an_unknown_word_until_it_is_learned(old: tuple[VQAModel, VQAProcessor]) -> None:
     net, processor = old
-    tokenizer = grow_tokenizer(processor.tokenizer, ["what color is the okapi, what's on it?"])
+    tokenizer = extend_tokenizer(processor.tokenizer, ["what color is the okapi, what's on it?"])
     larger = VQAProcessor(processor.image_processor, tokenizer)
     question = ["what color is the okapi?"]
     assert processor.words(question[0])[1] == ["okapi"] and larger.words(question[0])[1] == []
     before = outputs(net, processor, question)["answer"]
-    torch.testing.assert_close(outputs(grow(net, len(tokenizer), NEW[:5]), larger, question)["answer"], before)
+    torch.testing.assert_close(outputs(extend(net, len(tokenizer), NEW[:5]), larger, question)["answer"], before)
 
 
 def test_old_words_keep_their_numbers(old: tuple[VQAModel, VQAProcessor]) -> None:
     tokenizer = old[1].tokenizer
-    grown = grow_tokenizer(tokenizer, ["Zebra zebra okapi table"], min_count=2)
-    assert grown.get_vocab() == tokenizer.get_vocab() | {"zebra": len(tokenizer)}
-    assert grown.pad_token_id == 0 and grown.unk_token_id == 1
+    extended = extend_tokenizer(tokenizer, ["Zebra zebra okapi table"], min_count=2)
+    assert extended.get_vocab() == tokenizer.get_vocab() | {"zebra": len(tokenizer)}
+    assert extended.pad_token_id == 0 and extended.unk_token_id == 1
 
 
 def test_words_are_never_lost(old: tuple[VQAModel, VQAProcessor]) -> None:
     with pytest.raises(ValueError, match="words do not fit"):
-        grow(old[0], 3, NEW)
+        extend(old[0], 3, NEW)
 
 
-def test_a_grown_model_is_a_complete_checkpoint(old: tuple[VQAModel, VQAProcessor], tmp_path: Path) -> None:
+def test_an_extended_model_is_a_complete_checkpoint(old: tuple[VQAModel, VQAProcessor], tmp_path: Path) -> None:
     net, processor = old
     net.config.temperature = 2.5
-    grown = grow(net, net.config.vocab_size, NEW)
-    save_checkpoint(tmp_path / "grown", grown, processor)
-    read, _ = load_checkpoint(tmp_path / "grown")
+    extended = extend(net, net.config.vocab_size, NEW)
+    save_checkpoint(tmp_path / "extended", extended, processor)
+    read, _ = load_checkpoint(tmp_path / "extended")
     assert read.config.answers == NEW and read.config.label2id["okapi"] == 6
     assert read.config.temperature == 1.0  # it no longer fits
+
+
+@pytest.mark.parametrize("fusion", ["product", "concat"])
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_logits_are_mixed(fusion: str, share: float) -> None:
+    torch.manual_seed(0)
+    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 16, "fusion_size": 24, "blind_size": 12}
+    answers = dict(enumerate(["yes", "no", "2"]))
+    net = VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, fusion=fusion, **sizes))
+    net.eval()
+    input_ids, mask, photos = torch.randint(1, 9, (5, 4)), torch.ones(5, 4, dtype=torch.long), torch.rand(5, 3, 16, 16)
+    with torch.inference_mode():
+        before, after = net(input_ids, mask, photos), mix_blind_head(net, share).eval()(input_ids, mask, photos)
+        blind = net.blind_logits(before.question)
+    torch.testing.assert_close(after.logits, (1 - share) * before.logits + share * blind)
+    torch.testing.assert_close(after.attention, before.attention)
+    assert after.logits.std() > 1e-3
+
+
+def test_a_share_of_zero_changes_nothing(net: VQAModel) -> None:
+    assert mix_blind_head(net, 0.0) is net
+
+
+def test_the_best_share_maximises_the_likelihood_of_held_out_answers() -> None:
+    generator = torch.Generator().manual_seed(0)
+    right = torch.randint(0, 4, (400,), generator=generator)
+    labels = torch.nn.functional.one_hot(right, 4).float()
+    noise = torch.randn(2, 400, 4, generator=generator)
+    sure, unsure = 3 * labels + noise[0], noise[1]
+    assert best_share(sure, unsure, labels) == 0.0
+    assert best_share(unsure, sure, labels) == max(SHARES)
+    assert best_share(2 * (labels + noise[0]), 2 * (labels + noise[1]), labels) == 0.5
+    assert best_share(unsure, unsure, labels) == 0.0

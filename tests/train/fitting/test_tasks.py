@@ -1,14 +1,18 @@
-"""What is learned in each phase, and by which parts."""
+"""What is learned in each task, and by which parts."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from train.fitting.tasks import Answering, Objective, SideHeads, Text
+from train.fitting.settings import Data, Optimisation, Settings
+from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
 
-MODEL = ("image_encoder", "question_encoder", "attention", "fusion", "answer_head")
+KINDS = (AnswerTask, TextTask, BaselineTask)
 
 
 @pytest.fixture
@@ -24,47 +28,42 @@ def batch() -> dict[str, Tensor]:
     }
 
 
-def make(kind: type[Objective], net: VQAModel) -> tuple[Objective, tuple[str, ...]]:
-    parts = {Answering: MODEL, Text: ("question_encoder", "blind_head"), SideHeads: ("blind_head", "image_only_head")}
-    return kind(net, VQAImageProcessor(16), parts[kind]), parts[kind]
+def make(kind: type[QuestionTask], net: VQAModel, **optim: float) -> QuestionTask:
+    data = SimpleNamespace(
+        net=net,
+        processor=SimpleNamespace(image_processor=VQAImageProcessor(16)),
+        train=SimpleNamespace(photo=np.arange(2)),
+        text=[None] * 3,
+    )
+    return kind(data, Settings(Data([]), optim=Optimisation(**({"augment": False} | optim))))  # type: ignore[arg-type]
 
 
-def suited(kind: type[Objective], batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    names = ("input_ids", "attention_mask", "labels") if kind is Text else batch
-    return {name: batch[name] for name in names}
-
-
-@pytest.mark.parametrize("kind", [Answering, Text, SideHeads])
-def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kind: type[Objective]) -> None:
-    objective, parts = make(kind, net)
-    objective.train()
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kind: type[QuestionTask]) -> None:
+    task = make(kind, net).train()
+    names = ("input_ids", "attention_mask", "labels") if kind is TextTask else batch
     before = {name: value.clone() for name, value in net.image_encoder.named_buffers()}
-    objective(**suited(kind, batch)).backward()
+    task(**{name: batch[name] for name in names}).backward()
     for name, child in net.named_children():
         gradients = [p.grad for p in child.parameters()]
-        assert child.training == (name in parts), name
-        assert {p.requires_grad for p in child.parameters()} == {name in parts}, name
-        assert any(g is not None and g.abs().sum() > 0 for g in gradients) == (name in parts), name
-        assert name in parts or all(g is None for g in gradients), name
+        assert child.training == (name in task.parts), name
+        assert {p.requires_grad for p in child.parameters()} == {name in task.parts}, name
+        assert any(g is not None and g.abs().sum() > 0 for g in gradients) == (name in task.parts), name
+        assert name in task.parts or all(g is None for g in gradients), name
     for name, value in net.image_encoder.named_buffers():  # a frozen encoder's running statistics stay
-        assert torch.equal(value, before[name]) == ("image_encoder" not in parts), name
-
-
-def test_evaluation_turns_every_part_off(net: VQAModel) -> None:
-    objective, _ = make(Answering, net)
-    objective.train().eval()
-    assert not any(module.training for module in objective.modules())
+        assert torch.equal(value, before[name]) == ("image_encoder" not in task.parts), name
+    task.eval()
+    assert not any(module.training for module in task.modules())
 
 
 @pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
-def test_the_model_learns_a_few_questions_by_heart(net: VQAModel, batch: dict[str, Tensor], loss: str) -> None:
+def test_the_model_fits_a_few_questions(net: VQAModel, batch: dict[str, Tensor], loss: str) -> None:
     net.config.loss = loss
-    objective, _ = make(Answering, net)
-    objective.train()
-    optimizer = torch.optim.AdamW([p for p in objective.parameters() if p.requires_grad], lr=0.01)
+    task = make(AnswerTask, net).train()
+    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=0.01)
     losses = []
     for _ in range(60):
-        value = objective(**batch)
+        value = task(**batch)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -72,35 +71,42 @@ def test_the_model_learns_a_few_questions_by_heart(net: VQAModel, batch: dict[st
     assert losses[-1] < losses[0] / 10
 
 
-def test_side_heads_add_the_losses_of_two_guesses(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    objective, _ = make(SideHeads, net)
-    objective.eval()
-    pixels = VQAImageProcessor(16).normalize(batch["squares"])
-    grid = net.encode_image(pixels)
+def test_the_baselines_add_their_losses(net: VQAModel, batch: dict[str, Tensor]) -> None:
+    task = make(BaselineTask, net).eval()
+    grid = net.encode_image(VQAImageProcessor(16).normalize(batch["squares"]))
     question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
     blind = net.loss(net.blind_logits(question), batch["labels"])
-    seen = net.loss(net.image_only_logits(grid[batch["photo_index"]]), batch["labels"])
-    torch.testing.assert_close(objective(**batch), blind + seen)
+    image_only = net.loss(net.image_only_logits(grid[batch["photo_index"]]), batch["labels"])
+    torch.testing.assert_close(task(**batch), blind + image_only)
     stored = {name: value for name, value in batch.items() if name != "squares"}
-    torch.testing.assert_close(objective(**stored, grid=grid), blind + seen)
+    torch.testing.assert_close(task(**stored, grid=grid), blind + image_only)
 
 
-def test_photos_change_in_training_only(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    objective, _ = make(Answering, net)
-    objective.augment = True
+@pytest.mark.parametrize(("epochs", "patience"), [(1, 2), (10, 2), (40, 8)])
+def test_the_patience_of_the_baselines_follows_their_epochs(net: VQAModel, epochs: int, patience: int) -> None:
+    assert make(BaselineTask, net, head_epochs=epochs).patience == patience
+
+
+def test_photos_are_augmented_in_training_only(net: VQAModel, batch: dict[str, Tensor]) -> None:
+    task = make(AnswerTask, net, augment=True)
     plain = VQAImageProcessor(16).normalize(batch["squares"])
     torch.manual_seed(0)
-    assert not torch.equal(objective.train().pixels(batch["squares"]), plain)
-    assert torch.equal(objective.eval().pixels(batch["squares"]), plain)
+    assert not torch.equal(task.train().pixels(batch["squares"]), plain)
+    assert torch.equal(task.eval().pixels(batch["squares"]), plain)
 
 
-def test_teachers_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    objective, _ = make(Answering, net)
-    objective.eval()
-    asked = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
-    asked["grid"] = objective.grid(squares=batch["squares"])
-    logits, alone = net(**asked).logits, objective(**batch)
-    objective.trust = 0.25
-    taught = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)
-    wanted = -(taught * logits.log_softmax(-1)).sum(-1).mean()
-    torch.testing.assert_close(objective(**batch, taught=taught), 0.75 * alone + 0.25 * wanted)
+def test_the_image_encoder_has_its_own_learning_rate(net: VQAModel) -> None:
+    task = make(AnswerTask, net, encoder_rate=0.1)
+    shares = {name: task.rate_share(name) for name, _ in task.named_parameters()}
+    assert {name for name, share in shares.items() if share != 1.0} == {
+        name for name in shares if name.startswith("net.image_encoder.")
+    }
+
+
+def test_soft_targets_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
+    task = make(AnswerTask, net, trust=0.25).eval()
+    questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
+    logits = net(**questions, grid=task.grid(squares=batch["squares"])).logits
+    targets = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)
+    expected = -(targets * logits.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(task(**batch, soft_targets=targets), 0.75 * task(**batch) + 0.25 * expected)

@@ -1,0 +1,43 @@
+"""The options that the trainings of the smaller models (captions, completion, repair) share, and their run."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from train.fitting.loop import Run
+from train.fitting.settings import Optimisation, check_seed
+
+# Options that do not determine the result.
+FREE = {"output", "resume", "device", "table", "images", "model", "measure", "measure_features"}
+
+
+def add_options(parser: argparse.ArgumentParser, rate: float, average: float) -> None:
+    """The options of every such training, with these defaults."""
+    parser.add_argument("--output", type=Path, required=True, help="a folder: last/ to resume from, best/ the model")
+    parser.add_argument("--rate", type=float, default=rate, help="the highest learning rate")
+    parser.add_argument("--average", type=float, default=average, help="decay of the weights' moving average")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--resume", action="store_true", help="continue from last/")
+
+
+def start(given: argparse.Namespace, clip: float, warmup: float) -> Run:
+    """The run of these options in `output`. clip, warmup: as in `Optimisation`.
+
+    Raises `InputError` as `Run` does, and for a seed that cannot be used.
+    """
+    check_seed(given.seed)
+    optim = Optimisation(rate=given.rate, average=given.average, clip=clip, warmup=warmup, weight_decay=0.0)
+    return Run(given.output, optim, given.seed, settings(given), given.resume, given.device)
+
+
+def settings(given: argparse.Namespace) -> dict[str, Any]:
+    """The options that determine the result, as JSON holds them."""
+    return {name: plain(value) for name, value in vars(given).items() if name not in FREE}
+
+
+def plain(value: Any) -> Any:
+    """Paths as text."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
