@@ -21,7 +21,7 @@ import vqa
 from train import extract_features
 from vqa.cli import main
 from vqa.data.examples import Example, write_jsonl
-from vqa.evaluation.answers import journal as work
+from vqa.evaluation.answers.records import Journal
 from vqa.evaluation.measures.wups import wups
 from vqa.model.errors import InputError
 from vqa.model.image_encoder import ImageEncoder
@@ -117,7 +117,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     return sentence
 
 
-def test_the_files_are_complete(results: Path) -> None:
+def test_output_is_complete(results: Path) -> None:
     assert sorted(path.name for path in results.iterdir()) == FILES
     assert len(list((results / "official").iterdir())) == 5
     content = read(results / "results.json")
@@ -155,17 +155,17 @@ def test_real_official_files_give_the_same_figures(data: Data, shared: Path, tmp
     assert figures(tmp_path / "pair")["n"] == count
 
 
-def test_the_table_shows_the_figures(data: Data, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_has_the_figures(data: Data, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(data.command()) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     content = read(results / "results.json")
     for figure in (content["metrics"]["exact"], content["metrics"]["official"], *content["baselines"].values()):
-        assert f"{figure:.1f}" in shown
+        assert f"{figure:.1f}" in output
     for word in ("question", "image", "majority", "upper", "number", "other", "official"):
-        assert word in shown
+        assert word in output
 
 
-def test_missing_photos_are_counted_and_shown(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_photos_are_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(data.photos, tmp_path / "photos")
     (tmp_path / "photos/000000000002.png").unlink()
     (tmp_path / "photos/000000000004.png").write_bytes(b"no photo")
@@ -178,9 +178,7 @@ def test_missing_photos_are_counted_and_shown(data: Data, tmp_path: Path, capsys
     assert (content["n"], content["data"]["n"]) == (12, 18)
 
 
-def test_odd_questions_and_names_are_counted_and_shown(
-    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_odd_questions_and_names_are_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets are markup to what draws the table: they must come out as they are."""
     rows = [json.loads(line) for line in data.jsonl.read_text().splitlines()]
     for row in rows:
@@ -190,10 +188,10 @@ def test_odd_questions_and_names_are_counted_and_shown(
     file = tmp_path / "[bold].jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(data.command("--output", tmp_path / "[/out]", data=file)) == 0
-    shown = capsys.readouterr().out
-    assert "1 questions left out (question), such as: question 0: The question '[/]?!' has no words" in shown
-    assert "1 of 18 questions have no answer to compare with: answered, but not scored." in shown
-    assert "[/red]" in shown and "[/out]" in shown
+    output = capsys.readouterr().out
+    assert "1 questions left out (question), such as: question 0: The question '[/]?!' has no words" in output
+    assert "1 of 18 questions have no answer to compare with, so they are not scored." in output
+    assert "[/red]" in output and "[/out]" in output
     assert read(tmp_path / "[/out]/results.json")["skipped"] == {"question": 1, "answer": 1}
 
 
@@ -231,7 +229,7 @@ def test_features_and_photos_agree(data: Data, results: Path, make_store: Callab
     assert mine == theirs
 
 
-def test_the_store_of_another_encoder_is_refused(
+def test_feature_store_of_another_encoder_is_refused(
     data: Data, make_store: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(9)
@@ -240,18 +238,18 @@ def test_the_store_of_another_encoder_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_line_is_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = data.jsonl.read_text().splitlines()
     lines[16] = lines[16][:40]
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join(lines))
-    told = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
-    assert f"Line 17 of {file} is not JSON" in told and "correct or delete that line" in told
+    message = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
+    assert f"Line 17 of {file} is not JSON" in message and "correct or delete that line" in message
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--data", "nowhere.jsonl"], "nowhere.jsonl"),
         (["--images", "nowhere"], "There is no folder nowhere"),
@@ -260,8 +258,8 @@ def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys
         (["--features", "nowhere"], "no feature store in nowhere"),
         (["--annotations", "some.json"], "leave them out"),
         (["--output", "FILE"], "Nothing can be written to"),
-        (["--limit", "0"], "The limit is 0 questions"),
-        (["--limit", "-1"], "The limit is -1 questions"),
+        (["--limit", "0"], "--limit is 0; give at least 1."),
+        (["--limit", "-1"], "--limit is -1; give at least 1."),
         (["--deletion", "-1"], "--deletion is -1; give at least 0."),
         (["--batch-size", "0"], "--batch-size is 0; give at least 1."),
         (["--processes", "0"], "--processes is 0; give at least 1."),
@@ -269,12 +267,12 @@ def test_a_broken_line_is_told_with_its_place(data: Data, tmp_path: Path, capsys
     ],
 )
 def test_bad_arguments_end_with_a_sentence(
-    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
 ) -> None:
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "FILE").write_text("")
     flags = [str(tmp_path / flag) if flag.isupper() else flag for flag in flags]
-    assert told in refusal(capsys, data.command("--output", tmp_path / "out", *flags))
+    assert message in refusal(capsys, data.command("--output", tmp_path / "out", *flags))
     assert not (tmp_path / "out").exists()
 
 
@@ -287,15 +285,15 @@ def test_questions_without_answers_are_answered_and_not_scored(
     assert read(tmp_path / "predictions.json") == read(results / "predictions.json")
 
 
-def test_fewer_than_ten_answers_are_told(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fewer_than_ten_answers_are_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [json.loads(line) for line in data.jsonl.read_text().splitlines()]
     rows[0]["answers"] = rows[0]["answers"][:9]
     rows[1]["answer"], rows[1]["answers"] = "", []
     file = tmp_path / "few.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(data.command("--output", tmp_path / "out", data=file)) == 0
-    shown = capsys.readouterr().out
-    assert "1 questions have fewer than ten answers, so the official accuracy leaves them out." in shown
+    output = capsys.readouterr().out
+    assert "1 questions have fewer than ten answers, so the official accuracy leaves them out." in output
     content = read(tmp_path / "out/results.json")
     assert (content["n"], content["metrics"]["n_official"], content["skipped"]) == (17, 16, {"answer": 1})
     for row in rows:
@@ -310,12 +308,12 @@ def test_a_repeated_question_id_is_refused(data: Data, tmp_path: Path, capsys: p
     del rows[0]["question_id"]  # which then is 0, its place, as before
     file = tmp_path / "twice.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    told = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
-    assert "repeats the question_id of 1 of its 18 questions (such as 4)" in told
+    message = refusal(capsys, data.command("--output", tmp_path / "out", data=file))
+    assert "repeats the question_id of 1 of its 18 questions (such as 4)" in message
     assert not (tmp_path / "out").exists()
 
 
-def test_predictions_of_others_are_scored(
+def test_submitted_predictions_are_scored(
     data: Data, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = results / "predictions.json"
@@ -326,8 +324,8 @@ def test_predictions_of_others_are_scored(
     jsonschema.validate(mine, SCHEMA, jsonschema.Draft202012Validator)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     (tmp_path / "few.json").write_text(json.dumps(read(theirs)[:-1]))
-    told = refusal(capsys, data.command("--predictions", tmp_path / "few.json", "--output", tmp_path / "none"))
-    assert "has no prediction for 1 of the 18 questions" in told
+    message = refusal(capsys, data.command("--predictions", tmp_path / "few.json", "--output", tmp_path / "none"))
+    assert "has no prediction for 1 of the 18 questions" in message
     assert not (tmp_path / "none").exists()
 
 
@@ -336,7 +334,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("killed_after", [1, 2])
-def test_a_killed_run_goes_on(
+def test_killed_run_is_resumed(
     data: Data,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -345,23 +343,21 @@ def test_a_killed_run_goes_on(
 ) -> None:
     arguments = data.command("--batch-size", "2", "--swap-photos", "--output")
     assert main([*arguments, str(tmp_path / "whole")]) == 0
-    append, written = work.Part.append, []
+    append, written = Journal.append, []
 
-    def kill(self: work.Part, batch: int, records: list) -> None:
+    def kill(self: Journal, batch: int, records: list) -> None:
         if len(written) == killed_after:
             raise Killed
         written.append(batch)
         append(self, batch, records)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work.Part, "append", kill)
+        patch.setattr(Journal, "append", kill)
         with pytest.raises(Killed):
             main([*arguments, str(tmp_path / "killed")])
     assert [path.name for path in (tmp_path / "killed").iterdir()] == [".unfinished"]
     written.clear()
-    monkeypatch.setattr(
-        work.Part, "append", lambda self, batch, rows: (written.append(batch), append(self, batch, rows))
-    )
+    monkeypatch.setattr(Journal, "append", lambda *a: (written.append(a[1]), append(*a)))
     capsys.readouterr()
     assert main([*arguments, str(tmp_path / "killed")]) == 0
     assert f"Going on after {6 * killed_after} of 18 questions." in capsys.readouterr().out
@@ -372,7 +368,7 @@ def test_a_killed_run_goes_on(
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_another_run_in_the_same_folder_begins_anew(
+def test_another_run_in_the_same_folder_starts_anew(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("vqa.evaluation.command.results", lambda *_: (_ for _ in ()).throw(Killed))
@@ -397,26 +393,26 @@ def test_processes_give_the_same_figures(data: Data, tmp_path: Path) -> None:
     assert figures(tmp_path / "3") == figures(tmp_path / "1")
 
 
-def test_what_a_process_refuses_is_told(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refusal(
+def test_error_of_a_process_is_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(
         capsys, data.command("--processes", "2", "--features", tmp_path / "none", "--output", tmp_path / "out")
     )
-    assert "There is no feature store in" in told
+    assert "There is no feature store in" in message
     assert not (tmp_path / "out").exists()
 
 
-def test_probes_stand_beside_the_figures(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_further_measurements_are_written(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--swap-photos", "--deletion", "6", "--robustness", "100", "--output", tmp_path]
     assert main(data.command(*flags)) == 0
-    shown, content = capsys.readouterr().out, read(tmp_path / "results.json")
+    output, content = capsys.readouterr().out, read(tmp_path / "results.json")
     jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
     assert set(content["grounding"]) == {"photo_swap", "deletion"}
     assert (content["grounding"]["deletion"]["n"], content["robustness"]["n"]) == (6, 18)
     for words in ("About other photos", "Points lost with a part covered (6 questions)", "Points lost on 18 questions"):
-        assert words in shown
+        assert words in output
 
 
-def test_the_pointing_game_is_played_on_a_world(data: Data, tmp_path: Path) -> None:
+def test_pointing_game_on_a_world(data: Data, tmp_path: Path) -> None:
     from vqa.data.world import write_world
 
     write_world(tmp_path / "world", 3, 0, workers=1)
@@ -448,7 +444,7 @@ def test_wups_is_the_metric_of_daquar(data: Data, tmp_path: Path, capsys: pytest
     assert "WUPS at 0.9, %" in capsys.readouterr().out
 
 
-def test_where_nothing_can_be_asked_nothing_is_written(
+def test_nothing_is_written_if_no_question_can_be_asked(
     data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "data.jsonl"

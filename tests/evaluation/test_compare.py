@@ -74,7 +74,7 @@ def test_what_may_be_chance_is_called_so(tmp_path, scores):
     b = evaluation(tmp_path / "b", np.random.default_rng(5).permutation(scores))
     found, told = run(a, b)
     assert found["groups"]["all"]["difference"] == 0
-    assert "Neither is better for sure" in told
+    assert "Neither is surely better" in told
     assert "official" not in found
     same, _ = run(a, a)
     assert (same["groups"]["all"]["interval"], same["groups"]["all"]["sure"]) == ([0, 0], 0.5)

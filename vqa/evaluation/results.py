@@ -1,4 +1,4 @@
-"""Scoring a model on a data set: the figures, and what they have to be held against."""
+"""The content of `results.json`: a model's figures on a data set, beside those of the baselines."""
 
 import platform
 import shlex
@@ -14,12 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.scores import Record, length
-from vqa.evaluation.measures.bootstrap import interval, resampled_means
-from vqa.evaluation.measures.calibration import expected_calibration_error, reliability, selective
+from vqa.evaluation.measures.statistics import (
+    expected_calibration_error,
+    interval,
+    percent,
+    reliability,
+    resampled_means,
+    selective,
+)
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQALike
 
 SCHEMA_VERSION = 1
 METRICS = ("exact", "official", "wups_0.9", "wups_0.0")
@@ -34,16 +39,15 @@ BASELINES = ("majority", "question_only", "image_only", "upper_bound")
 
 
 class Scores:
-    """The records as columns of numbers: some 100 bytes a question, whatever stands in it.
+    """The records as columns of numbers: some 100 bytes a question, whatever its texts are.
 
-    of: by metric and guess `(n,)` in 0-1, NaN where a question has no such score. confidence, swapped: `(n,)`, NaN if
-    not known. photo: `(n,)` numbers of photos. group: by table, a number a question, and the names of these numbers.
+    of: by metric and guess `(n,)` in 0-1, NaN where a question has no such score. confidence: `(n,)`, NaN if not known.
+    photo: `(n,)` numbers of photos. group: by table, a number a question, and the names of these numbers.
     """
 
     def __init__(self, records: Iterable[Record]):
-        kept: dict[tuple[str, str], array[float]] = {}
-        confidence, swapped, photo = array("f"), array("f"), array("q")
-        photos: dict[str, int] = {}
+        scores: dict[tuple[str, str], array[float]] = {}
+        confidence, photo, photos = array("f"), array("q"), dict[str, int]()
         names: dict[str, dict[str, int]] = {table: {} for table in GROUPS}
         numbers = {table: array("i") for table in GROUPS}
         self.n = self.unscored = 0
@@ -53,24 +57,20 @@ class Scores:
                 continue
             for metric in METRICS:
                 for guess, score in (record.get(metric) or {}).items():
-                    column = kept.setdefault((metric, guess), array("f"))
+                    column = scores.setdefault((metric, guess), array("f"))
                     column.extend([np.nan] * (self.n - len(column)))
                     column.append(score)
-            known, other = record["confidence"], record["swapped"]
-            confidence.append(np.nan if known is None else known)
-            swapped.append(np.nan if other is None else normalize_answer(other) == record["reference"])
+            confidence.append(np.nan if record["confidence"] is None else record["confidence"])
             photo.append(photos.setdefault(record["photo"], len(photos)))
             for table, group_of in GROUPS.items():
                 group = group_of(record)
                 numbers[table].append(-1 if group is None else names[table].setdefault(group, len(names[table])))
             self.n += 1
-        for column in kept.values():
-            column.extend([np.nan] * (self.n - len(column)))
         self.of: dict[str, dict[str, np.ndarray]] = {metric: {} for metric in METRICS}
-        for (metric, guess), column in kept.items():
+        for (metric, guess), column in scores.items():
+            column.extend([np.nan] * (self.n - len(column)))
             self.of[metric][guess] = np.array(column, dtype=float)
-        self.confidence, self.swapped = np.array(confidence, dtype=float), np.array(swapped, dtype=float)
-        self.photo = np.array(photo)
+        self.confidence, self.photo = np.array(confidence, dtype=float), np.array(photo)
         self.group = {table: (np.array(numbers[table]), list(names[table])) for table in GROUPS}
         self._question_only()
 
@@ -95,7 +95,7 @@ class Scores:
 
 
 def results(
-    vqa: VQA | None,
+    vqa: VQALike | None,
     records: Iterable[Record],
     data: dict[str, Any],
     seed: int | None = None,
@@ -147,7 +147,6 @@ def results(
         },
         "baselines": {guess: overall.get(guess) for guess in BASELINES},
         "intervals": intervals(scores, metric),
-        **swap_figures(scores),
         "tables": {"overall": overall, **tables},
         **calibration(scores.confidence, right),
         "environment": environment(vqa),
@@ -157,30 +156,18 @@ def results(
 
 
 def intervals(scores: Scores, metric: str) -> dict[str, Any]:
-    """95% bootstrap intervals over photos: of the model's figures, and of how far it stands above its blind floor."""
+    """95% bootstrap intervals over photos of the model's figures, and of the gain above the question-only baseline."""
     columns = {name: scores.of[name]["model"] for name in METRICS if "model" in scores.of[name]}
-    if (floor := scores.of["exact"].get("question_only")) is not None:
-        columns["question_only"] = floor
-    means = resampled_means(columns, scores.photo.tolist())
-    found = {"official": None} | {name: interval(means[name]) for name in columns if name != "question_only"}
-    if "question_only" in means:
-        found["above_question_only"] = interval(means["exact"] - means["question_only"])
-    return found
-
-
-def swap_figures(scores: Scores) -> dict[str, Any]:
-    """Exact match when each question is asked about another photo, and how far that is below; {} if it was not done."""
-    done = ~np.isnan(scores.swapped)
-    if not done.any():
-        return {}
-    own, other = scores.of["exact"]["model"][done], scores.swapped[done]
-    means = resampled_means({"own": own, "other": other}, scores.photo[done].tolist())
-    figures = {"exact": percent(other), "drop": round(100 * float(own.mean() - other.mean()), 2)}
-    return {"grounding": {"photo_swap": figures | {"interval": interval(means["own"] - means["other"])}}}
+    baseline = {name: column for name, column in scores.of["exact"].items() if name == "question_only"}
+    means = resampled_means(columns | baseline, scores.photo.tolist())
+    intervals = {"official": None} | {name: interval(means[name]) for name in columns}
+    if baseline:
+        intervals["above_question_only"] = interval(means["exact"] - means["question_only"])
+    return intervals
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Whether the confidence means what it says; {} where there is none."""
+    """How well the confidence agrees with the share of right answers; {} where there is no confidence."""
     known = ~np.isnan(confidence) & ~np.isnan(right)
     if not known.any():
         return {}
@@ -195,13 +182,8 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     }
 
 
-def percent(scores: np.ndarray) -> float:
-    """The mean of scores in 0-1, in percent, rounded to two digits."""
-    return round(100 * float(scores.mean()), 2) if scores.size else 0.0
-
-
-def environment(vqa: VQA | None) -> dict[str, Any]:
-    """What the figures were made with."""
+def environment(vqa: VQALike | None) -> dict[str, Any]:
+    """The versions and the machine that the figures were computed with."""
     import vqa as package
 
     return {
@@ -225,13 +207,13 @@ def version(package: str) -> str | None:
 
 
 def revision() -> str | None:
-    """The commit of the code, with '+changes' if files differ from it; None where it does not lie in its repository."""
+    """The commit of the code, with '+changes' if files differ from it; None outside the code's own repository."""
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:  # an installed package may lie inside somebody else's repository, which does not track it
         run = partial(subprocess.run, capture_output=True, text=True, timeout=10, check=True)
         run([*git, "ls-files", "--error-unmatch", here.name])
-        told = run([*git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"])
+        described = run([*git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"])
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return described.stdout.strip() or None

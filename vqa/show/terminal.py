@@ -1,14 +1,24 @@
-"""An answer on the terminal."""
+"""Answers and figures in a terminal."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vqa.model.answer import Answer
-from vqa.show.heat import places
+from vqa.model.text import Answer, places
+
+COLUMNS = ("model", "question_only", "image_only", "type_prior", "majority", "upper_bound")
+COVERED = {"attended": "the most attended", "random": "a random one", "centre": "the middle"}
+TITLES = {"exact": "exact match, %", "official": "official accuracy, %", "wups": "WUPS at 0.9, %"}
+OTHERS = {
+    "exact": "exact match",
+    "official": "official metric",
+    "wups_0.9": "WUPS at 0.9",
+    "wups_0.0": "WUPS at 0.0",
+}
 
 
 def caption(answer: Answer) -> str:
@@ -46,3 +56,55 @@ def numbered(name: str, count: int) -> list[Path]:
     """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
     path = Path(name)
     return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(1, count + 1)]
+
+
+def figures_table(content: dict[str, Any]) -> Table:
+    """The chosen metric for all questions, each answer type and each source; the other metrics below."""
+    tables, metric = content["tables"], {"wups": "wups_0.9"}.get(content["metric"], content["metric"])
+    columns = [name for name in COLUMNS if name in tables["overall"]]
+    table = Table("questions", title=TITLES[content["metric"]])
+    for name in ("n", *columns):
+        table.add_column(name.replace("_", " "), justify="right")
+
+    def add(name: str, figures: dict[str, Any]) -> None:
+        cells = (f"{figures[column]:.1f}" if column in figures else "" for column in columns)
+        table.add_row(Text(name), f"{figures['n']:,}", *cells)
+
+    for name, row in (("all", tables["overall"]), *tables["by_answer_type"].items(), *tables["by_source"].items()):
+        if (figures := row if metric == "exact" else row.get(metric)) is not None:
+            add(name, figures)
+    table.add_section()
+    overall = tables["overall"]
+    for other, title in OTHERS.items():
+        figures = overall if other == "exact" else overall.get(other)
+        if other != metric and figures is not None:
+            add(title, figures)
+    return table
+
+
+def remarks(content: dict[str, Any]) -> list[str]:
+    """A sentence for each further measurement."""
+    lines, grounding = [], content.get("grounding", {})
+    if swap := grounding.get("photo_swap"):
+        low, high = swap["interval"]
+        lines.append(
+            f"About other photos {swap['exact']:.1f}%: {swap['drop']:.1f} points lower (95% {low:.1f} to {high:.1f})."
+        )
+    if cover := grounding.get("deletion"):
+        low, high = cover["centre_confidence_interval"]
+        lost = [f"{name} {cover[f'drop_{kind}']:.1f}" for kind, name in COVERED.items()]
+        lines.append(
+            f"Points lost with a part covered ({cover['n']:,} questions): {', '.join(lost)}; confidence falls by "
+            f"{cover['confidence_excess']:.1f} points more than with a random part, by "
+            f"{cover['centre_confidence_excess']:.1f} more than with the middle (95% {low:.1f} to {high:.1f})."
+        )
+    if (game := grounding.get("pointing")) and game["n"]:
+        low, high = game["interval"]
+        lines.append(
+            f"The attention peaks at what is asked in {game['hit']:.1f}% of {game['n']:,} questions "
+            f"(95% {low:.1f} to {high:.1f}); an even map would in {game['uniform']:.1f}%."
+        )
+    if damage := content.get("robustness"):
+        falls = [f"{name} {row['drop']:+.1f}" for name, row in damage["variants"].items() if row["n"]]
+        lines.append(f"Points lost on {damage['n']:,} questions: {', '.join(falls)}.")
+    return lines

@@ -1,15 +1,17 @@
-"""What is kept of a question, and its scores."""
+"""The record of a question, its scores, and the priors of the training questions."""
 
+import re
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vqa.data.examples import Example
 from vqa.data.metric import vqa_accuracy
-from vqa.evaluation.answers.predictions import Answered
-from vqa.evaluation.answers.priors import Priors
-from vqa.evaluation.answers.scores import Judge, best_official, length, rank
+from vqa.evaluation.answers.scores import LONGEST_PREFIX, Answered, Judge, Priors, best_official, length, rank
 
 PRIORS = Priors("yes", {"yes/no": "no", "other": "red"}, {"what": "dog"})
 TEN = ("red",) * 3 + ("The pink",) * 3 + ("orange",) * 4
@@ -20,7 +22,7 @@ def record(example: Example, prediction: str = "red", priors: Priors | None = PR
     return judge.record(Answered(7, example, prediction, 0.5, (("red", 0.5),), "yes", "dog", **more))
 
 
-def test_a_record_says_what_was_asked_answered_and_known() -> None:
+def test_record_holds_question_answers_and_scores() -> None:
     shown = np.array([[0, 255], [51, 1]], np.uint8)
     example = Example("photos/a.jpg", "What color is it?", answers=TEN, question_type="what color", source="s")
     made = record(example, attention=shown, swapped="dog")
@@ -68,19 +70,19 @@ def test_a_question_without_a_known_answer_has_no_score(example: Example) -> Non
     assert (made["exact"], made["official"], made["reference"], made["rank"]) == (None, None, None, None)
 
 
-def test_without_a_model_and_its_priors_there_is_the_prediction_alone() -> None:
+def test_submitted_prediction_is_scored_without_baselines() -> None:
     made = Judge(None, None).record(Answered(0, Example("a", "What?", answers=TEN), "orange"))
     assert (made["exact"], made["official"]) == ({"model": 1}, {"model": 1.0})
     assert (made["confidence"], made["attention"], made["grid"], made["rank"]) == (None, None, None, None)
 
 
-def test_the_best_possible_answer_is_found_by_trying_all() -> None:
+def test_best_official_equals_trying_all_answers() -> None:
     generator = np.random.default_rng(0)
     known = {answer: place for place, answer in enumerate(["red", "dog", "2", "yes"])}
     for _ in range(50):
-        given = tuple(generator.choice(["red", "Dog.", "two", "blue", "the red"], 10))
-        best = max(vqa_accuracy(answer, given) for answer in known) / 100
-        assert best_official(Example("p", "q", answers=given), known) == best
+        given_answers = tuple(generator.choice(["red", "Dog.", "two", "blue", "the red"], 10))
+        best = max(vqa_accuracy(answer, given_answers) for answer in known) / 100
+        assert best_official(Example("p", "q", answers=given_answers), known) == best
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,74 @@ def test_lengths(question: str, expected: str) -> None:
 def test_ranks(place: int, expected: str) -> None:
     assert rank("dog", {"dog": place}) == expected
     assert rank("cat", {"dog": place}) == "not in the list"
+
+
+# Priors, against a count written the long way.
+WORDS = ["is", "it", "what", "color", "how", "many", "the"]
+questions = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(lambda words: " ".join(words) + "?")
+answers = st.sampled_from(["yes", "no", "2", "red", "dog"])
+data = st.lists(st.tuples(questions, answers), min_size=1, max_size=40)
+
+
+def examples_of(pairs: list[tuple[str, str]]) -> list[Example]:
+    return [Example("p.png", question, answer=answer) for question, answer in pairs]
+
+
+def most_common(given_answers: list[str]) -> str:
+    """Of equally common ones the first in the alphabet."""
+    return sorted(set(given_answers), key=lambda answer: (-given_answers.count(answer), answer))[0]
+
+
+def brute_force(pairs: list[tuple[str, str]], question: str, min_count: int) -> str:
+    """Look through all questions that begin with the same four words, then three, two, one."""
+    words = re.findall(r"\w+", question.lower())
+    for count in range(min(LONGEST_PREFIX, len(words)), 0, -1):
+        begin = words[:count]
+        alike = [a for q, a in pairs if re.findall(r"\w+", q.lower())[:count] == begin]
+        if len(alike) >= min_count:
+            return most_common(alike)
+    return most_common([answer for _, answer in pairs])
+
+
+@given(pairs=data, asked=questions, min_count=st.integers(1, 3))
+def test_question_only_equals_a_brute_force_count(pairs: list[tuple[str, str]], asked: str, min_count: int) -> None:
+    priors = Priors.count(examples_of(pairs), min_count)
+    for question in (asked, *(question for question, _ in pairs)):
+        assert priors.question_only(question) == brute_force(pairs, question, min_count)
+
+
+@given(pairs=data)
+def test_majority_and_types(pairs: list[tuple[str, str]]) -> None:
+    priors = Priors.count(examples_of(pairs))
+    assert priors.majority == most_common([answer for _, answer in pairs])
+    kinds = {"yes": "yes/no", "no": "yes/no", "2": "number", "red": "other", "dog": "other"}
+    for kind in set(kinds.values()):
+        of_kind = [answer for _, answer in pairs if kinds[answer] == kind]
+        assert priors.by_type.get(kind) == (most_common(of_kind) if of_kind else None)
+
+
+@given(pairs=data)
+def test_priors_do_not_depend_on_the_order_and_are_restored_from_a_file(
+    pairs: list[tuple[str, str]],
+) -> None:
+    priors = Priors.count(examples_of(pairs))
+    assert Priors.count(examples_of(pairs[::-1])) == priors
+    assert Priors(**asdict(priors)) == priors
+
+
+def test_prefix_is_only_stored_where_it_differs_from_the_shorter_one() -> None:
+    pairs = [("is it red", "yes")] * 5 + [("is it blue", "no")] * 3 + [("what is it", "dog")] * 2
+    assert Priors.count(examples_of(pairs), min_count=2).by_prefix == {"is it blue": "no", "what": "dog"}
+
+
+def test_references_are_normalised_and_unknown_ones_left_out() -> None:
+    rows = [
+        Example("p", "how many?", answers=("two", "2", "three")),
+        Example("p", "how many?", answer="Two."),
+        Example("p", "how many?"),
+    ]
+    assert Priors.count(rows) == Priors("2", {"number": "2"}, {})
+
+
+def test_priors_of_no_answers() -> None:
+    assert Priors.count([]).question_only("what is it?") == ""

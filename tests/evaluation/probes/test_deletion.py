@@ -1,7 +1,7 @@
 """Deletion against a plain loop, and on a model whose attention is known to be right, or wrong."""
 
 import itertools
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,14 +10,20 @@ import pytest
 from PIL import Image
 
 from vqa.data.examples import Example
-from vqa.evaluation.probes.batches import stream
-from vqa.evaluation.probes.deletion import attended_corner, covered_at, deletion, random_corner, region_size
+from vqa.evaluation.probes.asked_again import generator_for
+from vqa.evaluation.probes.deletion import Deletion, attended_corner, covered_at, random_corner, region_size
 from vqa.model.errors import InputError
-from vqa.predict import VQA
-from vqa.runtimes import Logits, softmax
+from vqa.predict import VQA, softmax
+from vqa.runtimes import Logits
 
 GRID = (7, 7)
 QUESTIONS = ("what is on the table?", "what color is the cat?", "how many dogs are there?")
+
+
+def deletion(*arguments: Any, **options: Any) -> dict[str, Any]:
+    ((name, figures),) = Deletion(*arguments, **options).run()
+    assert name == "grounding/deletion"
+    return figures
 
 
 class Spotter:
@@ -30,10 +36,12 @@ class Spotter:
 
     def __init__(self, wrong: bool = False):
         self.sign = -1 if wrong else 1
-        self.processor = SimpleNamespace(
-            encode=lambda questions: None,
-            image_processor=SimpleNamespace(square=lambda image: np.asarray(Image.open(image).convert("RGB"))),
-        )
+
+    def encode(self, questions: list[str]) -> None:
+        """Every question can be read."""
+
+    def square(self, image: str) -> np.ndarray:
+        return np.asarray(Image.open(image).convert("RGB"))
 
     def encode_squares(self, squares: np.ndarray) -> np.ndarray:
         cells = squares.astype(np.float32).mean(-1).reshape(-1, 7, 8, 7, 8).mean((2, 4))
@@ -43,7 +51,7 @@ class Spotter:
         cells = grid[photo_index, :, 0]
         sure = cells.max(-1, keepdims=True) / 10 - 15
         logits = np.concatenate((np.zeros_like(sure), sure), -1)
-        return Logits(logits, logits, logits, softmax(self.sign * cells)[:, None], None)
+        return Logits(logits, logits, softmax(self.sign * cells)[:, None], np.ones((len(sure), 1)))
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         return softmax(logits)
@@ -81,22 +89,11 @@ def test_right_attention_is_found_right_and_wrong_attention_wrong(spots: list[Ex
 
 
 @pytest.fixture(scope="module")
-def vqa(tiny_checkpoint: Path) -> VQA:
-    return VQA.load(tiny_checkpoint, "cpu", "float32")
-
-
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
+def examples(noise_photos: Callable[..., list[str]]) -> list[Example]:
     """Photos of the model's own size, three questions each."""
-    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    made = []
-    for i in range(6):
-        pixels = np.kron(generator.integers(0, 255, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i}.png")
-        made += [
-            Example(str(folder / f"{i}.png"), q, str(generator.choice(["yes", "no", "2", "red"]))) for q in QUESTIONS
-        ]
-    return made
+    generator = np.random.default_rng(0)
+    photos = noise_photos(6, side=8)
+    return [Example(p, q, str(generator.choice(["yes", "no", "2", "red"]))) for p in photos for q in QUESTIONS]
 
 
 def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) -> None:
@@ -108,7 +105,7 @@ def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) ->
         photo = Image.open(example.image)
         kept = vqa.ask(photo, example.question)
         attended = attended_corner(kept.attention.mean(0), size)
-        other = random_corner(attended, size, grid, stream(5, example))
+        other = random_corner(attended, size, grid, generator_for(5, example))
         middle = ((grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2)
         corners = (("attended", attended), ("random", other), ("centre", middle))
         photos = {"kept": photo} | {name: covered_at(photo, corner, size, grid) for name, corner in corners}
@@ -132,9 +129,9 @@ def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example]) ->
 
 def test_order_and_batch_do_not_matter_but_the_seed_does(vqa: VQA, examples: list[Example]) -> None:
     advanced: list[int] = []
-    first = deletion(vqa, examples, seed=1, advance=advanced.append, batch=2)
+    first = deletion(vqa, examples, seed=1, advance=advanced.append, batch_size=2)
     assert advanced == [6, 6, 6]
-    assert deletion(vqa, examples[::-1], seed=1, batch=4) == first
+    assert deletion(vqa, examples[::-1], seed=1, batch_size=4) == first
     assert deletion(vqa, examples, seed=2) != first
 
 

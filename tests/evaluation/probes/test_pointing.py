@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vqa.data.world import write_world
-from vqa.evaluation.probes.pointing import Asked, Box, pointing, pointing_game, read_scenes
+from vqa.evaluation.probes.pointing import Box, PointingGame, WorldQuestion, pointing, read_scenes
 from vqa.model.errors import InputError
 
 
@@ -57,7 +57,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "scenes.json"
 
 
-def records(world: dict[Any, Asked], maps: dict[Any, np.ndarray]) -> list[dict[str, Any]]:
+def records(world: dict[Any, WorldQuestion], maps: dict[Any, np.ndarray]) -> list[dict[str, Any]]:
     return [
         {
             "photo": photo,
@@ -67,6 +67,12 @@ def records(world: dict[Any, Asked], maps: dict[Any, np.ndarray]) -> list[dict[s
         }
         for photo, number in world
     ]
+
+
+def pointing_game(*arguments: Any) -> dict[str, Any]:
+    ((name, figures),) = PointingGame(*arguments).run()
+    assert name == "grounding/pointing"
+    return figures
 
 
 def game(scenes: Path, draw: Any) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def test_the_scenes_are_those_that_were_written(scenes: Path) -> None:
 
 
 def test_a_map_that_points_perfectly_always_hits(scenes: Path) -> None:
-    def point(asked: Asked) -> np.ndarray:
+    def point(asked: WorldQuestion) -> np.ndarray:
         weights = np.zeros((7, 7))
         if asked.boxes:
             x0, y0, x1, y1 = asked.boxes[-1]
@@ -115,7 +121,7 @@ def test_chance_hits_as_often_as_the_uniform_share(scenes: Path) -> None:
 
 
 def test_a_map_that_points_away_misses(scenes: Path) -> None:
-    def away(asked: Asked) -> np.ndarray:
+    def away(asked: WorldQuestion) -> np.ndarray:
         inside = [[pointing([(i, j)], asked.boxes, asked.size, (7, 7))[0] for j in range(7)] for i in range(7)]
         return np.array(inside) < 1 if not np.all(inside) else np.zeros((7, 7))
 

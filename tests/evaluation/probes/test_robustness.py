@@ -1,5 +1,6 @@
 """Robustness against a plain loop over questions and damages."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import torch
 from PIL import Image
 
 from vqa.data.examples import Example
-from vqa.evaluation.probes.batches import stream
+from vqa.evaluation.probes.asked_again import generator_for
 from vqa.evaluation.probes.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, says_side
-from vqa.evaluation.probes.robustness import robustness, variant
+from vqa.evaluation.probes.robustness import Robustness
 from vqa.model.errors import InputError
 from vqa.predict import VQA
 
@@ -24,15 +25,16 @@ QUESTIONS = (
 )
 
 
+def robustness(*arguments: Any, **options: Any) -> dict[str, Any]:
+    ((name, figures),) = Robustness(*arguments, **options).run()
+    assert name == "robustness"
+    return figures
+
+
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+def asked(noise_photos: Callable[..., list[str]]) -> list[tuple[str, str]]:
     """Photos of the model's own size, five questions each."""
-    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(1)
-    names = [str(folder / f"{i}.png") for i in range(8)]
-    for name in names:
-        pixels = np.kron(generator.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1)))
-        Image.fromarray(pixels.astype(np.uint8)).save(name)
-    return [(name, question) for name in names for question in QUESTIONS]
+    return [(name, question) for name in noise_photos(8, side=8) for question in QUESTIONS]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def vqa(tiny_checkpoint: Path, asked: list[tuple[str, str]]) -> VQA:
     found = VQA.load(tiny_checkpoint, "cpu", "float32")
     logits = [found.logits(found.look(name).grid, [question], torch.tensor([0])).logits for name, question in asked]
     with torch.no_grad():
-        found.model.answer_head[-1].get_parameter("bias").sub_(torch.cat(logits).mean(0))
+        found.model.answer_head[-1].get_parameter("bias").sub_(torch.from_numpy(np.concatenate(logits).mean(0)))
     return found
 
 
@@ -68,7 +70,7 @@ def test_figures_are_those_of_a_plain_loop(vqa: VQA, examples: list[Example], fo
         answers = {}
         for e in examples:
             if name in QUESTION_DAMAGES:
-                question = QUESTION_DAMAGES[name](e.question, stream(3, e))
+                question = QUESTION_DAMAGES[name](e.question, generator_for(3, e))
                 if question is not None:
                     answers[e] = vqa.ask(e.image, question).text
             elif name != "mirrored" or not says_side(e.question):
@@ -104,9 +106,12 @@ def test_order_does_not_matter(vqa: VQA, examples: list[Example], found: dict[st
     assert sum(advanced) == 40
 
 
-def test_the_seed_draws_the_typos_and_nothing_else() -> None:
+def test_seed_changes_only_the_typos(vqa: VQA) -> None:
     example = Example("a.jpg", "What color is the umbrella?")
-    drawn = {name: {variant(example, name, seed) for seed in range(20)} for name in (*QUESTION_DAMAGES, "blur")}
+    drawn = {
+        name: {Robustness(vqa, [], seed).variant(example, name) for seed in range(20)}
+        for name in (*QUESTION_DAMAGES, "blur")
+    }
     assert len(drawn["typos"]) > 10
     assert all(len(found) == 1 for name, found in drawn.items() if name != "typos")
 

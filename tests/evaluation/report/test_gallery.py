@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vqa.evaluation.report import gallery as report_gallery
-from vqa.evaluation.report.gallery import REASONS, STEPS, Sample, entry, heat, pictures, surprises
+from vqa.evaluation.report import gallery as module
+from vqa.evaluation.report.gallery import REASONS, STEPS, Gallery, entry, heat, pictures, surprises
 
 
 def record(index: int = 0, right: bool = True, **more: Any) -> dict[str, Any]:
@@ -22,22 +22,22 @@ def record(index: int = 0, right: bool = True, **more: Any) -> dict[str, Any]:
 
 def test_all_are_kept_in_order_where_there_is_room() -> None:
     rows = [record(i) for i in range(20)] + [record(99, exact=None)]
-    sample = Sample.draw(rows, 20)
-    assert (len(sample.shown), sample.n, sample.pairs) == (20, 20, {("cat", "cat"): 20})
-    assert [short["p"] for short in sample.shown] == [i % 7 for i in range(20)]
-    assert list(sample.photos) == [(f"{i}.jpg", f"x/{i}.jpg") for i in range(7)]
+    gallery = Gallery.draw(rows, 20)
+    assert (len(gallery.entries), gallery.n, gallery.pairs) == (20, 20, {("cat", "cat"): 20})
+    assert [short["p"] for short in gallery.entries] == [i % 7 for i in range(20)]
+    assert list(gallery.photos) == [(f"{i}.jpg", f"x/{i}.jpg") for i in range(7)]
 
 
 def test_more_are_a_seeded_sample_in_order() -> None:
     advanced: list[int] = []
     rows = [record(i, question=str(i)) for i in range(200)]
-    sample = Sample.draw(rows, 50, seed=3, advance=advanced.append)
-    places = [int(short["q"]) for short in sample.shown]
+    gallery = Gallery.draw(rows, 50, seed=3, advance=advanced.append)
+    places = [int(short["q"]) for short in gallery.entries]
     assert places == sorted(set(places)) and len(places) == 50
-    assert (sample.n, sum(advanced)) == (200, 150)
-    assert Sample.draw(rows, 50, seed=3).shown == sample.shown
-    assert Sample.draw(rows, 50, seed=4).shown != sample.shown
-    drawn = [int(short["q"]) for seed in range(200) for short in Sample.draw(rows, 10, seed).shown]
+    assert (gallery.n, sum(advanced)) == (200, 150)
+    assert Gallery.draw(rows, 50, seed=3).entries == gallery.entries
+    assert Gallery.draw(rows, 50, seed=4).entries != gallery.entries
+    drawn = [int(short["q"]) for seed in range(200) for short in Gallery.draw(rows, 10, seed).entries]
     assert np.mean(drawn) == pytest.approx(99.5, abs=5)  # each alike: standard error 1.3
 
 
@@ -89,9 +89,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_pictures_are_as_large_as_fits(photos: list[str]) -> None:
-    told: list[int] = []
-    made = pictures(photos, 10_000_000, told.append)
-    assert (made.unreadable, made.left_out, told) == (0, 0, list(range(12)))
+    advanced: list[int] = []
+    made = pictures(photos, 10_000_000, advanced.append)
+    assert (made.unreadable, made.left_out, advanced) == (0, 0, list(range(12)))
     for found in made.of:
         assert found is not None and found[1:] == (STEPS[0][0], STEPS[0][0] * 3 // 4)
         with Image.open(io.BytesIO(base64.b64decode(found[0]))) as image:
@@ -100,15 +100,15 @@ def test_pictures_are_as_large_as_fits(photos: list[str]) -> None:
 
 @pytest.mark.parametrize("budget", [200_000, 60_000, 15_000, 1_000])
 def test_no_budget_is_passed(photos: list[str], budget: int, tmp_path: Path) -> None:
-    told: list[int] = []
-    made = pictures([*photos, None, str(tmp_path / "none.png")], budget, told.append)
+    advanced: list[int] = []
+    made = pictures([*photos, None, str(tmp_path / "none.png")], budget, advanced.append)
     assert sum(len(found[0]) for found in made.of if found) <= budget
-    assert (made.unreadable, told) == (2, list(range(14)))
+    assert (made.unreadable, advanced) == (2, list(range(14)))
     assert made.of.count(None) == 2 + made.left_out
     assert (made.left_out > 0) == (budget == 1_000)
 
 
 def test_a_wrong_guess_of_the_size_is_mended(photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_gallery, "first_step", lambda paths, budget: 0)
+    monkeypatch.setattr(module, "first_step", lambda paths, budget: 0)
     made = pictures(photos, 100_000)
     assert made.left_out == 0 and sum(len(found[0]) for found in made.of if found) <= 100_000

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 from PIL import Image
 
 from vqa.data.examples import Example
-from vqa.evaluation.answers.predictions import Answered
-from vqa.evaluation.answers.scores import Judge, Record
-from vqa.evaluation.report.report import verdict, write_report
+from vqa.evaluation.answers.scores import Answered, Judge, Record
+from vqa.evaluation.report.report import measurements, mix_ups, templates, verdict, write_report
 from vqa.evaluation.results import results
 from vqa.model.errors import InputError
 
+TAG = '<script>alert("&")</script>'
 NASTY = """</script><img src=x onerror="document.title='caught'"> & 'quoted' $data \u2028"""
 
 
@@ -69,7 +70,7 @@ def test_what_is_missing_is_left_out(tmp_path: Path, records: list[Record]) -> N
 
 
 @pytest.mark.parametrize(
-    ("exact", "floor", "interval", "told"),
+    ("exact", "floor", "interval", "message"),
     [
         (41.7, 32.3, [8.1, 10.7], "It beats guessing without looking, by 9.4 points"),
         (30.0, 32.0, [-3.0, -1.0], "It is worse than guessing without looking, by 2.0 points"),
@@ -78,8 +79,96 @@ def test_what_is_missing_is_left_out(tmp_path: Path, records: list[Record]) -> N
         (33.0, None, None, "is not known: there is no such guess"),
     ],
 )
-def test_the_first_sentence(exact: float, floor: float | None, interval: list | None, told: str) -> None:
-    assert told in verdict(exact, floor, interval)
+def test_the_first_sentence(exact: float, floor: float | None, interval: list | None, message: str) -> None:
+    intervals = {"above_question_only": interval}
+    content = {"metrics": {"exact": exact}, "baselines": {"question_only": floor}, "intervals": intervals}
+    assert message in verdict(content)
+
+
+def tables() -> Any:
+    return templates().get_template("tables.html").module
+
+
+def figures(**content: Any) -> str:
+    return "".join(tables().measurement(measured) for measured in measurements(content))
+
+
+def cells(html: str) -> list[list[str]]:
+    """The text of each cell, row by row."""
+    rows = re.findall("<tr>(.*?)</tr>", html, re.DOTALL)
+    return [[re.sub("<.*?>", "", cell) for cell in re.findall("<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows]
+
+
+def test_table_of_all_questions() -> None:
+    row = {"n": 1200, "model": 41.7, "majority": 19.8, "official": {"n": 30, "model": 39.1, "majority": 16.0}}
+    html = tables().overall(row)
+    head, *lines = cells(html)
+    assert head == ["answer by", "exact", "official"]
+    assert [(line[0].split("sees")[0].split("always")[0], *line[1:]) for line in lines] == [
+        ("model", "41.7", "39.1"),
+        ("commonest", "19.8", "16.0"),
+    ]
+    assert "All 1,200 questions" in html
+
+
+def test_table_of_kinds_of_questions() -> None:
+    rows = {TAG: {"n": 5, "model": 50.0, "question_only": 60.0}, "b": {"n": 9, "model": 10.0, "question_only": 2.5}}
+    html = tables().group("by_source", rows)
+    head, *lines = cells(html)
+    assert head == ["", "questions", "gain", "model", "question only"]
+    assert lines[0] == ["b", "9", "+7.5", "10.0", "2.5"]  # the largest first
+    assert lines[1][1:] == ["5", "-10.0", "50.0", "60.0"]
+    assert TAG not in html and "&lt;script&gt;" in html
+    lengths = {"10+ words": {"n": 1, "model": 0.0}, "5-6 words": {"n": 1, "model": 0.0}, "1-4 words": {"n": 1}}
+    assert [line[0] for line in cells(tables().group("by_question_length", lengths))[1:]] == [
+        "1-4 words",
+        "5-6 words",
+        "10+ words",
+    ]
+    many = {str(i): {"n": 1, "model": 0.0} for i in range(16)}
+    assert "data-fold" in tables().group("by_question_type", many) and "data-fold" not in html
+
+
+def test_tables_of_any_figures() -> None:
+    content = {
+        "n": 500,
+        "interval": [1.5, 2.5],
+        "region": [3, 3],
+        "kept": {"exact": 40.0, "note": "left out"},
+        "random": {"exact": None, "confidence": 30.0},
+        "strange": ["left", "out"],
+    }
+    html = figures(grounding={"deletion": content})
+    assert [line for line in cells(html) if line[0] in ("kept", "random")] == [
+        ["kept", "40.0", "n/a"],
+        ["random", "n/a", "30.0"],
+    ]
+    assert ["95% interval", "1.5 to 2.5"] in cells(html) and ["region", "3 x 3"] in cells(html)
+    assert "left" not in re.sub("<p>.*?</p>", "", html) and "covered" in html
+    damage = {"n": 5, "variants": {"typos": {"exact": 1.0, "drop": 2.0}}}
+    assert ["typos", "1.0", "2.0"] in cells(figures(robustness=damage))
+    assert figures(grounding={"new": {}, "newer": None}, robustness=None) == ""
+    assert TAG not in figures(grounding={TAG: {TAG: 1}})
+
+
+def test_table_of_mix_ups() -> None:
+    pairs = Counter({("cat", "cat"): 5, ("cat", "dog"): 2, ("dog", "dog"): 3, ("cat", "zebu"): 1, (TAG, "cat"): 1})
+    head, *lines = cells(tables().mix_ups(mix_ups(pairs)))
+    assert head[:4] == ["right answer", "all", "cat", "dog"] and head[-1] == "something else"
+    assert lines[0] == ["cat", "8", "5", "2", "", "1"]
+    assert lines[1] == ["dog", "3", "", "3", "", ""]
+    assert lines[2][1:] == ["1", "1", "", "", ""]
+    assert TAG not in tables().mix_ups(mix_ups(pairs))
+
+
+def test_curves_go_through_their_points() -> None:
+    curves: Any = templates().get_template("curves.html").module
+    bins = [{"n": 10, "confidence": 0.0, "accuracy": 100.0}, {"n": 12_345, "confidence": 100.0, "accuracy": 0.0}]
+    svg = curves.reliability(bins)
+    assert 'points="40.0,26.0 390.0,264.0"' in svg
+    assert svg.count("<circle") == 2 and svg.count('class="column"') == 2 and ">10<" in svg and ">12k<" in svg
+    svg = curves.coverage([{"coverage": 50, "accuracy": 75.0}, {"coverage": 100, "accuracy": 41.6}])
+    assert svg.count("<circle") == 2 and ">75%<" in svg and ">42%<" in svg
 
 
 @pytest.fixture

@@ -1,137 +1,252 @@
-"""Has all questions of a data set answered: by one process or several, going on where an earlier run was stopped."""
+"""Answers to all questions of a data set, a batch of photos at a time, by one process or several."""
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
-from itertools import islice
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vqa.data.examples import Example
-from vqa.data.readers import iter_examples
-from vqa.evaluation.answers.journal import Part, Work
-from vqa.evaluation.answers.predictions import PHOTOS, Result, Skipped, answers, batches
-from vqa.evaluation.answers.priors import Priors
-from vqa.evaluation.answers.scores import Judge, Record
+from vqa.data.parallel import map_ahead
+from vqa.evaluation.answers.questions import Batch, batches, examples_of, question_name, read_photos
+from vqa.evaluation.answers.records import Journal
+from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
+from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQA, Look, VQALike, ours
+
+if TYPE_CHECKING:
+    from vqa.data.features import FeatureStore  # needs PyTorch
+
+RUNNERS_UP = 3
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is asked of whom; settings as those of `vqa evaluate`."""
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A question that was left out; reason: 'photo' or 'question'; message: a sentence for the user."""
 
-    data: str
-    annotations: str | None = None
-    images: str | None = None
-    model: str | None = None
-    features: str | None = None
-    limit: int | None = None
-    swap_photos: bool = False
-    batch_size: int = PHOTOS
-    semantic: bool = False
-    device: str = "auto"
-    runtime: str = "auto"
-    seed: int = 0
+    index: int
+    reason: str
+    message: str
 
-    def examples(self) -> Iterator[Example]:
-        """The questions, as a stream."""
-        return islice(iter_examples(self.data, self.annotations, self.images), self.limit)
 
-    def run(self, vqa: VQA) -> dict[str, Any]:
-        """What makes two runs the same: the settings, the weights, the numbers' precision, the files' state."""
-        files = [path for path in (self.data, self.annotations) if path is not None and os.path.isfile(path)]
-        state = {str(path): [os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in files}
-        return asdict(self) | {"weights": vqa.weights_hash(), "precision": str(vqa.dtype), "files": state}
+Result = Answered | Skipped
+Asked = tuple[int, Example, int]  # the question's place in the data, the question, its photo's row in the grid
+
+
+def answers(
+    vqa: VQALike,
+    batches: Iterable[Batch],
+    features: "FeatureStore | None" = None,
+    name_of: Callable[[str], str] = lambda image: Path(image).name,
+    swap_seed: int | None = None,
+    keep_logits: bool = False,
+) -> Iterator[tuple[int, list[Result]]]:
+    """Answer batch by batch: its number, and a result for each of its questions.
+
+    features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
+    its batch, too. The results of a batch do not depend on the batches before it.
+    """
+    if vqa.kind:
+        yield from foreign_answers(vqa, batches, swap_seed)
+        return
+    vqa = ours(vqa)
+    grids = encoded_grids(vqa, batches) if features is None else stored_grids(features, batches, name_of)
+    for batch, images, grid, errors in grids:
+        results: list[Result] = unreadable(batch, errors)
+        asked = [(index, example, row) for row, image in enumerate(images) for index, example in batch.photos[image]]
+        other = None if swap_seed is None else derangement(len(images), (swap_seed, batch.number))
+        with vqa.fast():
+            try:
+                results += answer(vqa, grid, asked, other, keep_logits)
+            except InputError:  # some of the questions cannot be asked; this is rare, so they are sought only now
+                refused = refusals(vqa, asked)
+                left_out = {refusal.index for refusal in refused}
+                results += refused
+                results += answer(vqa, grid, [a for a in asked if a[0] not in left_out], other, keep_logits)
+        yield batch.number, results
+
+
+Grids = Iterator[tuple[Batch, list[str], Any, dict[str, str]]]  # batch, its readable photos, grid `(P, N, D)`, errors
+
+
+def encoded_grids(vqa: VQA, batches: Iterable[Batch]) -> Grids:
+    """The grids of photos that are read ahead."""
+    for batch, squares, errors in read_photos(batches, vqa.square):
+        grid = vqa.encode_squares(np.stack(list(squares.values()))) if squares else None
+        yield batch, list(squares), grid, errors
+
+
+def stored_grids(features: "FeatureStore", batches: Iterable[Batch], name_of: Callable[[str], str]) -> Grids:
+    """The grids that a feature store has."""
+    for batch in batches:
+        rows = dict(zip(batch.photos, features.lookup(map(name_of, batch.photos)).tolist(), strict=True))
+        stored = [image for image, row in rows.items() if row >= 0]
+        grid = features.read(np.array([rows[image] for image in stored], np.int64))
+        message = f"is not in the feature store {features.folder}"
+        yield batch, stored, grid, {image: f"{image} {message}" for image, row in rows.items() if row < 0}
+
+
+def unreadable(batch: Batch, errors: dict[str, str]) -> list[Result]:
+    """The questions about photos that cannot be read, each photo with its error."""
+    return [Skipped(index, "photo", error) for image, error in errors.items() for index, _ in batch.photos[image]]
+
+
+def refusals(vqa: VQA, asked: list[Asked]) -> list[Skipped]:
+    """Those questions that cannot be asked, and why."""
+    refused = []
+    for index, example, _ in asked:
+        try:
+            vqa.encode([example.question])
+        except InputError as error:
+            refused.append(refusal(index, example, error))
+    return refused
+
+
+def refusal(index: int, example: Example, error: InputError) -> Skipped:
+    return Skipped(index, "question", f"question {question_name(index, example)}: {error}")
+
+
+def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, keep_logits: bool) -> list[Answered]:
+    """Ask about grids `(P, N, D)`; other: `(P,)`, the photo that each is swapped with."""
+    if not asked:
+        return []
+    questions, rows = [example.question for _, example, _ in asked], np.array([row for *_, row in asked])
+    output = vqa.logits(grid, questions, rows, image_only=True)
+    swapped: list[Any] = [None] * len(asked)
+    if other is not None:
+        swapped = vqa.logits(grid, questions, other[rows]).logits.argmax(-1).tolist()
+    scores = vqa.calibrated(output.logits)
+    best = np.argsort(-scores, axis=-1, kind="stable")[:, :RUNNERS_UP]
+    confidences = np.take_along_axis(scores, best, -1).tolist()
+    blind, image_only = (logits.argmax(-1).tolist() for logits in (output.blind, output.image_only))
+    attention = to_bytes(output.attention.mean(1).reshape(-1, *vqa.grid_size))
+    return [
+        Answered(
+            index=index,
+            example=example,
+            prediction=vqa.answers[ranked[0]],
+            confidence=confidences[i][0],
+            top=tuple((vqa.answers[a], p) for a, p in zip(ranked, confidences[i], strict=True)),
+            blind=vqa.answers[blind[i]],
+            image_only=vqa.answers[image_only[i]],
+            swapped=None if other is None else vqa.answers[swapped[i]],
+            attention=attention[i],
+            logits=(output.logits[i], output.blind[i]) if keep_logits else None,
+        )
+        for i, ((index, example, _), ranked) in enumerate(zip(asked, best.tolist(), strict=True))
+    ]
+
+
+def to_bytes(attention: np.ndarray) -> np.ndarray:
+    """Maps `(…, h, w)` as bytes, each with its peak at 255."""
+    return (255 * attention / attention.max((-2, -1), keepdims=True)).round().astype(np.uint8)
+
+
+def foreign_answers(
+    vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None
+) -> Iterator[tuple[int, list[Result]]]:
+    """As `answers`, for another kind of model (see `vqa.foreign`), which is asked one question after the other."""
+    for batch in batches:
+        looks: dict[str, Look] = {}
+        errors: dict[str, str] = {}
+        for image in batch.photos:
+            try:
+                looks[image] = vqa.look(image)
+            except InputError as error:
+                errors[image] = str(error)
+        results = unreadable(batch, errors)
+        other = None if swap_seed is None else derangement(len(looks), (swap_seed, batch.number))
+        for row, image in enumerate(looks):
+            for index, example in batch.photos[image]:
+                try:
+                    given = vqa.ask(looks[image], example.question, RUNNERS_UP)
+                except InputError as error:
+                    results.append(refusal(index, example, error))
+                    continue
+                swapped = None if other is None else vqa.ask([*looks.values()][other[row]], example.question, 1).text
+                top, attention = tuple((s.answer, s.score) for s in given.top), to_bytes(given.attention.mean(0))
+                results.append(
+                    Answered(index, example, given.text, given.confidence, top, swapped=swapped, attention=attention)
+                )
+        yield batch.number, results
+
+
+def derangement(count: int, seed: tuple[int, ...]) -> np.ndarray | None:
+    """A random cyclic permutation, so that no photo stays in its place; None for fewer than two photos."""
+    if count < 2:
+        return None
+    order = np.random.default_rng(seed).permutation(count)
+    other = np.empty(count, np.int64)
+    other[order] = np.roll(order, -1)
+    return other
 
 
 def answer_all(
-    job: Job, vqa: VQA, work: Work, processes: int = 1, advance: Callable[[int], None] = lambda questions: None
+    options: Options, vqa: VQALike, journal: Journal, advance: Callable[[int], None] = lambda n: None
 ) -> None:
-    """Answer what `work` does not hold yet; advance: called with the number of questions of each batch.
+    """Answer what `journal` does not hold yet; advance: called with the number of questions of each batch.
 
-    Raises `InputError` as reading does, and if a process ends before its work.
+    Raises `InputError` as reading does, and if a process is ended from outside.
     """
-    if processes == 1:
-        answer_part(job, vqa, work.folder, work.done, 0, 1, advance)
-        return
-    context = multiprocessing.get_context("spawn")  # not forked: torch's threads would be left in an unknown state
-    told: Any = context.Queue()
-    arguments = [(job, work.folder, frozenset(work.done), part, processes, told) for part in range(processes)]
-    started = [context.Process(target=_serve, args=a, daemon=True) for a in arguments]
-    for process in started:
-        process.start()
-    try:
-        running = processes
-        while running:
-            try:
-                message = told.get(timeout=1)
-            except Empty:
-                if any(process.exitcode not in (None, 0) for process in started):
-                    raise InputError("A process was ended from outside; run it again, it will go on.") from None
-                continue
-            if isinstance(message, str):
-                raise InputError(message)
-            if message is None:
-                running -= 1
-            else:
-                advance(message)
-    finally:
-        for process in started:
-            process.terminate()
-            process.join()
+    left = (batch for batch in batches(examples_of(options), options.batch_size) if batch.number not in journal.done)
+    answered = in_processes(options, left) if options.processes > 1 else records_of(options, vqa, left)
+    for number, records in answered:
+        journal.append(number, records)
+        advance(len(records))
 
 
-def _serve(job: Job, folder: Path, done: frozenset[int], part: int, parts: int, told: Any) -> None:
-    """A process of its own: loads the model, answers its share."""
-    # before the runtime is imported, which reads it once
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // parts))
-    try:
-        answer_part(job, VQA.load(job.model, job.device, runtime=job.runtime), folder, done, part, parts, told.put)
-        told.put(None)
-    except InputError as error:
-        told.put(str(error))
-    except KeyboardInterrupt:  # the parent is told too
-        pass
-
-
-def answer_part(
-    job: Job,
-    vqa: VQA,
-    folder: Path,
-    done: set[int] | frozenset[int],
-    part: int,
-    parts: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Answer every batch that is not `done` and whose number falls to this part."""
-    judge = Judge(vqa.answers, read_priors(vqa), job.semantic)
+def records_of(options: Options, vqa: VQALike, batches: Iterable[Batch]) -> Iterator[tuple[int, list[Record]]]:
+    """The number of each batch and the records of its questions."""
+    judge = Judge(vqa.answers, Priors.of_checkpoint(vqa), options.metric == "wups")
     grids: dict[str, Any] = {}
-    if job.features:
+    if options.features:
         from vqa.data.features import FeatureStore, stored_name  # needs PyTorch
 
-        grids["features"] = FeatureStore.open(job.features, vqa.made_by())
-        grids["name_of"] = partial(stored_name, folders=[] if job.images is None else [job.images])
-    mine = (
-        batch for batch in batches(job.examples(), job.batch_size) if batch[0] % parts == part and batch[0] not in done
-    )
-    file = Part(folder, part)
-    for number, results in answers(vqa, mine, swap_seed=job.seed if job.swap_photos else None, **grids):
-        file.append(number, [line(judge, result) for result in results])
-        advance(len(results))
+        folders = [] if options.images is None else [options.images]
+        grids["features"] = FeatureStore.open(options.features, ours(vqa).made_by())
+        grids["name_of"] = partial(stored_name, folders=folders)
+    swap_seed = options.seed if options.swap_photos else None
+    for number, results in answers(vqa, batches, swap_seed=swap_seed, **grids):
+        yield number, [record(judge, result) for result in results]
 
 
-def line(judge: Judge, result: Result) -> Record:
-    """What is kept of a result."""
+def record(judge: Judge, result: Result) -> Record:
     if isinstance(result, Skipped):
-        return {"index": result.index, "skipped": result.reason, "told": result.told}
+        return {"index": result.index, "skipped": result.reason, "message": result.message}
     return judge.record(result)
 
 
-def read_priors(vqa: VQA) -> Priors | None:
-    """The priors that `train.fit` left in the checkpoint, if it did."""
-    content = vqa.extra("priors.json")
-    return None if content is None else Priors(**content)
+def in_processes(options: Options, batches: Iterable[Batch]) -> Iterator[tuple[int, list[Record]]]:
+    """As `records_of`, by several processes, each with a model of its own."""
+    context = multiprocessing.get_context("spawn")  # not forked: torch's threads would be left in an unknown state
+    with ProcessPoolExecutor(options.processes, context, initialize, (options.processes,)) as pool:
+        waiting = map_ahead(partial(pool.submit, answer_one, options), batches, 1, 2 * options.processes)
+        try:
+            yield from (future.result() for future in waiting)
+        except BrokenProcessPool:
+            raise InputError("A process was ended from outside; run the command again to continue.") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def initialize(processes: int) -> None:
+    """Prepare a process: before its runtime is imported, which reads the variable once. The parent handles Ctrl-C."""
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // processes))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def answer_one(options: Options, batch: Batch) -> tuple[int, list[Record]]:
+    return next(records_of(options, load_once(options), [batch]))
+
+
+@cache
+def load_once(options: Options) -> VQALike:
+    return VQA.load(options.model, options.device, runtime=options.runtime)

@@ -1,92 +1,182 @@
-"""What an answer is worth: exact match, the official accuracy, WUPS; and the guesses that it is held against."""
+"""An answer and what it is worth: exact match, the official accuracy, WUPS, beside those of the baselines."""
 
 import base64
-from collections.abc import Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vqa.data.examples import Example, reference
 from vqa.data.metric import normalize_answer, vqa_accuracy
-from vqa.evaluation.answers.predictions import Answered, name
-from vqa.evaluation.answers.priors import Priors
+from vqa.evaluation.answers.questions import OFFICIAL, question_name
 from vqa.evaluation.measures.wups import wups
+from vqa.predict import VQALike
 
-OFFICIAL = 10  # the official accuracy is defined for ten human answers
 WUPS = (0.9, 0.0)
+LENGTHS = {4: "1-4 words", 6: "5-6 words", 9: "7-9 words"}  # the greatest number of words: the class
+RANKS = {10: "1-10", 100: "11-100", 1000: "101-1000"}
 Record = dict[str, Any]
+
+_WORD = re.compile(r"[^\W_]+")
+LONGEST_PREFIX = 4  # words
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question and the answers of a model.
+
+    index: the question's place in the data. blind, image_only: the answers of those heads; swapped: the answer about
+    another photo, if asked. attention: `(h, w)` bytes, the mean of the glimpses' maps with its peak at 255. logits, if
+    kept: of the whole model and of the blind head.
+    """
+
+    index: int
+    example: Example
+    prediction: str
+    confidence: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    blind: str | None = None
+    image_only: str | None = None
+    swapped: str | None = None
+    attention: np.ndarray | None = None
+    logits: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Priors:
+    """The most common answers of the training questions: baselines that any model should beat.
+
+    majority: of all questions; by_type: of each answer type; by_prefix: of the questions that begin with up to four
+    given words (joined by spaces), only where it differs from that of the next shorter prefix.
+    """
+
+    majority: str
+    by_type: dict[str, str]
+    by_prefix: dict[str, str]
+
+    @classmethod
+    def count(cls, examples: Iterable[Example], min_count: int = 3) -> "Priors":
+        """Count the references of `examples`; a prefix counts from `min_count` questions on."""
+        by_type: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        by_prefix: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for example in examples:
+            if (answer := reference(example)) is not None:
+                by_type[example.answer_type or "unknown"][answer] += 1
+                words = first_words(example.question)
+                for length in range(1, len(words) + 1):
+                    by_prefix[" ".join(words[:length])][answer] += 1
+        best = {prefix: most_common(count) for prefix, count in by_prefix.items() if count.total() >= min_count}
+        priors = cls(
+            most_common(sum(by_type.values(), Counter())),
+            {kind: most_common(count) for kind, count in by_type.items()},
+            {},
+        )
+        for prefix in sorted(best, key=lambda p: p.count(" ")):  # shorter ones first
+            if best[prefix] != priors._after(prefix.split()[:-1]):
+                priors.by_prefix[prefix] = best[prefix]
+        return priors
+
+    @classmethod
+    def of_checkpoint(cls, vqa: VQALike) -> "Priors | None":
+        """Those that `train.fit` wrote into the model's folder, if it did."""
+        content = vqa.extra("priors.json")
+        return None if content is None else cls(**content)
+
+    def question_only(self, question: str) -> str:
+        """The most common answer to the questions that begin with the same words."""
+        return self._after(first_words(question))
+
+    def _after(self, words: list[str]) -> str:
+        prefixes = (" ".join(words[:length]) for length in range(len(words), 0, -1))
+        return next((self.by_prefix[prefix] for prefix in prefixes if prefix in self.by_prefix), self.majority)
+
+
+def first_words(question: str) -> list[str]:
+    return _WORD.findall(question.lower())[:LONGEST_PREFIX]
+
+
+def most_common(count: Counter[str]) -> str:
+    """Of equally common answers the first in the alphabet, so that the order of the data does not matter."""
+    return min(count, key=lambda answer: (-count[answer], answer)) if count else ""
 
 
 class Judge:
     """Scores answers, and those of the baselines, question by question.
 
-    known: the answers that the model can give, the common ones first; None if that is not known. priors: counted on the
-    training split. With `semantic`, WUPS too (slower; see `vqa.evaluation.measures.wups`).
+    known: the answers that the model can give, the most common first; None if they are not known. priors: of the
+    training split. semantic: compute WUPS, too, which is slower (see `vqa.evaluation.measures.wups`).
     """
 
-    def __init__(self, known: tuple[str, ...] | list[str] | None, priors: Priors | None, semantic: bool = False):
+    def __init__(self, known: Sequence[str] | None, priors: Priors | None, semantic: bool = False):
         self.known: Mapping[str, int] | None = None if known is None else {a: place for place, a in enumerate(known)}
         self.priors = priors
         self.semantic = semantic
 
     def guesses(self, answered: Answered) -> dict[str, str]:
         """The answer of the model and of each baseline."""
-        example, found = answered.example, {"model": answered.prediction}
-        for head, guess in (("blind_head", answered.blind), ("image_only", answered.image_only)):
-            if guess is not None:
-                found[head] = guess
+        guesses = {
+            "model": answered.prediction,
+            "blind_head": answered.blind,
+            "image_only": answered.image_only,
+        }
         if self.priors is not None:
-            found["majority"] = self.priors.majority
-            found["question_prefix"] = self.priors.question_only(example.question)
-            found["type_prior"] = self.priors.by_type.get(example.answer_type or "unknown", self.priors.majority)
-        return found
+            guesses["majority"] = self.priors.majority
+            guesses["question_prefix"] = self.priors.question_only(answered.example.question)
+            kind = answered.example.answer_type or "unknown"
+            guesses["type_prior"] = self.priors.by_type.get(kind, self.priors.majority)
+        return {guess: answer for guess, answer in guesses.items() if answer is not None}
 
-    def record(self, answered: Answered) -> Record:
-        """What is kept of a question: what was asked, answered and known, and its scores in 0-1 by guess.
-
-        exact: prediction and reference both normalised, then equal; None without a reference. official: None with fewer
-        than ten answers. upper_bound: the best that the model's list allows.
-        """
-        example, wanted = answered.example, reference(answered.example) or None
-        raw = self.guesses(answered)
+    def scores(self, answered: Answered, truth: str | None) -> dict[str, Any]:
+        """By metric the score in 0-1 of each guess; None where there is no reference or, for official, fewer than ten
+        answers. truth: the reference, normalised."""
+        if truth is None:
+            return {"exact": None, "official": None}
+        example, raw = answered.example, self.guesses(answered)
         guesses = {guess: normalize_answer(answer) for guess, answer in raw.items()}
-        scores: dict[str, Any] = {"exact": None, "official": None}
-        if wanted is not None:
-            scores["exact"] = {guess: int(answer == wanted) for guess, answer in guesses.items()}
-            if self.known is not None:
-                scores["exact"]["upper_bound"] = int(wanted in self.known)
-            if self.semantic:
-                truth = example.answer if example.answer is not None else wanted
-                scores |= {
-                    f"wups_{level}": {guess: round(wups(a, truth, level), 6) for guess, a in raw.items()}
-                    for level in WUPS
-                }
-        if wanted is not None and len(example.answers) >= OFFICIAL:
+        scores: dict[str, Any] = {"exact": {guess: int(answer == truth) for guess, answer in guesses.items()}}
+        if self.known is not None:
+            scores["exact"]["upper_bound"] = int(truth in self.known)
+        if self.semantic:
+            given = example.answer if example.answer is not None else truth
+            for level in WUPS:
+                scores[f"wups_{level}"] = {guess: round(wups(a, given, level), 6) for guess, a in raw.items()}
+        scores["official"] = None
+        if len(example.answers) >= OFFICIAL:
             worth = {answer: official(answer, example) for answer in set(guesses.values())}
             scores["official"] = {guess: worth[answer] for guess, answer in guesses.items()}
             if self.known is not None:
                 scores["official"]["upper_bound"] = best_official(example, self.known)
-        image = answered.attention
+        return scores
+
+    def record(self, answered: Answered) -> Record:
+        """The line of a question in `records.jsonl`: question, answers and scores."""
+        example, truth = answered.example, reference(answered.example) or None
+        attention = answered.attention
         return {
             "index": answered.index,
-            "question_id": name(answered.index, example),
+            "question_id": question_name(answered.index, example),
             "image": example.image,
             "photo": Path(example.image).name,
             "question": example.question,
-            "reference": wanted,
+            "reference": truth,
             "answers": list(example.answers),
             "answer_type": example.answer_type or "unknown",
             "question_type": example.question_type or "unknown",
             "source": example.source or "unknown",
-            "rank": None if wanted is None or self.known is None else rank(wanted, self.known),
+            "rank": None if truth is None or self.known is None else rank(truth, self.known),
             "prediction": answered.prediction,
             "confidence": None if answered.confidence is None else round(answered.confidence, 6),
             "top": [[answer, round(p, 6)] for answer, p in answered.top],
             "blind": answered.blind,
             "image_only": answered.image_only,
             "swapped": answered.swapped,
-            "attention": None if image is None else base64.b64encode(image.tobytes()).decode(),
-            "grid": None if image is None else list(image.shape),
-            **scores,
+            "attention": None if attention is None else base64.b64encode(attention.tobytes()).decode(),
+            "grid": None if attention is None else list(attention.shape),
+            **self.scores(answered, truth),
         }
 
 
@@ -102,16 +192,14 @@ def best_official(example: Example, known: Mapping[str, int]) -> float:
 
 
 def length(question: str) -> str:
-    """A question's length in words, in four classes."""
+    """The class of a question by its number of words."""
     words = len(question.split())
-    return next(
-        (name for most, name in ((4, "1-4 words"), (6, "5-6 words"), (9, "7-9 words")) if words <= most), "10+ words"
-    )
+    return next((name for most, name in LENGTHS.items() if words <= most), "10+ words")
 
 
 def rank(answer: str, known: Mapping[str, int]) -> str:
-    """How common an answer was in training, by its place in the model's list, which has the common ones first."""
+    """How common an answer was in training, by its place in the model's list, which has the most common ones first."""
     place = known.get(answer)
     if place is None:
         return "not in the list"
-    return next((name for end, name in ((10, "1-10"), (100, "11-100"), (1000, "101-1000")) if place < end), "1001+")
+    return next((name for end, name in RANKS.items() if place < end), "1001+")

@@ -1,60 +1,83 @@
-"""Predictions that were made elsewhere, in the challenge's format."""
+"""The predictions of another system, in the challenge's format."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example
-from vqa.data.readers.documents import read_document
-from vqa.evaluation.answers.predictions import Answered, name
+from vqa.data.parallel import batched
+from vqa.data.readers.text_files import read_document
+from vqa.evaluation.answers.questions import examples_of, question_name
+from vqa.evaluation.answers.records import Journal
+from vqa.evaluation.answers.scores import Answered, Judge
+from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
+
+CHUNK = 1024  # predictions that are scored between two steps of the progress bar
+
+
+def score_predictions(options: Options, journal: Journal, advance: Callable[[int], None]) -> None:
+    """Score those predictions of the file that `journal` does not hold yet.
+
+    Raises `InputError`, before any is scored, for a file that does not fit the questions.
+    """
+    judge, path = Judge(None, None, options.metric == "wups"), Path(options.predictions or "")
+    predictions = read_predictions(path)
+    check_complete(path, predictions, options.data, examples_of(options))
+    for number, chunk in enumerate(batched(match(predictions, examples_of(options)), CHUNK)):
+        if number not in journal.done:
+            journal.append(number, [judge.record(answered) for answered in chunk])
+            advance(len(chunk))
 
 
 def read_predictions(path: Path) -> dict[str, str]:
     """The answers by question id (as text) of a list of objects with `question_id` and `answer`.
 
-    Raises `InputError` for a file that is no such list, or that answers a question twice.
+    Raises `InputError` for a file without such a list, or with two answers to one question.
     """
     rows = read_document(path)
     if not isinstance(rows, list) or not rows:
-        raise InputError(f"{path} is no list of predictions: give objects with 'question_id' and 'answer'.")
+        raise InputError(f"{path} is not a list of predictions: give objects with 'question_id' and 'answer'.")
     for number, row in enumerate(rows, start=1):
         if not (isinstance(row, dict) and isinstance(row.get("answer"), str) and "question_id" in row):
-            raise InputError(f"Prediction {number} of {path} lacks 'question_id' or the text 'answer': mend it.")
+            raise InputError(f"Prediction {number} of {path} lacks 'question_id' or the text 'answer': correct it.")
     count = Counter(str(row["question_id"]) for row in rows)
     if len(count) < len(rows):
         identity, times = count.most_common(1)[0]
         raise InputError(
             f"{path} answers {len(rows) - len(count):,} questions more than once ({identity} {times} times): "
-            "keep one prediction of each."
+            "give one prediction for each."
         )
     return {str(row["question_id"]): row["answer"] for row in rows}
 
 
-def match(path: Path, data: str, examples: Iterable[Example]) -> Iterator[Answered]:
-    """Each question with its prediction.
-
-    Raises `InputError`, at the end, if a question has no prediction or a prediction no question: the challenge counts
-    neither, and a file that belongs to another split is told so.
-    """
-    given = read_predictions(path)
-    asked = missing = 0
-    first: int | str | None = None
+def match(predictions: dict[str, str], examples: Iterable[Example]) -> Iterator[Answered]:
+    """Each question with its prediction."""
     for index, example in enumerate(examples):
-        asked += 1
-        answer = given.pop(str(name(index, example)), None)
-        if answer is not None:
-            yield Answered(index, example, answer)
-            continue
-        first = name(index, example) if missing == 0 else first
-        missing += 1
-    if given:
+        yield Answered(index, example, predictions[str(question_name(index, example))])
+
+
+def check_complete(path: Path, predictions: dict[str, str], data: str, examples: Iterable[Example]) -> None:
+    """Raise `InputError` if a question has no prediction or a prediction no question.
+
+    The challenge refuses such files, and so a file that belongs to another split is recognised.
+    """
+    unused = dict.fromkeys(predictions)
+    missing, count = [], 0
+    for index, example in enumerate(examples):
+        count += 1
+        name = question_name(index, example)
+        if str(name) in unused:
+            del unused[str(name)]
+        else:
+            missing.append(name)
+    if unused:
         raise InputError(
-            f"{path} answers {len(given):,} questions that {data} does not ask (such as question_id "
-            f"{next(iter(given))}): give the predictions of the same split."
+            f"{path} answers {len(unused):,} questions that {data} does not ask (such as question_id "
+            f"{next(iter(unused))}): give the predictions of the same split."
         )
     if missing:
         raise InputError(
-            f"{path} has no prediction for {missing:,} of the {asked:,} questions of {data} (such as question_id "
-            f"{first}): add them."
+            f"{path} has no prediction for {len(missing):,} of the {count:,} questions of {data} (such as question_id "
+            f"{missing[0]}): add them."
         )

@@ -1,4 +1,4 @@
-"""WUPS: how near a predicted answer comes to the true one in the order of things that WordNet keeps.
+"""WUPS: how close a predicted answer is to the true one in the hierarchy of WordNet.
 
 Source: Malinowski and Fritz, "A Multi-World Approach to Question Answering about Real-World Scenes based on Uncertain
 Input", NeurIPS 2014, section 4 (the measure of DAQUAR), and the authors' `calculate_wups.py`, whose results this
@@ -14,14 +14,12 @@ shortest way up and down.
 import io
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vqa.model.errors import InputError
 
@@ -50,31 +48,6 @@ def wups(prediction: str, answer: str, threshold: float) -> float:
     """
     things, truth = _things(prediction), _things(answer)
     return min(_all_within(things, truth, threshold), _all_within(truth, things, threshold))
-
-
-def wups_scores(
-    predictions: Sequence[str], answers: Sequence[str], thresholds: Sequence[float] = (0.9, 0.0)
-) -> dict[str, np.ndarray]:
-    """The WUPS scores of many predictions at each threshold, which is their key ("0.9", "0.0").
-
-    Args:
-        predictions: texts, one a question; things within a text are divided by ",". They must not be normalised by the
-            rules of VQA, which take the commas away.
-        answers: as many texts of the same kind.
-
-    Returns:
-        Arrays `(questions,)` of float64 in 0..1; their mean is what DAQUAR reports.
-
-    Raises:
-        InputError: as `wups`, and where there are more answers than predictions or fewer.
-    """
-    if len(predictions) != len(answers):
-        raise InputError(
-            f"There are {len(predictions)} predictions and {len(answers)} answers: give one of each a question."
-        )
-    _nouns()  # a missing database is told even where all answers are equal and need none
-    pairs = list(zip(predictions, answers, strict=True))
-    return {str(float(t)): np.array([wups(*pair, t) for pair in pairs], dtype=np.float64) for t in thresholds}
 
 
 def _things(text: str) -> list[str]:

@@ -3,21 +3,21 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vqa.evaluation.measures.bootstrap import interval, resampled_means
-from vqa.evaluation.probes.batches import percent
+from vqa.evaluation.measures.statistics import interval, percent, resampled_means
 from vqa.model.errors import InputError
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, x1 and y1 exclusive
 Key = tuple[str, int]  # a photo's name and the question's id
 
 
-class Asked(NamedTuple):
+class WorldQuestion(NamedTuple):
     """A question of the world: the boxes of the shapes it asks about, and its picture's width in pixels."""
 
     boxes: list[Box]
@@ -25,45 +25,54 @@ class Asked(NamedTuple):
     relational: bool
 
 
-def pointing_game(records: Iterable[Mapping[str, Any]], scenes: str | Path) -> dict[str, Any]:
-    """Play the pointing game (Zhang et al. 2016, Top-down Neural Attention by Excitation Backprop).
+@dataclass(frozen=True)
+class PointingGame:
+    """The pointing game (Zhang et al. 2016, Top-down Neural Attention by Excitation Backprop).
 
-    records: an evaluation's, with `photo`, `question_id`, `attention` and `grid`; scenes: the world's `scenes.json`.
-    Returns, in percent: `hit`, the share of the questions whose map peaks at an asked shape, with its 95% `interval` by
-    the bootstrap over photos; `uniform`, what a map that peaks anywhere would get; both for `relational` and `plain`
-    questions too. left_out: questions that ask about no shape, such as those for something that is not there. Figures
-    of no question are None.
-    Raises `InputError` for a record without attention or without a scene, and as `read_scenes`.
+    records: of an evaluation, with `photo`, `question_id`, `attention` and `grid`; scenes: the world's `scenes.json`.
     """
-    world = read_scenes(scenes)
-    photos, rows, left_out = [], [], 0
-    for record in records:
-        asked = world.get((record["photo"], record["question_id"]))
-        if asked is None:
-            raise InputError(
-                f"Question {record['question_id']} about {record['photo']} is not in {scenes}; name the scenes.json "
-                "of the world that was evaluated."
-            )
-        if not asked.boxes:
-            left_out += 1
-            continue
-        attention = read_map(record)
-        peaks = np.argwhere(attention == attention.max()).tolist()
-        hit, uniform = pointing(peaks, asked.boxes, asked.size, attention.shape)
-        photos.append(record["photo"])
-        rows.append((hit, uniform, asked.relational))
-    hits, uniforms, relational = np.array(rows, dtype=float).reshape(-1, 3).T
 
-    def figures(chosen: np.ndarray) -> dict[str, Any]:
-        return {"n": int(chosen.sum()), "hit": percent(hits[chosen]), "uniform": percent(uniforms[chosen])}
+    records: Iterable[Mapping[str, Any]]
+    scenes: str | Path
 
-    return {
-        **figures(np.ones(len(rows), bool)),
-        "interval": interval(resampled_means({"hit": hits}, photos)["hit"]) if rows else None,
-        "left_out": left_out,
-        "relational": figures(relational == 1),
-        "plain": figures(relational == 0),
-    }
+    def run(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """`hit`, the share of the questions whose map peaks at an asked shape, with its 95% `interval` by the bootstrap
+        over photos; `uniform`, what a map that peaks anywhere would get; both for `relational` and `plain` questions,
+        too. left_out: questions that ask about no shape, such as those for something that is not there. Figures of no
+        question are None.
+
+        Raises `InputError` for a record without attention or without a scene, and as `read_scenes`.
+        """
+        world = read_scenes(self.scenes)
+        photos, rows, left_out = [], [], 0
+        for record in self.records:
+            question = world.get((record["photo"], record["question_id"]))
+            if question is None:
+                raise InputError(
+                    f"Question {record['question_id']} about {record['photo']} is not in {self.scenes}; name the "
+                    "scenes.json of the world that was evaluated."
+                )
+            if not question.boxes:
+                left_out += 1
+                continue
+            attention = read_map(record)
+            peaks = np.argwhere(attention == attention.max()).tolist()
+            hit, uniform = pointing(peaks, question.boxes, question.size, attention.shape)
+            photos.append(record["photo"])
+            rows.append((hit, uniform, question.relational))
+        hits, uniforms, relational = np.array(rows, dtype=float).reshape(-1, 3).T
+
+        def figures(chosen: np.ndarray) -> dict[str, Any]:
+            return {"n": int(chosen.sum()), "hit": percent(hits[chosen]), "uniform": percent(uniforms[chosen])}
+
+        section = {
+            **figures(np.ones(len(rows), bool)),
+            "interval": interval(resampled_means({"hit": hits}, photos)["hit"]) if rows else None,
+            "left_out": left_out,
+            "relational": figures(relational == 1),
+            "plain": figures(relational == 0),
+        }
+        yield "grounding/pointing", section
 
 
 def pointing(
@@ -86,7 +95,7 @@ def pointing(
     return float(np.mean([inside[row, column] for row, column in peaks])), float(inside.mean())
 
 
-def read_scenes(path: str | Path) -> dict[Key, Asked]:
+def read_scenes(path: str | Path) -> dict[Key, WorldQuestion]:
     """The questions of a world by photo and id, from the `scenes.json` that `vqa.data.world` writes.
 
     Raises `InputError` for a file that is missing or not such a one.
@@ -94,7 +103,7 @@ def read_scenes(path: str | Path) -> dict[Key, Asked]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return {
-            (str(scene["image"]), int(question["question_id"])): Asked(
+            (str(scene["image"]), int(question["question_id"])): WorldQuestion(
                 [_box(scene["shapes"][int(i)]["box"]) for i in question["asked"]],
                 int(scene["size"]),
                 bool(question["relational"]),

@@ -1,4 +1,4 @@
-"""What the report's gallery shows: a sample of the records, and small pictures that fit into one file."""
+"""The report's gallery: a sample of the records, and small pictures that fit into one file."""
 
 import base64
 import io
@@ -18,16 +18,16 @@ from vqa.data.parallel import map_ahead
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
 
-SHOWN = 5000  # questions in the gallery
+SIZE = 5000  # questions in the gallery
 BUDGET = 9_000_000  # bytes of all pictures together, in base64
-PROBED = 48  # photos that the size of the pictures is chosen by
+TRIED = 48  # photos by which the size of the pictures is chosen
 # The longer side in pixels and the WebP quality, the best first.
 STEPS = ((384, 60), (320, 55), (256, 50), (208, 46), (176, 42), (144, 38), (120, 34), (96, 30), (80, 24), (64, 18))
 LONGEST, LONGEST_ANSWER = 300, 80  # characters of a text; what is longer is cut
 MOST_CELLS = 16  # of an attention map, a side
 SURE, UNSURE = 0.7, 1 / 3
 
-# Why a question is called surprising: what the card says, in the order of `surprises`.
+# Why a question is called surprising, in the order of `surprises`.
 REASONS = (
     "Wrong, though sure (70% or more).",
     "Wrong, where the guess without looking was right.",
@@ -38,14 +38,15 @@ REASONS = (
 
 
 @dataclass
-class Sample:
-    """The records that are shown, each as short as it can be, and what is counted over all records.
+class Gallery:
+    """A sample of the records, and counts of all records.
 
-    shown: `entry` of each, in the data's order; photos: the path of each shown photo (None: not known), by the name
-    and path that tell it apart; pairs: how often each (reference, prediction) occurs; n: records with a known answer.
+    entries: `entry` of each record in the sample, in the data's order; photos: the number of each photo of the sample,
+    by its name and path (None: not known); pairs: how often each (reference, prediction) occurs; n: records with a
+    known answer.
     """
 
-    shown: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
     pairs: Counter[tuple[str, str]]
     n: int
     photos: dict[tuple[str, str | None], int] = field(default_factory=dict)
@@ -54,16 +55,16 @@ class Sample:
     def draw(
         cls,
         records: Iterable[Mapping[str, Any]],
-        size: int = SHOWN,
+        size: int = SIZE,
         seed: int = 0,
         advance: Callable[[int], None] = lambda questions: None,
-    ) -> "Sample":
-        """Read all records once, keeping `size` of them, drawn evenly (reservoir sampling, Vitter 1985, Algorithm R).
+    ) -> "Gallery":
+        """Read all records once and draw `size` of them evenly (reservoir sampling, Vitter 1985, Algorithm R).
 
-        advance: told of each record that will not be shown. Records without a known answer are passed over.
+        advance: called for each record that is not in the sample. Records without a known answer are left out.
         """
         generator = np.random.default_rng(seed)
-        kept: list[tuple[int, dict[str, Any]]] = []
+        drawn: list[tuple[int, dict[str, Any]]] = []
         pairs: Counter[tuple[str, str]] = Counter()
         n = 0
         for record in records:
@@ -74,19 +75,19 @@ class Sample:
             if n >= size:
                 advance(1)
             if place < size:
-                kept[place : place + 1] = [(n, entry(record))]
+                drawn[place : place + 1] = [(n, entry(record))]
             n += 1
-        sample = cls([short for _, short in sorted(kept, key=lambda pair: pair[0])], pairs, n)
-        for short in sample.shown:
+        gallery = cls([short for _, short in sorted(drawn, key=lambda pair: pair[0])], pairs, n)
+        for short in gallery.entries:
             photo = short.pop("photo"), short.pop("image")
-            short["p"] = sample.photos.setdefault(photo, len(sample.photos))
-        return sample
+            short["p"] = gallery.photos.setdefault(photo, len(gallery.photos))
+        return gallery
 
 
 def entry(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as the page needs it, under short names; `report.js` reads them."""
+    """A record under the short names that `report.js` reads."""
     exact, official = record["exact"], record.get("official") or {}
-    said = Counter(text(answer, LONGEST_ANSWER) for answer in record.get("answers") or ())
+    given = Counter(text(answer, LONGEST_ANSWER) for answer in record.get("answers") or ())
     short = {
         "photo": text(record.get("photo"), LONGEST),
         "image": record.get("image") or None,
@@ -95,7 +96,7 @@ def entry(record: Mapping[str, Any]) -> dict[str, Any]:
         "c": number(record.get("confidence")),
         "t": [[text(a, LONGEST_ANSWER), number(p)] for a, p in (record.get("top") or ())[1:4]],
         "r": text(record.get("reference"), LONGEST_ANSWER),
-        "s": said.most_common(),
+        "s": given.most_common(),
         "b": None if record.get("blind") is None else text(record["blind"], LONGEST_ANSWER),
         "o": None if record.get("swapped") is None else text(record["swapped"], LONGEST_ANSWER),
         "k": [text(record.get(name) or "unknown", LONGEST_ANSWER) for name in ("answer_type", "source")],
@@ -107,7 +108,7 @@ def entry(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def surprises(record: Mapping[str, Any]) -> list[int]:
-    """Places in `REASONS` of what is surprising about a record; usually none."""
+    """Indices in `REASONS` of what is surprising about a record; usually none."""
     exact, official = record["exact"], record.get("official") or {}
     right, blind = bool(exact.get("model")), exact.get("blind_head")
     confidence, prediction = number(record.get("confidence")), record.get("prediction")
@@ -152,7 +153,7 @@ Picture = tuple[str, int, int]  # a WebP in base64, its width and height
 
 @dataclass
 class Pictures:
-    """One for each photo, None where there is none; unreadable, left_out: how many have none, and why."""
+    """of: one for each photo, or None; unreadable, left_out: how many photos have none for that reason."""
 
     of: list[Picture | None]
     unreadable: int = 0
@@ -160,50 +161,50 @@ class Pictures:
 
 
 def pictures(
-    paths: Sequence[str | Path | None], budget: int = BUDGET, advance: Callable[[int], None] = lambda place: None
+    paths: Sequence[str | Path | None], budget: int = BUDGET, advance: Callable[[int], None] = lambda number: None
 ) -> Pictures:
     """Small pictures of photos, as large as all of them together fit into `budget` bytes.
 
-    The best of `STEPS` is chosen by some photos spread over all. If they prove too large after all, the next is taken;
-    with the smallest of all, those that do not fit have no picture. advance: told each photo's place, once.
+    The best of `STEPS` is chosen by a part of the photos. If they are too large after all, the next step is tried; with
+    the last step, those that do not fit have no picture. advance: called with each photo's number, once.
     """
-    step = first_step([path for path in paths if path], budget)
-    told = advance
+    step = first = first_step([path for path in paths if path], budget)
     while True:
-        made: list[Picture | None] = []
+        encoded: list[Picture | None] = []
         with closing(map_ahead(partial(picture, step=STEPS[step]), paths, depth=16)) as ahead:
-            for place, found in enumerate(ahead):
-                made.append(found)
-                told(place)
-        if sum(map(size_of, made)) <= budget or step == len(STEPS) - 1:
+            for number, content in enumerate(ahead):
+                encoded.append(content)
+                if step == first:
+                    advance(number)
+        if sum(map(size_of, encoded)) <= budget or step == len(STEPS) - 1:
             break
-        step, told = step + 1, lambda place: None
-    result, used = Pictures(made, unreadable=made.count(None)), 0
-    for place, found in enumerate(made):
-        if used + size_of(found) > budget:
-            result.of[place] = None
+        step += 1
+    result, used = Pictures(encoded, unreadable=encoded.count(None)), 0
+    for number, content in enumerate(encoded):
+        if used + size_of(content) > budget:
+            result.of[number] = None
             result.left_out += 1
         else:
-            used += size_of(found)
+            used += size_of(content)
     return result
 
 
 def first_step(paths: Sequence[str | Path], budget: int) -> int:
-    """The place in `STEPS` of the best that should fit, with a tenth to spare."""
-    chosen = paths[:: max(1, len(paths) // PROBED)]
+    """The index in `STEPS` of the best that should fit, with a tenth to spare."""
+    chosen = paths[:: max(1, len(paths) // TRIED)]
     for step, how in enumerate(STEPS):
-        sizes = [size_of(found) for found in map(partial(picture, step=how), chosen) if found is not None]
+        sizes = [size_of(content) for content in map(partial(picture, step=how), chosen) if content is not None]
         if not sizes or 1.1 * np.mean(sizes) * len(paths) <= budget:
             return step
     return len(STEPS) - 1
 
 
-def size_of(found: Picture | None) -> int:
-    return len(found[0]) if found else 0
+def size_of(content: Picture | None) -> int:
+    return len(content[0]) if content else 0
 
 
 def picture(path: str | Path | None, step: tuple[int, int]) -> Picture | None:
-    """A photo as a small WebP; None if it cannot be read. Photos smaller than that stay as they are."""
+    """A photo as a small WebP; None if it cannot be read. Smaller photos are not enlarged."""
     side, quality = step
     try:
         photo = open_photo(path, shortest_side=side) if path else None

@@ -1,25 +1,31 @@
 """An evaluation as one page that needs nothing else: figures, curves, and a gallery of questions with their photos."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from html import escape
+from functools import cache
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from vqa.data.files import whole_file
-from vqa.evaluation.report import curves, tables
-from vqa.evaluation.report.gallery import BUDGET, REASONS, SHOWN, Pictures, Sample, pictures
+from vqa.evaluation.report.gallery import REASONS, Gallery, Pictures, pictures
 from vqa.model.errors import InputError
+from vqa.model.text import PLACES
 from vqa.show.heat import INFERNO
 
 STATIC = Path(__file__).parent / "static"
+COMMON = 15  # answers in the table of mix-ups
 SKIPPED = {"photo": "no readable photo", "question": "no readable question", "answer": "no known answer"}
+
+Content = Mapping[str, Any]
 
 
 def write_report(
     path: Path,
-    results: Mapping[str, Any],
+    content: Content,
     records: Iterable[Mapping[str, Any]],
     advance: Callable[[int], None] = lambda questions: None,
     seed: int = 0,
@@ -29,94 +35,77 @@ def write_report(
 
     Args:
         path: of the page.
-        results: the content of `results.json`; what it lacks, the page lacks.
-        records: a dict a question in the data's order, as `vqa.evaluation.answers.scores` makes them; read once. Those
-            without a known answer are passed over. With more than 5,000 the gallery shows so many, drawn with `seed`.
-        advance: told how many questions are done, now and then; all together as many as have a known answer.
-        title: of the page; else the model's and the data's names.
+        content: of `results.json`; what it lacks, the page lacks.
+        records: as `vqa.evaluation.answers.scores` makes them, in the data's order; read once. Those without a known
+            answer are left out. Of more than 5,000 the gallery has 5,000, drawn with `seed`.
+        advance: called with the number of questions that are done; in total as many as have a known answer.
+        title: of the page; by default the model's and the data's names.
 
     Raises:
         InputError: the page cannot be written.
     """
-    sample = Sample.draw(records, SHOWN, seed, advance)
-    about = [0] * len(sample.photos)
-    for shown in sample.shown:
-        about[shown["p"]] += 1
-    made = pictures([image for _, image in sample.photos], BUDGET, lambda place: advance(about[place]))
-    page = Template(read("report.html")).substitute(
-        title=escape(title or name(results)),
-        style=read("report.css"),
-        script=read("report.js"),
-        headline=headline(results),
-        tables=all_tables(results.get("tables") or {}),
-        curves=all_curves(results.get("calibration") or {}),
-        looking=looking(results),
-        mix_ups=section("mixups", "Mix-ups", tables.mix_ups(sample.pairs) if sample.pairs else ""),
-        gallery_note=gallery_note(sample, made),
-        made_with=made_with(results),
-        data=as_script({"shown": sample.shown, "reasons": REASONS, "heat": INFERNO.tolist()}),
-        photos=as_script([[photo, *(found or ())] for (photo, _), found in zip(sample.photos, made.of, strict=True)]),
+    gallery = Gallery.draw(records, seed=seed, advance=advance)
+    questions_of = Counter(entry["p"] for entry in gallery.entries)
+    drawn = pictures([image for _, image in gallery.photos], advance=lambda photo: advance(questions_of[photo]))
+    photos = [[name, *(picture or ())] for (name, _), picture in zip(gallery.photos, drawn.of, strict=True)]
+    data = {"entries": gallery.entries, "reasons": REASONS, "heat": INFERNO.tolist(), "places": PLACES}
+    page = (
+        templates()
+        .get_template("report.html")
+        .render(
+            **{"content": content, "calibration": content.get("calibration") or {}},
+            title=title or default_title(content),
+            verdict=verdict(content),
+            tiles=list(tiles(content)),
+            asked=asked(content),
+            measurements=list(measurements(content)),
+            mix_ups=mix_ups(gallery.pairs),
+            gallery_note=gallery_note(gallery, drawn),
+            made_with={key: content.get(key) for key in ("command", "weights", "seed")}
+            | (content.get("environment") or {}),
+            style=Markup((STATIC / "report.css").read_text(encoding="utf-8")),
+            script=Markup((STATIC / "report.js").read_text(encoding="utf-8")),
+            **{"data": as_script(data), "photos": as_script(photos)},
+        )
     )
-    write_whole(path, page)
-
-
-def read(file: str) -> str:
-    return (STATIC / file).read_text(encoding="utf-8")
-
-
-def as_script(content: object) -> str:
-    """JSON that can stand in a script element: no '<', which could end it or begin a comment."""
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def write_whole(path: Path, page: str) -> None:
     try:
-        with whole_file(path) as new:
-            new.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair cannot be written
+        with whole_file(path) as new:  # half a surrogate pair cannot be written
+            new.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"The report {path} cannot be written ({error.strerror}); choose another place.") from error
 
 
-def name(results: Mapping[str, Any]) -> str:
-    """Model and data, as plain text."""
-    files = ", ".join(map(str, (results.get("data") or {}).get("files") or ())) or "unknown data"
-    return f"{results.get('model') or 'unknown model'} on {files}"
+@cache
+def templates() -> Environment:
+    """The templates, which escape whatever comes from the data."""
+    environment = Environment(loader=FileSystemLoader(STATIC), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.tests["figure"] = lambda value: is_number(value) or is_interval(value)
+    environment.filters |= {"figure": as_text, "readable": readable, "columns_in": columns_in, "ordered": ordered}
+    return environment
 
 
-def headline(results: Mapping[str, Any]) -> str:
-    """What was asked, the first figures, and a sentence that says what they mean."""
-    intervals, metrics = results.get("intervals") or {}, results.get("metrics") or {}
-    exact, floor = metrics.get("exact"), (results.get("baselines") or {}).get("question_only")
-    tiles = [tile("right answers", exact, "%", intervals.get("exact"))]
-    if tables.is_number(floor):
-        tiles.append(tile("guessing without looking", floor, "%", None))
-        if tables.is_number(exact):
-            tiles.append(tile("gained by looking", exact - floor, " points", intervals.get("above_question_only")))
-    if tables.is_number(metrics.get("official")):
-        note = f"official accuracy, {metrics.get('n_official', 0):,} questions"
-        tiles.append(tile(note, metrics["official"], "%", intervals.get("official")))
-    n, skipped = results.get("n", 0), results.get("skipped") or {}
-    asked = f"{n:,} questions were scored"
-    if skipped:
-        reasons = ", ".join(f"{count:,} with {SKIPPED.get(reason, reason)}" for reason, count in skipped.items())
-        asked += f"; left out: {reasons}"
-    return (
-        f'<p class="verdict">{escape(verdict(exact, floor, intervals.get("above_question_only")))}</p>'
-        f'<ul class="tiles">{"".join(tiles)}</ul><p>Model <b>{escape(str(results.get("model") or "unknown"))}</b>. '
-        f"{escape(asked)}. An answer is right if it equals the known one after both are normalised. "
-        "Intervals hold 95% of what other photos of the same kind would have given.</p>"
-    )
+def as_script(content: object) -> Markup:
+    """JSON that can be put into a script element: no '<', which could end it or begin a comment."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
 
 
-def verdict(exact: object, floor: object, interval: object) -> str:
+def default_title(content: Content) -> str:
+    files = ", ".join(map(str, (content.get("data") or {}).get("files") or ())) or "unknown data"
+    return f"{content.get('model') or 'unknown model'} on {files}"
+
+
+def verdict(content: Content) -> str:
     """Whether looking helps, in one sentence."""
-    if not (tables.is_number(exact) and tables.is_number(floor)):
+    exact, floor = (content.get("metrics") or {}).get("exact"), (content.get("baselines") or {}).get("question_only")
+    interval = (content.get("intervals") or {}).get("above_question_only")
+    if not (is_number(exact) and is_number(floor)):
         return "Whether it beats guessing without looking is not known: there is no such guess to compare with."
     points = f"{abs(exact - floor):.1f} points"
-    if not tables.is_interval(interval):
+    if not is_interval(interval):
         side = "above" if exact > floor else "below"
         return f"It is {points} {side} guessing without looking; how sure that is, is not known."
-    low, high = interval[0], interval[1]
+    low, high = interval
     sure = f"(95% interval {low:+.1f} to {high:+.1f})"
     if low > 0:
         return f"It beats guessing without looking, by {points} {sure}."
@@ -125,80 +114,113 @@ def verdict(exact: object, floor: object, interval: object) -> str:
     return f"It cannot be told from guessing without looking: {points} apart {sure}."
 
 
-def tile(label: str, value: object, unit: str, interval: object) -> str:
-    """One large figure."""
-    shown = f"{value:.1f}{unit}" if tables.is_number(value) else "n/a"
-    if unit.strip() == "points" and tables.is_number(value):
-        shown = f"{value:+.1f}<small> points</small>"
-    sure = "95%: {:.1f} to {:.1f}".format(*interval) if tables.is_interval(interval) else ""
-    return f"<li><b>{shown}</b><span>{escape(label)}</span><small>{sure}</small></li>"
+class Tile(NamedTuple):
+    """A large figure; points: whether it is a difference of percentages."""
+
+    label: str
+    value: str
+    interval: str
+    points: bool = False
 
 
-def all_tables(content: Mapping[str, Any]) -> str:
-    parts = [tables.overall(content["overall"])] if content.get("overall") else []
-    parts += [tables.group(key, rows) for key, rows in content.items() if key != "overall" and rows]
-    return section("tables", "Figures", "".join(parts))
+def tiles(content: Content) -> Iterable[Tile]:
+    """The first figures of the page."""
+    intervals, metrics = content.get("intervals") or {}, content.get("metrics") or {}
+    exact, floor = metrics.get("exact"), (content.get("baselines") or {}).get("question_only")
+
+    def tile(label: str, value: object, key: str = "", form: str = "{:.1f}%") -> Tile:
+        interval = intervals.get(key)
+        text = "95%: {:.1f} to {:.1f}".format(*interval) if is_interval(interval) else ""
+        return Tile(label, form.format(value) if is_number(value) else "n/a", text, "+" in form)
+
+    yield tile("right answers", exact, "exact")
+    if is_number(floor):
+        yield tile("guessing without looking", floor)
+        if is_number(exact):
+            yield tile("gained by looking", exact - floor, "above_question_only", "{:+.1f}")
+    if is_number(metrics.get("official")):
+        label = f"official accuracy, {metrics.get('n_official', 0):,} questions"
+        yield tile(label, metrics["official"], "official")
 
 
-def all_curves(calibration: Mapping[str, Any]) -> str:
-    """Reliability and coverage, each with its numbers in a table below."""
-    parts = []
-    if bins := calibration.get("reliability"):
-        told = ""
-        if tables.is_number(calibration.get("ece")):
-            told = f" On average it is {calibration['ece']:.1f} points off."
-        parts.append(
-            f"<figure>{curves.reliability(bins)}<figcaption>Is it as often right as it is sure? On the dashed line it "
-            f"would be; below it is too sure.{told}</figcaption>{numbers('Reliability', bins)}</figure>"
-        )
-    if points := calibration.get("selective"):
-        parts.append(
-            f"<figure>{curves.coverage(points)}<figcaption>If it answers only what it is surest of, more of the "
-            f"answers are right.</figcaption>{numbers('Accuracy at coverage', points)}</figure>"
-        )
-    return section("confidence", "Does it know when it is right?", f'<div class="curves">{"".join(parts)}</div>', parts)
+def asked(content: Content) -> str:
+    """How many questions were scored and left out."""
+    skipped = content.get("skipped") or {}
+    reasons = ", ".join(f"{count:,} with {SKIPPED.get(reason, reason)}" for reason, count in skipped.items())
+    return f"{content.get('n', 0):,} questions were scored" + (f"; left out: {reasons}" if reasons else "")
 
 
-def numbers(caption: str, rows: list[Mapping[str, Any]]) -> str:
-    """The numbers of a curve, folded away."""
-    columns = list(rows[0])
-    lines = [[f"{row[columns[0]]:,}", *(tables.cell(key, row.get(key)) for key in columns[1:])] for row in rows]
-    shown = tables.table(f"{caption}: numbers", [tables.words(key) for key in columns], lines)
-    return f"<details><summary>the numbers</summary>{shown}</details>"
+def measurements(content: Content) -> Iterable[dict[str, Any]]:
+    """The figures of each measurement: `single` ones, and `cases`, a dict each, with all their `columns`."""
+    for name, entry in ((content.get("grounding") or {}) | {"robustness": content.get("robustness")}).items():
+        entry = entry if isinstance(entry, Mapping) else {}
+        entry = {key: value for key, value in entry.items() if key != "variants"} | dict(entry.get("variants") or {})
+        single = {key: value for key, value in entry.items() if is_number(value) or is_interval(value)}
+        cases = {key: value for key, value in entry.items() if isinstance(value, Mapping) and value}
+        figures = [
+            key for case in cases.values() for key, value in case.items() if is_number(value) or is_interval(value)
+        ]
+        if single or figures:
+            yield {"name": name, "single": single, "cases": cases, "columns": list(dict.fromkeys(figures))}
 
 
-def looking(results: Mapping[str, Any]) -> str:
-    """Grounding and robustness, as far as they were measured."""
-    parts = [tables.figures(key, content) for key, content in (results.get("grounding") or {}).items()]
-    parts.append(tables.figures("robustness", results.get("robustness")))
-    return section(
-        "looking",
-        "Does it look, and how easily is it shaken?",
-        f'<div class="two">{"".join(parts)}</div>',
-        "".join(parts),
-    )
+def mix_ups(pairs: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """For the commonest references how often each of them was predicted, and, last, anything else; pairs: of reference
+    and prediction. own: the place of the reference among the counts, from 1."""
+    total: Counter[str] = Counter()
+    for (reference, _), n in pairs.items():
+        total[reference] += n
+    common = total.most_common(COMMON)
+    rows = []
+    for own, (reference, n) in enumerate(common, start=1):
+        counts = [pairs.get((reference, answer), 0) for answer, _ in common]
+        rows.append({"reference": reference, "n": n, "own": own, "counts": [*counts, n - sum(counts)]})
+    return rows
 
 
-def section(identity: str, heading: str, content: str, there: object = True) -> str:
-    """A part of the page; nothing if there is no content."""
-    return f'<section id="{identity}"><h2>{heading}</h2>{content}</section>' if content and there else ""
+def gallery_note(gallery: Gallery, drawn: Pictures) -> str:
+    """What the gallery leaves out, in sentences."""
+    lines = []
+    if (shown := len(gallery.entries)) < gallery.n:
+        lines.append(f"The figures are of all {gallery.n:,} questions; here are {shown:,} drawn at random.")
+    if drawn.unreadable:
+        lines.append(f"{drawn.unreadable:,} of {len(drawn.of):,} photos could not be read and are not shown.")
+    if drawn.left_out:
+        lines.append(f"{drawn.left_out:,} of {len(drawn.of):,} photos are not shown, to keep this file small.")
+    return " ".join(lines)
 
 
-def gallery_note(sample: Sample, made: Pictures) -> str:
-    """What the gallery does not show, in sentences."""
-    told = []
-    if len(sample.shown) < sample.n:
-        told.append(f"The figures are of all {sample.n:,} questions; here are {len(sample.shown):,} drawn at random.")
-    if made.unreadable:
-        told.append(f"{made.unreadable:,} of {len(made.of):,} photos could not be read and are not shown.")
-    if made.left_out:
-        told.append(f"{made.left_out:,} of {len(made.of):,} photos are not shown, to keep this file small.")
-    return " ".join(told)
+def columns_in(titles: Mapping[str, Any], rows: Mapping[str, Content]) -> dict[str, Any]:
+    """Those items of `titles` for which some row has a value."""
+    return {key: titles[key] for key in titles if any(row.get(key) not in (None, {}) for row in rows.values())}
 
 
-def made_with(results: Mapping[str, Any]) -> str:
-    """What it takes to make the figures again."""
-    rows = {"command": results.get("command"), "weights": results.get("weights"), "seed": results.get("seed")}
-    rows |= results.get("environment") or {}
-    lines = [[escape(str(key)), tables.plain(str(value))] for key, value in rows.items() if value is not None]
-    return tables.table("What the figures were made with", ["", ""], lines) if lines else ""
+def ordered(rows: Mapping[str, Content], table: str) -> list[tuple[str, Content]]:
+    """Lengths and ranks by the number that their name begins with; other kinds of questions the most frequent first."""
+
+    def place(item: tuple[str, Content]) -> tuple[float, str]:
+        if table not in ("by_question_length", "by_answer_rank"):
+            return -(item[1].get("n") or 0), item[0]
+        start = item[0].split("-")[0].split("+")[0]
+        return (float(start) if start.isdecimal() else float("inf")), item[0]
+
+    return sorted(rows.items(), key=place)
+
+
+def as_text(value: Any, key: object) -> str:
+    """A number, or two: the ends of an interval, or rows and columns."""
+    if is_interval(value):
+        return (" to " if "interval" in str(key) else " x ").join(as_text(part, key) for part in value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def readable(key: object) -> str:
+    return {"n": "questions", "interval": "95% interval"}.get(str(key), str(key).replace("_", " "))
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def is_interval(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value))

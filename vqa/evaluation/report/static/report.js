@@ -3,7 +3,7 @@
 (() => {
   const PAGE = 60, SIZE = 64; // cards at a time; pixels of the heat, stretched over the photo
   const find = (id) => document.getElementById(id);
-  const { shown, reasons, heat } = JSON.parse(find("data").textContent);
+  const { entries, reasons, heat, places } = JSON.parse(find("data").textContent);
   const photos = JSON.parse(find("photos").textContent); // name, then WebP in base64, width and height if there is one
 
   function make(tag, attributes = {}, ...children) {
@@ -28,7 +28,7 @@
     if (top * cells.length <= 1.05 * cells.reduce((a, b) => a + b, 0)) return "everywhere";
     const at = cells.indexOf(top), third = (k, n) => Math.floor((3 * (k + 0.5)) / n);
     const [row, column] = [third(Math.floor(at / columns), rows), third(at % columns, columns)];
-    return [["upper left", "top", "upper right"], ["left", "centre", "right"], ["lower left", "bottom", "lower right"]][row][column];
+    return places[row][column];
   }
 
   function drawn(entry) {
@@ -87,10 +87,10 @@
   const form = find("filters"), cards = find("cards"), more = find("more");
   const which = () => form.elements.which.value;
   const KINDS = { all: () => true, right: (e) => e.x === 1, wrong: (e) => e.x === 0, surprising: (e) => e.w.length > 0 };
-  shown.forEach((entry) => (entry.text = [entry.q, entry.a, entry.r].join("\n").toLowerCase()));
+  entries.forEach((entry) => (entry.text = [entry.q, entry.a, entry.r].join("\n").toLowerCase()));
   [["type", 0], ["source", 1]].forEach(([id, at]) => {
     const names = new Map();
-    shown.forEach((entry) => names.set(entry.k[at], (names.get(entry.k[at]) || 0) + 1));
+    entries.forEach((entry) => names.set(entry.k[at], (names.get(entry.k[at]) || 0) + 1));
     const sorted = [...names].sort((a, b) => b[1] - a[1]);
     find(id).append(make("option", { value: "" }, "all"), ...sorted.map(([name, n]) => make("option", { value: `=${name}` }, `${name} (${count(n)})`)));
   });
@@ -100,7 +100,7 @@
   function show() {
     const words = find("find").value.toLowerCase().trim().split(/\s+/);
     const type = find("type").value.slice(1), source = find("source").value.slice(1), order = find("order").value;
-    const fitting = shown.filter((e) => (!find("type").value || e.k[0] === type) && (!find("source").value || e.k[1] === source)
+    const fitting = entries.filter((e) => (!find("type").value || e.k[0] === type) && (!find("source").value || e.k[1] === source)
       && words.every((word) => e.text.includes(word)));
     for (const radio of form.elements.which)
       radio.nextElementSibling.textContent = `${radio.value} ${count(fitting.filter(KINDS[radio.value]).length)}`;

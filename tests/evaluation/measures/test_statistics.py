@@ -1,4 +1,4 @@
-"""Confidence: the temperature that makes it true, and the measure of how true it is."""
+"""The bootstrap over photos, against a plain loop; the temperature that calibrates, and the measures of calibration."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,66 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqa.evaluation.measures.calibration import expected_calibration_error, fit_temperature, reliability, selective
+from vqa.evaluation.measures.statistics import (
+    expected_calibration_error,
+    fit_temperature,
+    interval,
+    percent,
+    reliability,
+    resampled_means,
+    selective,
+)
+
+
+def test_means_are_distributed_as_those_of_a_plain_loop() -> None:
+    """The same distribution as a plain loop that draws photos and averages their questions."""
+    generator = np.random.default_rng(1)
+    photos = generator.integers(0, 40, 300)
+    scores = (generator.random(300) < 0.3 + 0.01 * photos).astype(float)
+    found = resampled_means({"a": scores}, photos.tolist(), draws=4000)["a"]
+    names = np.unique(photos)
+    by_photo = {name: scores[photos == name] for name in names}
+    slow = [np.concatenate([by_photo[n] for n in generator.choice(names, len(names))]).mean() for _ in range(4000)]
+    assert found.mean() == pytest.approx(np.mean(slow), abs=0.003)
+    assert found.std() == pytest.approx(np.std(slow), rel=0.08)
+    assert interval(found) == pytest.approx([100 * x for x in np.percentile(slow, (2.5, 97.5))], abs=1.0)
+
+
+def test_spread_is_binomial_with_one_question_a_photo() -> None:
+    scores = np.repeat([0.0, 1.0], 200)
+    found = resampled_means({"a": scores}, range(400), draws=4000)["a"]
+    assert found.std() == pytest.approx(0.5 / np.sqrt(400), rel=0.05)
+
+
+def test_equal_questions_about_a_photo_do_not_narrow_the_interval() -> None:
+    """Ten equal questions about each photo are worth no more than one."""
+    scores = np.repeat([0.0, 1.0], 50)
+    one = resampled_means({"a": scores}, range(100))["a"].std()
+    ten = resampled_means({"a": np.repeat(scores, 10)}, np.repeat(np.arange(100), 10).tolist())["a"].std()
+    assert ten == pytest.approx(one, rel=0.1)
+
+
+def test_names_share_the_draws_and_a_seed_repeats_them() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.random(50)
+    found = resampled_means({"a": scores, "b": scores + 1}, range(50), seed=3)
+    np.testing.assert_allclose(found["b"] - found["a"], 1)
+    again = resampled_means({"a": scores}, range(50), seed=3)["a"]
+    np.testing.assert_array_equal(found["a"], again)
+    assert (resampled_means({"a": scores}, range(50), seed=4)["a"] != again).any()
+
+
+def test_questions_without_a_score_are_left_out() -> None:
+    scores = np.array([1.0, np.nan, 1.0, np.nan])
+    found = resampled_means({"a": scores, "none": np.full(4, np.nan)}, ["p", "p", "q", "r"])
+    assert set(found["a"][~np.isnan(found["a"])]) == {1.0}
+    assert interval(found["none"]) is None
+
+
+def test_percent() -> None:
+    assert percent(np.array([True, False, False])) == 33.33
+    assert percent(np.array([])) is None
+
 
 pairs = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.3, 0.6, 0.9, 1.0])), min_size=1, max_size=50)
 
@@ -20,12 +79,12 @@ def drawn(temperature: float, questions: int = 20_000) -> tuple[torch.Tensor, to
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_is_found(temperature: float) -> None:
+def test_temperature_is_recovered(temperature: float) -> None:
     logits, right = drawn(temperature)
     assert fit_temperature(logits, right) == pytest.approx(temperature, rel=0.05)
 
 
-def test_it_is_the_likeliest_of_all() -> None:
+def test_temperature_is_the_most_likely() -> None:
     """Against a plain search over temperatures in small steps."""
     logits, right = drawn(1.7, 3000)
     correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
@@ -98,7 +157,7 @@ def test_the_reliability_curve_adds_up_to_the_calibration_error(rows: list[tuple
     assert gaps / 100 == pytest.approx(expected_calibration_error(confidence, right), abs=2e-4)
 
 
-def test_answering_only_when_sure() -> None:
+def test_selective_accuracy() -> None:
     confidence = np.array([0.1, 0.9, 0.5, 0.7])
     right = np.array([0.0, 1.0, 0.0, 0.9])
     assert selective(confidence, right) == [

@@ -7,29 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.evaluation.answers import predictions
-from vqa.evaluation.answers.predictions import Answered, Skipped, answers, batches, cycle
+from vqa.evaluation.answers.answering import Skipped, answers, derangement
+from vqa.evaluation.answers.questions import batches
+from vqa.evaluation.answers.scores import Answered
 from vqa.predict import VQA
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
 
 
 @pytest.fixture(scope="module")
-def vqa(tiny_checkpoint: Path) -> VQA:
-    return VQA.load(tiny_checkpoint, "cpu", "float32")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    names = [str(folder / f"{i}.png") for i in range(5)]
-    for name in names:
-        Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(name)
-    return names
+def photos(noise_photos: Callable[..., list[str]]) -> list[str]:
+    return noise_photos(5, 50, 40)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +36,7 @@ def ask(vqa: VQA, examples: list[Example], size: int = 32, **options: Any) -> tu
 
 
 def store_of(vqa: VQA, photos: list[str], folder: Path) -> FeatureStore:
-    squares = np.stack([vqa.processor.image_processor.square(photo) for photo in photos])
+    squares = np.stack([vqa.square(photo) for photo in photos])
     grids = vqa.encode_squares(torch.from_numpy(squares))
     store = FeatureStore.create(folder, vqa.made_by(), *grids.shape[1:], bits=16)
     store.append([Path(photo).name for photo in photos], [str(i) for i in range(len(photos))], grids)
@@ -107,7 +98,7 @@ def test_a_feature_store_gives_the_same(
     assert [a.confidence for a in found] == pytest.approx([a.confidence for a in expected], abs=1e-3)
 
 
-def test_what_cannot_be_answered_is_told(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
+def test_unreadable_photos_and_questions_are_skipped(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(Path(photos[0]).read_bytes()[:200])
     examples = [
@@ -127,17 +118,17 @@ def test_what_cannot_be_answered_is_told(vqa: VQA, photos: list[str], tmp_path: 
         (3, "question"),
         (4, "question"),
     ]
-    assert "broken.png is damaged" in skipped[0].told
-    assert skipped[3].told.startswith("question 7: ") and "no words" in skipped[3].told
-    assert skipped[4].told.startswith("question 4: ")  # which has no id: its place
+    assert "broken.png is damaged" in skipped[0].message
+    assert skipped[3].message.startswith("question 7: ") and "no words" in skipped[3].message
+    assert skipped[4].message.startswith("question 4: ")  # which has no id: its place
 
     done, skipped = ask(vqa, examples, features=store_of(vqa, photos[2:], tmp_path / "store"))
     assert [a.index for a in done] == [5]
     assert [s.reason for s in skipped] == ["photo"] * 5  # of a photo that is not there no question is read
-    assert "is not in the feature store" in skipped[3].told
+    assert "is not in the feature store" in skipped[3].message
 
 
-def test_a_batch_of_broken_photos_is_no_end(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
+def test_batch_of_unreadable_photos_is_passed(vqa: VQA, photos: list[str], tmp_path: Path) -> None:
     examples = [Example(str(tmp_path / f"{i}.png"), QUESTIONS[0]) for i in range(2)]
     done, skipped = ask(vqa, [*examples, *(Example(photo, QUESTIONS[0]) for photo in photos[:2])], size=2)
     assert ([a.index for a in done], [s.index for s in skipped]) == ([2, 3], [0, 1])
@@ -147,32 +138,10 @@ def test_photos_are_read_once(
     vqa: VQA, examples: list[Example], photos: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    square: Callable[[str], np.ndarray] = vqa.processor.image_processor.square
-    monkeypatch.setattr(vqa.processor.image_processor, "square", lambda photo: (read.append(photo), square(photo))[1])
+    square: Callable[[str], np.ndarray] = vqa.square
+    monkeypatch.setattr(vqa, "square", lambda photo: (read.append(photo), square(photo))[1])
     ask(vqa, examples, size=2)
     assert sorted(read) == sorted(photos)
-
-
-def test_batches_hold_every_question_once(examples: list[Example], monkeypatch: pytest.MonkeyPatch) -> None:
-    for window, most, size in [(100, 100, 2), (100, 4, 32), (4, 100, 3), (7, 2, 2), (100, 100, 1)]:
-        monkeypatch.setattr(predictions, "WINDOW", window)
-        monkeypatch.setattr(predictions, "MOST_QUESTIONS", most)
-        made = list(batches(iter(examples), size))
-        assert [number for number, _ in made] == list(range(len(made)))
-        asked = [pair for _, batch in made for part in batch.values() for pair in part]
-        assert sorted(asked, key=lambda pair: pair[0]) == list(enumerate(examples))
-        for _, batch in made:
-            assert len(batch) <= size + 1
-            assert all(example.image == image for image, part in batch.items() for _, example in part)
-            # a last photo that joined may bring its questions, one window's at most
-            assert sum(map(len, batch.values())) <= 2 * max(most, 3)
-        assert made == list(batches(examples, size))
-
-
-def test_no_last_photo_is_alone(examples: list[Example]) -> None:
-    assert [len(batch) for _, batch in batches(examples, 2)] == [2, 3]
-    assert [len(batch) for _, batch in batches(examples, 4)] == [5]
-    assert list(batches([])) == []
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 32])
@@ -193,10 +162,10 @@ def test_swapped_answers_are_about_another_photo(
 @pytest.mark.parametrize("count", [2, 3, 7, 32])
 def test_no_photo_keeps_its_place(count: int) -> None:
     for seed in range(20):
-        other = cycle(count, (seed,))
+        other = derangement(count, (seed,))
         assert other is not None and sorted(other) == list(range(count))
         assert all(other != np.arange(count))
-    assert cycle(1, (0,)) is None
+    assert derangement(1, (0,)) is None
 
 
 def test_a_single_photo_is_not_swapped(vqa: VQA, examples: list[Example]) -> None:

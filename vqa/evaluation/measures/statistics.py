@@ -1,0 +1,123 @@
+"""Figures from scores: means in percent, their intervals by the bootstrap over photos, and calibration."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DRAWS = 2000
+LEVEL = 95  # percent of the draws that lie inside an interval
+CHUNK = 100  # draws at once, so that memory does not grow with the data
+
+
+def percent(scores: np.ndarray) -> float | None:
+    """The mean of scores in 0-1, in percent, rounded to two digits; None if there are none."""
+    return round(100 * float(scores.mean()), 2) if len(scores) else None
+
+
+def resampled_means(
+    scores: Mapping[str, np.ndarray], photos: Sequence[Hashable], seed: int = 0, draws: int = DRAWS
+) -> dict[str, np.ndarray]:
+    """Means of the scores over photos that are drawn with replacement (Efron 1979): `(draws,)` by name.
+
+    scores: `(n,)` by name, one a question; NaN where a question has none. photos: each question's photo. The scores of
+    questions about one photo depend on each other, so photos are drawn, not questions; all names share the same draws,
+    so that their differences are paired. Draws without any scored question are NaN.
+    """
+    _, index = np.unique(np.array([str(photo) for photo in photos]), return_inverse=True)
+    count = int(index.max()) + 1
+    sums = {name: np.bincount(index, np.nan_to_num(values), count) for name, values in scores.items()}
+    numbers = {name: np.bincount(index, ~np.isnan(values), count) for name, values in scores.items()}
+    generator = np.random.default_rng(seed)
+    means: dict[str, list[np.ndarray]] = {name: [] for name in scores}
+    for start in range(0, draws, CHUNK):
+        drawn = generator.multinomial(count, np.full(count, 1 / count), size=min(CHUNK, draws - start))
+        for name in scores:
+            total = drawn @ numbers[name]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                means[name].append(np.where(total > 0, drawn @ sums[name] / total, np.nan))
+    return {name: np.concatenate(parts) for name, parts in means.items()}
+
+
+def interval(means: np.ndarray) -> list[float] | None:
+    """The middle 95% of the draws, in percent, two digits; None if there are none."""
+    known = means[~np.isnan(means)]
+    if not known.size:
+        return None
+    edge = (100 - LEVEL) / 2
+    return [round(100 * float(x), 2) for x in np.percentile(known, (edge, 100 - edge))]
+
+
+def fit_temperature(logits: "Tensor", right: "Tensor") -> float:
+    """The temperature T for which max softmax(logits / T) is the most likely probability of being right.
+
+    Temperature scaling (Guo et al. 2017) changes no answer. It is fitted here to whether the answer is right, as that
+    is what a confidence means to a user, so that questions whose answer is not in the vocabulary count, too.
+
+    Args:
+        logits: `(B, A)`.
+        right: `(B, A)` soft scores of the answers, 0 to 1.
+
+    Returns:
+        T, searched on a logarithmic scale between about 0.1 and 10.
+    """
+    correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1).double()
+    below = logits - logits.amax(1, keepdim=True)
+
+    def loss(temperature: float) -> float:
+        p = 1 / (below / temperature).exp().sum(1).double()  # the highest of the softmax
+        p = p.clamp(1e-6, 1 - 1e-6)
+        return float(-(correct * p.log() + (1 - correct) * (1 - p).log()).mean())
+
+    temperatures = np.geomspace(0.1, 10, 41)
+    for _ in range(2):  # a coarse grid, then a fine one around its best
+        best = min(temperatures, key=loss)
+        temperatures = best * np.geomspace(0.9, 1.1, 21)
+    return round(float(min(temperatures, key=loss)), 4)
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """ECE in 0-1: the mean distance between confidence and accuracy over `bins` equally wide bins (Guo et al. 2017).
+
+    confidence, right: `(B,)`, each in 0-1.
+    """
+    if not len(confidence):
+        return 0.0
+    gaps = np.bincount(bin_of(confidence, bins), confidence - right, bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((confidence * bins).astype(int), bins - 1)
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> list[dict[str, Any]]:
+    """The reliability curve (DeGroot & Fienberg 1983): mean confidence and accuracy, in percent, of each bin that has
+    answers, and their number. Arguments as for `expected_calibration_error`."""
+    number = bin_of(confidence, bins)
+    return [
+        {
+            "n": int((number == k).sum()),
+            "confidence": percent(confidence[number == k]),
+            "accuracy": percent(right[number == k]),
+        }
+        for k in np.unique(number)
+    ]
+
+
+def selective(confidence: np.ndarray, right: np.ndarray, shares: tuple[int, ...] = (25, 50, 75, 100)) -> list[dict]:
+    """Selective prediction (El-Yaniv & Wiener 2010): the accuracy, in percent, if only the surest `coverage` percent of
+    the questions are answered, and the lowest confidence among these. Ties keep the order of the data."""
+    order = np.argsort(-confidence, kind="stable")
+    surest = {share: order[: max(1, round(len(order) * share / 100))] for share in shares}
+    return [
+        {
+            "coverage": share,
+            "accuracy": percent(right[chosen]),
+            "threshold": round(100 * float(confidence[chosen].min()), 2),
+        }
+        for share, chosen in surest.items()
+    ]

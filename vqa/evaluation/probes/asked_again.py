@@ -1,0 +1,106 @@
+"""What the probes share: their interface, and a sample of questions asked photo by photo."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from vqa.data.examples import Example
+from vqa.data.parallel import batched
+from vqa.evaluation.answers.questions import batches, read_photos
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+from vqa.runtimes import array
+
+T = TypeVar("T")
+
+
+class Diagnostic(Protocol):
+    """A further measurement of `vqa evaluate`."""
+
+    def run(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yields the name of an entry of `results.json`, such as "grounding/deletion", and its figures in percent.
+
+        Yields nothing where the data does not allow the measurement.
+        """
+
+
+class PhotoBatch(NamedTuple):
+    """Some photos as `prepare` returned them, and the B examples about them; rows: `(B,)`, the photo of each."""
+
+    photos: list[Any]
+    examples: list[Example]
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class AskedAgain:
+    """Questions on which a model is measured again and again, `batch_size` photos at a time.
+
+    seed: of everything random; advance: called with the number of questions that are done.
+    """
+
+    vqa: VQA
+    examples: Sequence[Example]
+    seed: int = 0
+    advance: Callable[[int], None] = lambda questions: None
+    batch_size: int = 16
+
+    def read(self, prepare: Callable[[Image.Image], Any]) -> Iterator[PhotoBatch]:
+        """Each photo is read once, ahead of its turn, by threads; what cannot be read is left out.
+
+        prepare: what to make, in the threads, of a photo's square as the model sees it, an RGB picture `(S, S)`.
+        Raises `InputError` at the end if no example can be read.
+        """
+
+        def read_one(image: str) -> Any:
+            return prepare(Image.fromarray(self.vqa.square(image)))
+
+        count = 0
+        readable = (example for example in self.examples if self.readable(example.question))
+        for batch, photos, _ in read_photos(batches(readable, self.batch_size), read_one):
+            examples = [example for image in photos for _, example in batch.photos[image]]
+            if examples:
+                rows = [row for row, image in enumerate(photos) for _ in batch.photos[image]]
+                yield PhotoBatch(list(photos.values()), examples, np.array(rows))
+                self.advance(len(examples))
+                count += len(examples)
+        if not count:
+            raise InputError("No question could be asked; check that the photos are where the data says.")
+
+    def readable(self, question: str) -> bool:
+        """Whether the model can read a question at all."""
+        try:
+            self.vqa.encode([question])
+        except InputError:
+            return False
+        return True
+
+    def encode(self, squares: Sequence[Image.Image]) -> np.ndarray:
+        """P squares to grids `(P, N, D)`."""
+        chunks = (np.stack([np.asarray(square) for square in chunk]) for chunk in batched(squares, self.batch_size))
+        return np.concatenate([array(self.vqa.encode_squares(chunk)) for chunk in chunks])
+
+    def ask(self, grids: np.ndarray, questions: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """B questions about P photos, as grids `(P, N, D)`; rows: `(B,)`, the photo of each.
+
+        Returns the answers' probabilities `(B, A)` and the attention `(B, h, w)`, the mean of the glimpses.
+        """
+        output = self.vqa.logits(grids, questions, rows)
+        attention = output.attention.mean(1).reshape(-1, *self.vqa.grid_size)
+        return self.vqa.calibrated(output.logits), attention
+
+    def generator(self, example: Example) -> np.random.Generator:
+        """The random numbers of one question: the same in any order, batch or selection of the examples."""
+        return generator_for(self.seed, example)
+
+
+def generator_for(seed: int, example: Example) -> np.random.Generator:
+    """Random numbers that depend on the seed and the question alone, wherever its photo lies."""
+    key = repr((seed, Path(example.image).name, example.question_id, example.question))
+    digest = hashlib.blake2b(key.encode("utf-8", "backslashreplace"), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
