@@ -12,6 +12,7 @@ from transformers.modeling_utils import PreTrainedModel
 from .attention import SpatialAttention
 from .configuration import VQAConfig
 from .fusion import Fusion
+from .heads import answer_head, guess_head
 from .image_encoder import ImageEncoder
 from .multi_attention import MultiAttention
 from .question_encoder import QuestionEncoder
@@ -62,10 +63,9 @@ class VQAModel(PreTrainedModel):
             self.attention = SpatialAttention(config, channels)
         q_size, answers, dropout = config.question_size, len(config.answers), config.dropout
         self.fusion = Fusion(config.fusion, self.attention.out_size, q_size, config.fusion_size, dropout)
-        self.answer_head = head(nn.Dropout(dropout), nn.Linear(config.fusion_size, answers))
-        self.blind_head = head(*hidden(q_size, config.blind_size, dropout), nn.Linear(config.blind_size, answers))
-        sizes = channels, config.image_only_size
-        self.image_only_head = head(*hidden(*sizes, dropout), nn.Linear(config.image_only_size, answers))
+        self.answer_head = answer_head(config.fusion_size, answers, dropout)
+        self.blind_head = guess_head(q_size, config.blind_size, answers, dropout)
+        self.image_only_head = guess_head(channels, config.image_only_size, answers, dropout)
         self.post_init()
 
     def forward(
@@ -153,16 +153,3 @@ def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
     sides = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (height, width))
     y, x = torch.meshgrid(*sides, indexing="ij")
     return torch.stack((x.flatten(), y.flatten()), -1)
-
-
-def hidden(size: int, out: int, dropout: float) -> tuple[nn.Module, ...]:
-    """A hidden layer: `(…, size)` to `(…, out)`."""
-    return nn.Linear(size, out), nn.ReLU(), nn.Dropout(dropout)
-
-
-def head(*layers: nn.Module) -> nn.Sequential:
-    """Layers that end in the logits of A answers; each answer starts with a probability of 1 / A (Lin et al. 2017,
-    section 3.3)."""
-    bias = layers[-1].get_parameter("bias")
-    nn.init.constant_(bias, -math.log(max(len(bias), 2)))
-    return nn.Sequential(*layers)
