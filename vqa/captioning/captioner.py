@@ -1,4 +1,4 @@
-"""The decoder: an LSTM that writes a word at a time, and before each looks at the photo."""
+"""The decoder: an LSTM that writes a word at a time, with attention over the photo before each."""
 
 import math
 from typing import NamedTuple
@@ -16,16 +16,15 @@ DROPOUT = 0.4
 
 
 class Photos(NamedTuple):
-    """What every step reads of P photos: values `(P, N, C)`, and keys `(P, N, A)`, which the state is compared to."""
+    """P photos, encoded once for all steps: values `(P, N, C)`, and keys `(P, N, A)` for the attention."""
 
     values: Tensor
     keys: Tensor
 
 
 class Step(NamedTuple):
-    """One step of K captions for each of P photos: the state after it, h and c `(P, K, H)`; what was seen,
-    context `(P, K, C)`; the distribution over places, attention `(P, K, N)`, and the weights in use (for hard
-    attention a single 1, otherwise the same)."""
+    """One step of K captions for each of P photos: the state after it, h and c `(P, K, H)`; context `(P, K, C)`; the
+    distribution over places, attention `(P, K, N)`, and the weights used (a single 1 for hard attention)."""
 
     h: Tensor
     c: Tensor
@@ -35,7 +34,7 @@ class Step(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What reading whole captions gives: logits `(P, K, T, V)`; attention and used `(P, K, T, N)`."""
+    """Output for whole captions: logits `(P, K, T, V)`; attention and used `(P, K, T, N)`."""
 
     logits: Tensor
     attention: Tensor
@@ -100,7 +99,7 @@ class Captioner(nn.Module):
         self, word: Tensor, state: tuple[Tensor, Tensor], photos: Photos, sample: bool = False, whole: bool = False
     ) -> Step:
         """Read one word. word: its embedding `(P, K, E)`; sample: hard attention draws its place; whole: it uses the
-        whole distribution, as in half of its training batches."""
+        whole distribution instead, as in half of its training batches."""
         h, c = state
         gate: Tensor | float = 1.0
         if self.attention == "none":
@@ -118,14 +117,14 @@ class Captioner(nn.Module):
         return Step(trace["h"].view_as(h), trace["c"].view_as(c), context, attention, used)
 
     def logits(self, h: Tensor, context: Tensor, word: Tensor) -> Tensor:
-        """Scores of the next word `(..., V)`, from the state, what was seen and the word before."""
+        """Scores of the next word `(..., V)`, from the state, the context and the word before."""
         u = F.dropout(self.from_state(h) + self.from_context(context) + word, DROPOUT, self.training)
         return F.linear(u, self.embedding.weight, self.bias)
 
     def forward(self, grid: Tensor, captions: Tensor, sample: bool = False, whole: bool = False) -> Written:
         """Read K captions for each photo. grid `(P, N, D)`; captions `(P, K, T)`, START first, padded on the right.
 
-        Only the recurrence goes step by step, as each place depends on the state; all else is one product.
+        Only the recurrence is a loop, as the attention depends on the state; all else is one product.
         """
         photos = self.see(grid)
         words = F.dropout(self.embedding(captions), DROPOUT / 2, self.training)

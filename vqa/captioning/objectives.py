@@ -1,4 +1,4 @@
-"""What the captioner is trained to lower."""
+"""The losses of the captioner."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ REWARD, ENTROPY, KEEP = 1.0, 0.002, 0.9  # of hard attention
 
 
 class Loss(NamedTuple):
-    """total, to be lowered; words, the mean negative log-probability of a word."""
+    """total: to be minimised; words: the mean negative log-probability of a word."""
 
     total: Tensor
     words: Tensor
@@ -31,7 +31,7 @@ def word_scores(logits: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def doubly_stochastic(attention: Tensor, valid: Tensor) -> Tensor:
-    """Σ_i (1 - Σ_t a_ti)² / N, the mean over captions: each place is to be looked at once in sum (Xu et al. 2015,
+    """Σ_i (1 - Σ_t a_ti)² / N, the mean over captions: each place should get a total attention of 1 (Xu et al. 2015,
     equation 14), for a caption of T words and N places. attention `(P, K, T, N)`, valid `(P, K, T)`."""
     return (1 - (attention * valid.unsqueeze(-1)).sum(2)).square().mean()
 
@@ -42,8 +42,8 @@ def to_come(scores: Tensor) -> Tensor:
 
 
 class Baseline:
-    """The moving average of what hard attention may expect from step t on; it takes from the variance of the
-    gradient, not from its mean."""
+    """The moving average of the reward from step t on; it lowers the variance of hard attention's gradient, not its
+    mean."""
 
     def __init__(self, steps: int):
         self.value = torch.zeros(steps)
@@ -57,17 +57,17 @@ class Baseline:
 
 
 def score_function(attention: Tensor, used: Tensor, scores: Tensor, valid: Tensor, baseline: Tensor) -> Tensor:
-    """A number whose gradient is that of the drawn places: Σ_t (R_t - b_t) log a_t(s_t), per caption `(P, K)`.
+    """The surrogate whose gradient is that of the sampled places: Σ_t (R_t - b_t) log a_t(s_t), per caption `(P, K)`.
 
-    R_t = Σ log p(word) from step t on: words before the place was drawn do not depend on it (Williams 1992).
+    R_t = Σ log p(word) from step t on: earlier words do not depend on the place (Williams 1992).
     """
     chosen = (attention * used.detach()).sum(-1).clamp_min(1e-8).log()
     return ((to_come(scores) - baseline) * chosen * valid).sum(-1)
 
 
 def caption_loss(kind: str, written: Written, captions: Tensor, baseline: Baseline, penalise: bool = True) -> Loss:
-    """The loss of one batch. kind: `hard` where places were drawn, which also updates the baseline, else `none` or
-    `soft`; penalise: soft attention's penalty. captions `(P, K, T + 1)`, START first."""
+    """The loss of one batch. kind: `hard` if places are sampled, which also updates the baseline, else `none` or
+    `soft`; penalise: apply soft attention's penalty. captions `(P, K, T + 1)`, START first."""
     scores, valid = word_scores(written.logits, captions)
     count = valid.sum().clamp_min(1)
     words = -scores.sum() / count

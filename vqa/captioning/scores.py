@@ -1,4 +1,4 @@
-"""The usual scores of captions, by the COCO evaluation's own code (pycocoevalcap)."""
+"""BLEU, METEOR and CIDEr of captions, by the COCO evaluation code (pycocoevalcap)."""
 
 import contextlib
 import importlib.util
@@ -11,7 +11,7 @@ NAMES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
 
 
 class Unscored(RuntimeError):
-    """Why captions cannot be scored here."""
+    """A tool for scoring is missing; the message names it."""
 
 
 def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -40,7 +40,7 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
         bleu += (written[i][0], wanted[i])
     with contextlib.redirect_stdout(io.StringIO()):
         penalised, _ = bleu.compute_score(option="closest", verbose=0)
-    # Their score is the product of both; r and c are those it was made of.
+    # Its score is the product of precision and penalty; r and c are those of the penalty.
     ratio = bleu._testlen / bleu._reflen
     penalty = math.exp(1 - 1 / ratio) if 0 < ratio < 1 else 1.0
     meteor, _ = Meteor().compute_score(wanted, written)

@@ -1,4 +1,4 @@
-"""The words of captions as numbers."""
+"""The vocabulary of captions."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ def split(text: str) -> list[str]:
 class Words:
     """A vocabulary; the numbers 0 to 3 are padding, an unknown word, START and END.
 
-    Raises `InputError` if it is empty or a word stands in it twice.
+    Raises `InputError` if it is empty or has a word twice.
     """
 
     def __init__(self, words: Sequence[str]):
@@ -32,7 +32,7 @@ class Words:
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 5) -> "Words":
-        """The words that stand in the captions `min_count` times or more, the most common first."""
+        """The words that occur in the captions `min_count` times or more, the most common first."""
         count = Counter(word for caption in captions for word in split(caption))
         return cls(sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w)))
 
@@ -44,5 +44,5 @@ class Words:
         return self.words[number - SPECIAL]
 
     def text(self, numbers: Iterable[int]) -> str:
-        """A readable line; clitics go back to the word before them."""
+        """A readable line; clitics are attached to the word before them."""
         return re.sub(r" (?='|n't\b)", "", " ".join(self.word(number) for number in numbers))

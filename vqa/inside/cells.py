@@ -1,4 +1,4 @@
-"""Reading cells: what each gate, cell and hidden unit of a recurrent core holds at each step of a text.
+"""Reading cells: the value of each gate, cell and hidden unit of a recurrent core at each step of a text.
 
 Source: Karpathy, Johnson and Fei-Fei, "Visualizing and Understanding Recurrent Networks", ICLR workshop 2016.
 """
@@ -17,7 +17,7 @@ from vqa.predict import VQA
 
 @dataclass(frozen=True)
 class Reading:
-    """A text and what a core held while it was read.
+    """A text and the values in a core as it reads it.
 
     tokens: T words or characters. traces: for each layer (and direction, see `Recurrent.readable`) `(T, H)` under each
     name of its cell's equations: i, f, g, o, c, h for an LSTM; r, z, n, h for a GRU; h for a plain core.
@@ -27,7 +27,7 @@ class Reading:
     traces: tuple[dict[str, np.ndarray], ...]
 
     def unit(self, layer: int, name: str, unit: int) -> np.ndarray:
-        """One unit's values `(T,)`. Raises `InputError` for a layer, a name or a unit that is not there."""
+        """One unit's values `(T,)`. Raises `InputError` for a layer, a name or a unit that does not exist."""
         if not 0 <= layer < len(self.traces):
             raise InputError(f"There is no layer {layer + 1}; choose one from 1 to {len(self.traces)}.")
         trace = self.traces[layer]
@@ -61,7 +61,7 @@ def states(core: Recurrent, embedded: Tensor, lengths: Tensor, state: State | No
 
 @torch.inference_mode()
 def read_question(vqa: VQA, question: str) -> Reading:
-    """What the question encoder's core holds at each word. Raises `InputError` for a question that cannot be read."""
+    """The values in the question encoder at each word. Raises `InputError` for a question that cannot be read."""
     input_ids, _ = vqa.encode([question])
     words, _ = vqa.words(question)
     encoder = vqa.model.question_encoder

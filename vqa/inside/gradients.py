@@ -1,4 +1,4 @@
-"""How far a gradient reaches back: its norm at each step, for each cell, with and without what keeps it alive.
+"""How far a gradient reaches back: its norm at each step, for each cell, with and without gates and clipping.
 
 Sources: Hochreiter 1991; Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio, "On the difficulty of training
 recurrent neural networks", ICML 2013. By the chain rule
@@ -21,7 +21,7 @@ from vqa.model.errors import InputError
 from vqa.model.recurrent import CELLS, Recurrent
 from vqa.predict import VQA
 
-SYMBOLS = 8
+SYMBOLS, BATCH = 8, 16  # of the copy task
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Flow:
     """Gradients of one loss.
 
     h, c: by layer, the norm of dLoss/dh_t and dLoss/dc_t at each of T steps, for a sample's own loss, the mean over the
-    batch (c: LSTM only; its gradient goes also through the h that it shows).
+    batch (c: LSTM only; its gradient includes the path through h).
     singular: by layer, the largest singular value of the recurrent matrix, the largest of its gates' blocks.
-    gradient: the L2 norm of the parameters' gradient; clipped: the same after clipping, if that was asked for.
+    gradient: the L2 norm of the parameters' gradient; clipped: the same after clipping, if there is any.
     """
 
     h: list[list[float]]
@@ -42,7 +42,7 @@ class Flow:
 
     @property
     def kept(self) -> float:
-        """What clipping multiplied the gradient with, and so what every step adds to it."""
+        """The factor of clipping, by which every step's contribution is multiplied."""
         return 1.0 if self.clipped is None or not self.gradient else self.clipped / self.gradient
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,12 +50,12 @@ class Flow:
 
 
 def unrolled(core: Recurrent, x: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-    """Every state as a tensor of its own, so that each has a gradient: h and c by layer and step, `(B, H)` each.
+    """Every state as a separate tensor, so that each has a gradient: h and c by layer and step, `(B, H)` each.
 
-    x: `(B, T, E)`. One direction only.
+    x: `(B, T, E)`. Raises `InputError` for a bidirectional core.
     """
     if core.core.bidirectional:
-        raise InputError("The gradient's way is shown for a core that reads in one direction; choose such a one.")
+        raise InputError("The gradient is followed only in a core that reads in one direction; choose such a one.")
     h: list[list[Tensor]] = []
     c: list[list[Tensor]] = []
     below = list(x.unbind(1))
@@ -64,8 +64,8 @@ def unrolled(core: Recurrent, x: Tensor) -> tuple[list[list[Tensor]], list[list[
         h.append([])
         c.append([])
         for step in below:
-            made = CELLS[core.cell](step, tuple(state), *weights)
-            state = [made[name] for name in ("h", "c") if name in made]
+            trace = CELLS[core.cell](step, tuple(state), *weights)
+            state = [trace[name] for name in ("h", "c") if name in trace]
             h[-1].append(state[0])
             c[-1] += state[1:]
         below = h[-1]
@@ -75,8 +75,8 @@ def unrolled(core: Recurrent, x: Tensor) -> tuple[list[list[Tensor]], list[list[
 def gradient_flow(core: Recurrent, x: Tensor, loss: Callable[[Tensor], Tensor], clip: float | None = None) -> Flow:
     """Follow the gradient of `loss` back through the steps.
 
-    x: `(B, T, E)`; loss: from the last layer's states `(B, T, H)` to a scalar. clip: the most L2 norm that the
-    parameters' gradient is cut to (Pascanu et al. 2013, algorithm 1).
+    x: `(B, T, E)`; loss: from the last layer's states `(B, T, H)` to a scalar. clip: the largest L2 norm of
+    the parameters' gradient (Pascanu et al. 2013, algorithm 1).
     """
     h, c = unrolled(core, x)
     value = loss(torch.stack(h[-1], 1))
@@ -107,59 +107,43 @@ def singular_values(core: Recurrent) -> list[float]:
 
 
 def copy_task(
-    cell: str,
-    layers: int = 1,
-    steps: int = 100,
-    hidden: int = 64,
-    forget_bias: float = 1.0,
-    scale: float = 1.0,
-    clip: float | None = None,
-    seed: int = 0,
-    batch: int = 16,
+    cell: str, layers: int = 1, steps: int = 100, clip: float | None = None, seed: int = 0, **core_settings: Any
 ) -> Flow:
     """The gradient at the start of training on a long copy task (Hochreiter & Schmidhuber 1997): after `steps` symbols
-    name the first one. Its loss is at the last step alone, so all that is learned has to flow back through all.
+    predict the first one. The loss is at the last step alone, so its gradient has to flow back through all.
 
-    scale: what every recurrent matrix is multiplied with; it is orthogonal, so its singular values are then `scale`.
-    Raises `InputError` for a cell, a number of layers or of steps that cannot be.
+    core_settings: hidden, forget_bias and scale of `untrained`. Raises `InputError` for an invalid cell, number of
+    layers or number of steps.
     """
     if not 2 <= steps <= 1000:
         raise InputError(f"The task has {steps} steps; choose 2 to 1000.")
-    core, head = untrained(cell, SYMBOLS, SYMBOLS, layers, hidden, forget_bias, scale, seed)
-    symbols = torch.randint(SYMBOLS, (batch, steps), generator=torch.Generator().manual_seed(seed))
+    core, head = untrained(cell, SYMBOLS, SYMBOLS, layers, seed=seed, **core_settings)
+    symbols = torch.randint(SYMBOLS, (BATCH, steps), generator=torch.Generator().manual_seed(seed))
     x = F.one_hot(symbols, SYMBOLS).double()
     return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), symbols[:, 0]), clip)
 
 
 def question_task(
-    vqa: VQA,
-    questions: Sequence[str],
-    cell: str,
-    layers: int = 1,
-    hidden: int = 64,
-    forget_bias: float = 1.0,
-    scale: float = 1.0,
-    clip: float | None = None,
-    seed: int = 0,
+    vqa: VQA, questions: Sequence[str], cell: str, layers: int = 1, clip: float | None = None, **core_settings: Any
 ) -> Flow:
-    """The same on questions, as the model reads them: after the last word name the answer, many to one.
+    """The same on questions, many to one: after the last word predict the answer.
 
-    An untrained core reads the model's word vectors; the answer is the model's own without looking. The questions have
-    one number of words. Raises `InputError` for others, for one that cannot be read, or for a setting that cannot be.
+    An untrained core reads the model's word vectors; the answer is the model's own without the photo. Raises
+    `InputError` for questions of different numbers of words, one that cannot be read, or an invalid setting.
     """
     input_ids, mask = vqa.encode(questions)
     if not mask.all():
-        raise InputError("The questions differ in their number of words; give such that have the same.")
+        raise InputError("The questions differ in their number of words; give questions of one length.")
     encoder = vqa.model.question_encoder
     with torch.no_grad():
         answers = vqa.model.blind_logits(encoder(input_ids, mask).vector).argmax(-1).cpu()
         x = encoder.embedding(input_ids).cpu().double()
-    core, head = untrained(cell, x.shape[-1], len(vqa.answers), layers, hidden, forget_bias, scale, seed)
+    core, head = untrained(cell, x.shape[-1], len(vqa.answers), layers, **core_settings)
     return gradient_flow(core, x, lambda states: F.cross_entropy(head(states[:, -1]), answers), clip)
 
 
 def of_one_length(vqa: VQA, questions: Sequence[str], count: int = 16) -> list[str]:
-    """`count` questions of the same number of words, the greatest that so many have.
+    """`count` questions of the same number of words, the greatest with so many questions.
 
     Raises `InputError` where there are too few.
     """
@@ -173,9 +157,19 @@ def of_one_length(vqa: VQA, questions: Sequence[str], count: int = 16) -> list[s
 
 
 def untrained(
-    cell: str, inputs: int, outputs: int, layers: int, hidden: int, forget_bias: float, scale: float, seed: int
+    cell: str,
+    inputs: int,
+    outputs: int,
+    layers: int = 1,
+    hidden: int = 64,
+    forget_bias: float = 1.0,
+    scale: float = 1.0,
+    seed: int = 0,
 ) -> tuple[Recurrent, nn.Linear]:
-    """A core as it starts, in float64, its recurrent matrices multiplied by `scale`, and a head over its states."""
+    """An untrained core in float64 and a head over its states.
+
+    scale: multiplies every recurrent matrix; it is orthogonal, so its singular values are then `scale`.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         core = Recurrent(cell, inputs, hidden, layers, forget_bias=forget_bias).double()
@@ -210,5 +204,5 @@ def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None
 
 
 def reach(norms: Sequence[float]) -> float:
-    """How much of the gradient at the last step is left at the first: their ratio."""
+    """The fraction of the last step's gradient that is left at the first step."""
     return norms[0] / norms[-1] if norms[-1] else 0.0

@@ -1,4 +1,4 @@
-"""What a unit may follow: properties of a word or a letter that a person can name."""
+"""Features that a unit may follow: properties of a word or a letter that a person can name."""
 
 import re
 from collections.abc import Sequence
@@ -24,8 +24,9 @@ def pieces(text: str) -> list[str]:
 def nameable(texts: Sequence[Sequence[str]], letters: bool) -> Features:
     """The features of every step of the texts, one text after the other, each `(N,)`.
 
-    texts: words, for a model whose steps are words; what `pieces` gives, with `letters`, for one that reads characters.
-    A feature of a word holds for all its letters. "after" means at any later step, "right after" in the next word.
+    texts: words, for a model whose steps are words; with `letters` the result of `pieces`, for one that reads
+    characters. A feature of a word holds for all its letters. "after" means at any later step, "right after" in the
+    next word.
     """
     piece = np.array([p.lower() for text in texts for p in text])
     text = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
@@ -37,9 +38,9 @@ def nameable(texts: Sequence[Sequence[str]], letters: bool) -> Features:
 
     def before(flag: np.ndarray) -> np.ndarray:
         """Whether the word before, in the same text, has it."""
-        found, places = np.zeros_like(word), np.flatnonzero(word)
-        found[places[1:]] = flag[places[:-1]] & (text[places[1:]] == text[places[:-1]])
-        return found
+        result, places = np.zeros_like(word), np.flatnonzero(word)
+        result[places[1:]] = flag[places[:-1]] & (text[places[1:]] == text[places[:-1]])
+        return result
 
     def after(flag: np.ndarray) -> np.ndarray:
         """Whether any piece before, in the same text, has it."""

@@ -7,7 +7,7 @@ How well unit u follows feature y, over the steps t of many texts:
   AUC = (Σ_(t: y_t) R_t - n (n + 1) / 2) / (n (N - n));
 - a number: Pearson's correlation.
 
-The best of a thousand units looks better than it is, so it is chosen on one half of the texts and scored on the other.
+The best of a thousand units overfits, so it is chosen on one half of the texts and scored on the other.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ BATCH = 256
 FEWEST = 10
 
 
-class Found(NamedTuple):
+class Unit(NamedTuple):
     """A unit of `name` (h or c) in a layer (from 0). follows: whether it is high where the feature is, or low.
 
-    chosen, score: the AUC, or the correlation's size, on the texts that it was chosen on and on the other half; both
-    counted in the direction of the first half.
+    chosen, score: the AUC, or the size of the correlation, on the half of the texts that it was chosen on and on the
+    other half; both in the direction of the first half.
     """
 
     layer: int
@@ -46,9 +46,9 @@ class Found(NamedTuple):
 
 
 class Search:
-    """texts: those that were read, different ones. features: by name, a value a step.
+    """texts: different ones. features: by name, a value a step.
 
-    held: by text, whether it is of the half that scores and does not choose.
+    held: by text, whether it belongs to the half for scoring.
     """
 
     def __init__(
@@ -80,36 +80,33 @@ class Search:
             halves.append(torch.cat(parts).numpy())
         self._choosing, self._scoring = halves
 
-    def best(self, feature: str, top: int = 5) -> list[Found]:
-        """The units that follow it best. Raises `InputError` for a feature that is unknown or nowhere differs."""
+    def best(self, feature: str, top: int = 5) -> list[Unit]:
+        """The units that follow it best. Raises `InputError` for a feature that is unknown or constant."""
         if feature not in self.features:
             raise InputError(f"There is no feature {feature!r}; choose one of {', '.join(self.features)}.")
         column = list(self.features).index(feature)
         choosing, scoring = self._choosing[:, column], self._scoring[:, column]
         if np.isnan(choosing).any() or np.isnan(scoring).any():
             raise InputError(f"'{feature}' is the same at every step of these texts; search in more of them.")
-        found = []
+        units = []
         for i in np.argsort(-abs(choosing), kind="stable")[:top]:
             sign = np.sign(choosing[i]) or 1.0
             chosen, score = (float(sign * half[i]) for half in (choosing, scoring))
             if self.yes_or_no(feature):
                 chosen, score = (1 + chosen) / 2, (1 + score) / 2
             layer, name, unit = self.places[i]
-            found.append(Found(layer, name, unit, bool(sign > 0), chosen, score))
-        return found
+            units.append(Unit(layer, name, unit, bool(sign > 0), chosen, score))
+        return units
 
     def yes_or_no(self, feature: str) -> bool:
         """Whether the feature's score is an AUC, else it is a correlation."""
         return self.features[feature].dtype == bool
 
     def examples(self, feature: str, count: int = 4) -> list[tuple[str, np.ndarray]]:
-        """Texts of the half that scores in which the feature differs, and its values there."""
-        found: list[tuple[str, np.ndarray]] = []
-        for i in np.flatnonzero(self.held):
-            values = self.features[feature][self.starts[i] : self.starts[i + 1]]
-            if values.min() != values.max() and len(found) < count:
-                found.append((self.texts[i], values))
-        return found
+        """Texts of the half for scoring in which the feature varies, and its values there."""
+        held = np.flatnonzero(self.held)
+        values = {i: self.features[feature][self.starts[i] : self.starts[i + 1]] for i in held}
+        return [(self.texts[i], values[i]) for i in held if np.ptp(values[i].astype(float))][:count]
 
 
 def search_questions(vqa: "VQA", questions: Sequence[str], seed: int = 0) -> Search:
@@ -142,8 +139,8 @@ def joined(parts: Sequence[Sequence[dict[str, Tensor]]]) -> list[dict[str, Tenso
 def scores(values: Tensor, features: Features) -> Tensor:
     """How every unit follows every feature: `(U, F)`, from -1 (the opposite) over 0 (not at all) to 1.
 
-    values: `(N, U)`. For yes or no it is 2 AUC - 1, for a number the correlation. Not a number where a feature is the
-    same at all steps; 0 for a unit that never changes.
+    values: `(N, U)`. For yes or no it is 2 AUC - 1, for a number the correlation. NaN for a constant feature; 0 for a
+    constant unit.
     """
     y = torch.stack([torch.from_numpy(feature.astype(np.float64)) for feature in features.values()], 1)
     yes_or_no = torch.tensor([feature.dtype == bool for feature in features.values()])
@@ -156,7 +153,7 @@ def scores(values: Tensor, features: Features) -> Tensor:
 
 
 def ranks(values: Tensor) -> Tensor:
-    """The rank of each value within its column, from 1; equal ones share their mean rank. `(N, U)`, float64."""
+    """The rank of each value in its column, from 1; ties have their mean rank. `(N, U)`, float64."""
     ordered, order = values.sort(0)
     count = len(values)
     place = torch.arange(1, count + 1, dtype=torch.float64, device=values.device).unsqueeze(1).expand_as(values)

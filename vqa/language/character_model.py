@@ -31,8 +31,8 @@ class CharacterModel(nn.Module):
     def loss(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Mean cross-entropy in nats of each character of ids `(B, T + 1)` after those before it, and the last state.
 
-        A chunk of truncated back-propagation through time (Williams & Peng 1990): give it the state of the chunk
-        before, detached, and gradients stay inside the chunk while what was read is carried on.
+        A chunk of truncated back-propagation through time (Williams & Peng 1990): with the detached state of the
+        previous chunk, gradients stay inside the chunk while the state is carried on.
         """
         logits, final = self(ids[:, :-1], state)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -40,7 +40,7 @@ class CharacterModel(nn.Module):
 
 
 def detached(state: State) -> State:
-    """The same state without a way back for gradients."""
+    """The same state, cut from the graph of gradients."""
     if isinstance(state, tuple):
         h, c = state
         return h.detach(), c.detach()
@@ -57,7 +57,7 @@ def selected(state: State, rows: Tensor) -> State:
 
 @torch.inference_mode()
 def bits_per_character(net: CharacterModel, streams: Tensor, chunk: int = 500) -> float:
-    """The mean number of bits that a character costs, over parallel streams `(B, N)` read from a zero state."""
+    """The mean number of bits per character, over parallel streams `(B, N)` read from a zero state."""
     state: State | None = None
     nats, count = 0.0, 0
     for start in range(0, streams.shape[1] - 1, chunk):
