@@ -17,19 +17,16 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "sentence"),
+    ("error", "sentence"),
     [
-        (InputError("There is no photo; give one."), 2, "There is no photo; give one."),
-        (FileNotFoundError(2, "No such file or directory", "a/b"), 2, "a/b cannot be read or written (No such file"),
-        (OSError(28, "No space left on device"), 2, "No space left on device"),
-        (ModuleNotFoundError("no", name="onnx"), 2, "pip install onnx"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (InputError("There is no photo; give one."), "There is no photo; give one."),
+        (FileNotFoundError(2, "No such file or directory", "a/b"), "a/b cannot be read or written (No such file"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ModuleNotFoundError("no", name="onnx"), "pip install onnx"),
     ],
 )
-def test_an_error_is_one_sentence(
-    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(argparse.ArgumentParser(prog="draw"), raising(error), []) == code
+def test_an_error_is_one_sentence(error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argparse.ArgumentParser(prog="draw"), raising(error), []) == 2
     out, reported = capsys.readouterr()
     assert out == "" and reported.startswith("draw: ") and sentence in reported and reported.count("\n") == 1
 
@@ -38,6 +35,15 @@ def test_an_error_is_one_sentence(
 def test_a_defect_is_not_hidden(error: Exception) -> None:
     with pytest.raises(type(error)):
         run(argparse.ArgumentParser(prog="draw"), raising(error), [])
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0)])
+def test_ctrl_c_and_a_closed_pipe_end_quietly(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    assert run(argparse.ArgumentParser(prog="draw"), raising(error), []) == code
+    assert capfd.readouterr() == ("", "")
 
 
 def test_arguments_reach_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,18 +2,15 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from vqa import __version__
+from vqa import __version__, script
 from vqa.evaluation.options import Options
-from vqa.model.errors import InputError, missing
-
-BAD_INPUT, INTERRUPTED = 2, 130
+from vqa.model.errors import InputError
 
 PHOTO: dict[str, Any] = {"metavar": "PHOTO", "help": "a JPEG, PNG, WebP, BMP or GIF file"}
 DEVICE: dict[str, Any] = {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto)"}
@@ -23,24 +20,11 @@ TEMPERATURE: dict[str, Any] = {"type": float, "metavar": "T"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0; 2 for bad input, reported in one sentence; 130 for Ctrl-C."""
-    given = build_parser().parse_args(argv)
-    try:
+
+    def command(given: argparse.Namespace) -> None:
         given.command(**{name: value for name, value in vars(given).items() if name != "command"})
-        sys.stdout.flush()
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except InputError as error:
-        message = str(error)
-    except ModuleNotFoundError as error:
-        if (explained := missing(error)) is None:
-            raise
-        message = str(explained)
-    print(f"vqa: {message}", file=sys.stderr)
-    return BAD_INPUT
+
+    return script.run(build_parser(), command, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,9 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"glimpse-vqa {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(run: Callable[..., None], about: str) -> Callable[..., Any]:
-        added = commands.add_parser(run.__name__, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        added.set_defaults(command=run)
+    def command(function: Callable[..., None], about: str) -> Callable[..., Any]:
+        added = commands.add_parser(function.__name__, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        added.set_defaults(command=function)
         return added.add_argument
 
     add = command(ask, "ask one or more questions about a photo")

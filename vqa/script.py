@@ -17,7 +17,7 @@ def run(
 ) -> int:
     """Parse the arguments (default: those of the process), call `command` with them, and return the exit code.
 
-    0: done; 2: bad input, a missing package or a file that cannot be used, reported in one sentence; 130: interrupted.
+    0: done; 2: bad input, a missing package or a file that cannot be used, reported in one sentence; 130: Ctrl-C.
     """
     given = parser.parse_args(arguments)
     try:
@@ -25,7 +25,6 @@ def run(
         sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ written if there is none, or with --card.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.find import WEIGHTS
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
-from vqa.model.errors import InputError
+from vqa.script import run
 
 
 def refresh(folder: Path, card: bool = False) -> list[str]:
@@ -39,18 +40,15 @@ def write(folder: Path, files: dict[str, bytes]) -> list[str]:
     return changed
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vqa.checkpoint.refresh", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="a checkpoint's folder, such as assets/model")
     parser.add_argument("--card", action="store_true", help="rewrite the model card too")
-    arguments = parser.parse_args()
-    try:
-        changed = refresh(arguments.folder, arguments.card)
-    except InputError as error:
-        print(f"python -m vqa.checkpoint.refresh: {error}", file=sys.stderr)
-        return 2
-    print(f"{arguments.folder}: {', '.join(changed) or 'nothing'} rewritten.")
-    return 0
+
+    def command(given: argparse.Namespace) -> None:
+        print(f"{given.folder}: {', '.join(refresh(given.folder, given.card)) or 'nothing'} rewritten.")
+
+    return run(parser, command, arguments)
 
 
 if __name__ == "__main__":
