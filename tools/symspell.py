@@ -1,32 +1,27 @@
-"""The ready-made alternative to our repairer: symspellpy over the words of the training questions."""
+"""symspellpy over the words of the training questions: the existing alternative to our repair model."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
-from vqa.model.errors import InputError
+COUNTS, DISTANCES = (1, 3, 10), (1, 2)  # of a known word; letters that may differ
 
-COUNTS, DISTANCES = (1, 3, 10), (1, 2)  # of a word to be known; letters that may differ
+Repairs = Iterator[list[str]]
+"""The likeliest repairs of each of many questions, the best first."""
 
 
-def symspells(questions: Sequence[str]) -> dict[str, Callable[[Sequence[str]], Iterator[list[str]]]]:
-    """Ways to mend with it, by name: each word by itself, or `compound`, which also mends spaces and weighs the pairs
-    of words that the questions hold.
-
-    Raises `InputError` where the library is not installed.
-    """
-    try:
-        from symspellpy import SymSpell, Verbosity
-    except ImportError as error:
-        raise InputError("The comparison needs symspellpy; run: pip install -e '.[train]'") from error
+def symspells(questions: Sequence[str]) -> dict[str, Callable[[Sequence[str]], Repairs]]:
+    """Repair functions by name: each word by itself, or `compound`, which also repairs spaces and weighs the pairs of
+    words in the questions."""
+    from symspellpy import SymSpell
 
     words, pairs = Counter[str](), Counter[str]()
-    for question in questions:
-        row = bare(question).split()
+    for row in (bare(question).split() for question in questions):
         words.update(row)
-        pairs.update(f"{a} {b}" for a, b in pairwise(row))
-    made: dict[str, Callable[[Sequence[str]], Iterator[list[str]]]] = {}
+        pairs.update(" ".join(pair) for pair in pairwise(row))
+    functions: dict[str, Callable[[Sequence[str]], Repairs]] = {}
     for least in COUNTS:
         library = SymSpell(max_dictionary_edit_distance=max(DISTANCES), prefix_length=7)
         for word, n in words.items():
@@ -34,26 +29,25 @@ def symspells(questions: Sequence[str]) -> dict[str, Callable[[Sequence[str]], I
                 library.create_dictionary_entry(word, n)
         library.bigrams.update({pair: n for pair, n in pairs.items() if n >= least})
         library.bigram_count_min = least
-
         for distance in DISTANCES:
+            for name, repair in (("compound", compound), ("word by word", word_by_word)):
+                functions[f"{name}, words seen {least} times, distance {distance}"] = partial(repair, library, distance)
+    return functions
 
-            def compound(typed: Sequence[str], library=library, distance=distance) -> Iterator[list[str]]:
-                for text in typed:
-                    yield [library.lookup_compound(bare(text), distance)[0].term]
 
-            def each(typed: Sequence[str], library=library, distance=distance) -> Iterator[list[str]]:
-                for text in typed:
-                    found = (
-                        library.lookup(word, Verbosity.TOP, distance, include_unknown=True)[0].term
-                        for word in bare(text).split()
-                    )
-                    yield [" ".join(found)]
+def compound(library, distance: int, typed: Sequence[str]) -> Repairs:
+    return ([library.lookup_compound(bare(text), distance)[0].term] for text in typed)
 
-            made[f"compound, words seen {least} times, distance {distance}"] = compound
-            made[f"word by word, words seen {least} times, distance {distance}"] = each
-    return made
+
+def word_by_word(library, distance: int, typed: Sequence[str]) -> Repairs:
+    from symspellpy import Verbosity
+
+    def repaired(word: str) -> str:
+        return library.lookup(word, Verbosity.TOP, distance, include_unknown=True)[0].term
+
+    return ([" ".join(map(repaired, bare(text).split()))] for text in typed)
 
 
 def bare(text: str) -> str:
-    """Its words alone: what both are compared by."""
+    """The words of a text alone, by which repairs are compared."""
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))

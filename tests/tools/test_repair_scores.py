@@ -1,4 +1,4 @@
-"""Measuring repairs: counted by hand, asked through a store, with the ready-made alternative beside ours."""
+"""Repairs are counted correctly, and answers compared through a feature store."""
 
 import json
 import random
@@ -13,7 +13,6 @@ from tools.repair_scores import ALWAYS, KINDS, OFFERED, RULES, answers, count, m
 from tools.symspell import bare, symspells
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
-from vqa.model.errors import InputError
 from vqa.predict import VQA
 
 QUESTIONS = ["what color is the table?", "is the table brown?", "how many people are there?"]
@@ -24,26 +23,20 @@ def unknown(text: str) -> list[str]:
     return [word for word in bare(text).split() if word not in known]
 
 
-def test_the_alternative_mends_by_the_words_of_the_questions() -> None:
+def test_symspell_repairs_by_the_words_of_the_questions() -> None:
     pytest.importorskip("symspellpy")
-    menders = symspells(QUESTIONS * 12)
-    assert len(menders) == 12
+    repairs = symspells(QUESTIONS * 12)
+    assert len(repairs) == 12
     typed = ["waht colr is teh table?", "isthe table brown?", "zzzzzzzz"]
-    found = dict(zip(typed, menders["compound, words seen 10 times, distance 2"](typed), strict=True))
+    found = dict(zip(typed, repairs["compound, words seen 10 times, distance 2"](typed), strict=True))
     assert found["waht colr is teh table?"] == ["what color is the table"]
     assert found["isthe table brown?"] == ["is the table brown"]
-    words = dict(zip(typed, menders["word by word, words seen 1 times, distance 1"](typed), strict=True))
+    words = dict(zip(typed, repairs["word by word, words seen 1 times, distance 1"](typed), strict=True))
     assert words["waht colr is teh table?"] == ["what color is the table"]
     assert words["zzzzzzzz"] == ["zzzzzzzz"]
 
 
-def test_without_the_alternative_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "symspellpy", None)
-    with pytest.raises(InputError, match="needs symspellpy"):
-        symspells(QUESTIONS)
-
-
-def test_the_rules_do_what_they_are_called() -> None:
+def test_rules() -> None:
     typed, found = "waht color is the tablle?", ["waht colors is the table", "what colors is the table?"]
     done = {rule: apply(typed, found, unknown) for rule, apply in RULES.items()}
     assert list(done.values()) == [
@@ -93,7 +86,7 @@ def asked(tiny_checkpoint: Path, tmp_path: Path) -> tuple[VQA, FeatureStore, lis
     return vqa, store, [*examples, Example(image="missing.png", question="what is it?", answer="a cat")]
 
 
-def test_answers_are_those_to_the_mended_questions(asked) -> None:
+def test_answers_are_those_to_the_repaired_questions(asked) -> None:
     vqa, store, examples = asked
     lookup = {}
 
@@ -104,7 +97,7 @@ def test_answers_are_those_to_the_mended_questions(asked) -> None:
     clean = {"always": ("back", "as it is")}
     for e in examples[:3]:
         for kind in ("one slip", "noisy"):
-            seed = int(repair_scores.stream(0, e).integers(1 << 31))
+            seed = int(repair_scores.generator_for(0, e).integers(1 << 31))
             lookup[KINDS[kind](e.question, seed)] = e.question
     found = answers(vqa, store, examples, {"back": back}, clean, unknown, 0)
     assert found["n"] == 3 and found["skipped"] == 1 and found["right"] == 100.0
@@ -115,8 +108,9 @@ def test_answers_are_those_to_the_mended_questions(asked) -> None:
     assert all(reference(e) for e in examples)
 
 
-def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--features", str(tmp_path), "--output", str(tmp_path)]) == 2
+def test_a_missing_store_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--features", "--output", "--questions", "--data")
+    assert main([word for flag in flags for word in (flag, str(tmp_path))]) == 2
     assert "There is no feature store" in capsys.readouterr().err
 
 
