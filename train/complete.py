@@ -206,11 +206,11 @@ def card(results: dict, lines: bool) -> str:
     data = "the questions of VQA v1 (CC BY 4.0), lower-cased, without photos" if lines else "a text file"
     given = results["settings"]
     return (
-        f"# Glimpse's character model\n\nAn {given['cell'].upper()} of {given['layers']} layers over characters, trained "
-        f"by truncated back-propagation through time on {results['characters']:,} characters of {data}.\n\n"
+        f"# Glimpse's character model\n\nAn {given['cell'].upper()} of {given['layers']} layers over characters, "
+        f"trained by truncated back-propagation through time on {results['characters']:,} characters: {data}.\n\n"
         f"{results['bits_per_character']:.3f} bits per character on {results['held_out']:,} held-out characters.\n\n"
-        "Trained by `python -m train.complete` with the settings in `results.json`. It completes what people usually ask "
-        "about everyday photos, their habits included.\n"
+        "Trained by `python -m train.complete` with the settings in `results.json`. It completes what people usually "
+        "ask about everyday photos, their habits included.\n"
     )
 
 

@@ -16,8 +16,8 @@ class Killed(BaseException):
 def whole_and_resumed(
     main: Callable[[list[str]], int], flags: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[dict, dict]:
-    """The weights of an unbroken run, and of one that was killed after its third saved state, in the middle of an epoch,
-    and resumed, in `folder / "killed"`. flags: all but the folder, which follows the last."""
+    """The weights of an unbroken run, and of one that was killed in an epoch, after its third saved state, and resumed,
+    in `folder / "killed"`. flags: all but the folder, which follows the last."""
     assert main([*flags, str(folder / "whole")]) == 0
     save, count = loop.save_state, []
 

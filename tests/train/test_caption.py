@@ -26,12 +26,14 @@ TEXTS = ["a dog runs on grass", "two men ride a horse", "a red car", "a cat slee
 
 @pytest.fixture
 def data(tmp_path: Path) -> list[str]:
-    """Eight photos, two with each caption; the first is held out, so it stands there a third time."""
+    """Eight photos, two with each caption, and a copy of the first, which is held out."""
     torch.manual_seed(0)
     texts = [TEXTS[0], *TEXTS, *TEXTS]
     store = FeatureStore.create(tmp_path / "store", {"backbone": "none"}, 4, 12)
     names = [f"{i}.webp" for i in range(len(texts))]
-    store.append(names, names, torch.randn(len(texts), 4, 12))
+    grids = torch.randn(len(texts), 4, 12)
+    grids[0] = grids[1]
+    store.append(names, names, grids)
     rows = [{"image": name, "captions": [text] * 5} for name, text in zip(names, texts, strict=True)]
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     files = f"--captions {tmp_path}/captions.jsonl --features {tmp_path}/store --measure {tmp_path}/captions.jsonl"

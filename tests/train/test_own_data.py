@@ -92,7 +92,7 @@ def test_an_interrupted_run_is_continued_by_the_same_command(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_state", stop)
         assert cli.main(arguments) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
     assert cli.main(arguments) == 0
     assert "Continuing the run in" in capsys.readouterr().out
@@ -154,7 +154,7 @@ def test_a_run_with_other_questions_is_not_continued(
 def test_missing_packages_are_reported_in_one_sentence(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("train.own_data", "train.fit"):
+    for name in ("train.own_data", "train.fit", "train.fitting.loop"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert "pip install 'glimpse-vqa[train]'" in refusal(capsys, words)

@@ -1,4 +1,4 @@
-"""The end of a run: a complete checkpoint, calibrated and scored by its own 16-bit weights, with its model card."""
+"""The end of a run: the checkpoint with 16-bit weights, its calibration, scores and model card."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
         "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
         "ece": ece(done, reporting),
     }
-    if settings.start is not None:  # a folder's place says nothing to others
+    if settings.start is not None:  # the path of a folder means nothing on other machines
         content["start"] = Path(settings.start).name if Path(settings.start).is_dir() else settings.start
     write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
     write_json(folder / RESULTS, content)
@@ -76,18 +76,18 @@ def ask(
     name_of: Callable[[str], str],
     keep_logits: bool = False,
 ) -> tuple[list[Answered], Counter[str]]:
-    """All that can be answered, in the data's order, and how many were left out for each reason."""
-    found = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
-    found = [result for _, batch in found for result in batch]
-    done = sorted((r for r in found if isinstance(r, Answered)), key=lambda answered: answered.index)
-    return done, Counter(r.reason for r in found if not isinstance(r, Answered))
+    """The answers in the data's order, and how many questions were left out for each reason."""
+    answered = answers(vqa, batches(examples), store, name_of, keep_logits=keep_logits)
+    every = [result for _, batch in answered for result in batch]
+    done = sorted((r for r in every if isinstance(r, Answered)), key=lambda result: result.index)
+    return done, Counter(r.reason for r in every if not isinstance(r, Answered))
 
 
 def temperatures(
     vqa: VQA, examples: Sequence[Example], store: FeatureStore | None, name_of: Callable[[str], str]
 ) -> dict[str, float | None]:
-    """Those of the configuration by name; 1 where nothing can be asked, and none for yes and no by themselves where
-    fewer than `FEWEST` answers are these, or others."""
+    """The configuration's temperatures by name: 1 without an example, and None for yes and no where fewer than `FEWEST`
+    answers are these, or others."""
     index = {answer: number for number, answer in enumerate(vqa.answers)}
     done, _ = ask(vqa, examples, store, name_of, keep_logits=True)
     pairs = [answered.logits for answered in done if answered.logits is not None]

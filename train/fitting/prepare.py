@@ -121,13 +121,11 @@ def prepare(settings: Settings) -> Prepared:
 
 def read_splits(data: Data, messages: list[str]) -> tuple[list[Example], list[Example], list[Example]]:
     """The questions to train on, those held out and those to validate on. Raises `InputError` if one is empty."""
-    examples = short(
-        read_all(data.train, data.train_annotations, data.images, messages), data.most_answer_words, messages
-    )
+    most = data.most_answer_words
+    examples = read_all(data.train, data.train_annotations, data.images, messages, most)
     if data.validation:
         folders = data.validation_images or data.images
-        validation = read_all(data.validation, data.validation_annotations, folders, messages)
-        validation = short(validation, data.most_answer_words, messages)
+        validation = read_all(data.validation, data.validation_annotations, folders, messages, most)
     else:
         examples, validation = split_by_photo(examples, data.validation_share, VALIDATION)
     train, holdout = split_by_photo(examples, data.holdout, HOLDOUT)
@@ -189,9 +187,10 @@ def read_teacher(
 
 
 def read_all(
-    files: Sequence[str], annotations: Sequence[str], images: Sequence[str], messages: list[str]
+    files: Sequence[str], annotations: Sequence[str], images: Sequence[str], messages: list[str], most: int = 0
 ) -> list[Example]:
-    """All examples of several files; those that cannot be used are left out and counted in `messages`."""
+    """All examples of several files. Those that cannot be used, or have an answer of more than `most` words (0: no
+    limit), are left out and counted in `messages`."""
     examples: list[Example] = []
     if len(images) not in (0, 1, len(files)) or len(annotations) not in (0, len(files)):
         raise InputError(
@@ -209,21 +208,13 @@ def read_all(
                 f"No photo of {file} is in {folder or 'its place'}; name the folder that holds its photos."
             )
         asked = [example for example in present if askable(example.question)]
-        if len(asked) < len(present):
-            messages.append(
-                f"{len(present) - len(asked):,} questions of {file} left out: they have no words, or too many."
-            )
-        examples += asked
+        if left := len(present) - len(asked):
+            messages.append(f"{left:,} questions of {file} left out: they have no words, or too many.")
+        short = [example for example in asked if not most or len((reference(example) or "").split()) <= most]
+        if left := len(asked) - len(short):
+            messages.append(f"{left:,} of {len(asked):,} questions of {file} left out: their answers are longer.")
+        examples += short
     return examples
-
-
-def short(examples: list[Example], most: int, messages: list[str]) -> list[Example]:
-    """Those whose answer has at most `most` words (0: all); the others are counted in `messages`."""
-    if not most:
-        return examples
-    rest = [example for example in examples if len((reference(example) or "").split()) <= most]
-    messages.append(f"{len(examples) - len(rest):,} of {len(examples):,} questions left out: their answers are longer.")
-    return rest
 
 
 def askable(question: str) -> bool:

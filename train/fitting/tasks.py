@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class QuestionTask(Task):
     """A task in which only the named `parts` of the model learn; the others stay in evaluation mode.
 
-    heads: those whose scores on the held-out questions choose the best epoch.
+    heads: those whose scores on the held-out questions choose the best epoch. process: number of this process among all
+    `processes`, each of which gets its share of the batches.
     """
 
     parts: Sequence[str]
@@ -28,9 +29,9 @@ class QuestionTask(Task):
 
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__()
-        self.net, self.data, self.settings = data.net, data, settings
-        self.process, self.processes = process, processes
-        self.steps = len(photo_batches(data.train.photo, settings.optim.batch_size)) // processes
+        self.net, self.data, self.settings, self.optim = data.net, data, settings, settings.optim
+        self.process, self.processes, self.epochs = process, processes, settings.optim.epochs
+        self.steps = len(photo_batches(data.train.photo, self.optim.batch_size)) // processes
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in self.parts)
 
@@ -42,10 +43,10 @@ class QuestionTask(Task):
         return self
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        optim, data = self.settings.optim, self.settings.data
+        data = self.settings.data
         order = np.random.default_rng((self.settings.seed, 2, epoch))
-        batches = photo_batches(self.data.train.photo, optim.batch_size, order)
-        mirror = data.mirrored is not None if data.features else optim.augment
+        batches = photo_batches(self.data.train.photo, self.optim.batch_size, order)
+        mirror = data.mirrored is not None if data.features else self.optim.augment
         for chosen in share(batches, self.process, self.processes):
             yield load(self.data.train.batch(chosen, order if mirror else None), self.data.train_photos)
 
@@ -53,7 +54,7 @@ class QuestionTask(Task):
         """Mean soft score, in percent, of the best answer of each of the heads on the held-out questions."""
         total = dict.fromkeys(self.heads, 0.0)
         device = next(self.net.parameters()).device
-        for logits, labels in holdout_logits(self.data, self.heads, self.settings.optim.batch_size, device):
+        for logits, labels in holdout_logits(self.data, self.heads, self.optim.batch_size, device):
             for head in self.heads:
                 total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
         return {head: 100 * value / len(self.data.holdout) for head, value in total.items()}
@@ -62,9 +63,11 @@ class QuestionTask(Task):
         """The photos' grids, from a feature store or computed of their pixels `(P, S, S, 3)`."""
         return grid if squares is None else self.net.encode_image(self.pixels(squares))
 
-    def pixels(self, squares: Tensor) -> Tensor:
+    def pixels(self, squares: Tensor, augmented: bool = False) -> Tensor:
         """Bytes to the image encoder's input `(P, 3, S, S)`, in the memory format in which convolutions are fastest."""
         pixel_values = self.data.processor.image_processor.normalize(squares)
+        if augmented:
+            pixel_values = augment(pixel_values)
         return pixel_values.contiguous(memory_format=torch.channels_last)
 
 
@@ -77,12 +80,12 @@ class TextTask(QuestionTask):
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__(data, settings, process, processes)
         assert data.text is not None
-        self.text, self.epochs = data.text, settings.optim.text_epochs
-        self.steps = -(-len(self.text) // settings.optim.batch_size) // processes
+        self.text, self.epochs = data.text, self.optim.text_epochs
+        self.steps = -(-len(self.text) // self.optim.batch_size) // processes
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         order = np.random.default_rng((self.settings.seed, 1, epoch))
-        batches = plain_batches(len(self.text), self.settings.optim.batch_size, order)
+        batches = plain_batches(len(self.text), self.optim.batch_size, order)
         for chosen in share(batches, self.process, self.processes):
             batch = self.text.batch(chosen)
             yield {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
@@ -106,7 +109,6 @@ class AnswerTask(QuestionTask):
         if not settings.data.features:
             self.parts = ("image_encoder", *self.parts)
         super().__init__(data, settings, process, processes)
-        self.optim, self.epochs = settings.optim, settings.optim.epochs
         for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
             stage.requires_grad_(False)
 
@@ -116,12 +118,8 @@ class AnswerTask(QuestionTask):
             self.net.image_encoder.eval()
         return self
 
-    def pixels(self, squares: Tensor) -> Tensor:
-        """As in the base class; in training each photo is changed a little."""
-        if not (self.training and self.optim.augment):
-            return super().pixels(squares)
-        pixel_values = augment(self.data.processor.image_processor.normalize(squares))
-        return pixel_values.contiguous(memory_format=torch.channels_last)
+    def pixels(self, squares: Tensor, augmented: bool = False) -> Tensor:
+        return super().pixels(squares, self.training and self.optim.augment)
 
     def rate_share(self, name: str) -> float:
         return self.optim.encoder_rate if ".image_encoder." in name else 1.0
@@ -152,7 +150,7 @@ class BaselineTask(QuestionTask):
 
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__(data, settings, process, processes)
-        self.epochs = settings.optim.head_epochs
+        self.epochs = self.optim.head_epochs
         self.patience = max(2, self.epochs // 5)
 
     def forward(

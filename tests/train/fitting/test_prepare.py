@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fitted import Flags
-from train.fitting.prepare import askable, merge, photo_loader, photo_number, prepare, short, split_by_photo
+from train.fitting.prepare import askable, merge, photo_loader, photo_number, prepare, read_all, split_by_photo
 from train.fitting.settings import Data, parse
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
@@ -92,12 +92,17 @@ def test_photos_are_read_mirrored_where_it_is_asked(tmp_path: Path) -> None:
         assert found == (rows * 2 + (0 if asked is None else asked)).tolist()
 
 
-def test_long_answers_are_left_out_and_counted() -> None:
-    examples = [Example("a.png", "what?", answer=answer) for answer in ("bed", "bed, rug", "night stand", "The lamp!")]
+def test_long_answers_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = [
+        {"image": "a.png", "question": "what?", "answer": a} for a in ("bed", "bed, rug", "night stand", "The lamp!")
+    ]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.png").touch()
     messages: list[str] = []
-    assert [e.answer for e in short(examples, 1, messages)] == ["bed", "The lamp!"]
-    assert messages == ["2 of 4 questions left out: their answers are longer."]
-    assert short(examples, 0, messages) == examples and len(messages) == 1
+    files, images = [str(tmp_path / "q.jsonl")], [str(tmp_path)]
+    assert [e.answer for e in read_all(files, [], images, messages, 1)] == ["bed", "The lamp!"]
+    assert messages == [f"2 of 4 questions of {files[0]} left out: their answers are longer."]
+    assert len(read_all(files, [], images, messages)) == 4 and len(messages) == 1
 
 
 def test_a_source_is_not_trained_on_or_often(flags: Flags, world: Path, tmp_path: Path) -> None:
