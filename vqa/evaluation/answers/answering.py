@@ -15,7 +15,7 @@ import numpy as np
 
 from vqa.data.examples import Example
 from vqa.data.parallel import map_ahead
-from vqa.evaluation.answers.questions import Batch, batches, examples_of, question_name, read_photos
+from vqa.evaluation.answers.questions import Batch, batches, examples_of, question_name, read_photos, refusal
 from vqa.evaluation.answers.records import Journal
 from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
 from vqa.evaluation.options import Options
@@ -67,10 +67,9 @@ def answers(
             try:
                 results += answer(vqa, grid, asked, other, keep_logits)
             except InputError:  # some of the questions cannot be asked; this is rare, so they are sought only now
-                refused = refusals(vqa, asked)
-                left_out = {refusal.index for refusal in refused}
-                results += refused
-                results += answer(vqa, grid, [a for a in asked if a[0] not in left_out], other, keep_logits)
+                reasons = {index: reason for index, e, _ in asked if (reason := refusal(vqa, e.question))}
+                results += [refused(index, e, reasons[index]) for index, e, _ in asked if index in reasons]
+                results += answer(vqa, grid, [a for a in asked if a[0] not in reasons], other, keep_logits)
         yield batch.number, results
 
 
@@ -99,18 +98,7 @@ def unreadable(batch: Batch, errors: dict[str, str]) -> list[Result]:
     return [Skipped(index, "photo", error) for image, error in errors.items() for index, _ in batch.photos[image]]
 
 
-def refusals(vqa: VQA, asked: list[Asked]) -> list[Skipped]:
-    """Those questions that cannot be asked, and why."""
-    refused = []
-    for index, example, _ in asked:
-        try:
-            vqa.encode([example.question])
-        except InputError as error:
-            refused.append(refusal(index, example, error))
-    return refused
-
-
-def refusal(index: int, example: Example, error: InputError) -> Skipped:
+def refused(index: int, example: Example, error: object) -> Skipped:
     return Skipped(index, "question", f"question {question_name(index, example)}: {error}")
 
 
@@ -169,7 +157,7 @@ def foreign_answers(
                 try:
                     given = vqa.ask(looks[image], example.question, RUNNERS_UP)
                 except InputError as error:
-                    results.append(refusal(index, example, error))
+                    results.append(refused(index, example, error))
                     continue
                 swapped = None if other is None else vqa.ask([*looks.values()][other[row]], example.question, 1).text
                 top, attention = tuple((s.answer, s.score) for s in given.top), to_bytes(given.attention.mean(0))

@@ -15,6 +15,7 @@ from vqa.data.parallel import map_ahead
 from vqa.data.readers import iter_examples
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
+from vqa.predict import VQA
 
 OFFICIAL = 10  # the official accuracy is defined for ten human answers
 PHOTOS = 64  # a batch
@@ -27,6 +28,15 @@ T = TypeVar("T")
 def examples_of(options: Options) -> Iterator[Example]:
     """The questions to evaluate, as a stream."""
     return itertools.islice(iter_examples(options.data, options.annotations, options.images), options.limit)
+
+
+def refusal(vqa: VQA, question: str) -> str | None:
+    """Why a model cannot be asked a question; None if it can."""
+    try:
+        vqa.encode([question])
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def question_name(index: int, example: Example) -> int | str:

@@ -180,6 +180,15 @@ class Judge:
         }
 
 
+def attention_of(record: Mapping[str, Any]) -> np.ndarray | None:
+    """The attention map `(h, w)` of a record, bytes; None if it has none that can be read."""
+    try:
+        cells = np.frombuffer(base64.b64decode(record["attention"], validate=True), np.uint8)
+        return cells.reshape(record["grid"]) if len(record["grid"]) == 2 and cells.size else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def official(answer: str, example: Example) -> float:
     """The official accuracy in 0-1."""
     return vqa_accuracy(answer, example.answers) / 100

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vqa.data.examples import Example
 from vqa.data.parallel import batched
-from vqa.evaluation.answers.questions import batches, read_photos
+from vqa.evaluation.answers.questions import batches, read_photos, refusal
 from vqa.model.errors import InputError
 from vqa.predict import VQA
 from vqa.runtimes import array
@@ -61,7 +61,7 @@ class AskedAgain:
             return prepare(Image.fromarray(self.vqa.square(image)))
 
         count = 0
-        readable = (example for example in self.examples if self.readable(example.question))
+        readable = (example for example in self.examples if refusal(self.vqa, example.question) is None)
         for batch, photos, _ in read_photos(batches(readable, self.batch_size), read_one):
             examples = [example for image in photos for _, example in batch.photos[image]]
             if examples:
@@ -71,14 +71,6 @@ class AskedAgain:
                 count += len(examples)
         if not count:
             raise InputError("No question could be asked; check that the photos are where the data says.")
-
-    def readable(self, question: str) -> bool:
-        """Whether the model can read a question at all."""
-        try:
-            self.vqa.encode([question])
-        except InputError:
-            return False
-        return True
 
     def encode(self, squares: Sequence[Image.Image]) -> np.ndarray:
         """P squares to grids `(P, N, D)`."""

@@ -40,7 +40,9 @@ class Deletion(AskedAgain):
         """
         vqa, grid = self.vqa, self.vqa.grid_size
         if vqa.config.attention == "none" or math.prod(grid) == 1:
-            raise InputError("Deletion measures attention, which this model does not have; choose a model with attention.")
+            raise InputError(
+                "Deletion measures attention, which this model does not have; choose a model with attention."
+            )
         size = region_size(grid)
         middle = (grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2
         photos: list[str] = []

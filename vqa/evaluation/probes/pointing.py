@@ -1,7 +1,5 @@
 """The pointing game on the generated world: does the attention peak at what the question asks about?"""
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vqa.evaluation.answers.scores import attention_of
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
 from vqa.model.errors import InputError
 
@@ -55,7 +54,10 @@ class PointingGame:
             if not question.boxes:
                 left_out += 1
                 continue
-            attention = read_map(record)
+            attention = attention_of(record)
+            if attention is None:
+                name = record["question_id"]
+                raise InputError(f"Question {name} has no attention map; evaluate a model, not a file of its answers.")
             peaks = np.argwhere(attention == attention.max()).tolist()
             hit, uniform = pointing(peaks, question.boxes, question.size, attention.shape)
             photos.append(record["photo"])
@@ -116,18 +118,6 @@ def read_scenes(path: str | Path) -> dict[Key, WorldQuestion]:
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise InputError(
             f"{path} is not a list of scenes; name the scenes.json that python -m vqa.data.world wrote."
-        ) from error
-
-
-def read_map(record: Mapping[str, Any]) -> np.ndarray:
-    """A record's attention map `(h, w)`, bytes. Raises `InputError` if it has none."""
-    try:
-        content = base64.b64decode(record["attention"], validate=True)
-        height, width = record["grid"]
-        return np.frombuffer(content, np.uint8).reshape(height, width)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise InputError(
-            f"Question {record.get('question_id')} has no attention map; evaluate a model, not a file of its answers."
         ) from error
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from vqa.data.examples import Example, reference
 from vqa.data.metric import normalize_answer
+from vqa.evaluation.answers.questions import refusal
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
 from vqa.evaluation.probes.asked_again import AskedAgain
 from vqa.evaluation.probes.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, says_side
@@ -72,7 +73,9 @@ class Robustness(AskedAgain):
     def answer(self, name: str, examples: list[Example], rows: np.ndarray, grids: np.ndarray) -> list[str | None]:
         """The answers in a variant; None where the damage does not apply. rows: `(B,)`, the photo of each example."""
         questions = [self.variant(example, name) for example in examples]
-        fit = [i for i, question in enumerate(questions) if question is not None and self.readable(question)]
+        fit = [
+            i for i, question in enumerate(questions) if question is not None and refusal(self.vqa, question) is None
+        ]
         answers: list[str | None] = [None] * len(examples)
         if fit:
             probabilities, _ = self.ask(grids, [questions[i] or "" for i in fit], rows[fit])

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from vqa.data.parallel import map_ahead
+from vqa.evaluation.answers.scores import attention_of
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
 
@@ -124,16 +125,12 @@ def surprises(record: Mapping[str, Any]) -> list[int]:
 
 def heat(record: Mapping[str, Any]) -> dict[str, Any]:
     """The attention map, `h`: its bytes in base64, `g`: its rows and columns; {} if there is none that can be read."""
-    try:
-        content, (rows, columns) = base64.b64decode(record["attention"], validate=True), record["grid"]
-        cells = np.frombuffer(content, np.uint8).reshape(rows, columns)
-    except (KeyError, TypeError, ValueError):
+    cells = attention_of(record)
+    if cells is None:
         return {}
-    if not cells.size:
-        return {}
-    if max(rows, columns) > MOST_CELLS:
-        size = min(columns, MOST_CELLS), min(rows, MOST_CELLS)
-        cells = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BOX))
+    if max(cells.shape) > MOST_CELLS:
+        rows, columns = (min(side, MOST_CELLS) for side in cells.shape)
+        cells = np.asarray(Image.fromarray(cells).resize((columns, rows), Image.Resampling.BOX))
     return {"h": base64.b64encode(cells.tobytes()).decode(), "g": list(cells.shape)}
 
 

@@ -5,20 +5,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from vqa.data.files import whole_file
-from vqa.evaluation.report.gallery import REASONS, Gallery, Pictures, pictures
+from vqa.evaluation.report.gallery import REASONS, Gallery, pictures
 from vqa.model.errors import InputError
 from vqa.model.text import PLACES
 from vqa.show.heat import INFERNO
 
 STATIC = Path(__file__).parent / "static"
 COMMON = 15  # answers in the table of mix-ups
-SKIPPED = {"photo": "no readable photo", "question": "no readable question", "answer": "no known answer"}
 
 Content = Mapping[str, Any]
 
@@ -53,19 +52,20 @@ def write_report(
         templates()
         .get_template("report.html")
         .render(
-            **{"content": content, "calibration": content.get("calibration") or {}},
             title=title or default_title(content),
             verdict=verdict(content),
-            tiles=list(tiles(content)),
-            asked=asked(content),
+            content=content,
+            calibration=content.get("calibration") or {},
             measurements=list(measurements(content)),
             mix_ups=mix_ups(gallery.pairs),
-            gallery_note=gallery_note(gallery, drawn),
+            gallery=gallery,
+            pictures=drawn,
             made_with={key: content.get(key) for key in ("command", "weights", "seed")}
             | (content.get("environment") or {}),
             style=Markup((STATIC / "report.css").read_text(encoding="utf-8")),
             script=Markup((STATIC / "report.js").read_text(encoding="utf-8")),
-            **{"data": as_script(data), "photos": as_script(photos)},
+            data=as_script(data),
+            photos=as_script(photos),
         )
     )
     try:
@@ -114,42 +114,6 @@ def verdict(content: Content) -> str:
     return f"It cannot be told from guessing without looking: {points} apart {sure}."
 
 
-class Tile(NamedTuple):
-    """A large figure; points: whether it is a difference of percentages."""
-
-    label: str
-    value: str
-    interval: str
-    points: bool = False
-
-
-def tiles(content: Content) -> Iterable[Tile]:
-    """The first figures of the page."""
-    intervals, metrics = content.get("intervals") or {}, content.get("metrics") or {}
-    exact, floor = metrics.get("exact"), (content.get("baselines") or {}).get("question_only")
-
-    def tile(label: str, value: object, key: str = "", form: str = "{:.1f}%") -> Tile:
-        interval = intervals.get(key)
-        text = "95%: {:.1f} to {:.1f}".format(*interval) if is_interval(interval) else ""
-        return Tile(label, form.format(value) if is_number(value) else "n/a", text, "+" in form)
-
-    yield tile("right answers", exact, "exact")
-    if is_number(floor):
-        yield tile("guessing without looking", floor)
-        if is_number(exact):
-            yield tile("gained by looking", exact - floor, "above_question_only", "{:+.1f}")
-    if is_number(metrics.get("official")):
-        label = f"official accuracy, {metrics.get('n_official', 0):,} questions"
-        yield tile(label, metrics["official"], "official")
-
-
-def asked(content: Content) -> str:
-    """How many questions were scored and left out."""
-    skipped = content.get("skipped") or {}
-    reasons = ", ".join(f"{count:,} with {SKIPPED.get(reason, reason)}" for reason, count in skipped.items())
-    return f"{content.get('n', 0):,} questions were scored" + (f"; left out: {reasons}" if reasons else "")
-
-
 def measurements(content: Content) -> Iterable[dict[str, Any]]:
     """The figures of each measurement: `single` ones, and `cases`, a dict each, with all their `columns`."""
     for name, entry in ((content.get("grounding") or {}) | {"robustness": content.get("robustness")}).items():
@@ -176,18 +140,6 @@ def mix_ups(pairs: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
         counts = [pairs.get((reference, answer), 0) for answer, _ in common]
         rows.append({"reference": reference, "n": n, "own": own, "counts": [*counts, n - sum(counts)]})
     return rows
-
-
-def gallery_note(gallery: Gallery, drawn: Pictures) -> str:
-    """What the gallery leaves out, in sentences."""
-    lines = []
-    if (shown := len(gallery.entries)) < gallery.n:
-        lines.append(f"The figures are of all {gallery.n:,} questions; here are {shown:,} drawn at random.")
-    if drawn.unreadable:
-        lines.append(f"{drawn.unreadable:,} of {len(drawn.of):,} photos could not be read and are not shown.")
-    if drawn.left_out:
-        lines.append(f"{drawn.left_out:,} of {len(drawn.of):,} photos are not shown, to keep this file small.")
-    return " ".join(lines)
 
 
 def columns_in(titles: Mapping[str, Any], rows: Mapping[str, Content]) -> dict[str, Any]:
