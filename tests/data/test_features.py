@@ -100,13 +100,7 @@ def test_same_bytes_share_a_row(tmp_path: Path) -> None:
     assert store.link("another p0", "h0") and not store.link("unknown", "h9")
     store.append(["last"], ["h3"], grids(1, seed=2))
     for opened in (store, FeatureStore.open(tmp_path / "store")):
-        assert opened.lookup(["new", "copy of p1", "copy of new", "another p0", "last"]).tolist() == [
-            2,
-            1,
-            2,
-            0,
-            3,
-        ]
+        assert opened.lookup(["new", "copy of p1", "copy of new", "another p0", "last"]).tolist() == [2, 1, 2, 0, 3]
         torch.testing.assert_close(opened.read([2, 3])[0], grids(3, seed=1)[0], atol=0.02, rtol=0)
         torch.testing.assert_close(opened.read([2, 3])[1], grids(1, seed=2)[0], atol=0.02, rtol=0)
     assert (tmp_path / "store/grids.bin").stat().st_size == 4 * N * D
@@ -182,7 +176,7 @@ def test_a_store_shorter_than_its_index_is_refused(tmp_path: Path, name: str) ->
     assert f"{name} is shorter than its index says" in refusal(tmp_path / "store")
 
 
-def test_damaged_stores_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     assert "There is no feature store" in refusal(folder)
     store_of(folder)

@@ -28,15 +28,8 @@ def test_a_split(tmp_path: Path) -> None:
     for name in ("000000000025.webp", "COCO_train2014_000000000030.jpg", "COCO_val2014_000000581929.jpg"):
         (photos / name).touch()
     read = read_examples(write(tmp_path / "train"), images=photos)
-    assert read[0] == Example(
-        str(photos / "000000000025.webp"),
-        "how many dogs are there",
-        "two",
-        question_id=0,
-        image_id=25,
-        question_type="number",
-        source="coco-qa",
-    )
+    image, asked = str(photos / "000000000025.webp"), "how many dogs are there"
+    assert read[0] == Example(image, asked, "two", (), None, 0, 25, "number", "number", "coco-qa")
     assert targets(read[0]) == {"2": 1.0}
     assert [e.question_type for e in read] == ["number", "color", "location", "object"]
     assert [e.answer_type for e in read] == ["number", "other", "other", "other"]
@@ -50,27 +43,11 @@ def test_a_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        (
-            "answers",
-            "two\nred\nroom",
-            "differ in their number of lines (questions.txt 4, answers.txt 3, types.txt 4",
-        ),
-        (
-            "types",
-            "1\n2\n4\n0",
-            "Line 3 of the files of {folder}: '4' in types.txt is not a type from 0 to 3: correct",
-        ),
-        (
-            "img_ids",
-            "25\n30\nx\n34",
-            "Line 3 of the files of {folder}: 'x' in img_ids.txt is not a COCO photo",
-        ),
+        ("answers", "two\nred\nroom", "differ in their number of lines (questions.txt 4, answers.txt 3, types.txt 4"),
+        ("types", "1\n2\n4\n0", "{where}: '4' in types.txt is not a type from 0 to 3: correct"),
+        ("img_ids", "25\n30\nx\n34", "{where}: 'x' in img_ids.txt is not a COCO photo"),
         ("img_ids", "25\n30\n" + "9" * 5000 + "\n34", "in img_ids.txt is not a COCO photo number"),
-        (
-            "questions",
-            "how\nwhat\n\nwhere",
-            "Line 3 of the files of {folder}: the field 'question' must be non-empty text",
-        ),
+        ("questions", "how\nwhat\n\nwhere", "{where}: the field 'question' must be non-empty text"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -78,7 +55,11 @@ def test_broken_files(tmp_path: Path, name: str, text: str, told: str) -> None:
     with pytest.raises(InputError) as caught:
         list(read_coco_qa(folder))
     message = str(caught.value)
-    assert told.format(folder=folder) in message and message.endswith(".") and len(message) < 400
+    assert (
+        told.format(where=f"Line 3 of the files of {folder}") in message
+        and message.endswith(".")
+        and len(message) < 400
+    )
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

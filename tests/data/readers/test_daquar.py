@@ -25,11 +25,7 @@ def test_the_original_text_form(tmp_path: Path) -> None:
         ("image3.png", "what is on the desk?", "book, scissor, papers, tape dispenser"),
         ("image14.png", "how many chairs are there?", "2"),
     ]
-    assert [(e.question_id, e.image_id, e.source) for e in read] == [
-        (0, 3, "daquar"),
-        (1, 3, "daquar"),
-        (2, 14, "daquar"),
-    ]
+    assert [(e.question_id, e.image_id, e.source) for e in read] == [(i, n, "daquar") for i, n in enumerate((3, 3, 14))]
     (tmp_path / "image14.jpg").touch()
     assert [e.image for e in read_daquar_text(tmp_path / "qa.txt", tmp_path)] == [
         str(tmp_path / name) for name in ("image3.png", "image3.png", "image14.jpg")
@@ -41,10 +37,7 @@ def test_the_original_text_form(tmp_path: Path) -> None:
     [
         ("what is on the desk ?\nbook\n", "Line 1 of {path} names no photo (as 'in the image3 ?'): put"),
         (TEXT + "what is in the image5 ?\n", "Line 8 of {path} is a question without an answer: add"),
-        (
-            "what is in the image5 ?\nwhat is in the image6 ?\nbed\n",
-            "Line 1 of {path} is a question without an answer",
-        ),
+        ("what is in the image5 ?\nwhat is in the image6 ?\nbed\n", "Line 1 of {path} is a question without an answer"),
     ],
 )
 def test_broken_text(tmp_path: Path, text: str, told: str) -> None:

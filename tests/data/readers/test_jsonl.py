@@ -43,14 +43,11 @@ def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> No
         (b'{"image": "a.jpg", "question_id": ' + b"9" * 5000 + b"}", "is not JSON"),
         (b'"text"', "is no object"),
         (b'{"image": "a.jpg"}', "has no 'question': add that field or delete the row"),
-        (
-            b'{"image": "a.jpg", "question": "?", "answers": "cat"}',
-            "'answers' must be a list of texts, not 'cat'",
-        ),
+        (b'{"image": "a.jpg", "question": "?", "answers": "cat"}', "'answers' must be a list of texts, not 'cat'"),
         (b'{"image": "a.jpg", "question": "caf\xe9"}', "is not UTF-8 text (byte 36): save the file with"),
     ],
 )
-def test_a_broken_line_17_is_told_with_file_line_and_cure(tmp_path: Path, line: bytes, told: str) -> None:
+def test_invalid_line_is_reported_with_file_and_number(tmp_path: Path, line: bytes, told: str) -> None:
     path = tmp_path / "data.jsonl"
     good = b'{"image": "a.jpg", "question": "?"}'
     path.write_bytes(b"\n".join([good] * 8 + [b""] + [good] * 7 + [line, good]))

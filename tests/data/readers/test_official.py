@@ -50,16 +50,7 @@ def test_pairs_are_joined_by_question_id(tmp_path: Path) -> None:
     asked, annotated = write(tmp_path, questions(), annotations())
     common: dict[str, Any] = {"question_type": "what is", "answer_type": "other"}
     assert list(read_official(asked, annotated)) == [
-        Example(
-            "000000000025.jpg",
-            "What is it?",
-            "cat",
-            ("cat",) * 9 + ("x",),
-            None,
-            25000,
-            image_id=25,
-            **common,
-        ),
+        Example("000000000025.jpg", "What is it?", "cat", ("cat",) * 9 + ("x",), None, 25000, image_id=25, **common),
         Example("000000000030.jpg", "How many?", "2", ("2",) * 9 + ("x",), None, 30001, image_id=30, **common),
     ]
     assert list(read_official(asked)) == [
@@ -79,7 +70,7 @@ def test_pairs_are_joined_by_question_id(tmp_path: Path) -> None:
         (None, None, "000000000025.jpg"),
     ],
 )
-def test_photos_are_found_by_the_names_they_have(tmp_path: Path, kind: object, split: object, name: str) -> None:
+def test_names_of_photos(tmp_path: Path, kind: object, split: object, name: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / name).touch()
@@ -103,10 +94,7 @@ def without(name: str) -> Callable[[dict], None]:
     [
         (lambda q, a: q["questions"].pop(), "questions.json lacks 1 of the questions of"),
         (lambda q, a: a["annotations"].pop(), "annotations.json lacks 1 of the questions of"),
-        (
-            lambda q, a: q["questions"].append(q["questions"][0]),
-            "repeats the question_id of 1 of its 3 questions",
-        ),
+        (lambda q, a: q["questions"].append(q["questions"][0]), "repeats the question_id of 1 of its 3 questions"),
         (lambda q, a: q.pop("questions"), "holds no list 'questions': give the official VQA file"),
         (lambda q, a: a.pop("annotations"), "holds no list 'annotations'"),
         (lambda q, a: without("question_id")(q), "Entry 2 of 'questions' in"),
@@ -114,14 +102,11 @@ def without(name: str) -> Callable[[dict], None]:
         (lambda q, a: without("image_id")(q), "'image_id' must be a whole number, not None"),
         (lambda q, a: q["questions"].insert(1, "text"), "Entry 2 of 'questions' in"),
         (lambda q, a: a["annotations"][0].update(answers="cat"), "'answers' must be a list of objects"),
-        (
-            lambda q, a: a["annotations"][0].update(answers=[{"answer": 2}]),
-            "'answers' must be a list of texts",
-        ),
+        (lambda q, a: a["annotations"][0].update(answers=[{"answer": 2}]), "'answers' must be a list of texts"),
         (lambda q, a: a["annotations"][0].update(question_id="25000"), "must be a whole number, not '25000'"),
     ],
 )
-def test_files_that_are_not_as_they_should_be(tmp_path: Path, change: Callable, told: str) -> None:
+def test_invalid_files_are_reported(tmp_path: Path, change: Callable, told: str) -> None:
     asked, annotated = questions(), annotations()
     change(asked, annotated)
     with pytest.raises(InputError) as caught:
@@ -131,7 +116,7 @@ def test_files_that_are_not_as_they_should_be(tmp_path: Path, change: Callable, 
 
 
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "[" * 100_000, ""])
-def test_files_that_are_no_such_json(tmp_path: Path, content: str) -> None:
+def test_files_that_are_not_json_are_reported(tmp_path: Path, content: str) -> None:
     asked, annotated = write(tmp_path, content, annotations())
     with pytest.raises(InputError, match=r"is not JSON|holds no list 'questions'"):
         list(read_official(asked, annotated))

@@ -84,24 +84,11 @@ def test_questions_answers_and_pictures(tmp_path: Path) -> None:
     path = write(tmp_path / "val.parquet", rows)
     read = read_examples(path)
     photos = tmp_path / "val.photos"
-    assert read[0] == Example(
-        str(photos / "000000000025.jpg"),
-        "Is the cat 250 asleep?",
-        "yes",
-        tuple(ANSWERS),
-        question_id=250,
-        image_id=25,
-        question_type="is the",
-        answer_type="yes/no",
-    )
+    image = str(photos / "000000000025.jpg")
+    assert read[0] == Example(image, "Is the cat 250 asleep?", "yes", tuple(ANSWERS), None, 250, 25, "is the", "yes/no")
     assert (read[2].answer, read[2].answers, read[2].question_type) == (None, (), "is the")
-    assert [Path(e.image).name for e in read] == [
-        "000000000025.jpg",
-        "000000000025.jpg",
-        "000000000007.png",
-        "000000000008.webp",
-        "000000000025.jpg",
-    ]
+    names = ["25.jpg", "25.jpg", "07.png", "08.webp", "25.jpg"]
+    assert [Path(e.image).name for e in read] == [f"0000000000{name}" for name in names]
     for example, color in zip(read[1:4], [(254, 0, 0), (0, 255, 0), (0, 0, 255)], strict=True):
         pixel = open_photo(example.image).getpixel((5, 5))
         assert isinstance(pixel, tuple) and all(abs(a - b) < 4 for a, b in zip(pixel, color, strict=True))
@@ -195,7 +182,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ({"answers": [{"answer": None}]}, "Row 5 of {path}: the field 'answers' must be a list of texts"),
     ],
 )
-def test_a_broken_row_is_told_by_its_number(tmp_path: Path, changed: dict[str, object], told: str) -> None:
+def test_invalid_row_is_reported_with_its_number(tmp_path: Path, changed: dict[str, object], told: str) -> None:
     path = write(tmp_path / "val.parquet", [row(i, i) for i in range(4)] + [row(4, 4) | changed, row(5, 5)])
     assert told.format(path=path) in refusal(lambda: read_examples(path))
     assert len(list(itertools.islice(read_parquet(path), 4))) == 4
