@@ -114,7 +114,7 @@ def test_a_missing_photo_is_reported_before_the_model_loads(capsys, monkeypatch)
         (["zyzzyva"], "knows none of the words"),
         ([QUESTION, "--top", "0"], "ask for at least 1"),
         ([QUESTION, "--device", "abacus"], "The device 'abacus'"),
-        ([QUESTION, "--overlay", ""], "of no known kind"),
+        ([QUESTION, "--overlay", ""], "has no known format"),
         ([QUESTION, "--model", "./none"], "There is no model folder ./none"),
     ],
 )

@@ -143,21 +143,19 @@ def test_a_photo_is_encoded_once(model, photo, encoded, tmp_path):
     assert encoded == [1, 1]
 
 
-def test_a_look_can_be_kept_by_the_caller(model, photo, encoded):
+def test_a_look_replaces_the_photo(model, photo, encoded):
     look = model.look(photo)
-    assert look.photo.size == (50, 40)
-    assert look.grid.shape == (1, 64, 64)
+    assert (look.photo.size, look.grid.shape) == ((50, 40), (1, 64, 64))
     photo.unlink()
     assert model.ask(look, QUESTION).text in model.answers
-    assert model.look(look) is look
-    assert encoded == [1]
+    assert model.look(look) is look and encoded == [1]
 
 
-def test_only_the_last_few_photos_are_kept(model, encoded):
+def test_the_last_few_photos_are_cached(model, encoded):
     for seed in range(CACHED_PHOTOS + 1):
         model.look(noise(seed))
     assert len(model._looks) == CACHED_PHOTOS
-    model.look(noise(1))  # still there, and now the latest
+    model.look(noise(1))  # still cached, and now the latest
     assert len(encoded) == CACHED_PHOTOS + 1
     model.look(noise(0))
     model.look(noise(1))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-# What None stands for here is not there for Python.
+# A module that is None here cannot be imported.
 WITHOUT = """
 import sys
 for name in ("torch", "torchvision", "timm", "transformers", "safetensors", "accelerate", "onnx"):
@@ -66,7 +66,7 @@ def photo(tmp_path: Path) -> Path:
 
 def test_the_command_line_answers(tiny_onnx: Path, tiny_checkpoint: Path, photo: Path, tmp_path: Path) -> None:
     asked = ("ask", photo, "what is on the table?", "--json", "--overlay", tmp_path / "where.png")
-    said = json.loads(cli(*asked, "--model", tiny_onnx))  # PyTorch is not there, so ONNX is taken
+    said = json.loads(cli(*asked, "--model", tiny_onnx))  # without PyTorch the runtime is ONNX
     from vqa import VQA
 
     expected = VQA.load(tiny_checkpoint, "cpu", "float32").ask(photo, "what is on the table?").to_dict()
@@ -83,20 +83,20 @@ def test_an_evaluation_needs_none_either(tiny_onnx: Path, photo: Path, tmp_path:
     assert (content["n"], content["environment"]["runtime"]) == (1, "onnx")
 
 
-def test_what_needs_pytorch_says_so(tiny_onnx: Path, tiny_checkpoint: Path, photo: Path) -> None:
-    told = cli("ask", photo, "what is it?", "--model", tiny_onnx, "--runtime", "torch", status=2)
-    assert "The runtime 'torch' needs torch, which is not installed" in told and told.count("\n") == 1
-    told = cli("complete", "what is", status=2)
-    assert "This needs PyTorch" in told and told.count("\n") == 1
+def test_a_need_for_pytorch_is_reported(tiny_onnx: Path, tiny_checkpoint: Path, photo: Path) -> None:
+    error = cli("ask", photo, "what is it?", "--model", tiny_onnx, "--runtime", "torch", status=2)
+    assert "The runtime 'torch' needs torch, which is not installed" in error and error.count("\n") == 1
+    error = cli("complete", "what is", status=2)
+    assert "This needs PyTorch" in error and error.count("\n") == 1
     assert "There is no" in cli("ask", photo, "what is it?", "--model", tiny_checkpoint, status=2)
 
 
-def test_the_app_opens_answers_and_says_what_it_cannot(tiny_onnx: Path, photo: Path) -> None:
+def test_the_app_opens_answers_and_reports_what_it_cannot_do(tiny_onnx: Path, photo: Path) -> None:
     answer, covered, refused, completions = json.loads(run(APP, tiny_onnx, photo).splitlines()[-1])
     assert answer["answer"] in ("yes", "no", "2", "red", "teddy bear")
     assert covered["before"]["answer"] == answer["answer"]
     evidence, described, cells = refused
     assert "need the runtime torch" in evidence
-    for told in (described, cells):
-        assert "This needs PyTorch" in told, told
+    for error in (described, cells):
+        assert "This needs PyTorch" in error, error
     assert completions == []

@@ -34,6 +34,7 @@ class VQALike(Protocol):
 
     name: 'bundled', a folder or a Hub id. kind: the type of a foreign model; None for a Glimpse model. answers: those
     that it can give; None if it writes them freely. runtime, device, dtype: how the image encoder computes.
+    The methods are documented in `VQA`.
     """
 
     name: str
@@ -45,23 +46,12 @@ class VQALike(Protocol):
     dtype: Any
     load_seconds: float
 
-    def look(self, photo: Any) -> Any:
-        """Encode a photo; the result can be passed to `ask` in its place."""
-
-    def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
-        """One question about one photo. Raises `InputError` for a photo or a question that cannot be read."""
-
-    def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
-        """Several questions about one photo, which is encoded once."""
-
-    def weights_hash(self) -> str:
-        """A hash of the checkpoint's weights, 32 hexadecimal digits."""
-
-    def extra(self, name: str) -> Any:
-        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
-
-    def fast(self) -> AbstractContextManager[None]:
-        """A context that trades precision for speed when many questions are asked, where the device can."""
+    def look(self, photo: Any) -> Any: ...
+    def ask(self, photo: Any, question: str, top: int = 5) -> Answer: ...
+    def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]: ...
+    def weights_hash(self) -> str: ...
+    def extra(self, name: str) -> Any: ...
+    def fast(self) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
@@ -125,9 +115,11 @@ class VQA:
         return self.engine.fast()
 
     def weights_hash(self) -> str:
+        """A hash of the checkpoint's weights, 32 hexadecimal digits."""
         return weights_hash(*self.engine.weights)
 
     def extra(self, name: str) -> Any:
+        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
         return read_json(self.folder / name) if (self.folder / name).is_file() else None
 
     def square(self, photo: Any) -> np.ndarray:
@@ -160,21 +152,18 @@ class VQA:
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.
 
-        The grids of the last few photos are cached by content.
+        The result can be passed to `ask` in place of the photo. The grids of the last few photos are cached by content.
         """
         if isinstance(photo, Look):
             return photo
-        start = time.perf_counter()
-        if isinstance(photo, Image.Image | np.ndarray):
-            photo = open_photo(photo)
-            key = pixels_hash(photo)
-        else:
-            photo = read_photo(photo)
-            key = content_hash(photo)
+        start, size = time.perf_counter(), self.checkpoint.size
+        decoded = isinstance(photo, Image.Image | np.ndarray)
+        photo = open_photo(photo) if decoded else read_photo(photo)
+        key = pixels_hash(photo) if decoded else content_hash(photo)
         look = self._looks.pop(key, None)
         if look is None:
-            image = photo if isinstance(photo, Image.Image) else open_photo(photo, self.checkpoint.size)
-            grid = self.encode_squares(resize(image, self.checkpoint.size)[None])
+            image = photo if decoded else open_photo(photo, size)
+            grid = self.encode_squares(resize(image, size)[None])
             look = Look(image, grid, time.perf_counter() - start)
         self._looks[key] = look  # the last used stands last
         if len(self._looks) > CACHED_PHOTOS:
@@ -193,16 +182,16 @@ class VQA:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
         tokenizer = self.checkpoint.tokenizer
         encodings = tokenize(tokenizer, questions)  # before the photo: a bad question is reported at once
-        texts = [words(tokenizer, q, encoding) for q, encoding in zip(questions, encodings, strict=True)]
-        for question, (known, unknown) in zip(questions, texts, strict=True):
-            check_known(question, known, unknown)
+        texts = [words(tokenizer, *pair) for pair in zip(questions, encodings, strict=True)]
+        for question, text in zip(questions, texts, strict=True):
+            check_known(question, *text)
         look = self.look(photo)
         start = time.perf_counter()
         output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), False)
         scores, blind = self.calibrated(output.logits), softmax(output.blind / self.config.blind_temperature)
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
-        for i, (known, unknown) in enumerate(texts):
+        for i, (every, unknown) in enumerate(texts):
             best = (-scores[i]).argsort(kind="stable")[:top]
             ranked = [Score(self.answers[a], float(scores[i, a])) for a in best]
             guess = int(blind[i].argmax())
@@ -212,7 +201,7 @@ class VQA:
                     confidence=ranked[0].score,
                     top=ranked,
                     attention=output.attention[i].reshape(-1, *self.grid_size),
-                    words=[Word(*pair) for pair in zip(known, output.word_weights[i].tolist(), strict=False)],
+                    words=[Word(*pair) for pair in zip(every, output.word_weights[i].tolist(), strict=False)],
                     unknown_words=unknown,
                     blind=Score(self.answers[guess], float(blind[i, guess])),
                     seconds={"load": self.load_seconds, "photo": look.seconds, "question": seconds},
@@ -246,13 +235,11 @@ def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -
     """
     if runtime == "auto":
         runtime = "torch" if importlib.util.find_spec("torch") else "onnx"
-    if runtime not in RUNTIMES:
+    if (package := RUNTIMES.get(runtime)) is None:
         raise InputError(f"There is no runtime {runtime!r}; choose one of auto, {', '.join(RUNTIMES)}.")
-    package = "torch" if runtime == "torch" else "onnxruntime"
     if importlib.util.find_spec(package) is None:
-        raise InputError(
-            f"The runtime '{runtime}' needs {package}, which is not installed; run: pip install {package}."
-        )
+        message = f"The runtime '{runtime}' needs {package}, which is not installed"
+        raise InputError(f"{message}; run: pip install {package}.")
     if runtime == "torch":
         from vqa.runtimes.pytorch import TorchEngine
 

@@ -22,7 +22,7 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "what", "is", "o
 WORDS += ["how", "many", "a", "red", "dog", "yes", "no", "two"]
 ANSWERS = ["yes", "no", "red", "Two dogs"]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-WIDE = {"initializer_range": 0.5}  # so that random weights tell photos and questions apart
+WIDE = {"initializer_range": 0.5}  # so that random weights distinguish photos and questions
 
 
 def tokenizer() -> BertTokenizer:
@@ -72,8 +72,8 @@ def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = BlipForQuestionAnswering(config)
     with torch.no_grad():
         bias = net.text_decoder.cls.predictions.bias
-        bias[:6] = -20.0  # no answer holds a token that is not shown,
-        bias[WORDS.index("[SEP]")] = 4.0  # and each comes to its end
+        bias[:6] = -20.0  # no answer has a special token,
+        bias[WORDS.index("[SEP]")] = 4.0  # and each ends
     net.save_pretrained(folder)
     images = BlipImageProcessor(size={"height": 64, "width": 64})
     BlipProcessor(images, tokenizer()).save_pretrained(folder)

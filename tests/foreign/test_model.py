@@ -1,4 +1,4 @@
-"""What a model of others can do here, and what it is told that it cannot."""
+"""What foreign models can do here, and the errors for what they cannot."""
 
 import json
 import shutil
@@ -41,8 +41,8 @@ def test_the_command_line_asks_it(
     schema("answer.json").validate(content)
     assert content["blind"] is None and content["words"] == [] and "not calibrated" in content["note"]
     assert cli.main([*words, "--overlay", str(tmp_path / "where.png")]) == 0
-    told = capsys.readouterr().out
-    assert content["answer"] in told and "looked at" in told and "without looking" not in told
+    out = capsys.readouterr().out
+    assert content["answer"] in out and "looked at" in out and "without looking" not in out
     assert (tmp_path / "where.png").is_file()
 
 
@@ -92,7 +92,7 @@ def test_it_is_evaluated_and_compared(
 
 
 @KINDS
-def test_what_it_cannot_do_is_a_sentence(folder: Path, photo: Path, tmp_path: Path) -> None:
+def test_unsupported_requests_are_one_sentence(folder: Path, photo: Path, tmp_path: Path) -> None:
     vqa = VQA.load(folder, "cpu")
     for attempt in (
         lambda: evidence(vqa, photo, QUESTION, "red"),
@@ -119,7 +119,7 @@ def test_probes_of_our_own_models_are_refused_before_anything_is_asked(
         assert "is not a Glimpse model" in capsys.readouterr().err
 
 
-def test_the_app_compares_it_and_tells_what_it_is(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:
+def test_the_app_compares_and_describes_it(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:
     models = Models(str(tiny_checkpoint), "cpu", [str(vilt)])
     models.load()
     theirs = models.get(str(vilt))
@@ -128,7 +128,7 @@ def test_the_app_compares_it_and_tells_what_it_is(vilt: Path, photo: Path, tiny_
     assert "of type vilt" in page and "LSTM" not in page
 
 
-def test_folders_that_are_not_complete_are_told(vilt: Path, blip: Path, tmp_path: Path) -> None:
+def test_folders_that_are_not_complete_are_reported(vilt: Path, blip: Path, tmp_path: Path) -> None:
     def copy(name: str) -> Path:
         return shutil.copytree(vilt, tmp_path / name)
 

@@ -1,4 +1,4 @@
-"""ViLT behind our door says what it says by itself."""
+"""ViLT answers with our methods as it does with its own."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ QUESTION = "what color is the cat?"
 
 
 def by_itself(folder: Path, photo: Path, **more: bool):
-    """The model's own output, as its documentation asks it."""
+    """The output of the model's own forward, called as in its documentation."""
     net = ViltForQuestionAnswering.from_pretrained(folder, attn_implementation="eager").eval()
     inputs = ViltProcessor.from_pretrained(folder)(Image.open(photo), QUESTION, return_tensors="pt")
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def test_a_model_that_takes_some_patches_only_answers_the_same_twice(vilt: Path,
     torch.manual_seed(1)
     state = torch.get_rng_state()
     first = VQA.load(folder, "cpu").ask(photo, QUESTION)
-    assert torch.equal(torch.get_rng_state(), state)  # nobody else's chance is touched
+    assert torch.equal(torch.get_rng_state(), state)  # the global random state is unchanged
     torch.manual_seed(2)
     assert first.top == VQA.load(folder, "cpu").ask(photo, QUESTION).top
     assert (first.attention > 0).sum() == 6 and first.attention.sum() == pytest.approx(1)

@@ -4,10 +4,7 @@ import importlib.util
 import json
 import math
 import os
-import sys
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-import vqa
 from vqa.data.metric import vqa_accuracy
 from vqa.harnesses import lmms_eval_models
 from vqa.model.errors import InputError
@@ -35,30 +31,19 @@ from vqa.harnesses.lmms_eval import Glimpse
 
 @pytest.fixture(scope="module", autouse=True)
 def truncated_photos_stay_broken() -> Iterator[None]:
-    """lmms-eval tells Pillow, for the whole process, to accept photos that are cut short: no other test may notice."""
+    """Undo lmms-eval's setting of Pillow, for the whole process, to accept truncated photos."""
     yield
     ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 QUESTIONS = ["what color is the cat?", "what is on the table?", "how many dogs are there?"]
 INSTRUCTION = "\nAnswer the question using a single word or phrase."
-PHOTOS = 2
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    paths = [folder / f"{i}.png" for i in range(PHOTOS)]
-    for path in paths:
-        Image.fromarray(random.integers(0, 256, (50, 60, 3), dtype=np.uint8)).save(path)
-    return paths
 
 
 @pytest.fixture(scope="module")
 def rows(photos) -> list[dict[str, Any]]:
     """Three questions about each photo."""
-    return [{"question_id": 0, "photo": str(photo), "question": question} for photo in photos for question in QUESTIONS]
+    return [{"question_id": 0, "photo": photo, "question": question} for photo in photos for question in QUESTIONS]
 
 
 @pytest.fixture(scope="module")
@@ -97,21 +82,6 @@ def test_the_registry_takes_the_manifest_and_checks_the_class():
     assert registry.get_model_class("glimpse") is Glimpse
 
 
-def test_the_installed_entry_point_is_found(tmp_path, monkeypatch):
-    """The one that this project declares, as an installer would write it down."""
-    project = tomllib.loads((Path(vqa.__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    declared = project.get("entry-points", {}).get("lmms_eval.models", {})
-    info = tmp_path / "plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
-    lines = ["[lmms_eval.models]", *(f"{name} = {value}" for name, value in declared.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # no other package's
-    registry = ModelRegistryV2()
-    registry.load_entrypoint_manifests()
-    assert registry.list_model_names() == ["glimpse"]
-
-
 def test_the_harness_builds_it_from_its_argument_string(tiny_checkpoint):
     sent = {"batch_size": "auto", "max_batch_size": None, "device": None}
     model = Glimpse.create_from_arg_string(f"pretrained={tiny_checkpoint},device=cpu", sent)
@@ -134,14 +104,14 @@ def test_answers_in_order_as_without_the_harness(model, rows, alone, batch_size,
     monkeypatch.setattr(model, "batch_size", batch_size)
     monkeypatch.setattr(model.vqa, "encode_squares", count)
     assert model.generate_until(ask(model, rows)) == [answer.text for answer in alone]
-    assert sum(encoded) == PHOTOS  # each photo once, whatever the batches
+    assert sum(encoded) == 2  # each photo once, whatever the batches
     losses = [result.text[0] for result in model.loglikelihood(ask(model, rows, "loglikelihood", " no"))]
     expected = [-math.log(dict(answer.top)["no"]) for answer in alone]
     assert len({round(loss, 5) for loss in expected}) == len(rows)  # else any order would do
     assert losses == pytest.approx(expected, abs=1e-6)
 
 
-def test_what_cannot_be_read_is_empty_and_told(model, rows, alone, tmp_path, monkeypatch):
+def test_unreadable_requests_get_an_empty_answer_and_a_warning(model, rows, alone, tmp_path, monkeypatch):
     warnings: list[str] = []
     monkeypatch.setattr("vqa.harnesses.lmms_eval.logger", SimpleNamespace(warning=warnings.append))
     bad = [dict(row) for row in rows]
@@ -154,23 +124,23 @@ def test_what_cannot_be_read_is_empty_and_told(model, rows, alone, tmp_path, mon
         assert model.generate_until(ask(model, rows[:1], see=see)) == [""]
 
 
-def test_what_a_task_puts_around_its_questions_is_taken_off(model, rows, monkeypatch):
+def test_a_task_s_own_texts_are_removed(model, rows, monkeypatch):
     class Task:
         lmms_eval_specific_kwargs = {"pre_prompt": "Look! ", "post_prompt": f" Be brief.{INSTRUCTION}"}  # noqa: RUF012
 
         def doc_to_visual(self, row):
             return open_row(row)
 
-    heard: list[str] = []
+    received: list[str] = []
 
-    def listen(look, questions, top):
-        heard.extend(questions)
+    def record(look, questions, top):
+        received.extend(questions)
         return [None for _ in questions]
 
-    monkeypatch.setattr(model.vqa, "ask_many", listen)
+    monkeypatch.setattr(model.vqa, "ask_many", record)
     row = rows[0] | {"question": f"Look! {QUESTIONS[0]} Be brief."}
     list(model._answers(ask(model, [row], see=Task().doc_to_visual)))
-    assert heard == [QUESTIONS[0]]
+    assert received == [QUESTIONS[0]]
 
 
 def test_choices_are_scored_by_their_probability(model, rows):
@@ -185,7 +155,7 @@ def test_choices_are_scored_by_their_probability(model, rows):
     assert losses[0] == math.inf and losses[1] < math.inf
 
 
-def test_what_the_model_cannot_do_is_one_sentence(model, rows):
+def test_unsupported_requests_are_one_sentence(model, rows):
     with pytest.raises(InputError, match="None of the 6 choices"):
         model.loglikelihood(ask(model, rows, "loglikelihood", " zebra"))
     with pytest.raises(InputError, match="no conversation"):

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from vqa.model.errors import InputError
-from vqa.show import heat as explain
+from vqa.model.text import peak_place, places
+from vqa.show import heat
 
 
 def one_hot(height: int, width: int, i: int, j: int) -> np.ndarray:
@@ -19,32 +20,32 @@ def test_each_cell_lies_over_its_own_part_of_the_photo(shape, size):
     height, width = shape
     photo = Image.new("RGB", size, "black")  # on black, brightness is heat alone
     for i, j in [(0, 0), (1, 2), (height - 1, width - 1), (height - 1, 0), (2, width // 2)]:
-        heat = np.asarray(explain.heat(photo, one_hot(height, width, i, j)), dtype=float).sum(-1)
-        y, x = np.unravel_index(heat.argmax(), heat.shape)
+        pixels = np.asarray(heat.heat(photo, one_hot(height, width, i, j)), dtype=float).sum(-1)
+        y, x = np.unravel_index(pixels.argmax(), pixels.shape)
         assert i / height <= y / size[1] < (i + 1) / height
         assert j / width <= x / size[0] < (j + 1) / width
         if 0 < i < height - 1 and 0 < j < width - 1:
             rows, columns = np.mgrid[: size[1], : size[0]] + 0.5
-            assert (heat * rows).sum() / heat.sum() / size[1] == pytest.approx((i + 0.5) / height, abs=0.01)
-            assert (heat * columns).sum() / heat.sum() / size[0] == pytest.approx((j + 0.5) / width, abs=0.01)
+            assert (pixels * rows).sum() / pixels.sum() / size[1] == pytest.approx((i + 0.5) / height, abs=0.01)
+            assert (pixels * columns).sum() / pixels.sum() / size[0] == pytest.approx((j + 0.5) / width, abs=0.01)
 
 
 def test_heat_has_no_seams_and_grows_with_the_weight():
     photo = Image.new("RGB", (420, 420), (120, 180, 90))
     ramp = np.linspace(0, 1, 7)[None].repeat(7, 0)
-    pixels = np.asarray(explain.heat(photo, ramp), dtype=float)
+    pixels = np.asarray(heat.heat(photo, ramp), dtype=float)
     assert np.abs(np.diff(pixels, axis=1)).max() < 12  # of 255: no step at the cells' borders
     distance = np.abs(pixels - pixels[:, :1]).sum(-1)[210]
     assert distance[100] < distance[250] < distance[-1]
 
 
 @pytest.mark.parametrize("paint", [(0, 0, 0), (255, 255, 255), (255, 200, 0), (0, 90, 255), "noise"])
-def test_the_hottest_cell_stands_out_on_any_photo(paint):
+def test_the_hottest_cell_is_visible_on_any_photo(paint):
     if paint == "noise":
         photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (420, 420, 3), dtype=np.uint8))
     else:
         photo = Image.new("RGB", (420, 420), paint)
-    pixels = np.asarray(explain.heat(photo, one_hot(7, 7, 3, 3)), dtype=float)
+    pixels = np.asarray(heat.heat(photo, one_hot(7, 7, 3, 3)), dtype=float)
     hot, cold = pixels[200:220, 200:220].mean((0, 1)), pixels[:60, :60].mean((0, 1))
     luminance = np.array([0.2126, 0.7152, 0.0722])
     assert luminance @ hot - luminance @ cold > 20
@@ -54,7 +55,7 @@ def test_the_hottest_cell_stands_out_on_any_photo(paint):
 
 def test_the_colours_rise_evenly_in_lightness():
     """CIE L* computed here: steps of the scale differ by no more than a third from their mean."""
-    rgb = explain.colours(np.linspace(0, 1, 9)) / 255
+    rgb = heat.colours(np.linspace(0, 1, 9)) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     y = linear @ np.array([0.2126, 0.7152, 0.0722])
     lightness = np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
@@ -65,42 +66,39 @@ def test_the_colours_rise_evenly_in_lightness():
 
 def test_overlay_has_a_panel_for_the_photo_and_for_each_glimpse():
     photo = Image.new("RGB", (600, 400), (200, 60, 60))
-    single = explain.overlay(photo, one_hot(7, 7, 1, 5))
-    double = explain.overlay(photo, np.stack([one_hot(7, 7, 1, 5), one_hot(7, 7, 6, 0)]))
-    assert double.width - single.width == explain.PANEL + explain.MARGIN
+    single = heat.overlay(photo, one_hot(7, 7, 1, 5))
+    double = heat.overlay(photo, np.stack([one_hot(7, 7, 1, 5), one_hot(7, 7, 6, 0)]))
+    assert double.width - single.width == heat.PANEL + heat.MARGIN
     assert double.height == single.height
     assert single.mode == "RGB"
     pixels = np.asarray(single)
     found = np.argwhere((np.abs(pixels.astype(int) - (200, 60, 60)) < 2).all(-1))
     (top, left), (bottom, right) = found.min(0), found.max(0)
     assert (right - left + 1, bottom - top + 1) == (420, 280)  # the photo, whole and in its proportions
-    panel = pixels[top : bottom + 1, left + 420 + explain.MARGIN : right + 1 + 420 + explain.MARGIN].astype(int)
+    panel = pixels[top : bottom + 1, left + 420 + heat.MARGIN : right + 1 + 420 + heat.MARGIN].astype(int)
     y, x = np.unravel_index(panel.sum(-1).argmax(), panel.shape[:2])
     assert (int(7 * y / 280), int(7 * x / 420)) == (1, 5)
 
 
-def test_overlay_leaves_the_photo_alone_and_repeats_itself():
+def test_overlay_does_not_change_the_photo():
     photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 80, 3), dtype=np.uint8))
-    before = photo.tobytes()
-    maps = np.random.default_rng(2).dirichlet(np.ones(49), 2).reshape(2, 7, 7).astype(np.float32)
-    pictures = [explain.overlay(photo, maps, "what is it?", "a dog").tobytes() for _ in range(2)]
+    before, maps = photo.tobytes(), np.random.default_rng(2).dirichlet(np.ones(49), 2).reshape(2, 7, 7)
+    assert heat.overlay(photo, maps, "what is it?", "a dog").tobytes() != heat.overlay(photo, maps).tobytes()
     assert photo.tobytes() == before
-    assert pictures[0] == pictures[1]
-    assert pictures[0] != explain.overlay(photo, maps).tobytes()
 
 
-def test_an_even_map_is_not_shown_as_hot():
+def test_an_even_map_is_not_rendered_as_hot():
     photo = Image.new("RGB", (420, 420), "white")
-    even = np.asarray(explain.overlay(photo, np.full((7, 7), 1 / 49)), dtype=float)
-    hot = np.asarray(explain.overlay(photo, one_hot(7, 7, 3, 3)), dtype=float)
-    panel = np.s_[100:300, 420 + 2 * explain.MARGIN + 50 : 420 + 2 * explain.MARGIN + 350]
+    even = np.asarray(heat.overlay(photo, np.full((7, 7), 1 / 49)), dtype=float)
+    hot = np.asarray(heat.overlay(photo, one_hot(7, 7, 3, 3)), dtype=float)
+    panel = np.s_[100:300, 420 + 2 * heat.MARGIN + 50 : 420 + 2 * heat.MARGIN + 350]
     assert np.ptp(even[panel], axis=(0, 1)).max() <= 1
     assert (even[panel].max((0, 1)) < hot[panel].max((0, 1))).any()
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (1, 1), (4000, 3000)])
 def test_overlay_of_odd_photos_is_of_a_sensible_size(size):
-    picture = explain.overlay(Image.new("RGB", size), np.full((2, 7, 7), 1 / 49), "w" * 300, "é" * 80)
+    picture = heat.overlay(Image.new("RGB", size), np.full((2, 7, 7), 1 / 49), "w" * 300, "é" * 80)
     assert 400 < picture.width < 1400
     assert 100 < picture.height < 1400
 
@@ -108,58 +106,33 @@ def test_overlay_of_odd_photos_is_of_a_sensible_size(size):
 @pytest.mark.parametrize("shape", [(49,), (1, 2, 7, 7), (0, 7, 7)])
 def test_overlay_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match=r"\(G, h, w\)"):
-        explain.overlay(Image.new("RGB", (8, 8)), np.zeros(shape))
+        heat.overlay(Image.new("RGB", (8, 8)), np.zeros(shape))
 
 
-@pytest.mark.parametrize(
-    ("cell", "place"),
-    [
-        ((0, 0), "upper left"),
-        ((0, 3), "top"),
-        ((1, 6), "upper right"),
-        ((3, 1), "left"),
-        ((3, 3), "centre"),
-        ((4, 5), "right"),
-        ((6, 0), "lower left"),
-        ((5, 4), "bottom"),
-        ((6, 6), "lower right"),
-    ],
-)
-def test_peak_place(cell, place):
-    assert explain.peak_place(0.5 * one_hot(7, 7, *cell) + 0.5 / 49) == place
-
-
-def test_places_says_each_place_once_and_knows_an_even_map():
+def test_peaks_in_words():
+    names = ["upper left", "top", "upper right", "left", "centre", "right", "lower left", "bottom", "lower right"]
+    cells = [(0, 0), (0, 3), (1, 6), (3, 1), (3, 3), (4, 5), (6, 0), (5, 4), (6, 6)]
+    assert [peak_place(0.5 * one_hot(7, 7, *cell) + 0.5 / 49) for cell in cells] == names
     left, even = one_hot(7, 7, 3, 0), np.full((7, 7), 1 / 49)
-    assert explain.peak_place(even) == "everywhere"
-    assert explain.places(np.stack([left, left])) == "left"
-    assert explain.places(np.stack([left, even])) == "left, everywhere"
+    assert (places(np.stack([left, left])), places(np.stack([left, even]))) == ("left", "left, everywhere")
 
 
 @pytest.mark.parametrize("name", ["out.png", "OUT.JPG", "out.jpeg", "out.webp"])
 def test_save_picture_replaces_the_file(tmp_path, name):
     path = tmp_path / name
     path.write_text("old")
-    explain.save_picture(Image.new("RGB", (30, 20), "red"), path)
+    heat.save_picture(Image.new("RGB", (30, 20), "red"), path)
     with Image.open(path) as picture:
         assert picture.size == (30, 20)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("out.tiff", "end its name in .png"),
-        ("out", "end its name"),
-        ("missing/out.png", "There is no folder"),
-    ],
-)
-def test_a_picture_that_cannot_be_written_is_told(tmp_path, name, message):
-    with pytest.raises(InputError, match=message):
-        explain.check_picture_path(tmp_path / name)
+def test_a_picture_path_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(InputError, match="cannot be written"):
-        explain.check_picture_path(tmp_path / "folder.png")
+    messages = {"out.tiff": "end its name in .png", "out": "end its name", "missing/out.png": "There is no folder"}
+    for name, message in (messages | {"folder.png": "cannot be written"}).items():
+        with pytest.raises(InputError, match=message):
+            heat.check_picture_path(tmp_path / name)
 
 
 def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
@@ -172,7 +145,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(InputError, match="No space left on device"):
-        explain.save_picture(Image.new("RGB", (3, 2)), path)
+        heat.save_picture(Image.new("RGB", (3, 2)), path)
     assert path.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -182,6 +155,6 @@ def test_wrap_keeps_lines_within_the_width():
 
     font = ImageFont.load_default(20)
     for text in ("w" * 300, "what is the man on the left doing? " * 8, "", "a\nb\tc"):
-        lines = explain.wrap(text, font, 400)
+        lines = heat.wrap(text, font, 400)
         assert all(font.getlength(line) <= 400 for line in lines)
         assert "".join(lines).replace(" ", "") == "".join(text.split())

@@ -51,10 +51,7 @@ class ForeignLook(NamedTuple):
 
 
 class ForeignVQA:
-    """A foreign model with the methods of `vqa.predict.VQALike`.
-
-    answers: those that it can give, None if it writes them freely.
-    """
+    """A foreign model with the methods of `vqa.predict.VQALike`, which asks one question after the other."""
 
     def __init__(self, folder: Path, name: str, kind: str, device: str = "auto"):
         start = time.perf_counter()
@@ -69,7 +66,6 @@ class ForeignVQA:
         self.load_seconds = time.perf_counter() - start
 
     def look(self, photo: Any) -> ForeignLook:
-        """As `VQA.look`."""
         if isinstance(photo, ForeignLook):
             return photo
         start = time.perf_counter()
@@ -84,11 +80,9 @@ class ForeignVQA:
         return look
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
-        """As `VQA.ask`."""
         return self.ask_many(photo, [question], top)[0]
 
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
-        """As `VQA.ask_many`, one question after the other."""
         if top < 1:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
         checked = [check_question(question) for question in questions]
@@ -114,15 +108,12 @@ class ForeignVQA:
         )
 
     def weights_hash(self) -> str:
-        """As `VQA.weights_hash`."""
         return weights_hash(self.folder / WEIGHTS)
 
     def extra(self, name: str) -> Any:
-        """None: it has no further files."""
-        return None
+        return None  # it has no further files
 
     def fast(self) -> AbstractContextManager[None]:
-        """A context without effect."""
         return nullcontext()
 
 

@@ -1,6 +1,6 @@
-"""Glimpse's models in other people's evaluation harnesses: lmms-eval and VLMEvalKit.
+"""Glimpse as a model of the evaluation harnesses lmms-eval and VLMEvalKit.
 
-Importing this package loads neither harness, nor torch.
+Importing this package imports neither harness, nor torch.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 _PICTURE = re.compile(r"<image(?: ?\d+)?>")
 _OPENING = re.compile(r"\A(?:hint:[^\n]*\n)?\s*(?:question|q):\s*", re.IGNORECASE)
-# What tells a chat model how to answer: it begins on a new line or after a sentence, and runs to the end.
+# Instructions for a chat model: they begin on a new line or after a sentence, and run to the end.
 _INSTRUCTION = re.compile(
     r"""(?: (?:\n|(?<=[?.!]))\s*
             (?: (?:please\s+|only\s+)?(?:answer|respond|reply|give|provide|select|choose)\b
@@ -23,12 +23,11 @@ _INSTRUCTION = re.compile(
 def plain_question(prompt: str, before: str = "", after: str = "") -> str:
     r"""The question alone, out of a prompt written for a chat model.
 
-    Glimpse answers in a word or two by itself, and an instruction or a list of options would only be read as
-    more words of the question.
+    Glimpse answers in a word or two anyway, and would read an instruction or a list of options as words of the
+    question.
 
-    Args:
-        prompt: the question, perhaps with "Question:", `<image>` marks, options and instructions around it.
-        before, after: what the harness is known to have put before and after the question.
+    prompt: the question, perhaps with "Question:", `<image>` marks, options and instructions around it.
+    before, after: texts that the harness has added before and after the question.
 
     >>> plain_question("What is it?\nAnswer the question using a single word or phrase.")
     'What is it?'
@@ -39,7 +38,7 @@ def plain_question(prompt: str, before: str = "", after: str = "") -> str:
 
 
 def lmms_eval_models() -> Any:
-    """What the entry point in the group `lmms_eval.models` returns: the manifest of the model `glimpse`."""
+    """The entry point in the group `lmms_eval.models`: the manifest of the model `glimpse`."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest("glimpse", simple_class_path="vqa.harnesses.lmms_eval.Glimpse")

@@ -24,7 +24,7 @@ AUTO_BATCH = 32
 
 
 class _Asked(NamedTuple):
-    """A question, and the photo in the model's square `(S, S, 3)` as bytes: equal photos have equal bytes."""
+    """A question, and the photo as the bytes of the model's square `(S, S, 3)`."""
 
     question: str
     photo: bytes
@@ -33,16 +33,10 @@ class _Asked(NamedTuple):
 class Glimpse(lmms):
     """Answers open questions about one photo, and scores the choices of a multiple-choice question.
 
-    A question or a photo that cannot be read gets an empty answer; how many there were is told at the end.
+    A question or a photo that cannot be read gets an empty answer; their number is logged at the end.
 
-    Args:
-        pretrained: a checkpoint's folder or a Hub id; the bundled model if None.
-        device, dtype: as for `VQA.load`.
-        batch_size: questions taken together; their photos are encoded in one batch. A number or "auto".
-        max_batch_size: not used; lmms-eval may send it.
-
-    Raises:
-        InputError: there is no such model, device or number type, or an argument is unknown.
+    pretrained, device, dtype: the arguments of `VQA.load`. batch_size: the number of questions whose photos are encoded
+    in one batch, or "auto". max_batch_size: not used; lmms-eval may send it. Raises `InputError` for a wrong argument.
     """
 
     is_simple = True
@@ -54,12 +48,12 @@ class Glimpse(lmms):
         dtype: str = "auto",
         batch_size: int | str = 1,
         max_batch_size: int | str | None = None,
-        **unknown: Any,
+        **others: Any,
     ):
         super().__init__()
-        if unknown:
+        if others:
             raise InputError(
-                f"The model argument '{next(iter(unknown))}' is unknown; give pretrained, device, dtype or batch_size."
+                f"The model argument '{next(iter(others))}' is unknown; give pretrained, device, dtype or batch_size."
             )
         self.batch_size = _batch_size(batch_size)
         self.vqa = ours(VQA.load(pretrained, device=device or "auto", dtype=dtype))
@@ -73,30 +67,29 @@ class Glimpse(lmms):
         """For each choice the pair of its loss, -log p, and whether it is the model's best answer.
 
         The loss and not the log-likelihood, since lmms-eval takes the choice with the lowest number. A choice
-        outside the model's answers has probability 0 and so an infinite loss. The pair is wrapped, as 0.7.3
-        turns a bare one into text and then fails to read it.
+        outside the model's answers has probability 0 and so an infinite loss. The pair is wrapped, because 0.7.3
+        converts a bare one to text and then fails to read it.
 
-        Raises:
-            InputError: the model has none of the choices among its answers, or is asked without a photo.
+        Raises `InputError` if none of the choices is among the model's answers, or a photo is missing.
         """
         if any(len(request.args) < 6 for request in requests):
             raise InputError("The metric acc_mutual_info asks without a photo; leave it out of the task's metrics.")
         scored: list[tuple[float, bool]] = []
-        foreign = 0
+        unknown = 0
         for request, answer in zip(requests, self._answers(requests, len(self.vqa.answers)), strict=True):
             target = request.args[1]
             choice = normalize_answer(target(self._row(request)) if callable(target) else target)
             score = dict(answer.top).get(choice) if answer else None
-            foreign += answer is not None and score is None
+            unknown += answer is not None and score is None
             loss = math.inf if score is None else -math.log(max(score, sys.float_info.min))
             scored.append((loss, answer is not None and choice == answer.text))
-        if scored and foreign == len(scored):
+        if scored and unknown == len(scored):
             raise InputError(
-                f"None of the {foreign:,} choices is among the model's answers; "
+                f"None of the {unknown:,} choices is among the model's answers; "
                 "run a task that asks for open answers (output_type: generate_until)."
             )
-        if foreign:
-            logger.warning(f"{foreign:,} of {len(scored):,} choices are not among the model's answers and lose.")
+        if unknown:
+            logger.warning(f"{unknown:,} of {len(scored):,} choices are not among the model's answers and lose.")
         return [GenerationResult(pair) for pair in scored]
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
@@ -109,17 +102,17 @@ class Glimpse(lmms):
         looks: dict[bytes, Look] = {}
         for start in tqdm(range(0, len(requests), self.batch_size), desc="Glimpse", disable=self.rank != 0):
             batch = requests[start : start + self.batch_size]
-            read = [self._read(request) for request in batch]
-            asked = [one for one in read if isinstance(one, _Asked)]
-            # Questions about a photo stand together: the looks of the last batch may serve again.
-            looks = self._look([one.photo for one in asked], looks)
-            answers: dict[_Asked, Answer | str] = {}
-            for photo, look in looks.items():
-                questions = list(dict.fromkeys(one.question for one in asked if one.photo == photo))
-                told = self._ask(look, questions, top)
-                answers |= {_Asked(question, photo): one for question, one in zip(questions, told, strict=True)}
-            for request, one in zip(batch, read, strict=True):
-                answer = answers[one] if isinstance(one, _Asked) else one
+            asked = [self._read(request) for request in batch]
+            questions: dict[bytes, dict[str, Answer | str]] = {}  # by photo
+            for one in asked:
+                if isinstance(one, _Asked):
+                    questions.setdefault(one.photo, {})[one.question] = ""
+            # Consecutive questions are often about the same photo: the looks of the last batch may serve again.
+            looks = self._look(list(questions), looks)
+            for photo, answers in questions.items():
+                answers |= self._ask(looks[photo], list(answers), top)
+            for request, one in zip(batch, asked, strict=True):
+                answer = questions[one.photo][one.question] if isinstance(one, _Asked) else one
                 if isinstance(answer, str):
                     refused[request.args[4], request.args[3]] = answer
                 yield None if isinstance(answer, str) else answer
@@ -128,11 +121,11 @@ class Glimpse(lmms):
             logger.warning(f"{len(refused):,} questions could not be answered; the first, {task} row {row}: {reason}")
 
     def _read(self, request: Instance) -> _Asked | str:
-        """What the request asks, or why that cannot be read."""
+        """The request's question and photo, or the reason why they cannot be read."""
         prompt, _, doc_to_visual = request.args[:3]
-        # lmms-eval hands over a method of the task, which knows what the task puts around its questions.
-        around = getattr(getattr(doc_to_visual, "__self__", None), "lmms_eval_specific_kwargs", None) or {}
-        question = plain_question(prompt, around.get("pre_prompt") or "", around.get("post_prompt") or "")
+        # lmms-eval passes a method of the task, which knows what the task adds to its questions.
+        added = getattr(getattr(doc_to_visual, "__self__", None), "lmms_eval_specific_kwargs", None) or {}
+        question = plain_question(prompt, added.get("pre_prompt") or "", added.get("post_prompt") or "")
         try:
             photos = doc_to_visual(self._row(request))
             if not isinstance(photos, list | tuple) or len(photos) != 1:
@@ -145,26 +138,25 @@ class Glimpse(lmms):
         row, task, split = request.args[3:6]
         return self.task_dict[task][split][row]
 
-    def _look(self, photos: Sequence[bytes], known: dict[bytes, Look]) -> dict[bytes, Look]:
-        """The looks at these photos, of which the new ones are encoded in one batch."""
-        looks = {photo: known.get(photo) for photo in photos}
-        new = [photo for photo, look in looks.items() if look is None]
-        if new:
-            size = self.vqa.checkpoint.size
-            squares = np.stack([np.frombuffer(photo, dtype=np.uint8).reshape(size, size, 3) for photo in new])
-            grids = self.vqa.encode_squares(squares)
-            for photo, square, grid in zip(new, squares, grids, strict=True):
-                looks[photo] = Look(Image.fromarray(square), grid[None], 0.0)
-        return {photo: look for photo, look in looks.items() if look}
+    def _look(self, photos: list[bytes], earlier: dict[bytes, Look]) -> dict[bytes, Look]:
+        """The looks at these photos; those that are not among the earlier ones are encoded in one batch."""
+        size = self.vqa.checkpoint.size
+        new = {photo: np.frombuffer(photo, np.uint8).reshape(size, size, 3) for photo in photos if photo not in earlier}
+        grids = self.vqa.encode_squares(np.stack(list(new.values()))) if new else []
+        looks = {
+            photo: Look(Image.fromarray(square), grid[None], 0.0)
+            for (photo, square), grid in zip(new.items(), grids, strict=True)
+        }
+        return looks | {photo: earlier[photo] for photo in photos if photo in earlier}
 
-    def _ask(self, look: Look, questions: list[str], top: int) -> list[Answer | str]:
-        """An answer for each question, or why there is none."""
+    def _ask(self, look: Look, questions: list[str], top: int) -> dict[str, Answer | str]:
+        """The answer to each question, or the reason why there is none."""
         try:
-            return list(self.vqa.ask_many(look, questions, top))
+            return dict(zip(questions, self.vqa.ask_many(look, questions, top), strict=True))
         except InputError as error:
             if len(questions) == 1:
-                return [str(error)]
-            return [answer for question in questions for answer in self._ask(look, [question], top)]
+                return {questions[0]: str(error)}
+            return {question: answer for one in questions for question, answer in self._ask(look, [one], top).items()}
 
 
 def _batch_size(value: int | str) -> int:

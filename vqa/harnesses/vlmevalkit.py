@@ -1,18 +1,19 @@
 """Glimpse as a model of VLMEvalKit (https://github.com/open-compass/VLMEvalKit, Python package `vlmeval`).
 
-VLMEvalKit finds its models in the dictionary `vlmeval.config.supported_VLM`; `register` puts Glimpse there.
+VLMEvalKit looks its models up in the dictionary `vlmeval.config.supported_VLM`; `register` adds Glimpse.
 With the package from the index (`ms-vlmeval`, written for 0.0.20),
 `python -m vqa.harnesses.vlmevalkit --data DATASET --model Glimpse` registers it and starts the harness. In a
 clone of its repository, call `register()` at the end of `vlmeval/config.py` and start `run.py` as usual.
 
-Where VLMEvalKit is installed, importing this module imports it, and it switches off the checking of certificates
-in Python's `urllib` for the whole process: import this module for an evaluation only.
+Importing this module imports VLMEvalKit, if it is installed, which disables certificate checks in Python's `urllib`
+for the whole process: import this module for an evaluation only.
 """
 
 import argparse
+import importlib.util
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,45 +24,19 @@ from vqa.predict import VQA
 Message = Sequence[dict[str, str]]
 NAME = "Glimpse"
 
-
-class Standalone:
-    """What the harness uses of its own `BaseModel`, for where it is not installed."""
-
-    def use_custom_prompt(self, dataset: str | None) -> bool:
-        return False
-
-    def set_dump_image(self, dump_image_func: Callable) -> None:
-        self.dump_image_func = dump_image_func
-
-    def generate(self, message: Message, dataset: str | None = None) -> str:
-        return self.generate_inner(message, dataset)
-
-    def generate_inner(self, message: Message, dataset: str | None = None) -> str:
-        raise NotImplementedError
-
-
-Base: Any
-try:
-    from vlmeval.vlm.base import BaseModel
-
-    Base = BaseModel
-except ImportError:
-    Base = Standalone
+Base: Any = object  # without the harness, such as in a test of `generate_inner`
+if importlib.util.find_spec("vlmeval"):
+    from vlmeval.vlm.base import BaseModel as Base
 
 
 class Glimpse(Base):
     """Answers the question of a message about its photo.
 
-    A message is a list of `{"type": "image", "value": path}` and `{"type": "text", "value": text}`. As the
-    harness does for every model that reads one photo, the first one counts and the texts are joined. A
-    question or a photo that cannot be read gets an empty answer, which the log tells with their number so far.
+    A message is a list of `{"type": "image", "value": path}` and `{"type": "text", "value": text}`. As for every
+    model of the harness that reads one photo, the first one is used and the texts are joined. A question or a photo
+    that cannot be read gets an empty answer, and a warning with their number so far.
 
-    Args:
-        pretrained: a checkpoint's folder or a Hub id; the bundled model if None.
-        device, dtype: as for `VQA.load`.
-
-    Raises:
-        InputError: there is no such model, device or number type.
+    pretrained, device, dtype: the arguments of `VQA.load`, which raises `InputError` for a wrong one.
     """
 
     INTERLEAVE = False
@@ -73,7 +48,7 @@ class Glimpse(Base):
         self.unanswered = 0
 
     def generate_inner(self, message: Message, dataset: str | None = None) -> str:
-        """The best answer; the data set's name changes nothing."""
+        """The best answer; the data set's name is not used."""
         photos = [part["value"] for part in message if part["type"] == "image"]
         prompt = "\n".join(part["value"] for part in message if part["type"] == "text")
         try:
@@ -87,14 +62,14 @@ class Glimpse(Base):
 
 
 def register(name: str = NAME, **settings: Any) -> None:
-    """Adds the model to `vlmeval.config.supported_VLM`, to be built with these settings of `Glimpse`."""
+    """Add the model to `vlmeval.config.supported_VLM`; settings: the arguments of `Glimpse`."""
     from vlmeval.config import supported_VLM
 
     supported_VLM[name] = partial(Glimpse, **settings)
 
 
 def main() -> None:
-    """Starts VLMEvalKit with Glimpse among its models; all arguments but these three go on to it."""
+    """Start VLMEvalKit with Glimpse among its models; all arguments but these three are passed on."""
     parser = argparse.ArgumentParser(prog="python -m vqa.harnesses.vlmevalkit", add_help=False, allow_abbrev=False)
     parser.add_argument("--pretrained")
     parser.add_argument("--device", default="auto")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-RUNTIMES = ("torch", "onnx", "onnx-int8")
+RUNTIMES = {"torch": "torch", "onnx": "onnxruntime", "onnx-int8": "onnxruntime"}  # and the package that each needs
 
 
 class Logits(NamedTuple):
@@ -29,6 +29,7 @@ class Engine(Protocol):
 
     runtime: its name. config: has `answers`, `attention` and the temperatures of `VQAConfig`. grid_size: height and
     width. device, dtype: device and precision of the image encoder. weights: the files with its weights.
+    model: the `VQAModel`, for gradients and cells. Raises `InputError` where there is none.
     """
 
     runtime: str
@@ -39,8 +40,7 @@ class Engine(Protocol):
     weights: tuple[Path, ...]
 
     @property
-    def model(self) -> Any:
-        """The `VQAModel`, for gradients and cells. Raises `InputError` where there is none."""
+    def model(self) -> Any: ...
 
     def to_device(self, values: Any) -> Any:
         """A NumPy array as the engine's own."""
