@@ -14,10 +14,10 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test bench load docs figures screenshots model wheel clean distclean
+.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(VENV)/.installed ## make the environment .venv and install Glimpse into it
 
@@ -30,6 +30,17 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 	$(BIN)/mypy
 	@$(if $(BROWSER_FILTER),echo 'No Chromium found: the browser tests are left out.',:)
 	$(BIN)/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
+
+# The environment is apart, .venv-lowest. uv resolves only our direct dependencies; pip adds what they and the tests need.
+LOWEST := .venv-lowest
+test-lowest: ## run every test with the lowest versions that pyproject.toml allows
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip compile pyproject.toml --quiet --no-header --no-deps --resolution lowest-direct \
+		--output-file $(LOWEST)/constraints.txt
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(LOWEST)/bin/python -m pip install --quiet \
+		--constraint $(LOWEST)/constraints.txt --editable '.[train,onnx,test]'
+	$(LOWEST)/bin/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
 
 bench: $(VENV)/.developed ## measure speed on this machine
 	$(BIN)/python -m tools.benchmark
