@@ -62,7 +62,7 @@ def test_ask_and_see_why(opened, photo):
     assert opened.locator("#answer .bars li").count() == 5
     assert "table" in opened.locator("#answer .words").inner_text()
     label = opened.locator("#answer canvas.heat").get_attribute("aria-label")
-    assert re.search(r"strongest (nowhere|at the (upper|lower|top|bottom|left|right|centre))", label)
+    assert re.search(r": (the same everywhere|strongest at the (upper|lower|top|bottom|left|right|centre))", label)
 
     requests: list[str] = []
     opened.on("request", lambda request: requests.append(request.url))

@@ -11,12 +11,12 @@ window.glimpse.describer = ({ element, props, watch }) => {
     const root = element.querySelector(".glimpse");
     if (!root) return;
     root.replaceChildren();
-    const shown = props.value;
-    if (!shown) return;
-    if (shown.error) return root.append(failed(shown.error));
-    const picture = overlay(shown);
-    const told = make("p", { class: "note", "aria-live": "polite" });
-    const words = shown.layers.map(({ answer, probability }, i) => make("button", {
+    const item = props.value;
+    if (!item) return;
+    if (item.error) return root.append(failed(item.error));
+    const picture = overlay(item);
+    const status = make("p", { class: "note", "aria-live": "polite" });
+    const words = item.layers.map(({ answer, probability }, i) => make("button", {
       type: "button", class: "chip", title: `${percent(probability)} after the words before it`, onclick: () => { stop(); choose(i); },
     }, answer));
     const play = make("button", { type: "button", class: "chip play", onclick: () => (timer ? stop() : start()) }, "▶ Play");
@@ -26,7 +26,7 @@ window.glimpse.describer = ({ element, props, watch }) => {
       at = i;
       words.forEach((word, k) => word.setAttribute("aria-pressed", String(k === i)));
       picture.choose(i);
-      told.textContent = `Word ${i + 1} of ${words.length}: '${shown.layers[i].answer}', ${percent(shown.layers[i].probability)}`;
+      status.textContent = `Word ${i + 1} of ${words.length}: '${item.layers[i].answer}', ${percent(item.layers[i].probability)}`;
     }
     function stop() {
       clearInterval(timer);
@@ -46,12 +46,12 @@ window.glimpse.describer = ({ element, props, watch }) => {
       choose(to);
       words[to].focus();
     };
-    const { photo, caption } = shown.seconds;
+    const { photo, caption } = item.seconds;
     root.append(
-      make("p", { class: "headline" }, shown.text),
+      make("p", { class: "headline" }, item.text),
       make("div", { class: "sentence", role: "group", "aria-label": "the caption's words", onkeydown: step }, ...words, play),
-      told, picture,
-      make("p", { class: "note" }, `${Math.round(1000 * caption)} ms for the caption, ${Math.round(1000 * photo)} ms once for the photo.`));
+      status, picture,
+      make("p", { class: "note" }, `Computed in ${Math.round(1000 * caption)} ms; the photo was encoded once, in ${Math.round(1000 * photo)} ms.`));
     choose(0);
   }
   watch("value", draw);

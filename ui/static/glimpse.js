@@ -1,4 +1,4 @@
-// What the page draws by itself: no call to the server, and everything that came from one is set as text, never as HTML.
+// What the page draws without calling the server. All text from the server is set as text, never as HTML.
 "use strict";
 
 window.glimpse = (() => {
@@ -52,7 +52,7 @@ window.glimpse = (() => {
   const ROWS = ["upper", "", "lower"], COLUMNS = ["left", "", "right"];
   function peakPlace(weights, height, width) {
     const top = Math.max(...weights);
-    if (top <= (1.05 * weights.reduce((a, b) => a + b, 0)) / weights.length) return "everywhere";
+    if (top <= (1.05 * weights.reduce((a, b) => a + b, 0)) / weights.length) return null; // even
     const at = weights.indexOf(top);
     const row = Math.floor((3 * (Math.floor(at / width) + 0.5)) / height);
     const column = Math.floor((3 * ((at % width) + 0.5)) / width);
@@ -62,24 +62,24 @@ window.glimpse = (() => {
   }
 
   // Every map that can be laid over the photo: the glimpses, their mean, and the evidence for one answer; or a caption's words.
-  function layers(shown) {
+  function layers(item) {
     const scaled = (layer, least) => ({ ...layer, top: Math.max(least, ...layer.weights) });
-    if (!shown.result) return shown.layers.map((word) => scaled(word, 2 / word.weights.length));
-    const { maps, height, width } = shown.result.attention;
-    const even = 2 / (height * width); // an even map is to look even, not hot everywhere
+    if (!item.result) return item.layers.map((word) => scaled(word, 2 / word.weights.length));
+    const { maps, height, width } = item.result.attention;
+    const even = 2 / (height * width); // so that an even map is not drawn hot everywhere
     const mean = maps[0].map((_, i) => maps.reduce((sum, map) => sum + map[i], 0) / maps.length);
     const top = Math.max(even, ...maps.flat());
-    const found = maps.map((weights, g) => ({ name: `glimpse ${g + 1}`, weights, height, width, top }));
-    if (maps.length > 1) found.unshift({ name: "all glimpses", weights: mean, height, width, top: Math.max(even, ...mean) });
-    else found[0].name = "attention";
-    return found.concat((shown.layers || []).map((extra) => scaled(extra, 1e-9)));
+    const all = maps.map((weights, g) => ({ name: `glimpse ${g + 1}`, weights, height, width, top }));
+    if (maps.length > 1) all.unshift({ name: "mean of the glimpses", weights: mean, height, width, top: Math.max(even, ...mean) });
+    else all[0].name = "attention";
+    return all.concat((item.layers || []).map((extra) => scaled(extra, 1e-9)));
   }
 
   // The photo with heat over it, a slider for how strong it is, which map, and which colours.
-  function overlay(shown, small = false) {
-    const all = layers(shown);
+  function overlay(item, small = false) {
+    const all = layers(item);
     const heat = make("canvas", { class: "heat", role: "img", width: SIZE, height: SIZE });
-    const photo = make("img", { src: shown.photo, alt: "the photo that was asked about" });
+    const photo = make("img", { src: item.photo, alt: "the photo that was asked about" });
     const place = make("figcaption", { class: "note" });
     const which = make("select", { "aria-label": "which map", onchange: draw });
     all.forEach((layer, i) => which.append(make("option", { value: i }, layer.name)));
@@ -89,14 +89,14 @@ window.glimpse = (() => {
       type: "range", min: 0, max: 100, value: 65, class: "strength", "aria-label": "how strong the heat is",
       oninput: () => (heat.style.opacity = strength.value / 100),
     });
-    if (shown.result && shown.layers && shown.layers.length) which.value = all.length - 1;
+    if (item.result && item.layers && item.layers.length) which.value = all.length - 1;
     function draw() {
       const layer = all[which.value];
       drawHeat(heat, layer.weights, layer.height, layer.width, layer.top, colours.value);
       heat.style.opacity = strength.value / 100;
       const where = peakPlace(layer.weights, layer.height, layer.width);
-      heat.setAttribute("aria-label", `${layer.name}: strongest ${where === "everywhere" ? "nowhere, it is even" : `at the ${where}`}`);
-      place.textContent = `${layer.name}: ${where}`;
+      place.textContent = `${layer.name}: ${where ? `strongest at the ${where}` : "the same everywhere"}`;
+      heat.setAttribute("aria-label", place.textContent);
     }
     draw();
     const controls = make("div", { class: "controls" }, which, colours, make("label", {}, "heat ", strength));
@@ -123,17 +123,17 @@ window.glimpse = (() => {
       const fill = make("i", {});
       fill.style.width = `${100 * score}%`;
       const label = [make("span", {}, answer), make("b", {}, percent(score)), fill];
-      const tell = `where does '${answer}' come from?`;
-      const shown = answer === picked ? "true" : "false";
-      list.append(make("li", {}, pick ? make("button", { type: "button", title: tell, "aria-pressed": shown, onclick: () => pick(answer) }, ...label)
+      const tip = `show which places speak for '${answer}'`;
+      const pressed = answer === picked ? "true" : "false";
+      list.append(make("li", {}, pick ? make("button", { type: "button", title: tip, "aria-pressed": pressed, onclick: () => pick(answer) }, ...label)
         : make("div", {}, ...label)));
     }
     return list;
   }
 
-  function headline(shown) {
-    const { answer, confidence } = shown.result;
-    const sure = confidence >= shown.threshold;
+  function headline(item) {
+    const { answer, confidence } = item.result;
+    const sure = confidence >= item.threshold;
     const text = sure ? answer : `not sure, perhaps ${answer}`;
     return make("p", { class: "headline" }, text, make("span", { class: "confidence" }, ` ${percent(confidence)} sure`));
   }
@@ -141,48 +141,50 @@ window.glimpse = (() => {
   function blind(result) {
     if (!result.blind) return null;
     const { answer, score } = result.blind;
-    const same = answer !== result.answer ? "the photo changed its mind"
-      : result.confidence > score + 0.2 ? "the same, but the photo made it surer" : "nearly the same: it may be a guess";
-    return make("p", { class: "blind" }, make("b", {}, "Without looking: "), `${answer}, ${percent(score)} (${same}).`);
+    const gain = result.confidence - score;
+    const effect = answer !== result.answer ? "another answer"
+      : gain > 0.2 ? "the same answer, less sure" : gain < -0.2 ? "the same answer, surer"
+        : "the same answer, about as sure: it may be a guess";
+    return make("p", { class: "blind" }, make("b", {}, "Without looking: "), `${answer}, ${percent(score)} (${effect}).`);
   }
 
   function seconds({ photo, question }) {
-    return make("p", { class: "note" }, `${Math.round(1000 * question)} ms for the question, ${Math.round(1000 * photo)} ms once for the photo.`);
+    return make("p", { class: "note" }, `Computed in ${Math.round(1000 * question)} ms; the photo was encoded once, in ${Math.round(1000 * photo)} ms.`);
   }
 
   const failed = (text) => make("p", { class: "failed", role: "alert" }, text);
 
-  // An answer with all its reasons; `pick(answer)` asks where that answer comes from.
-  function answer(shown, pick) {
-    if (shown.error) return failed(shown.error);
-    const unknown = shown.result.unknown_words;
-    const picked = (shown.layers || []).map((layer) => layer.answer)[0];
+  // An answer with all its reasons; `pick(answer)` asks for the places that speak for that answer.
+  function answer(item, pick) {
+    if (item.error) return failed(item.error);
+    const unknown = item.result.unknown_words;
+    const picked = (item.layers || []).map((layer) => layer.answer)[0];
     return make("article", { class: "answer" },
-      shown.title ? make("h3", {}, shown.title) : null,
-      make("p", { class: "question" }, shown.question),
-      headline(shown), blind(shown.result),
-      unknown.length ? make("p", { class: "note" }, `Words that it does not know: ${unknown.join(", ")}.`) : null,
-      overlay(shown),
-      bars(shown.result, pick, picked),
+      item.title ? make("h3", {}, item.title) : null,
+      make("p", { class: "question" }, item.question),
+      headline(item), blind(item.result),
+      unknown.length ? make("p", { class: "note" }, `Words that the model does not know: ${unknown.join(", ")}.`) : null,
+      overlay(item),
+      bars(item.result, pick, picked),
       pick ? make("p", { class: "note" }, "Choose an answer to see which places speak for it.") : null,
-      ...(shown.result.words.length ? [make("p", { class: "note" }, "What counted in the question:"), words(shown.result)] : []),
-      shown.result.note ? make("p", { class: "note" }, shown.result.note) : null,
-      seconds(shown.result.seconds));
+      ...(item.result.words.length ? [make("p", { class: "note" }, "How much each word of the question counted:"), words(item.result)] : []),
+      item.result.note ? make("p", { class: "note" }, item.result.note) : null,
+      seconds(item.result.seconds));
   }
 
   function viewer({ element, props, watch, trigger }) {
     const draw = () => {
-      const shown = props.value;
+      const item = props.value;
       const root = element.querySelector(".glimpse");
       if (!root) return;
       root.replaceChildren();
-      if (!shown) return;
-      for (const one of Array.isArray(shown) ? shown : [shown])
+      if (!item) return;
+      for (const one of Array.isArray(item) ? item : [item])
         root.append(answer(one, props.pickable && !one.error ? (text) => trigger("pick", { answer: text, question: one.question }) : null));
     };
     watch("value", () => {
       draw();
-      // on a phone the answer stands below the photo and the examples
+      // on a phone the answer is below the photo and the examples
       if (props.value && innerWidth < 700) element.scrollIntoView({ behavior: "smooth", block: "start" });
     });
     draw();
@@ -193,11 +195,11 @@ window.glimpse = (() => {
       const root = element.querySelector(".glimpse");
       if (!root) return;
       const { turns = [], error = "" } = props.value || {};
-      root.replaceChildren(...turns.map((shown) => make("div", { class: "turn" },
-        make("p", { class: "asked" }, shown.question),
+      root.replaceChildren(...turns.map((item) => make("div", { class: "turn" },
+        make("p", { class: "asked" }, item.question),
         make("details", { class: "said" },
-          make("summary", {}, headline(shown), shown.result.blind ? make("span", { class: "note" }, `without looking: ${shown.result.blind.answer}`) : null),
-          overlay(shown), bars(shown.result), shown.result.words.length ? words(shown.result) : null))));
+          make("summary", {}, headline(item), item.result.blind ? make("span", { class: "note" }, `without looking: ${item.result.blind.answer}`) : null),
+          overlay(item), bars(item.result), item.result.words.length ? words(item.result) : null))));
       root.querySelectorAll("details").forEach((details, i, all) => (details.open = i === all.length - 1));
       if (error) root.append(failed(error));
       root.lastElementChild?.scrollIntoView({ block: "nearest" });
@@ -206,7 +208,7 @@ window.glimpse = (() => {
     draw();
   }
 
-  // Buttons with questions, and what stands before them; the chosen one is asked.
+  // Buttons with questions, after the text `before`; the event `pick` carries the chosen one.
   function chips({ element, props, watch, trigger }) {
     const draw = () => {
       const root = element.querySelector(".glimpse");
@@ -226,7 +228,7 @@ window.glimpse = (() => {
       const { rows, feature, measure, questions, error } = props.value || {};
       if (!root) return;
       if (!rows) return root.replaceChildren(...(error ? [failed(error)] : []));
-      const head = ["unit", "there it is", measure, "where it was chosen"].map((name) => make("th", { scope: "col" }, name));
+      const head = ["unit", "value there", measure, `${measure} where it was chosen`].map((name) => make("th", { scope: "col" }, name));
       const body = rows.map(({ name, way, score, chosen, pick }) => {
         const button = make("button", { type: "button", class: "chip", onclick: () => {
           root.querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", other === button));

@@ -10,7 +10,7 @@ window.glimpse.paint = ({ element, props, watch, trigger }) => {
     class: "paint", tabindex: 0, width: 2 * 16 * CELLS, height: 2 * 16 * CELLS, role: "application",
     "aria-label": "the photo: paint over what is to be hidden; arrow keys move, the space bar paints, Delete clears",
   });
-  const told = make("p", { class: "note", "aria-live": "polite" });
+  const status = make("p", { class: "note", "aria-live": "polite" });
   const brush = make("input", { type: "range", min: 1, max: 9, step: 2, value: 5, "aria-label": "size of the brush" });
   const eraser = make("button", { type: "button", class: "chip", "aria-pressed": "false", onclick: () => {
     erasing = !erasing;
@@ -32,7 +32,7 @@ window.glimpse.paint = ({ element, props, watch, trigger }) => {
       context.strokeRect((cursor[0] - reach) * step[0], (cursor[1] - reach) * step[1], size * step[0], size * step[1]);
     }
     const covered = cells.reduce((sum, on) => sum + on, 0) / cells.length;
-    told.textContent = covered ? `${percent(covered)} of the photo is painted over.` : "Nothing is painted over yet.";
+    status.textContent = covered ? `${percent(covered)} of the photo is painted over.` : "Nothing is painted over yet.";
   }
 
   function dab([x, y], value) {
@@ -42,7 +42,7 @@ window.glimpse.paint = ({ element, props, watch, trigger }) => {
     show();
   }
 
-  // The mask goes with the value, so that the server sees it when the question is asked.
+  // Send the mask to the server, which applies it when the question is asked.
   function keep() {
     const mask = Array.from({ length: CELLS }, (_, j) => Array.from(cells.slice(j * CELLS, (j + 1) * CELLS)));
     trigger("painted", { mask: cells.some((on) => on) ? mask : null });
@@ -108,7 +108,7 @@ window.glimpse.paint = ({ element, props, watch, trigger }) => {
       cells = new Uint8Array(CELLS * CELLS);
       stage.replaceChildren(make("img", { src: photo, alt: "the photo to paint on" }), canvas);
     }
-    root.append(make("p", { class: "note" }, "Paint over what you want to hide, then ask: what does the answer rest on?"), stage, controls, told);
+    root.append(make("p", { class: "note" }, "Paint over what you want to hide, then ask: what does the answer rest on?"), stage, controls, status);
     if (value.error) root.append(failed(value.error));
     if (value.before)
       root.append(changes(value.changes), make("div", { class: "beside" }, answer(value.before), answer(value.after)));
