@@ -1,4 +1,4 @@
-"""The door: a caption with its maps, and refusals in one sentence."""
+"""Descriptions: a caption with its maps, and errors in one sentence."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Features of words and letters, told by hand."""
+"""Features of words and letters, by hand."""
 
 import numpy as np
 
@@ -39,26 +39,26 @@ def test_letters_have_features() -> None:
     letters = "".join(TEXTS)
     ends = np.cumsum([len(text) for text in TEXTS])
 
-    def told(name: str) -> list[str]:
+    def marked(name: str) -> list[str]:
         """The texts with all else blanked out."""
         row = "".join(letter if flag else "." for letter, flag in zip(letters, found[name], strict=True))
         return [row[end - len(text) : end] for text, end in zip(TEXTS, ends, strict=True)]
 
-    assert told("colour word")[0] == "...........red............."
-    assert told("after a colour word")[0] == "..............-hot 2nd one?"
-    assert told("number word")[0] == ".......................one."
-    assert told("question word") == ["...........................", "How...........", "......"]
-    assert told("right after a question word")[1] == "....many......"
-    assert told("after 'how many'")[1] == "........ dogs?"
-    assert told("after a first word such as 'is' or 'does'")[2] == ".. it?"
-    assert told("first word") == ["What's.....................", "How...........", "Is...."]
-    assert told("last word") == [".......................one.", ".........dogs.", "...it."]
-    assert told("last character") == ["." * 26 + "?", "." * 13 + "?", ".....?"]
-    assert told("space")[1] == "... .... ....."
-    assert told("vowel")[1] == ".o...a....o..."
-    assert told("first letter of a word")[1] == "H...m....d...."
-    assert told("second letter of a word")[1] == ".o...a....o..."
-    assert told("third letter of a word")[1] == "..w...n....g.."
+    assert marked("colour word")[0] == "...........red............."
+    assert marked("after a colour word")[0] == "..............-hot 2nd one?"
+    assert marked("number word")[0] == ".......................one."
+    assert marked("question word") == ["...........................", "How...........", "......"]
+    assert marked("right after a question word")[1] == "....many......"
+    assert marked("after 'how many'")[1] == "........ dogs?"
+    assert marked("after a first word such as 'is' or 'does'")[2] == ".. it?"
+    assert marked("first word") == ["What's.....................", "How...........", "Is...."]
+    assert marked("last word") == [".......................one.", ".........dogs.", "...it."]
+    assert marked("last character") == ["." * 26 + "?", "." * 13 + "?", ".....?"]
+    assert marked("space")[1] == "... .... ....."
+    assert marked("vowel")[1] == ".o...a....o..."
+    assert marked("first letter of a word")[1] == "H...m....d...."
+    assert marked("second letter of a word")[1] == ".o...a....o..."
+    assert marked("third letter of a word")[1] == "..w...n....g.."
     assert found["letters of the word so far"][27:41].tolist() == [1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
     assert found["position"].tolist() == [*range(27), *range(14), *range(6)]
 

@@ -19,8 +19,8 @@ from vqa.predict import VQA
 NOUNS = ("red dog", "cat", "blue cup", "thing", "green car", "one", "black hat", "man")
 PLACES = ("here", "on it", "up", "over there", "left", "to the right")
 TEXTS = [f"what {noun} is {place}?" for noun in NOUNS for place in PLACES]
-TOLD = [text.strip("?").split() for text in TEXTS]
-STEPS = sum(map(len, TOLD))
+WORDS = [text.strip("?").split() for text in TEXTS]
+STEPS = sum(map(len, WORDS))
 
 
 def naive_auc(values: np.ndarray, inside: np.ndarray) -> float:
@@ -57,9 +57,9 @@ def planted(feature: str, unit: int, sign: float) -> Search:
     """Noise, and one cell of the second layer that follows a feature nearly always."""
     draw = torch.Generator().manual_seed(0)
     layers = [{name: torch.randn(STEPS, 20, generator=draw) for name in ("h", "c")} for _ in range(2)]
-    truth = torch.from_numpy(Search(TEXTS, TOLD, False, layers).features[feature].astype(np.float32))
+    truth = torch.from_numpy(Search(TEXTS, WORDS, False, layers).features[feature].astype(np.float32))
     layers[1]["c"][:, unit] = sign * truth + 0.05 * torch.randn(STEPS, generator=draw)
-    return Search(TEXTS, TOLD, False, layers)
+    return Search(TEXTS, WORDS, False, layers)
 
 
 @pytest.mark.parametrize(("feature", "sign"), [("colour word", 1.0), ("last word", -1.0), ("position", -1.0)])
@@ -72,7 +72,7 @@ def test_a_planted_unit_is_found(feature: str, sign: float) -> None:
 def test_in_noise_the_best_unit_is_no_better_than_chance_on_the_other_half() -> None:
     draw = torch.Generator().manual_seed(1)
     layers = [{"h": torch.randn(STEPS, 2000, generator=draw)}]
-    found = Search(TEXTS, TOLD, False, layers).best("colour word", 20)
+    found = Search(TEXTS, WORDS, False, layers).best("colour word", 20)
     assert min(unit.chosen for unit in found) > 0.65  # of so many some look good
     assert abs(np.mean([unit.score for unit in found]) - 0.5) < 0.1
 
@@ -86,7 +86,7 @@ def test_halves_are_apart_and_examples_are_of_the_half_that_scores() -> None:
         assert [w for w, t in zip(text.strip("?").split(), truth, strict=True) if t] in (
             [colour] for colour in ("red", "blue", "green", "black")
         )
-    seeds = [Search(TEXTS, TOLD, False, [{"h": torch.zeros(STEPS, 1)}], seed).held.tolist() for seed in (0, 0, 1)]
+    seeds = [Search(TEXTS, WORDS, False, [{"h": torch.zeros(STEPS, 1)}], seed).held.tolist() for seed in (0, 0, 1)]
     assert seeds[0] == seeds[1] != seeds[2]
 
 
@@ -138,7 +138,7 @@ def test_the_character_model_is_searched_as_it_is_read(completer: Completer) -> 
     assert best.score == pytest.approx(auc if best.follows else 1 - auc, abs=1e-5)
 
 
-def test_what_cannot_be_searched_is_told(completer: Completer) -> None:
+def test_invalid_searches_are_reported(completer: Completer) -> None:
     with pytest.raises(InputError, match="There are 1 different texts; a search needs 10"):
         search_letters(completer, ["Why?", "why?"])
     with pytest.raises(InputError, match="The text is empty"):
@@ -150,7 +150,7 @@ def test_what_cannot_be_searched_is_told(completer: Completer) -> None:
         search.best("after 'how many'")
 
 
-def test_made_up_questions_begin_as_they_are_told_to(completer: Completer) -> None:
+def test_made_up_questions_have_the_given_beginnings(completer: Completer) -> None:
     found = made_up_questions(completer, each=2)
     assert found == made_up_questions(completer, each=2) and len(found) == len(set(found)) > 50
     assert any(text.startswith("is the red ") for text in found)

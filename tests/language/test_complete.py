@@ -76,7 +76,7 @@ def test_reading_names_every_character(tiny: Completer) -> None:
         tiny.read("")
 
 
-def test_what_cannot_be_is_told(tiny: Completer, tmp_path: Path) -> None:
+def test_invalid_input_is_reported(tiny: Completer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 301 characters; at most 300"):
         tiny.complete("a" * 301)
     for text in ("Где кот?", "这是", "\U0001f600", " ? "):

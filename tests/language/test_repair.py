@@ -52,7 +52,7 @@ class Writes(Repairer):
         ("  What  Kidn of animal is THIS ", "what kind of animal is this"),
     ],
 )
-def test_the_bundled_model_mends(bundled: Repairer, typed: str, meant: str) -> None:
+def test_bundled_model_corrects_typos(bundled: Repairer, typed: str, meant: str) -> None:
     found = bundled.repair(typed)
     assert found.text == meant and 0 < found.probability <= 1
     assert found.changed == (found.typed != meant)
@@ -92,8 +92,8 @@ def test_the_explanation_is_of_the_very_text(tiny: Repairer) -> None:
     assert found.text == "ba" and found.alignment.shape == (2, 2) and again.probability < 1
     best = next(tiny.candidates(["ab"], beam=30))[0]
     assert tiny.explain("ab", best).probability >= found.probability
-    told = found.to_dict()
-    assert told["changed"] and np.array(told["alignment"]).shape == (2, 2)
+    row = found.to_dict()
+    assert row["changed"] and np.array(row["alignment"]).shape == (2, 2)
 
 
 def test_known_words_stay_as_they_were_typed() -> None:
@@ -129,7 +129,7 @@ def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "The question is empty"),
         (" \n ", "The question is empty"),
@@ -140,10 +140,10 @@ def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
         (7, "A question is text, not int"),
     ],
 )
-def test_what_cannot_be_mended_is_told(bundled: Repairer, text: str, told: str) -> None:
-    for act in (bundled.repair, lambda t: bundled.suggest(t, unknown)):
-        with pytest.raises(InputError, match=told):
-            act(text)
+def test_invalid_questions_are_reported(bundled: Repairer, text: str, message: str) -> None:
+    for method in (bundled.repair, lambda t: bundled.suggest(t, unknown)):
+        with pytest.raises(InputError, match=message):
+            method(text)
 
 
 def test_it_is_saved_and_loaded(tiny: Repairer, tmp_path: Path) -> None:

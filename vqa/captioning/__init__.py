@@ -1,1 +1,1 @@
-"""Captions: a decoder that looks at the photo's places as it writes (Show, Attend and Tell)."""
+"""Captions: a decoder with attention over the photo as it writes (Show, Attend and Tell)."""

@@ -32,9 +32,11 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
     from pycocoevalcap.meteor.meteor import Meteor
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-    tokenizer = PTBTokenizer()
-    written = tokenizer.tokenize({i: [{"caption": text}] for i, text in enumerate(captions)})
-    wanted = tokenizer.tokenize({i: [{"caption": t} for t in texts] for i, texts in enumerate(references)})
+    # In one call, as each starts a Java machine: caption i has the key i, its references -1 - i.
+    texts = dict(enumerate([text] for text in captions)) | {-1 - i: list(same) for i, same in enumerate(references)}
+    tokens = PTBTokenizer().tokenize({i: [{"caption": text} for text in same] for i, same in texts.items()})
+    written = {i: tokens[i] for i in range(len(captions))}
+    wanted = {i: tokens[-1 - i] for i in range(len(captions))}
     bleu = BleuScorer(n=4)
     for i in written:
         bleu += (written[i][0], wanted[i])

@@ -8,7 +8,7 @@ from vqa.model.errors import InputError
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = 4
-# As the Penn Treebank has them: clitics apart, hyphens inside a word kept, punctuation dropped.
+# As the Penn Treebank has them: clitics apart, hyphens inside a word remain, punctuation is dropped.
 WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[a-z0-9]+?(?=n't\b)|[a-z0-9]+(?:-[a-z0-9]+)*")
 
 

@@ -1,1 +1,1 @@
-"""Looking into recurrent networks: what their cells hold, and how far gradients reach."""
+"""Looking inside recurrent networks: the values in their cells, and how far gradients reach."""

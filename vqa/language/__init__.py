@@ -1,1 +1,1 @@
-"""Models that write: they describe a photo, complete a question, mend a mistyped one."""
+"""Language models: they complete a question or correct its typos; and decoding for every model that writes."""
