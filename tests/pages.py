@@ -1,6 +1,6 @@
-"""The code blocks of the README and of docs/, and how a reader would run them.
+"""The code blocks of the README and of docs/, and a reader who runs them.
 
-A block that cannot run carries a line before its fence that says why, such as `<!-- not run: needs a GPU -->`.
+A block that cannot run is preceded by a comment with the reason, such as `<!-- not run: needs a GPU -->`.
 """
 
 import importlib
@@ -17,14 +17,31 @@ from tests.ui.conftest import free_port
 from vqa import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = tuple(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))
-PAGES = (*PAGES, *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ADDRESS = "http://127.0.0.1:7860/"
+# Replaced in all pages, so that a test takes seconds.
+SMALLER = {
+    "--scenes 10000": "--scenes 24",
+    "--scenes 200 --questions 5": "--scenes 24 --questions 3",
+    "--scenes 100 ": "--scenes 24 ",
+    "--deletion 100": "--deletion 4",
+    "--deletion 500": "--deletion 4",
+    "--robustness 100": "--robustness 4",
+    "--robustness 500": "--robustness 4",
+    "vqa train questions.csv": "vqa train questions.csv --epochs 2",
+    "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 2",
+    "--config mine.yaml": "--config mine.yaml --optim.epochs 2 --optim.head_epochs 2",
+    "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
+    "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
+    "train.export_onnx --output": "train.export_onnx --model runs/mine/best --output",
+}
 
 
 class Block(NamedTuple):
-    """Code of a page, the line before it, and why it does not run, if so."""
+    """Code of a page, the number of the line before it, and why it is not run (None if it is)."""
 
     language: str
     code: str
@@ -43,28 +60,38 @@ def name(page: Path) -> str:
 
 
 def commands(code: str) -> list[list[str]]:
-    """The commands of a shell block, cut into words; continued lines are one, comments are left out."""
+    """The commands of a shell block as words, without comments; continued lines are joined."""
     lines = code.replace("\\\n", "").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 class Reader:
-    """Somebody who follows a page from top to bottom in one folder, with one Python session."""
+    """Somebody who follows pages from top to bottom in one folder, with one Python session."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.namespace: dict = {}
         self.monkeypatch = monkeypatch
+        monkeypatch.setattr("train.fitting.loop.precision", lambda *_: "no")  # accelerate allows one per process
+        monkeypatch.setattr("ui.app.open_window", lambda address: True)
+        monkeypatch.setattr("train.caption_scores.score_captions", lambda *_: {})  # needs Java; has tests of its own
 
-    def run(self, block: Block, page: str) -> None:
-        if block.language == "python":
-            # a traceback names the page's own line
-            exec(compile("\n" * block.line + block.code, page, "exec"), self.namespace)
-        else:
-            for words in commands(block.code):
-                self.command(words)
+    def follow(self, page: Path, **replaced: str) -> None:
+        """Run the page's Python and commands; its YAML is the file mine.yaml."""
+        text = page.read_text(encoding="utf-8")
+        for old, new in (SMALLER | replaced).items():
+            text = text.replace(old, new)
+        for block in blocks(text, "yaml"):
+            Path("mine.yaml").write_text(block.code, encoding="utf-8")
+        for block in blocks(text, "python", "sh"):
+            if block.why is None and block.language == "python":
+                # a traceback names the page's own line
+                exec(compile("\n" * block.line + block.code, name(page), "exec"), self.namespace)
+            elif block.why is None:
+                for words in commands(block.code):
+                    self.run(words)
 
-    def command(self, words: list[str]) -> None:
-        """In this process, which has loaded torch already. An installation is only checked against pyproject.toml."""
+    def run(self, words: list[str]) -> None:
+        """Run a command in this process, which has imported torch; an installation is only compared with the extras."""
         match words:
             case ["vqa", "ui", *_]:
                 self.monkeypatch.setattr("gradio.Blocks.block_thread", lambda page: None)  # as if Ctrl-C came at once
@@ -75,11 +102,11 @@ class Reader:
                 self.monkeypatch.setattr("sys.argv", [module, *arguments])
                 assert importlib.import_module(module).main() == 0, words
             case ["cd", folder]:
-                os.chdir(folder)  # the fixture's monkeypatch leads back at the end
+                os.chdir(folder)  # undone by the fixture's monkeypatch
             case ["pip", "install", "-e", what]:
                 assert set(re.findall(r"\w+", what)) <= extras(), words
             case _:
-                pytest.fail(f"a page runs {words}, which no test knows; let the block say why it is not run")
+                pytest.fail(f"a page runs {words}, which no test supports; state before the block why it is not run")
 
 
 def extras() -> set[str]:

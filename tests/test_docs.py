@@ -1,111 +1,59 @@
-"""The code on the pages runs, their links lead to files and definitions that exist, and the site is built.
+"""The code and commands on the pages run, their links lead to what exists, and the site builds.
 
-The test run counts the blocks that do not run, and says why.
+The test run reports which blocks are not run, and why.
 """
 
-import ast
+import contextlib
+import importlib
 import importlib.util
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.pages import ADDRESS, PAGES, ROOT, Block, Reader, blocks, name
+from tests.foreign.conftest import vilt
+from tests.manual import furnished, furnished_once
+from tests.pages import PAGES, ROOT, SMALLER, Block, Reader, blocks, commands, name
+from tests.ui.conftest import free_port
+from vqa import cli
+from vqa.data.readers import read_examples
 from vqa.model.photos import open_photo
 
-TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
-# What a test makes smaller than the page does, so that it takes seconds.
-SMALLER = {
-    "own-data.md": {"--scenes 200 --questions 5": "--scenes 24 --questions 3"},
-    "evaluate.md": {
-        "--scenes 100": "--scenes 24",
-        "--deletion 100": "--deletion 10",
-        "--robustness 100": "--robustness 10",
-    },
+__all__ = ["furnished", "furnished_once", "vilt"]  # fixtures
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+RUNNING = [page for page, text in TEXTS.items() if any(block.why is None for block in blocks(text, "python", "sh"))]
+ADDRESS = "http://127.0.0.1:7860/"
+# Files that a page's commands write.
+OUTPUTS = {
+    "README.md": ["where-1.png", "runs/mine/best/config.json", "results/report.html", "models/birds/results.json"],
+    "docs/guides/training.md": ["runs/short/best/config.json", "runs/complete/best/config.json"],
+    "docs/guides/evaluating.md": ["results/report.html", "results-v2/official"],
 }
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the reader would be: a folder with a photo, and a model that was trained there (here the bundled one)."""
-    import skimage
-
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "best").symlink_to(ROOT / "assets" / "model")
-    (tmp_path / "train").symlink_to(ROOT / "train")
-    open_photo(Path(skimage.__file__).parent / "data" / "coffee.png").save(tmp_path / "photo.jpg")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
-    # float32, as the other tests have it, since accelerate keeps one precision for a whole process
-    monkeypatch.setattr("train.fit.precision", lambda name: "no")
-    return Reader(monkeypatch)
-
-
-def read(page: Path, reader: Reader, shown: pytest.CaptureFixture[str], *languages: str, **replaced: str) -> None:
-    """Follow a page, and tell what of it was not run."""
-    found = blocks(page.read_text(encoding="utf-8"), *languages)
-    left = [block for block in found if block.why]
-    for block in found:
-        if not block.why:
-            code = block.code
-            for old, new in replaced.items():
-                code = code.replace(old, new)
-            reader.run(block._replace(code=code), name(page))
-    with shown.disabled():
-        told = "".join(f"; not run: line {block.line}, {block.why}" for block in left)
-        print(f"{name(page)}: {len(found) - len(left)} of {len(found)} blocks run{told}")
-    assert len(left) < len(found)
-
-
-@pytest.mark.parametrize("path", [p for p in PAGES if p not in TUTORIALS and blocks(p.read_text(), "python")], ids=name)
-def test_every_block_of_python_runs(
-    path: Path, folder: Path, reader: Reader, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("path", RUNNING, ids=name)
+def test_a_page_can_be_followed(
+    path: Path, furnished: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, capsys
 ) -> None:
-    """From top to bottom, in one namespace, as a reader would."""
-    app = {ADDRESS: request.getfixturevalue("address")} if ADDRESS in path.read_text(encoding="utf-8") else {}
-    read(path, reader, capsys, "python", **app)
-    if path.name == "README.md":
-        shown = capsys.readouterr().out
-        assert "Score(answer=" in shown and "'change'" in shown
-        assert min(open_photo(folder / "where.png").size) > 100
-
-
-@pytest.mark.parametrize("path", TUTORIALS, ids=name)
-def test_a_tutorial_can_be_followed(
-    path: Path, folder: Path, reader: Reader, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Python and commands together, from top to bottom."""
-    smaller = SMALLER.get(path.name, {})
-    assert all(text in path.read_text(encoding="utf-8") for text in smaller)
-    read(path, reader, capsys, "python", "sh", **smaller)
-
-
-def test_commands_elsewhere_say_why_they_do_not_run() -> None:
-    """Those of the README run in test_readme.py."""
-    elsewhere = [path for path in PAGES if path not in TUTORIALS and path.name != "README.md"]
-    left = {name(path): blocks(path.read_text(encoding="utf-8"), "sh") for path in elsewhere}
-    assert sum(map(len, left.values())) > 1
-    assert [(page, block.line) for page, found in left.items() for block in found if not block.why] == []
-
-
-def test_every_tutorial_is_in_the_menu_and_on_the_first_page() -> None:
-    menu, index = ((ROOT / path).read_text(encoding="utf-8") for path in ("mkdocs.yml", "docs/index.md"))
-    assert len(TUTORIALS) == 5
-    for page in TUTORIALS:
-        assert f"tutorials/{page.name}" in menu and f"](tutorials/{page.name})" in index
+    """Python and commands together, from top to bottom, as a reader would."""
+    replaced = {ADDRESS: request.getfixturevalue("address")} if f'"{ADDRESS}"' in TEXTS[path] else {}
+    Reader(monkeypatch).follow(path, **replaced)
+    assert [file for file in OUTPUTS.get(name(path), []) if not (furnished / file).exists()] == []
+    printed = capsys.readouterr().out
+    if name(path) == "README.md":
+        assert "Score(answer=" in printed and min(open_photo(furnished / "where.png").size) > 100
+    assert "'change'" in printed or not replaced
 
 
 @pytest.fixture
 def address():
-    """The app, open on this machine."""
-    from tests.ui.conftest import free_port
+    """The app, running on this machine."""
     from ui.app import open_page
     from ui.models import Models
     from ui.page import build_page
@@ -117,74 +65,127 @@ def address():
     page.close(verbose=False)
 
 
-def test_a_block_that_does_not_run_says_why() -> None:
+def test_few_blocks_are_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = {page: [b for b in blocks(text, "python", "sh") if b.why] for page, text in TEXTS.items()}
+    with capsys.disabled():
+        for page, found in skipped.items():
+            for block in found:
+                print(f"\n{name(page)}:{block.line} is not run: {block.why}", end="")
+    assert sum(map(len, skipped.values())) <= 20
+    texts = "\n".join(TEXTS.values())
+    assert [old for old in SMALLER if old not in texts] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXTS[ROOT / "README.md"].splitlines()) <= 200
+
+
+def test_a_block_that_is_not_run_has_a_reason() -> None:
     page = "one\n```python\na = 1\n```\n\n<!-- not run: needs a login -->\n```python\nb = 2\n```\n```sh\nls\n```\n"
     first, second = Block("python", "a = 1\n", 2, None), Block("python", "b = 2\n", 7, "needs a login")
     assert blocks(page, "python") == [first, second]
     assert blocks(page) == [first, second, Block("sh", "ls\n", 10, None)]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
-def test_links_lead_to_what_exists(path: Path) -> None:
-    for link, definition in re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
-        assert (path.parent / link).exists(), f"{path.name} links {link}, which does not exist"
-        if definition and link.endswith(".py"):
-            assert definition in definitions(path.parent / link), f"{path.name} links {link}#{definition}"
-
-
-def definitions(file: Path) -> set[str]:
-    """The names of a file's classes, functions and methods, these as `Class.method`."""
-    found = set()
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found |= {node.name}
-            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+def all_commands() -> dict[tuple[str, ...], str]:
+    """The commands of all blocks, also of those that are not run, and in running text; with their page."""
+    found = {}
+    for page, text in TEXTS.items():
+        parts = [words for block in blocks(text, "sh") for words in commands(block.code)]
+        if page.name != "CHANGELOG.md":  # which also names old commands
+            parts += [shlex.split(code) for code in re.findall(r"`((?:python -m|vqa) [a-z][^`]*)`", text)]
+        found |= {tuple(words): name(page) for words in parts}
     return found
 
 
+@cache
+def flags_of(*command: str) -> set[str]:
+    """The flags in the help of a `vqa` command or of a module."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [command[-1], "--help"])
+        cli.main([command[1], "--help"]) if command[0] == "vqa" else importlib.import_module(command[2]).main()
+    assert printed.getvalue(), f"{command} prints no help"
+    return set(re.findall(r"--[a-z][a-z_.-]*", printed.getvalue()))
+
+
+def test_the_commands_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert len(all_commands()) > 50
+    for words, page in all_commands().items():
+        match words:
+            case ["make", *rest]:
+                assert {word for word in rest if "=" not in word} <= targets, (page, words)
+            case ["pip", "install", *_] | [".", _] | ["python", "-m", "venv", _] | ["cd", *_] | ["hf", "auth", "login"]:
+                pass
+            case ["lmms-eval", *_] | ["python", "-m", "vqa.harnesses.vlmevalkit" | "nltk.downloader", *_]:
+                pass  # commands of others
+            case ["vqa", _, *rest] | ["python", "-m", _, *rest]:
+                flags = {word.split("=")[0] for word in rest if word.startswith("--")}
+                assert flags <= flags_of(*words[: 2 if words[0] == "vqa" else 3]), (page, words)
+            case _:
+                pytest.fail(f"{page} contains {words}, which no test supports")
+
+
+def test_the_examples_of_data_files_are_read(tmp_path: Path) -> None:
+    found = [(page, block) for page, text in TEXTS.items() for block in blocks(text, "json", "csv")]
+    assert len(found) >= 4
+    for page, block in found:
+        path = tmp_path / {"json": "questions.jsonl", "csv": "questions.csv"}[block.language]
+        path.write_text(block.code, encoding="utf-8")
+        examples = read_examples(path)
+        assert len(examples) == len(block.code.splitlines()) - (block.language == "csv"), name(page)
+        assert all(example.image.endswith(".jpg") and (example.answer or example.answers) for example in examples)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_links_lead_to_what_exists(path: Path) -> None:
+    """Files; the definitions in them that a link names are looked up when the site is built."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", TEXTS[path])
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
 def test_the_lectures_equations_have_their_functions() -> None:
-    """The page on recurrent networks links every file that computes one, and a definition with each link to code."""
-    text = (ROOT / "docs" / "recurrent.md").read_text(encoding="utf-8")
+    """The page on recurrent networks links a definition in every file that computes an equation."""
+    text = TEXTS[ROOT / "docs" / "recurrent.md"]
     links = re.findall(r"\[`([^`]+)`\]\(([^)#\s]+\.py)#([\w.]+)\)", text)
-    assert {Path(path).name for _, path, _ in links} >= {
-        "recurrent.py",
-        "gradients.py",
-        "character_model.py",
-        "complete.py",
-        "search.py",
-        "question_encoder.py",
-        "attention.py",
-        "fusion.py",
-        "model.py",
-        "captioner.py",
-        "objectives.py",
-        "repair_model.py",
-    }
+    files = "recurrent gradients character_model complete search question_encoder attention fusion model captioner"
+    assert {Path(path).stem for _, path, _ in links} >= {*files.split(), "objectives", "repair_model"}
     assert all(label == definition for label, _, definition in links)
     assert len(links) == text.count(".py#") > 25
 
 
-def test_the_site_is_built(tmp_path: Path) -> None:
-    """In strict mode, where a link that leads nowhere and a docstring that cannot be read are errors."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built in strict mode: a link that leads nowhere and a docstring that cannot be read are errors."""
     if importlib.util.find_spec("mkdocs") is None and os.environ.get("CI") != "true":
         pytest.skip("needs mkdocs: pip install -e '.[docs]'")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = {page.relative_to(tmp_path / "site").as_posix() for page in (tmp_path / "site").rglob("*.html")}
-    for page in PAGES:
-        assert re.sub(r"^docs/|README|CONTRIBUTING|CHANGELOG", moved, name(page)).replace(".md", ".html") in pages
-    recurrent = (tmp_path / "site/recurrent.html").read_text(encoding="utf-8")
-    link = re.search(r'href="(source/vqa/model/recurrent.py.html)#(L-\d+)"', recurrent)
-    assert link and f'id="{link[2]}"' in (tmp_path / "site" / link[1]).read_text(encoding="utf-8")
-    asking = (tmp_path / "site/reference/asking.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_site_has_all_pages_and_its_own_resources(site: Path) -> None:
+    pages = {page.relative_to(site).as_posix(): page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    names = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changes"}
+    for page in map(name, PAGES):
+        assert names.get(page, page.removeprefix("docs/").removesuffix(".md")) + ".html" in pages
+    for page in PAGES:  # each one is in the menu of the first
+        if page.parent != ROOT:
+            assert f'href="{name(page).removeprefix("docs/").removesuffix(".md")}.html"' in pages["index.html"], page
+    link = re.search(r'href="(source/vqa/model/recurrent.py.html)#(L-\d+)"', pages["recurrent.html"])
+    assert link and f'id="{link[2]}"' in pages[link[1]]
+    asking = pages["reference/asking.html"]
     assert "vqa.predict.VQA.ask" in asking and "One question about one photo." in asking
-    for page in pages:  # a reader's browser fetches nothing from elsewhere
-        text = (tmp_path / "site" / page).read_text(encoding="utf-8")
-        assert not re.search(
-            r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link rel="(?!canonical)[^>]*"https?://', text
-        )
+    for text in pages.values():  # a reader's browser loads nothing from other servers
+        loaded = r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link rel="(?!canonical)[^>]*"https?://'
+        assert not re.search(loaded, text)
 
 
-def moved(found: re.Match[str]) -> str:
-    return {"README": "manual", "CONTRIBUTING": "contributing", "CHANGELOG": "changes"}.get(found[0], "")
+def test_the_reference_has_the_help_of_every_command(site: Path) -> None:
+    printed = io.StringIO()
+    cli.build_parser().print_help(printed)
+    for command in re.findall(r"^    ([a-z-]+) ", printed.getvalue(), re.MULTILINE):
+        assert f"usage: vqa {command}" in (site / "reference/commands.html").read_text(encoding="utf-8"), command

@@ -6,14 +6,17 @@ The other interfaces are the pipeline of transformers and the ONNX runtime.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.progress import track
 from transformers import pipeline
 
 from vqa.checkpoint.find import find_checkpoint
+from vqa.checkpoint.refresh import refresh
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.predict import VQA, VQALike
@@ -32,8 +35,11 @@ def same_answers(
         return lambda photo, question: vqa.ask(photo, question, 1).text
 
     reference = asking(VQA.load(model, "cpu", "float32", "torch"))
-    # transformers' types list its own tasks only
-    pipe = pipeline(model=str(find_checkpoint(model)), trust_remote_code=True, device="cpu")  # type: ignore[call-overload]
+    with TemporaryDirectory() as temporary:
+        folder = Path(shutil.copytree(find_checkpoint(model), Path(temporary, "model")))
+        refresh(folder)  # adds the code, which the bundled model's folder does not contain
+        # transformers' types list its own tasks only
+        pipe = pipeline(model=str(folder), trust_remote_code=True, device="cpu")  # type: ignore[call-overload]
     interfaces = {"pipeline": lambda photo, question: pipe(photo, question, top_k=1)[0]["answer"]}
     if onnx:
         interfaces["onnx"] = asking(VQA.load(onnx, runtime="onnx"))
