@@ -1,4 +1,4 @@
-"""Scoring: the official VQA metric and what stands around it."""
+"""Evaluation: the official VQA metric, baselines, intervals, calibration, further measurements and a report."""
 
 from vqa.data.metric import normalize_answer, official_accuracy, soft_scores, vqa_accuracy
 

@@ -36,9 +36,12 @@ def test_different_ids_with_one_hash_are_no_duplicates(tmp_path: Path) -> None:
     ids = [-1, -2, 5, "5", 2**61 - 1, 0]
     examples = [Example("a.png", "What?", "red", question_id=identity) for identity in ids]
     assert survey(options(tmp_path, examples)).n == 6
-    twice = [*examples, examples[1], examples[1], examples[3]]
-    with pytest.raises(InputError, match=r"repeats the question_id of 3 of its 9 questions \(such as -2\)"):
+    twice = [*examples, examples[1], examples[1], examples[3], Example("a.png", "What?", question_id=10)]
+    with pytest.raises(InputError, match=r"repeats the question_id of 3 of its 10 questions \(such as -2\)"):
         survey(options(tmp_path, twice))
+    nameless = Example("a.png", "What?", "red")  # whose place is its id
+    with pytest.raises(InputError, match=r"repeats the question_id of 1 of its 7 questions \(such as 0\)"):
+        survey(options(tmp_path, [nameless, *examples]))
 
 
 def test_data_that_cannot_be_evaluated_is_reported(tmp_path: Path) -> None:
