@@ -54,7 +54,7 @@ docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.
 figures: $(VENV)/.developed ## write the measured figures into README.md and docs/figures.md
 	$(BIN)/python -m tools.figures
 
-screenshots: $(VENV)/.developed ## take the pictures of the app in assets/screenshots anew (needs Chromium)
+screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (requires Chromium)
 	$(BIN)/python -m tools.screenshots
 
 # What `make model` does, from the README's data in ../shared/data: three first models with image encoders of three

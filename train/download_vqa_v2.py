@@ -138,7 +138,9 @@ def fetch(url: str, file: Path, size: int) -> None:
     try:
         with file.open("ab" if start else "wb") as content:
             http_get(url, content, resume_size=start, expected_size=size, displayed_filename=file.stem)
-    except (HTTPError, ConnectionError) as error:
+    except (HTTPError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk
+            raise
         raise InputError(
             f"The connection to {url} was lost after {file_size(file):,} of {size:,} bytes ({error}); "
             "run the same command again to resume."

@@ -1,4 +1,4 @@
-"""What is exported: the files, other cells and attentions, 8 bits, and what cannot be exported."""
+"""Exported files, other cells and attentions, 8 bits, and models that cannot be exported."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from vqa.model.model import VQAModel
 from vqa.predict import VQA
 
 
-def test_the_folder_is_complete_and_its_whole_is_its_parts(tiny_onnx: Path, tiny_checkpoint: Path) -> None:
+def test_the_folder_is_complete_and_answers_as_pytorch(tiny_onnx: Path, tiny_checkpoint: Path) -> None:
     names = sorted(path.relative_to(tiny_onnx).as_posix() for path in tiny_onnx.rglob("*") if path.is_file())
     assert names == [
         "config.json",
@@ -47,7 +47,7 @@ def test_the_folder_is_complete_and_its_whole_is_its_parts(tiny_onnx: Path, tiny
 
 @pytest.fixture
 def changed(tiny_checkpoint: Path, tmp_path: Path) -> Any:
-    """Makes a checkpoint like the tiny one, but for these settings."""
+    """Saves a checkpoint like the tiny one, with other settings."""
 
     def make(**settings: Any) -> Path:
         config, (_, processor) = VQAConfig.from_pretrained(tiny_checkpoint), load_checkpoint(tiny_checkpoint)
@@ -74,7 +74,7 @@ def test_other_models_are_exported(changed: Any, tmp_path: Path, settings: dict[
 
 
 @pytest.mark.parametrize("settings", [{"recurrent_cell": "rnn"}, {"bidirectional": True}])
-def test_what_cannot_be_exported_is_told(
+def test_unsupported_cells_are_reported(
     changed: Any, tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--model", str(changed(**settings)), "--output", str(tmp_path / "exported")]) == 2
@@ -114,8 +114,10 @@ def test_8_bits_are_calibrated_on_photos(
         (["--calibrate", "nowhere.jsonl"], "nowhere.jsonl"),
     ],
 )
-def test_bad_input_is_told(tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_reported(
+    tmp_path: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--output", str(tmp_path / "exported"), *more]) == 2
-    told = capsys.readouterr().err
-    assert message in told and told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
     assert not (tmp_path / "exported").exists()
