@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("Interrupted; the same command with --resume continues from the last saved step.", file=sys.stderr)
         return 130
     if content:
         print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))

@@ -81,7 +81,7 @@ class Run:
         if self.resumed is None and has_state(folder / "last"):
             raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --output.")
         for name, value in settings.items():
-            if self.resumed is not None and self.resumed["settings"].get(name) != value:
+            if self.resumed is not None and self.resumed.get("settings", {}).get(name) != value:
                 raise InputError(
                     f"The run in {folder} was started with other settings of '{name}'; resume it with the same ones."
                 )
@@ -98,7 +98,7 @@ class Run:
             task.load_state_dict(load_file(best_file))
             return
         optimizer, average = make_optimizer(task, optim), Average(task, optim.average)
-        at = {"task": task.name, "epoch": 0, "step": 0, "best": None, "stale": 0}
+        at: dict[str, Any] = {"task": task.name, "epoch": 0, "step": 0, "best": None, "stale": 0}
         at |= {"done": self.done, "settings": self.settings}
         if self.resumed is not None and self.resumed["task"] == task.name:
             at = self.resumed

@@ -1,6 +1,7 @@
 """The options that the trainings of the smaller models (captions, completion, repair) share, and their run."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,5 @@ def start(given: argparse.Namespace, clip: float, warmup: float) -> Run:
 
 def settings(given: argparse.Namespace) -> dict[str, Any]:
     """The options that determine the result, as JSON holds them."""
-    return {name: plain(value) for name, value in vars(given).items() if name not in FREE}
-
-
-def plain(value: Any) -> Any:
-    """Paths as text."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    content = {name: value for name, value in vars(given).items() if name not in FREE}
+    return json.loads(json.dumps(content, default=str))

@@ -1,4 +1,4 @@
-"""Looks over one's own questions and photos before anything is learned from them, and tells all that is wrong."""
+"""Checks one's own questions and photos before training, and reports all that is wrong with them."""
 
 import difflib
 import os
@@ -14,16 +14,16 @@ from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash
 
 FEWEST_PHOTOS = 20
-SHOWN = 3  # examples of each flaw
-ONE_SIDED = 0.5  # from this share on, a single answer is worth a warning
+LISTED = 3  # examples of each flaw
+ONE_SIDED = 0.5  # from this share on, a warning is given about a single answer
 
 
 @dataclass
 class Checked:
-    """What is fit to learn from, and what was found.
+    """The questions that can be used, and the flaws of the data.
 
-    examples: the questions that are left; a photo that is there under two names has the first one.
-    left_out: by reason a line for each question; same: for each further name of a photo, 'b.jpg (as a.jpg)'.
+    examples: the usable questions; a photo with two names has the first one. left_out: for each reason a line for each
+    question; same: for each further name of a photo, 'b.jpg (as a.jpg)'.
     """
 
     examples: list[Example]
@@ -32,7 +32,7 @@ class Checked:
 
     @property
     def photos(self) -> list[str]:
-        """The photos that are left, each once, in order."""
+        """The photos of the usable questions, each once, in order."""
         return list(dict.fromkeys(example.image for example in self.examples))
 
     @property
@@ -41,7 +41,7 @@ class Checked:
         return Counter(map(reference, self.examples))  # type: ignore[arg-type]
 
     def remarks(self) -> Iterator[str]:
-        """All that was found, a sentence each."""
+        """A sentence on the size of the data, and one on each flaw."""
         count = self.answers
         n, photos = len(self.examples), len(self.photos)
         yield f"{counted(n, 'question')} about {counted(photos, 'photo')}, with {counted(len(count), 'answer')}."
@@ -49,29 +49,29 @@ class Checked:
             yield f"{counted(len(lines), 'question')} left out, {reason}: {some(lines)}."
         if self.same:
             yield (
-                f"{counted(len(self.same), 'photo')} there already under another name, kept with it on one side of "
-                f"the split: {some(self.same)}."
+                f"{counted(len(self.same), 'photo')} with the same pixels as another, put into the same split: "
+                f"{some(self.same)}."
             )
         rare = [answer for answer, times in count.items() if times == 1]
         if rare:
             yield (
                 f"{counted(len(rare), 'answer')} given only once ({some(list(map(repr, rare)))}): such an answer can "
-                "be learned or measured, not both; give more examples of it, or one word for several."
+                "be in training or in validation, not in both; give more examples of it, or merge answers."
             )
         answer, times = count.most_common(1)[0] if count else ("", 0)
         if n and times >= ONE_SIDED * n:
             yield (
-                f"{answer!r} is right in {times / n:.0%} of the questions, so that always saying it looks good; "
+                f"{answer!r} is right in {times / n:.0%} of the questions, so always giving it scores well; "
                 "give more questions with other answers."
             )
 
     def refuse(self) -> None:
-        """Raises `InputError` where too little is left to learn and to measure anything."""
+        """Raises `InputError` where too little is left for training and validation."""
         photos, answers = len(self.photos), len(self.answers)
         if photos < FEWEST_PHOTOS:
             raise InputError(
                 f"Questions about {counted(photos, 'photo')} are left, and at least {FEWEST_PHOTOS} are needed to "
-                "learn and to measure; give more, or mend what was left out."
+                "train and to validate; give more, or correct what was left out."
             )
         if answers < 2:
             raise InputError(f"Every question has the answer {next(iter(self.answers))!r}; give questions with others.")
@@ -80,20 +80,20 @@ class Checked:
 def check(
     examples: Sequence[Example], images: str | Path, advance: Callable[[], None] = lambda: None, threads: int = 2
 ) -> Checked:
-    """Look at every question and open every photo; `advance` is called after each photo.
+    """Check every question and open every photo; `advance` is called after each photo.
 
-    A photo counts as the same as another if its pixels are, whatever its name and metadata.
+    Photos are the same if their pixels are, whatever their names and metadata.
     """
     left_out: defaultdict[str, list[str]] = defaultdict(list)
     first: dict[str, str] = {}  # pixels to the first photo that has them
-    name_of, broken = {}, {}  # photo to the photo it is, or to what is wrong with it
-    for photo, key, told in map_ahead(look, dict.fromkeys(e.image for e in examples), threads, 16 * threads):
-        if told:
-            broken[photo] = told
+    name_of, broken = {}, {}  # photo to the first one with its pixels, or to its error
+    for photo, key, error in map_ahead(identify, dict.fromkeys(e.image for e in examples), threads, 16 * threads):
+        if error:
+            broken[photo] = error
         else:
             name_of[photo] = first.setdefault(key, photo)
         advance()
-    kept = []
+    usable = []
     for example in examples:
         inside = os.path.relpath(example.image, images)
         asked = f"{example.question!r:.60} about {inside}"
@@ -106,18 +106,18 @@ def check(
         elif not reference(example):
             left_out["as they have no answer"].append(asked)
         else:
-            kept.append(replace(example, image=name_of[example.image]))
+            usable.append(replace(example, image=name_of[example.image]))
     if missing := left_out.get("as there is no such photo"):
         there = {name.lower(): name for name in sorted(os.listdir(images))}
-        for i, name in enumerate(missing[:SHOWN]):
+        for i, name in enumerate(missing[:LISTED]):
             if near := difflib.get_close_matches(name.lower(), there, 1, 0.75):
                 missing[i] = f"{name} (is it {there[near[0]]}?)"
     same = [f"{os.path.relpath(p, images)} (as {os.path.relpath(q, images)})" for p, q in name_of.items() if p != q]
-    return Checked(kept, dict(left_out), same)
+    return Checked(usable, dict(left_out), same)
 
 
-def look(photo: str) -> tuple[str, str, str]:
-    """The photo, what tells its pixels from others, and what is wrong with it, if anything."""
+def identify(photo: str) -> tuple[str, str, str]:
+    """The photo, a hash of its pixels, and the error where it cannot be read."""
     try:
         return photo, pixels_hash(open_photo(photo, shortest_side=256)), ""
     except InputError as error:
@@ -132,5 +132,5 @@ def counted(number: int, name: str) -> str:
 def some(lines: Sequence[str]) -> str:
     """The first few different ones, and how many more there are."""
     different = list(dict.fromkeys(lines))
-    more = len(different) - SHOWN
-    return "; ".join(different[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(different) - LISTED
+    return "; ".join(different[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

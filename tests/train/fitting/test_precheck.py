@@ -1,4 +1,4 @@
-"""What is told about one's own data before anything is learned."""
+"""The check of one's own data before training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def run(images: Path, *rows: tuple[str, str, str | None]) -> Checked:
     return check([Example(str(images / image), question, answer=answer) for image, question, answer in rows], images)
 
 
-def told(checked: Checked) -> str:
+def report(checked: Checked) -> str:
     return "\n".join(checked.remarks())
 
 
@@ -38,7 +38,7 @@ def test_good_data_is_kept_as_it_is(images: Path) -> None:
         (str(images / "b.png"), "how many?"),
     ]
     assert checked.answers == {"cat": 1, "2": 1}
-    assert "2 questions about 2 photos, with 2 answers." in told(checked)
+    assert "2 questions about 2 photos, with 2 answers." in report(checked)
 
 
 def test_each_flaw_is_counted_and_named(images: Path) -> None:
@@ -61,7 +61,7 @@ def test_each_flaw_is_counted_and_named(images: Path) -> None:
         "as they have no words, or too many characters": 1,
         "as they have no answer": 3,
     }
-    text = told(checked)
+    text = report(checked)
     assert "3 questions left out, as there is no such photo: A.png (is it a.png?); nowhere.png." in text
     assert "1 question left out, as their photo cannot be read: " in text and "broken.jpg is not a JPEG" in text
     assert "'what is it?' about b.png; 'what is there?' about b.png; 'what now?' about b.png." in text
@@ -70,15 +70,15 @@ def test_each_flaw_is_counted_and_named(images: Path) -> None:
 def test_a_photo_under_two_names_becomes_one(images: Path) -> None:
     checked = run(images, ("copy.bmp", "what?", "cat"), ("a.png", "why?", "dog"), ("b.png", "who?", "dog"))
     assert [Path(e.image).name for e in checked.examples] == ["copy.bmp", "copy.bmp", "b.png"]
-    assert "1 photo there already under another name" in told(checked) and "a.png (as copy.bmp)" in told(checked)
+    assert "1 photo with the same pixels as another" in report(checked) and "a.png (as copy.bmp)" in report(checked)
 
 
-def test_answers_that_are_rare_or_everywhere_are_told(images: Path) -> None:
+def test_answers_that_are_rare_or_everywhere_are_report(images: Path) -> None:
     rows: Sequence[tuple[str, str, str]] = [("a.png", f"is it {i}?", "yes") for i in range(6)]
-    text = told(run(images, *rows, ("b.png", "what?", "cat"), ("c.png", "what?", "dog")))
+    text = report(run(images, *rows, ("b.png", "what?", "cat"), ("c.png", "what?", "dog")))
     assert "2 answers given only once ('cat'; 'dog')" in text
     assert "'yes' is right in 75% of the questions" in text
-    assert "%" not in told(run(images, ("a.png", "a?", "x"), ("b.png", "b?", "y"), ("c.png", "c?", "z")))
+    assert "%" not in report(run(images, ("a.png", "a?", "x"), ("b.png", "b?", "y"), ("c.png", "c?", "z")))
 
 
 def test_too_little_is_refused() -> None:
@@ -89,7 +89,7 @@ def test_too_little_is_refused() -> None:
     with pytest.raises(InputError, match="Every question has the answer 'cat'"):
         Checked(same).refuse()
     Checked([*few, Example("19.png", "what?", answer="cat")]).refuse()
-    assert told(Checked([])) == "0 questions about 0 photos, with 0 answers."
+    assert report(Checked([])) == "0 questions about 0 photos, with 0 answers."
 
 
 def test_every_photo_is_counted_once(images: Path) -> None:
