@@ -66,7 +66,7 @@ def test_a_row_of_every_field(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "expected"),
     [
         ({"image": None}, "has no 'image': add"),
         ({"question": None}, "has no 'question': add"),
@@ -87,11 +87,11 @@ def test_a_row_of_every_field(tmp_path: Path) -> None:
         ({"source": ["x"] * 1000}, "'source' must be text"),
     ],
 )
-def test_invalid_field_is_reported_with_its_place(wrong: dict, told: str) -> None:
+def test_invalid_field_is_reported_with_its_place(wrong: dict, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         example_from_dict({"image": "a.jpg", "question": "?"} | wrong, "Line 17 of data.jsonl")
     message = str(caught.value)
-    assert message.startswith("Line 17 of data.jsonl") and told in message and len(message) < 250
+    assert message.startswith("Line 17 of data.jsonl") and expected in message and len(message) < 250
 
 
 @pytest.mark.parametrize("row", [[], "text", None, 3])

@@ -189,14 +189,14 @@ def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(folder)
     header = folder / "store.json"
     known = json.loads(header.read_text())
-    for text, told in (
+    for text, expected in (
         ("{", "is not JSON"),
         ("[]", "not of a feature store of version 1"),
         (json.dumps(known | {"version": 2}), "not of a feature store of version 1"),
         (json.dumps({"version": 1, "bits": 8}), "not of a feature store of version 1"),
     ):
         header.write_text(text)
-        assert told in refusal(folder)
+        assert expected in refusal(folder)
     header.unlink()
     index.touch()
     with pytest.raises(InputError, match="has lost its"):

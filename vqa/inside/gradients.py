@@ -82,19 +82,17 @@ def gradient_flow(core: Recurrent, x: Tensor, loss: Callable[[Tensor], Tensor], 
     value = loss(torch.stack(h[-1], 1))
     parameters = list(core.parameters())
     states = [state for layer in (*h, *c) for state in layer]
-    found = torch.autograd.grad(value, [*states, *parameters], allow_unused=True)
-    norms = [0.0 if g is None else float(g.norm(dim=-1).mean()) * len(x) for g in found[: len(states)]]
+    gradients = torch.autograd.grad(value, [*states, *parameters], allow_unused=True)
+    norms = [0.0 if g is None else float(g.norm(dim=-1).mean()) * len(x) for g in gradients[: len(states)]]
     steps = x.shape[1]
     rows = [norms[i : i + steps] for i in range(0, len(norms), steps)]
-    for parameter, gradient in zip(parameters, found[len(states) :], strict=True):
+    for parameter, gradient in zip(parameters, gradients[len(states) :], strict=True):
         parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient.clone()
-    before = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
-    after = None
-    if clip is not None:
-        nn.utils.clip_grad_norm_(parameters, clip)
-        after = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    before = float(nn.utils.clip_grad_norm_(parameters, float("inf") if clip is None else clip))
+    after = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
     core.zero_grad(set_to_none=True)
-    return Flow(rows[: len(h)], [row for row in rows[len(h) :] if row], singular_values(core), before, after)
+    cells = [row for row in rows[len(h) :] if row]
+    return Flow(rows[: len(h)], cells, singular_values(core), before, None if clip is None else after)
 
 
 def singular_values(core: Recurrent) -> list[float]:

@@ -41,7 +41,7 @@ def test_a_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("answers", "two\nred\nroom", "differ in their number of lines (questions.txt 4, answers.txt 3, types.txt 4"),
         ("types", "1\n2\n4\n0", "{where}: '4' in types.txt is not a type from 0 to 3: correct"),
@@ -50,13 +50,13 @@ def test_a_split(tmp_path: Path) -> None:
         ("questions", "how\nwhat\n\nwhere", "{where}: the field 'question' must be non-empty text"),
     ],
 )
-def test_broken_files(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_broken_files(tmp_path: Path, name: str, text: str, expected: str) -> None:
     folder = write(tmp_path / "train", **{name: text})
     with pytest.raises(InputError) as caught:
         list(read_coco_qa(folder))
     message = str(caught.value)
     assert (
-        told.format(where=f"Line 3 of the files of {folder}") in message
+        expected.format(where=f"Line 3 of the files of {folder}") in message
         and message.endswith(".")
         and len(message) < 400
     )

@@ -33,19 +33,19 @@ def test_the_original_text_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("what is on the desk ?\nbook\n", "Line 1 of {path} names no photo (as 'in the image3 ?'): put"),
         (TEXT + "what is in the image5 ?\n", "Line 8 of {path} is a question without an answer: add"),
         ("what is in the image5 ?\nwhat is in the image6 ?\nbed\n", "Line 1 of {path} is a question without an answer"),
     ],
 )
-def test_broken_text(tmp_path: Path, text: str, told: str) -> None:
+def test_broken_text(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "qa.txt"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
         list(read_daquar_text(path))
-    assert told.format(path=path) in str(caught.value)
+    assert message.format(path=path) in str(caught.value)
 
 
 def test_parts_of_an_answer_that_are_no_list(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         (b'{"image": "a.jpg", "question": "?"', "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
@@ -47,7 +47,7 @@ def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> No
         (b'{"image": "a.jpg", "question": "caf\xe9"}', "is not UTF-8 text (byte 36): save the file with"),
     ],
 )
-def test_invalid_line_is_reported_with_file_and_number(tmp_path: Path, line: bytes, told: str) -> None:
+def test_invalid_line_is_reported_with_file_and_number(tmp_path: Path, line: bytes, expected: str) -> None:
     path = tmp_path / "data.jsonl"
     good = b'{"image": "a.jpg", "question": "?"}'
     path.write_bytes(b"\n".join([good] * 8 + [b""] + [good] * 7 + [line, good]))
@@ -56,7 +56,7 @@ def test_invalid_line_is_reported_with_file_and_number(tmp_path: Path, line: byt
     with pytest.raises(InputError) as caught:
         next(rows)
     message = str(caught.value)
-    assert message.startswith(f"Line 17 of {path}") and told in message
+    assert message.startswith(f"Line 17 of {path}") and expected in message
     assert "\n" not in message and message.endswith(".") and len(message) < 300
 
 

@@ -90,7 +90,7 @@ def without(name: str) -> Callable[[dict], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda q, a: q["questions"].pop(), "questions.json lacks 1 of the questions of"),
         (lambda q, a: a["annotations"].pop(), "annotations.json lacks 1 of the questions of"),
@@ -106,13 +106,13 @@ def without(name: str) -> Callable[[dict], None]:
         (lambda q, a: a["annotations"][0].update(question_id="25000"), "must be a whole number, not '25000'"),
     ],
 )
-def test_invalid_files_are_reported(tmp_path: Path, change: Callable, told: str) -> None:
+def test_invalid_files_are_reported(tmp_path: Path, change: Callable, expected: str) -> None:
     asked, annotated = questions(), annotations()
     change(asked, annotated)
     with pytest.raises(InputError) as caught:
         list(read_official(*write(tmp_path, asked, annotated)))
     message = str(caught.value)
-    assert told in message and str(tmp_path) in message and message.endswith(".") and len(message) < 500
+    assert expected in message and str(tmp_path) in message and message.endswith(".") and len(message) < 500
 
 
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "[" * 100_000, ""])

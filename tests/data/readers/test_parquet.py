@@ -171,7 +171,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "expected"),
     [
         ({"question": None}, "Row 5 of {path} has no 'question': add"),
         ({"question": " "}, "Row 5 of {path}: the field 'question' must be non-empty text"),
@@ -182,9 +182,9 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ({"answers": [{"answer": None}]}, "Row 5 of {path}: the field 'answers' must be a list of texts"),
     ],
 )
-def test_invalid_row_is_reported_with_its_number(tmp_path: Path, changed: dict[str, object], told: str) -> None:
+def test_invalid_row_is_reported_with_its_number(tmp_path: Path, changed: dict[str, object], expected: str) -> None:
     path = write(tmp_path / "val.parquet", [row(i, i) for i in range(4)] + [row(4, 4) | changed, row(5, 5)])
-    assert told.format(path=path) in refusal(lambda: read_examples(path))
+    assert expected.format(path=path) in refusal(lambda: read_examples(path))
     assert len(list(itertools.islice(read_parquet(path), 4))) == 4
 
 
