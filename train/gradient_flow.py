@@ -22,7 +22,7 @@ from vqa.data.files import write_json
 from vqa.inside.gradients import Flow, copy_task, of_one_length, question_task, reach
 from vqa.inside.pictures import flow_chart
 from vqa.inside.questions import readable_questions
-from vqa.predict import VQA
+from vqa.predict import VQA, ours
 from vqa.script import run
 
 CLIP = 1.0
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(given: argparse.Namespace) -> None:
     """Run every comparison on both tasks; write their curves and charts, and print a table of each task."""
     given.output.mkdir(parents=True, exist_ok=True)
-    vqa = VQA.load(given.model)
+    vqa = ours(VQA.load(given.model))
     questions = of_one_length(vqa, readable_questions(vqa, given.questions, 2000)[0])
     tasks: dict[str, Callable[..., Flow]] = {
         "copy": partial(copy_task, steps=given.steps, seed=given.seed),
@@ -108,11 +108,10 @@ def compare(name: str, run_task: Callable[..., Flow], output: Path, task: str) -
     """Run one comparison, draw its chart, and return its curves."""
     title, settings = COMPARISONS[name]
     flows = {key: run_task(**setting) for key, setting in settings.items()}
-    # A chart shows the gradient after clipping only where clipping is compared.
-    curves = {
-        key: [value * (flow.kept if name == "clipping" else 1) for value in (flow.c or flow.h)[-1]]
-        for key, flow in flows.items()
-    }
+    curves = {}
+    for key, flow in flows.items():
+        scale = flow.kept if name == "clipping" else 1  # the chart shows clipping only where it is compared
+        curves[key] = [scale * value for value in (flow.c or flow.h)[-1]]
     (output / f"{task}-{name}.svg").write_text(flow_chart(curves, f"{title} ({task})"), encoding="utf-8")
     return {
         "title": title,
