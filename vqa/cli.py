@@ -44,8 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("questions", metavar="QUESTION", nargs="+", help='such as "what is on the table?"')
     add_model(add)
     add("--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)")
-    numbers = "several questions are numbered: out-1.png, out-2.png"
-    add("--overlay", metavar="FILE", help=f"write the attention over the photo; {numbers}")
+    add("--overlay", metavar="FILE", help="write the attention over the photo; of several questions out-1.png, …")
     add("--json", dest="as_json", action="store_true", help="print a JSON object for each question, one a line")
 
     add = command(evaluate, "score a model on questions with known answers")
@@ -114,8 +113,7 @@ def add_model(add: Callable[..., Any]) -> None:
     """The arguments of `VQA.load`."""
     add("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     add("--device", **DEVICE)
-    runtimes = "torch, or without PyTorch onnx or onnx-int8 (default: torch where it is installed)"
-    add("--runtime", default="auto", metavar="NAME", help=runtimes)
+    add("--runtime", default="auto", metavar="NAME", help="torch, onnx or onnx-int8 (default: torch if installed)")
 
 
 def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json: bool, **load: Any) -> None:

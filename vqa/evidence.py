@@ -126,10 +126,9 @@ def probabilities(vqa: VQA, grids: Any, question: str) -> np.ndarray:
 
 def answer_index(vqa: VQA, answer: str) -> int:
     """The index of an answer in the model's list. Raises `InputError` if it is not there."""
-    try:
-        return vqa.answers.index(answer)
-    except ValueError:
-        raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.") from None
+    if answer not in vqa.answers:
+        raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.")
+    return vqa.answers.index(answer)
 
 
 def check_mask(mask: Any) -> np.ndarray:

@@ -228,11 +228,8 @@ def ours(vqa: VQALike) -> VQA:
 
 
 def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -> Engine:
-    """The engine for a checkpoint.
-
-    runtime: 'torch', 'onnx', 'onnx-int8', or 'auto', which is PyTorch wherever that is installed.
-    Raises `InputError` for an unknown or missing runtime, or a checkpoint that it cannot read.
-    """
+    """The engine for a checkpoint; runtime: see `VQA.load`. Raises `InputError` for an unknown or missing runtime, or a
+    checkpoint that it cannot read."""
     if runtime == "auto":
         runtime = "torch" if importlib.util.find_spec("torch") else "onnx"
     if (package := RUNTIMES.get(runtime)) is None:

@@ -103,8 +103,8 @@ def read_checkpoint(folder: Path, config: dict[str, Any] | None = None) -> Check
 
 def unreadable(folder: Path, error: Exception) -> InputError:
     """The error for a checkpoint with a broken setting."""
-    reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-    return InputError(f"The checkpoint {folder} cannot be read ({reason}); copy the whole folder again.")
+    reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return InputError(f"The checkpoint {folder} cannot be read ({reason:.200}); copy the whole folder again.")
 
 
 def check_part(folder: Path, name: str) -> None:

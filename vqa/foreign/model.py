@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers.utils import logging
 
-from vqa.checkpoint.find import WEIGHTS, weights_hash
+from vqa.checkpoint.find import WEIGHTS, unreadable, weights_hash
 from vqa.foreign import ADAPTERS
 from vqa.model.device import pick_device
 from vqa.model.errors import InputError
@@ -28,18 +28,16 @@ Ranked = tuple[list[tuple[str, float]], np.ndarray]
 class Adapter(Protocol):
     """One kind of model, built of the network and its processor, whose classes are `classes`.
 
-    answers: those that it can give, None if it writes them freely; note: a remark on its scores.
+    answers: those that it can give, None if it writes them freely; note: a remark on its scores. encode: the part of
+    the computation that depends on the photo alone; ask: one question about a photo as `encode` returns it.
     """
 
     classes: tuple[Any, Any]
     answers: list[str] | None
     note: str
 
-    def encode(self, photo: Image.Image) -> Any:
-        """The part of the computation that depends on the photo alone."""
-
-    def ask(self, encoded: Any, question: str, top: int) -> Ranked:
-        """One question about a photo as `encode` returns it."""
+    def encode(self, photo: Image.Image) -> Any: ...
+    def ask(self, encoded: Any, question: str, top: int) -> Ranked: ...
 
 
 class ForeignLook(NamedTuple):
@@ -132,8 +130,7 @@ def read_pretrained(folder: Path, model_class: Any, processor_class: Any, device
         )
         processor = processor_class.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers raises almost anything for a file that is missing or broken
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(f"The model {folder} cannot be read ({reason:.200}); copy the whole folder again.") from error
+        raise unreadable(folder, error) from error
     finally:
         if enabled:
             logging.enable_progress_bar()

@@ -71,9 +71,8 @@ def register(name: str = NAME, **settings: Any) -> None:
 def main() -> None:
     """Start VLMEvalKit with Glimpse among its models; all arguments but these three are passed on."""
     parser = argparse.ArgumentParser(prog="python -m vqa.harnesses.vlmevalkit", add_help=False, allow_abbrev=False)
-    parser.add_argument("--pretrained")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
+    for name, default in (("pretrained", None), ("device", "auto"), ("dtype", "auto")):
+        parser.add_argument(f"--{name}", default=default)
     settings, sys.argv[1:] = parser.parse_known_args()
     register(**vars(settings))
     from vlmeval.run import main as run

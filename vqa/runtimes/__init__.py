@@ -29,7 +29,12 @@ class Engine(Protocol):
 
     runtime: its name. config: has `answers`, `attention` and the temperatures of `VQAConfig`. grid_size: height and
     width. device, dtype: device and precision of the image encoder. weights: the files with its weights.
-    model: the `VQAModel`, for gradients and cells. Raises `InputError` where there is none.
+    model: the `VQAModel`, for gradients and cells. to_device: a NumPy array as the engine's own.
+    encode_squares: `(P, S, S, 3)` bytes to grids `(P, N, D)` in float32.
+    logits: for grids `(P, N, D)`, questions `(B, T)` and the photo of each `(B,)`; image_only: of this head, too.
+    fast: a context in which `logits` runs in the image encoder's precision. made_by: the provenance of the grids.
+
+    `model` and `made_by` raise `InputError` in a runtime that has neither.
     """
 
     runtime: str
@@ -41,21 +46,11 @@ class Engine(Protocol):
 
     @property
     def model(self) -> Any: ...
-
-    def to_device(self, values: Any) -> Any:
-        """A NumPy array as the engine's own."""
-
-    def encode_squares(self, squares: Any) -> Any:
-        """`(P, S, S, 3)` bytes to grids `(P, N, D)` in float32."""
-
-    def logits(self, grid: Any, input_ids: Any, attention_mask: Any, photo_index: Any, image_only: bool) -> Logits:
-        """Grids `(P, N, D)`, questions `(B, T)`, and the photo of each `(B,)`; image_only: compute this head too."""
-
-    def fast(self) -> AbstractContextManager[None]:
-        """A context in which `logits` runs in the precision of the image encoder."""
-
-    def made_by(self) -> dict[str, Any]:
-        """The provenance of this model's grids. Raises `InputError` if it is unknown."""
+    def to_device(self, values: Any) -> Any: ...
+    def encode_squares(self, squares: Any) -> Any: ...
+    def logits(self, grid: Any, input_ids: Any, attention_mask: Any, photo_index: Any, image_only: bool) -> Logits: ...
+    def fast(self) -> AbstractContextManager[None]: ...
+    def made_by(self) -> dict[str, Any]: ...
 
 
 def array(values: Any) -> np.ndarray:
