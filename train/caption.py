@@ -72,11 +72,12 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     photos, held = held_out(read_captions(given.captions, stores))
     words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
-    parts = [Batches(part, stores, words, given.batch, given.most) for part in (photos, held)]
+    data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
     config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
-    task = CaptionerTask(Captioner(words.size, **config), *parts, given.most, given.seed, given.epochs)
+    net = Captioner(words.size, **config)
+    task = CaptionerTask(net, data, held_data, given.most, given.seed, given.epochs)
     training.train(task)
-    net = task.net.cpu().eval()
+    net.cpu().eval()
     loss = task.held_out()["nats a word"]
     results: dict[str, Any] = {"attention": given.attention, "held_out_loss": round(loss, 4), "photos": len(photos)}
     results |= {"settings": settings(given)}
@@ -90,6 +91,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
 class CaptionerTask(Task):
     """The captioner's loss (`vqa.captioning.objectives`). expected: the rewards' moving average of hard attention."""
 
+    expected: Tensor
     name = "captioner"
     higher_is_better = False
     betas = (0.9, 0.99)

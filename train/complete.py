@@ -98,6 +98,7 @@ class CharacterTask(Task):
     buffer, so that a resumed run continues with it. An epoch starts from zero.
     """
 
+    carried: Tensor
     name = "characters"
     higher_is_better = False
 

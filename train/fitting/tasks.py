@@ -61,7 +61,10 @@ class QuestionTask(Task):
 
     def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
         """The photos' grids, from a feature store or computed of their pixels `(P, S, S, 3)`."""
-        return grid if squares is None else self.net.encode_image(self.pixels(squares))
+        if squares is not None:
+            return self.net.encode_image(self.pixels(squares))
+        assert grid is not None, "give grid or squares"
+        return grid
 
     def pixels(self, squares: Tensor, augmented: bool = False) -> Tensor:
         """Bytes to the image encoder's input `(P, 3, S, S)`, in the memory format in which convolutions are fastest."""
@@ -102,7 +105,7 @@ class AnswerTask(QuestionTask):
     """
 
     name = "model"
-    parts = ("question_encoder", "attention", "fusion", "answer_head")
+    parts: Sequence[str] = ("question_encoder", "attention", "fusion", "answer_head")
     heads = ("answer",)
 
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
