@@ -2,8 +2,8 @@
 
 A page may link any file of the repository by its relative path. On the site README.md is the first page,
 CONTRIBUTING.md and CHANGELOG.md are pages too, pictures are copied, and every other linked file or folder becomes a
-page of source code with numbered lines. A link to `file.py#Class.method` leads to the line where that definition begins. A
-line `::: vqa COMMAND` is replaced by the help of that command.
+page of source code with numbered lines. A link to `file.py#Class.method` leads to the line where that definition
+begins. A line `::: vqa COMMAND` is replaced by the help of that command.
 """
 
 import ast
