@@ -13,6 +13,7 @@ from ui.page import build_page
 from vqa.predict import VQA
 
 QUESTION = "what is on the table?"
+NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence", "/occlusion", "/repair", "/what_if"]
 
 
 def free_port() -> int:

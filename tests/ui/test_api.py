@@ -14,11 +14,9 @@ from gradio_client.exceptions import AppError
 from jsonschema import Draft202012Validator
 
 import vqa as package
-from tests.ui.conftest import QUESTION
+from tests.ui.conftest import NAMES, QUESTION
 from ui.tabs.ask import MAX_QUESTIONS
 from vqa.evidence import evidence, occlusion, what_if
-
-NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence", "/occlusion", "/repair", "/what_if"]
 
 
 def without_seconds(answer: dict) -> dict:

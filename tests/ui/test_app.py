@@ -23,11 +23,11 @@ def fast(monkeypatch, vqa):
     return waited
 
 
-def test_an_address_that_cannot_be_had_is_told(fast):
+def test_an_address_that_cannot_be_listened_on_is_reported(fast):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputError, match="cannot listen on .*; choose another --port"):
+        with pytest.raises(InputError, match=r"cannot listen on .*; choose another --port"):
             app.launch(port=taken.getsockname()[1])
     with pytest.raises(InputError, match="choose one from 1 to 65535"):
         app.launch(port=0)
@@ -73,7 +73,7 @@ def test_the_page_is_open_before_the_model(vqa):
         page.close(verbose=False)
 
 
-def test_a_model_that_cannot_be_read_is_told():
+def test_a_model_that_cannot_be_read_is_reported():
     with pytest.raises(InputError, match="There is no model folder"):
         app.launch("./none", port=free_port())
 
@@ -98,7 +98,7 @@ def test_a_half_password_is_refused(auth):
         app.credentials(auth)
 
 
-def test_mcp_without_its_packages_is_told(models, monkeypatch):
+def test_mcp_without_its_packages_is_reported(models, monkeypatch):
     monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'glimpse-vqa\[mcp\]'"):
         app.open_page(build_page(models), "127.0.0.1", free_port(), mcp=True)

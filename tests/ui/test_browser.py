@@ -106,6 +106,15 @@ def test_paint_over_and_ask_again(opened, photo):
     assert "covering lowers" in opened.locator("#covered figcaption").inner_text()
 
 
+def test_an_answer_never_goes_to_a_tab_that_is_not_open(opened, photo):
+    choose(opened, photo)
+    open_tab(opened, "Compare")
+    open_tab(opened, "About")
+    ask(opened)
+    opened.locator("#answer .headline").wait_for()
+    assert opened.locator("#both .headline").count() == 0
+
+
 def test_paint_with_the_keyboard(opened, photo):
     choose(opened, photo)
     open_tab(opened, "What if")

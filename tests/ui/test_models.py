@@ -89,12 +89,6 @@ def test_a_name_that_is_not_offered_is_refused(read):
     assert [name for name, _ in read] == ["own", "one", None]
 
 
-def test_any_model_lets_a_folder_through(read):
-    models = Models("own", any_model=True)
-    models.load()
-    assert models.get("/some/folder").name == "/some/folder"
-
-
 def test_any_model_reads_a_real_folder(tiny_checkpoint):
     models = Models("own", "cpu", any_model=True)
     models.load(SimpleNamespace())

@@ -71,20 +71,16 @@ def test_a_link_out_of_the_folder_is_not_followed(uploads, tmp_path):
 
 
 @pytest.mark.parametrize("path", [7, 1.5, True, b"photo.png", ["photo.png"], {"path": "photo.png"}])
-def test_a_path_of_another_type_is_a_sentence(uploads, monkeypatch, path):
+def test_a_path_of_another_type_is_refused(uploads, monkeypatch, path):
     (uploads / "photo.png").write_bytes(b"content")
     monkeypatch.chdir(uploads)
     assert refused({"path": path}) == NOT_UPLOADED
 
 
-@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 5000, "a/" * 5000, "none.png", "", "abc"])
-def test_a_path_to_nothing_is_a_sentence(uploads, name):
-    assert refused({"path": f"{uploads}/{name}"}) == NOT_UPLOADED
-
-
-def test_a_link_in_a_circle_is_a_sentence(uploads):
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 5000, "a/" * 5000, "none.png", "", "abc", "circle"])
+def test_a_path_to_nothing_is_refused(uploads, name):
     (uploads / "circle").symlink_to(uploads / "circle")
-    assert refused({"path": str(uploads / "circle")}) == NOT_UPLOADED
+    assert refused({"path": f"{uploads}/{name}"}) == NOT_UPLOADED
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in Windows' folders")

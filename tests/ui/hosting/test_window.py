@@ -67,12 +67,7 @@ def test_pywebview_comes_first(monkeypatch, tabs, capsys):
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError("no screen\nand a second line"),
-        OSError(2, "no GTK"),
-        NotImplementedError(),
-    ],
+    "error", [RuntimeError("no screen\nand a second line"), OSError(2, "no GTK"), NotImplementedError()]
 )
 def test_a_pywebview_that_fails_gives_way_to_the_app_mode(monkeypatch, tmp_path, tabs, capsys, error):
     calls = fake_webview(monkeypatch, error)
@@ -111,24 +106,25 @@ def test_only_root_goes_without_the_sandbox(monkeypatch, tmp_path, user, sandbox
     assert ("--no-sandbox" not in notes.read_text()) == sandboxed
 
 
-def test_a_browser_that_fails_gives_way_to_a_tab(monkeypatch, tmp_path, no_webview, tabs, capsys):
-    notes = fake_browser(monkeypatch, tmp_path, 1)
-    assert window.open_window(ADDRESS) is False
-    assert f"--app={ADDRESS}" in notes.read_text()
-    assert tabs == [ADDRESS]
-    told = capsys.readouterr().out
-    assert "chromium could not open a window; opening the usual browser.\n" in told
-    assert told.endswith(f"The app is in your browser: {ADDRESS} (Ctrl-C ends it).\n")
-
-
-@pytest.mark.parametrize(("opens", "told"), [(True, "The app is in your browser"), (False, "Open it in a browser")])
-def test_without_a_browser_for_windows_it_is_a_tab(monkeypatch, no_webview, capsys, opens, told):
-    monkeypatch.setattr(window, "find_browser", lambda: None)
+@pytest.mark.parametrize("program", [None, "fails", "is no program"])
+@pytest.mark.parametrize("opens", [True, False])
+def test_without_a_window_it_is_a_tab(monkeypatch, tmp_path, no_webview, capsys, program, opens):
+    if program == "fails":
+        fake_browser(monkeypatch, tmp_path, 1)
+    elif program:
+        (tmp_path / "chromium").write_text("no program at all")
+        (tmp_path / "chromium").chmod(0o755)
+    monkeypatch.setattr(window, "find_browser", lambda: program and str(tmp_path / "chromium"))
     monkeypatch.setattr(window.webbrowser, "open", lambda address: opens)
     assert window.open_window(ADDRESS) is False
-    *_, missing, last = capsys.readouterr().out.splitlines()
-    assert missing == "There is no Chromium, Chrome or Edge for a window of its own."
-    assert last == f"{told}: {ADDRESS} (Ctrl-C ends it)."
+    *_, reason, last = capsys.readouterr().out.splitlines()
+    assert reason == (
+        "chromium could not open a window; opening the usual browser."
+        if program
+        else "There is no Chromium, Chrome or Edge for a window of its own."
+    )
+    place = "The app is in your browser" if opens else "Open it in a browser"
+    assert last == f"{place}: {ADDRESS} (Ctrl-C ends it)."
 
 
 def test_a_browser_is_found_on_the_path_or_in_its_usual_place(monkeypatch, tmp_path):
@@ -184,12 +180,3 @@ def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview
     assert time.monotonic() - start >= OPEN_FOR
     assert asked[0] == "/here"
     assert tabs == []
-
-
-def test_a_program_that_cannot_be_started_gives_way_to_a_tab(monkeypatch, tmp_path, capsys):
-    program = tmp_path / "chromium"
-    program.write_text("no program at all")
-    program.chmod(0o755)
-    monkeypatch.setattr(window, "find_browser", lambda: str(program))
-    assert window.by_app_mode(ADDRESS) is False
-    assert "chromium could not open a window" in capsys.readouterr().out

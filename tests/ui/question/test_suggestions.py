@@ -1,0 +1,73 @@
+"""Completions and 'Did you mean …?' under the question, from the bundled models, and their API."""
+
+import html
+
+import pytest
+from gradio_client.exceptions import AppError
+
+from ui.models import Models
+from ui.question.suggestions import Complete, Repair
+from ui.tabs.inside.alignment import Alignment
+from vqa.language.complete import Completer
+from vqa.language.repair import Repairer
+
+
+def test_a_question_that_is_being_typed_is_completed(models):
+    found = Complete(models).suggest_completions("what colo")
+    assert len(found) == 3 and all(text.startswith("what color") and text.endswith("?") for text in found)
+    assert found == [completion.text for completion in Completer.load().complete("what colo")]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "a" * 301])
+def test_what_cannot_be_completed_has_no_completions(models, typed):
+    assert Complete(models).suggest_completions(typed) == []
+
+
+def test_the_api_gives_probabilities(client):
+    found = client.predict("how many peo", 2, api_name="/complete")
+    assert [completion.keys() for completion in found] == [{"text", "probability"}] * 2
+    assert found[0]["text"].startswith("how many people") and found[0]["probability"] >= found[1]["probability"]
+    for text, top, message in (("a" * 301, 3, "has 301 characters"), ("what", 0, "1 to 10"), ("what", 11, "1 to")):
+        with pytest.raises(AppError, match=message):
+            client.predict(text, top, api_name="/complete")
+
+
+@pytest.mark.parametrize(
+    ("typed", "repaired"),
+    [
+        ("waht is on the table?", ["what is on the table?"]),
+        ("what is on the table?", []),  # all of its words are known
+        ("", []),
+        ("a" * 200, []),
+        ("猫は何色ですか", []),
+    ],
+)
+def test_only_a_question_with_unknown_words_is_repaired(models, typed, repaired):
+    assert Repair(models).suggest_repair(typed) == repaired
+
+
+def test_the_alignment_is_drawn_or_the_reason_reported(models):
+    picture = Alignment(models).alignment("waht is it?")
+    assert "<svg" in picture and "How 'what is it?' (rows)" in html.unescape(picture)
+    picture = Alignment(models).alignment("")
+    assert "The question is empty" in picture and "<svg" not in picture
+    assert "<b>" not in Alignment(models).alignment("is <b> it?")
+
+
+def test_the_api_repairs_as_the_command_line_does(client):
+    found = client.predict("waht is it?", api_name="/repair")
+    assert found == Repairer.load().repair("waht is it?").to_dict()
+    assert found["changed"] and found["text"] == "what is it?"
+    with pytest.raises(AppError, match="has 151 characters"):
+        client.predict("a" * 151, api_name="/repair")
+
+
+def test_without_pytorch_no_repair_is_offered(vqa, monkeypatch):
+    def lacking() -> Repairer:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(Repairer, "load", lacking)
+    models = Models()
+    models.load(vqa)
+    assert Repair(models).suggest_repair("waht is on the table?") == []
+    assert "needs PyTorch" in Alignment(models).alignment("waht is it?")
