@@ -216,7 +216,7 @@ def in_processes(options: Options, batches: Iterable[Batch]) -> Iterator[tuple[i
     """As `records_of`, by several processes, each with a model of its own."""
     context = multiprocessing.get_context("spawn")  # not forked: torch's threads would be left in an unknown state
     with ProcessPoolExecutor(options.processes, context, initialize, (options.processes,)) as pool:
-        waiting = map_ahead(partial(pool.submit, answer_one, options), batches, 1, 2 * options.processes)
+        waiting = map_ahead(lambda batch: pool.submit(answer_one, options, batch), batches, 1, 2 * options.processes)
         try:
             yield from (future.result() for future in waiting)
         except BrokenProcessPool:
