@@ -4,6 +4,8 @@ PORT ?= 7860
 # Another environment: `make test VENV=.venv-312 PYTHON=python3.12`. Names like .venv* are ignored by git.
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that run the tests, each on one thread.
+TEST_JOBS ?= 2
 # pip shows its progress bars to a person and says little to a CI log.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install $(if $(CI),--quiet)
 
@@ -29,7 +31,7 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(if $(BROWSER_FILTER),echo 'No Chromium found: the browser tests are left out.',:)
-	$(BIN)/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(BROWSER_FILTER) $(PYTEST_ARGS)
 
 # The environment is apart, .venv-lowest. uv resolves only our direct dependencies; pip adds what they and the tests need.
 LOWEST := .venv-lowest
