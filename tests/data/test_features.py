@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.data.refusal import refusal
 from vqa.data.features import FeatureStore
 from vqa.model.errors import InputError
 
@@ -27,14 +28,6 @@ def store_of(folder: Path, photos: int = 5, bits: int = 8) -> FeatureStore:
     store = FeatureStore.create(folder, MADE_BY, N, D, bits)
     store.append([f"p{i}" for i in range(photos)], [f"h{i}" for i in range(photos)], grids(photos))
     return store
-
-
-def refusal(folder: Path, **made: object) -> str:
-    with pytest.raises(InputError) as caught:
-        FeatureStore.open(folder, **made)  # type: ignore[arg-type]
-    message = str(caught.value)
-    assert "\n" not in message and message.endswith(".")
-    return message
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -142,8 +135,10 @@ def test_goes_on_after_a_kill_anywhere(tmp_path_factory: pytest.TempPathFactory,
 def test_other_features_are_refused(tmp_path: Path) -> None:
     store_of(tmp_path / "store")
     other = MADE_BY | {"backbone": "timm:other"}
-    assert "was made with backbone 'tiny', not 'timm:other'; extract" in refusal(tmp_path / "store", made_by=other)
-    assert "made with new None, not 1" in refusal(tmp_path / "store", made_by=MADE_BY | {"new": 1})
+    assert "was made with backbone 'tiny', not 'timm:other'; extract" in refusal(
+        FeatureStore.open, tmp_path / "store", made_by=other
+    )
+    assert "made with new None, not 1" in refusal(FeatureStore.open, tmp_path / "store", made_by=MADE_BY | {"new": 1})
     for arguments in ((other, N, D, 8), (MADE_BY, N + 1, D, 8), (MADE_BY, N, D + 1, 8), (MADE_BY, N, D, 16)):
         with pytest.raises(InputError, match=r"; (choose a new|extract the features again into another) folder\."):
             FeatureStore.create(tmp_path / "store", *arguments)
@@ -173,20 +168,20 @@ def test_grids_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_a_store_shorter_than_its_index_is_refused(tmp_path: Path, name: str) -> None:
     store_of(tmp_path / "store")
     os.truncate(tmp_path / "store" / name, (tmp_path / "store" / name).stat().st_size - 1)
-    assert f"{name} is shorter than its index says" in refusal(tmp_path / "store")
+    assert f"{name} is shorter than its index says" in refusal(FeatureStore.open, tmp_path / "store")
 
 
 def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "store"
-    assert "There is no feature store" in refusal(folder)
+    assert "There is no feature store" in refusal(FeatureStore.open, folder)
     store_of(folder)
     index = folder / "index.jsonl"
     lines = index.read_text().splitlines()
     for broken in ("{", "5", '["a", "b"]', '["a", "b", "c"]', '["a", [], 1]'):
         index.write_text("\n".join([*lines[:2], broken, *lines[2:], ""]))
-        assert f"Line 3 of {index} is invalid" in refusal(folder)
+        assert f"Line 3 of {index} is invalid" in refusal(FeatureStore.open, folder)
     index.unlink()
-    assert "cannot be read" in refusal(folder)
+    assert "cannot be read" in refusal(FeatureStore.open, folder)
     header = folder / "store.json"
     known = json.loads(header.read_text())
     for text, expected in (
@@ -196,7 +191,7 @@ def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
         (json.dumps({"version": 1, "bits": 8}), "not of a feature store of version 1"),
     ):
         header.write_text(text)
-        assert expected in refusal(folder)
+        assert expected in refusal(FeatureStore.open, folder)
     header.unlink()
     index.touch()
     with pytest.raises(InputError, match="has lost its"):

@@ -147,11 +147,3 @@ def test_no_answers_at_all() -> None:
     for examples in ([], [Example("a.jpg", "?")], [answered("x", "y", "z", "w")]):
         with pytest.raises(InputError, match=r"No answer was given 1 times in the training questions; give"):
             AnswerVocabulary.build(examples, 10)
-
-
-def test_upper_bound_on_real_questions(shared: Path) -> None:
-    train = read_examples(shared / "data/coco/questions_train.jsonl")
-    validation = read_examples(shared / "data/coco/questions_val.jsonl")
-    bounds = [AnswerVocabulary.build(train, size).upper_bound(validation) for size in (2, 100, 3000)]
-    assert bounds == sorted(bounds)
-    assert bounds[0] > 35 and bounds[2] > 90  # yes and no; all but rare answers

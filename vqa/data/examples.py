@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vqa.data.files import whole_file
+from vqa.data.files import file_errors, whole_file
 from vqa.data.metric import normalize_answer, soft_scores
 from vqa.model.errors import InputError
 from vqa.model.text import YES_NO
@@ -104,16 +104,11 @@ def _is_scores(value: object) -> bool:
 
 
 _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "image": (_is_full_text, "non-empty text"),
-    "question": (_is_full_text, "non-empty text"),
-    "answer": (_is_text, "text"),
+    **dict.fromkeys(("image", "question"), (_is_full_text, "non-empty text")),
+    **dict.fromkeys(("answer", "question_type", "answer_type", "source"), (_is_text, "text")),
+    **dict.fromkeys(("question_id", "image_id"), (_is_id, "a whole number or text")),
     "answers": (_is_list, "a list of texts"),
     "answer_scores": (_is_scores, "an object of answers with scores from 0 to 1"),
-    "question_id": (_is_id, "a whole number or text"),
-    "image_id": (_is_id, "a whole number or text"),
-    "question_type": (_is_text, "text"),
-    "answer_type": (_is_text, "text"),
-    "source": (_is_text, "text"),
 }
 
 
@@ -125,8 +120,7 @@ def example_from_dict(row: object, where: str, images: Path | None = None) -> Ex
         where: the place for error messages, such as "Line 17 of data.jsonl".
         images: the folder of the row's `image`; without it `image` is a path as it is.
 
-    Raises:
-        InputError: `row` is no mapping, lacks `image` or `question`, or has a field of the wrong type.
+    Raises `InputError` if `row` is no mapping, lacks `image` or `question`, or has a field of the wrong type.
     """
     if not isinstance(row, Mapping):
         raise InputError(f"{where} is no object with the fields 'image' and 'question': correct or delete it.")
@@ -154,15 +148,15 @@ def write_jsonl(examples: Iterable[Example], path: str | Path) -> int:
     Returns:
         How many examples were written.
 
-    Raises:
-        InputError: the folder of `path` does not exist or is not writable.
+    Raises `InputError` if the folder of `path` does not exist or is not writable.
     """
     count = 0
-    try:
-        with whole_file(Path(path)) as new, new.open("w", encoding="utf-8", newline="\n") as file:
-            for example in examples:
-                file.write(json.dumps(example_to_dict(example), ensure_ascii=False) + "\n")
-                count += 1
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}; choose another place.") from error
+    with (
+        file_errors(f"{path} cannot be written", "choose another place"),
+        whole_file(Path(path)) as new,
+        new.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for example in examples:
+            file.write(json.dumps(example_to_dict(example), ensure_ascii=False) + "\n")
+            count += 1
     return count

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.data.files import write_json
+from vqa.data.files import file_errors, write_json
 from vqa.model.errors import InputError
 
 VERSION = 1
@@ -52,8 +53,7 @@ class FeatureStore:
             places, channels: N and D of the grids.
             bits: of a number, 8 or 16.
 
-        Raises:
-            InputError: the folder holds other features, or is not writable.
+        Raises `InputError` if the folder holds other features, or is not writable.
         """
         folder = Path(folder)
         if bits not in (8, 16):
@@ -66,22 +66,19 @@ class FeatureStore:
         if (folder / "index.jsonl").exists():
             raise InputError(f"The feature store {folder} has lost its store.json; choose an empty folder.")
         header = {"version": VERSION, "made_by": made_by, **shape}
-        try:
+        with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name in ("grids.bin", "scales.bin"):
                 (folder / name).touch()
             write_json(folder / "store.json", header)
             (folder / "index.jsonl").touch()  # last, so that an index without store.json has lost it
-        except OSError as error:
-            raise _unwritable(folder, error) from error
         return cls(folder, header)
 
     @classmethod
     def open(cls, folder: str | Path, made_by: dict[str, Any] | None = None) -> "FeatureStore":
         """Opens an existing store; with `made_by`, only one of the same backbone and preprocessing.
 
-        Raises:
-            InputError: there is no store, it was made by something else, or its files are damaged.
+        Raises `InputError` if there is no store, it was made by something else, or its files are damaged.
         """
         folder = Path(folder)
         path = folder / "store.json"
@@ -108,10 +105,8 @@ class FeatureStore:
         """Adds photos: `grids (P, N, D)`. Of photos with the same hash, stored ones included, only the first
         becomes a row.
 
-        The index is written last: a row without a line in it, left by a kill, is overwritten by the next one.
-
-        Raises:
-            InputError: the grids are not of the store's shape or not finite, or the disk is full.
+        The index is written last: a row without a line in it, left by a kill, is overwritten by the next one. Raises
+        `InputError` if the grids are not of the store's shape or not finite, or the disk is full.
         """
         if grids.shape[1:] != (self.places, self.channels):
             raise InputError(
@@ -144,8 +139,7 @@ class FeatureStore:
     def read(self, rows: np.ndarray | Tensor | Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
         """Grids `(P, N, D)` of the given rows; only these are read from disk.
 
-        Raises:
-            IndexError: there is no such row, such as the -1 of `lookup`.
+        Raises `IndexError` if there is no such row, such as the -1 of `lookup`.
         """
         index = np.asarray(rows, dtype=np.int64)
         if len(index) and (index.min() < 0 or index.max() >= self.count):
@@ -167,25 +161,19 @@ class FeatureStore:
                 f"The image encoder computed numbers that {self.bits} bits cannot hold (infinite or undefined); "
                 "check its weights and the photos' preprocessing."
             )
-        try:
-            for name, array in (("grids.bin", data.numpy()), ("scales.bin", scales.numpy())):
-                with open(self.folder / name, "r+b") as file:
-                    file.seek(self.count * array[0].nbytes)
-                    file.write(array.tobytes())
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
+        for name, array in (("grids.bin", data.numpy()), ("scales.bin", scales.numpy())):
+            with _writing(self.folder), open(self.folder / name, "r+b") as file:
+                file.seek(self.count * array[0].nbytes)
+                file.write(array.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
 
     def _write_index(self, entries: Sequence[tuple[str, str, int]]) -> None:
         lines = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
-        try:
-            with open(self.folder / "index.jsonl", "r+b") as file:
-                file.truncate(self._index_end)  # removes a line that a kill cut short
-                file.seek(self._index_end)
-                file.write(lines)
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
+        with _writing(self.folder), open(self.folder / "index.jsonl", "r+b") as file:
+            file.truncate(self._index_end)  # removes a line that a kill cut short
+            file.seek(self._index_end)
+            file.write(lines)
         self._index_end += len(lines)
         for entry in entries:
             self._remember(*entry)
@@ -194,19 +182,16 @@ class FeatureStore:
         """Reads the index except a last line without an end, which a kill cut short or another process is
         still writing; any other invalid line is an error."""
         path = self.folder / "index.jsonl"
-        try:
-            with open(path, "rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if not line.endswith(b"\n"):
-                        break
-                    self._index_end += len(line)
-                    try:
-                        name, digest, row = json.loads(line)
-                        self._remember(name, digest, int(row))
-                    except (ValueError, TypeError) as error:
-                        raise InputError(f"Line {number} of {path} is invalid; make the store again.") from error
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}; make the store again.") from error
+        with _reading(path), open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                self._index_end += len(line)
+                try:
+                    name, digest, row = json.loads(line)
+                    self._remember(name, digest, int(row))
+                except (ValueError, TypeError) as error:
+                    raise InputError(f"Line {number} of {path} is invalid; make the store again.") from error
 
     def _remember(self, name: str, digest: str, row: int) -> None:
         self.rows[name], self.hash_of[name] = row, digest
@@ -221,12 +206,10 @@ class FeatureStore:
         """The file as an array that is read from disk when it is indexed. Mapped read-only: a writable private
         mapping would count as memory in use, and a store larger than the memory could not be opened."""
         path, shape = self.folder / name, (self.count, *row)
-        try:
+        with _reading(path):
             if path.stat().st_size < math.prod(shape) * np.dtype(dtype).itemsize:
                 raise InputError(f"{path} is shorter than its index says; make the store again.")
             return np.memmap(path, dtype, "r", shape=shape) if self.count else np.empty(shape, dtype)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}; make the store again.") from error
 
 
 def _check_same(folder: Path, existing: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -238,8 +221,12 @@ def _check_same(folder: Path, existing: dict[str, Any], wanted: dict[str, Any]) 
             )
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"The feature store {folder} cannot be written: {error.strerror}; correct that and run it again.")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return file_errors(f"{path} cannot be read", "make the store again")
+
+
+def _writing(folder: Path) -> AbstractContextManager[None]:
+    return file_errors(f"The feature store {folder} cannot be written", "correct that and run it again")
 
 
 def stored_name(photo: str, folders: Sequence[str]) -> str:

@@ -7,6 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vqa.model.errors import InputError
+
+
+@contextmanager
+def file_errors(failure: str, advice: str) -> Iterator[None]:
+    """Turns an `OSError` into an `InputError`: what failed ("a.csv cannot be read"), the reason, how to correct it."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{failure}: {error.strerror}; {advice}.") from error
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:

@@ -89,8 +89,7 @@ def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
         prediction: the predicted answer.
         answers: the human answers, officially ten; with fewer than four even a unanimous answer stays below 100.
 
-    Raises:
-        InputError: `answers` is empty.
+    Raises `InputError` if `answers` is empty.
     """
     return round(100 * _fraction(prediction, answers), 2)
 
@@ -122,11 +121,8 @@ class Judged(Protocol):
 def official_accuracy(pairs: Iterable[tuple[str, Judged]]) -> dict[str, Any]:
     """Totals of the official metric over pairs of a prediction and its question, in percent.
 
-    Under the official names `overall`, `perQuestionType` and `perAnswerType`, rounded to two digits; a question
-    without a type counts as "unknown".
-
-    Raises:
-        InputError: there is no pair, or a question has no human answers.
+    Under the official names `overall`, `perQuestionType` and `perAnswerType`, rounded to two digits; a question without
+    a type counts as "unknown". Raises `InputError` if there is no pair, or a question has no human answers.
     """
     overall: list[float] = []
     by_type: tuple[defaultdict[str, list[float]], ...] = (defaultdict(list), defaultdict(list))

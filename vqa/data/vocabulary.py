@@ -26,11 +26,8 @@ class AnswerVocabulary:
     def build(cls, examples: Iterable[Example], size: int, min_count: float = 1.0) -> "AnswerVocabulary":
         """The `size` answers with the largest sums of soft scores over the training questions.
 
-        If answers exclude each other, these raise the upper bound on the training questions the most.
-        Answers with a sum below `min_count` are excluded.
-
-        Raises:
-            InputError: no example has an answer.
+        If answers exclude each other, these raise the upper bound on the training questions the most. Answers with a
+        sum below `min_count` are excluded. Raises `InputError` if no example has an answer.
         """
         total: defaultdict[str, float] = defaultdict(float)
         for example in examples:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vqa.data.examples import Example, example_to_dict
-from vqa.data.files import whole_folder
+from vqa.data.files import file_errors, whole_folder
 from vqa.data.world_questions import WorldQuestion, make_questions
 from vqa.data.world_scene import Scene, draw, make_scene
 from vqa.model.errors import InputError
@@ -38,8 +38,7 @@ def generate(
 ) -> Iterator[tuple[Scene, NDArray[np.uint8], list[WorldQuestion]]]:
     """Stream scenes `start` to `start + n_scenes - 1` of a seed: scene, picture (H, W, 3), questions.
 
-    Raises:
-        InputError: as `make_scene` and `make_questions`.
+    Raises as `make_scene` and `make_questions`.
     """
     for index in range(start, start + n_scenes):
         scene = make_scene((seed, index), size)
@@ -65,36 +64,34 @@ def write_world(
         workers: processes; they are spawned, so a script that calls this needs `if __name__ == "__main__"`.
         progress: called with the number of scenes written so far.
 
-    Raises:
-        InputError: the folder is a file or not empty, is not writable, or a number is out of range.
+    Raises `InputError` if the folder is a file or not empty, is not writable, or a number is out of range.
     """
     folder = Path(folder).absolute()
     if n_scenes < 1 or workers < 1:
         raise InputError(f"A world has {n_scenes} scenes by {workers} workers; give at least 1 of each.")
     next(generate(1, seed, questions_per_scene, size=size))  # invalid settings fail here, before any file
     chunks = [range(i, min(i + CHUNK, n_scenes)) for i in range(0, n_scenes, CHUNK)]
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(file_errors(f"{folder} cannot be written", "choose another place"))
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is already there and not an empty folder; name a new one.")
-        with whole_folder(folder) as new, ExitStack() as stack:
-            (new / "photos").mkdir()
-            questions = stack.enter_context(open(new / "questions.jsonl", "w", encoding="utf-8"))
-            scenes = stack.enter_context(open(new / "scenes.json", "w", encoding="utf-8"))
-            write = partial(_write_chunk, new / "photos", seed, questions_per_scene, size)
-            written = map(write, chunks)
-            if workers > 1 and len(chunks) > 1:
-                # not forked: the caller may have threads, which a fork would leave in an unknown state
-                context = multiprocessing.get_context("spawn")
-                pool = stack.enter_context(ProcessPoolExecutor(min(workers, len(chunks)), context))
-                written = pool.map(write, chunks)  # type: ignore[assignment]
-            for chunk, (question_lines, scene_lines) in zip(chunks, written, strict=True):
-                questions.writelines(line + "\n" for line in question_lines)
-                scenes.write("[\n" if chunk.start == 0 else ",\n")
-                scenes.write(",\n".join(scene_lines))
-                progress(chunk.stop)
-            scenes.write("\n]\n")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
+        new = stack.enter_context(whole_folder(folder))
+        (new / "photos").mkdir()
+        questions = stack.enter_context(open(new / "questions.jsonl", "w", encoding="utf-8"))
+        scenes = stack.enter_context(open(new / "scenes.json", "w", encoding="utf-8"))
+        write = partial(_write_chunk, new / "photos", seed, questions_per_scene, size)
+        written = map(write, chunks)
+        if workers > 1 and len(chunks) > 1:
+            # not forked: the caller may have threads, which a fork would leave in an unknown state
+            context = multiprocessing.get_context("spawn")
+            pool = stack.enter_context(ProcessPoolExecutor(min(workers, len(chunks)), context))
+            written = pool.map(write, chunks)  # type: ignore[assignment]
+        for chunk, (question_lines, scene_lines) in zip(chunks, written, strict=True):
+            questions.writelines(line + "\n" for line in question_lines)
+            scenes.write("[\n" if chunk.start == 0 else ",\n")
+            scenes.write(",\n".join(scene_lines))
+            progress(chunk.stop)
+        scenes.write("\n]\n")
     return folder / "questions.jsonl"
 
 

@@ -278,10 +278,8 @@ FAMILIES = tuple(_FAMILIES)
 def make_questions(scene: Scene, seed: Seed, n: int = 8) -> list[WorldQuestion]:
     """`n` different questions about the scene, the families taken in turn, in an order drawn from `seed`.
 
-    A family that has no unambiguous question about the scene passes its turn to the next one.
-
-    Raises:
-        InputError: `n` is not in 1..32, or the scene has not so many different questions.
+    A family that has no unambiguous question about the scene passes its turn to the next one. Raises `InputError` if
+    `n` is not in 1..32, or the scene has not so many different questions.
     """
     if not 1 <= n <= MAX_QUESTIONS:
         raise InputError(f"A scene has 1 to {MAX_QUESTIONS} questions, not {n}; choose a number in this range.")

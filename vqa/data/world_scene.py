@@ -32,9 +32,8 @@ MIN_SIZE, MAX_SIZE = 32, 4096  # pixels
 def random_stream(seed: Seed, stream: int) -> np.random.Generator:
     """Generator of `SeedSequence(seed)`; `stream` keeps uses of one seed independent (0 scene, 1 questions).
 
-    Raises:
-        InputError: `seed` has a part of more than 32 bits, which `SeedSequence` would split, so that two seeds
-            could share scenes.
+    Raises `InputError` if `seed` has a part of more than 32 bits, which `SeedSequence` would split, so that two seeds
+    could share scenes.
     """
     words = seed if isinstance(seed, tuple) else (seed,)
     if not all(isinstance(word, int | np.integer) and 0 <= word < 2**32 for word in words):
@@ -64,8 +63,7 @@ class Shape:
 class Scene:
     """A square picture, `size` pixels wide: shapes on a plain background.
 
-    Raises:
-        InputError: an unknown shape or colour, or a shape that extends beyond the picture.
+    Raises `InputError` for an unknown shape or colour, or a shape that extends beyond the picture.
     """
 
     size: int
@@ -84,11 +82,8 @@ class Scene:
 def make_scene(seed: Seed, size: int = 64) -> Scene:
     """Scene of 3 to 8 shapes in a picture `size` pixels wide, at least one pixel apart.
 
-    Colours come from a palette drawn for the scene, so that some are shared. Shapes are 14 to 23 % of the
-    picture wide.
-
-    Raises:
-        InputError: `size` is not in 32..4096, or `seed` is not of whole numbers from 0 to 2**32 - 1.
+    Colours come from a palette drawn for the scene, so that some are shared. Shapes are 14 to 23 % of the picture wide.
+    Raises `InputError` if `size` is not in 32..4096, or `seed` is not of whole numbers from 0 to 2**32 - 1.
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError(f"A scene is {MIN_SIZE} to {MAX_SIZE} pixels wide, not {size}; choose a width in this range.")

@@ -2,9 +2,10 @@
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,9 +72,8 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
     Returns:
         A new image with the pixels only, without the file's metadata.
 
-    Raises:
-        InputError: it is missing, empty, too large (64 million pixels or 64 MB), broken, or no JPEG, PNG,
-            WebP, BMP or GIF. The size is read from the header, before anything is decoded.
+    Raises `InputError` if it is missing, empty, too large (64 million pixels or 64 MB), broken, or no JPEG, PNG, WebP,
+    BMP or GIF. The size is read from the header, before anything is decoded.
     """
     name = _name(source)
     with _damage_reported(name):
@@ -104,8 +104,7 @@ def resize(image: Image.Image, size: int) -> np.ndarray:
 def content_hash(source: str | Path | bytes | PhotoFile) -> str:
     """32 hexadecimal digits of a photo's bytes (BLAKE2b): two photos have the same bytes if these are equal.
 
-    Raises:
-        InputError: there is no such file, it cannot be read, is empty or has more than 64 MB.
+    Raises `InputError` if there is no such file, it cannot be read, is empty or has more than 64 MB.
     """
     name = _name(source)
     return hashlib.blake2b(_read(source, name), digest_size=16).hexdigest()
@@ -161,9 +160,9 @@ def _read(source: Any, name: str) -> bytes:
 
 
 def _read_path(path: Path, name: str) -> bytes:
+    if os.path.isdir(path):
+        raise InputError(f"{name} is a folder; name a photo in it.")
     try:
-        if path.is_dir():
-            raise InputError(f"{name} is a folder; name a photo in it.")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
@@ -171,8 +170,6 @@ def _read_path(path: Path, name: str) -> bytes:
     except OSError as error:
         raise InputError(f"{name[:200]} cannot be read ({error.strerror}); check its name and rights.") from error
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{name[:200]!r} cannot be the name of a photo ({error}); check it.") from error
 
 
@@ -202,7 +199,9 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = None
+    with suppress(Exception):  # broken metadata is no reason to refuse a photo
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
     if image.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255
         rgb = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     elif image.has_transparency_data:
@@ -213,10 +212,3 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         rgb = image.convert("RGB")
     rgb.info.clear()  # an orientation left there would rotate the photo again when it is reopened
     return rgb if turn is None else rgb.transpose(turn)
-
-
-def _orientation(image: Image.Image) -> Any:
-    try:
-        return image.getexif().get(_ORIENTATION)
-    except Exception:  # broken metadata is no reason to refuse a photo
-        return None

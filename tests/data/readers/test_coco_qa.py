@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.refusal import refusal
 from vqa.data.examples import Example, targets
 from vqa.data.readers import read_examples
-from vqa.data.readers.coco_qa import read_coco_qa
-from vqa.model.errors import InputError
 
 FILES = {
     "questions.txt": "how many dogs are there\nwhat is the color of the bus\nwhere is the cat\nwhat is it",
@@ -52,32 +51,10 @@ def test_a_split(tmp_path: Path) -> None:
 )
 def test_broken_files(tmp_path: Path, name: str, text: str, expected: str) -> None:
     folder = write(tmp_path / "train", **{name: text})
-    with pytest.raises(InputError) as caught:
-        list(read_coco_qa(folder))
-    message = str(caught.value)
-    assert (
-        expected.format(where=f"Line 3 of the files of {folder}") in message
-        and message.endswith(".")
-        and len(message) < 400
-    )
+    assert expected.format(where=f"Line 3 of the files of {folder}") in refusal(read_examples, folder)
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     folder = write(tmp_path / "train")
     (folder / "types.txt").unlink()
-    with pytest.raises(InputError, match=r"types\.txt cannot be read: No such file"):
-        list(read_coco_qa(folder))
-
-
-def test_real_questions_as_the_authors_wrote_them(shared: Path, tmp_path: Path) -> None:
-    rows = [e for e in read_examples(shared / "data/coco/questions_val.jsonl") if e.source == "coco-qa"]
-    assert len(rows) > 500
-    columns = {
-        "questions": [e.question for e in rows],
-        "answers": [str(e.answer) for e in rows],
-        "types": ["0"] * len(rows),
-        "img_ids": [str(int(Path(e.image).stem)) for e in rows],
-    }
-    folder = write(tmp_path / "val", **{name: "\n".join(lines) for name, lines in columns.items()})
-    read = read_examples(folder, images=shared / "data/coco/photos")
-    assert [(Path(e.image).name, e.question, e.answer) for e in read] == [(e.image, e.question, e.answer) for e in rows]
+    assert "types.txt cannot be read: No such file" in refusal(read_examples, folder, format="coco-qa")

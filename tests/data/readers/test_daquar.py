@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.refusal import refusal
 from vqa.data.examples import targets
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
@@ -43,9 +44,7 @@ def test_the_original_text_form(tmp_path: Path) -> None:
 def test_broken_text(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "qa.txt"
     path.write_text(text)
-    with pytest.raises(InputError) as caught:
-        list(read_daquar_text(path))
-    assert message.format(path=path) in str(caught.value)
+    assert message.format(path=path) in refusal(read_examples, path)
 
 
 def test_parts_of_an_answer_that_are_no_list(tmp_path: Path) -> None:

@@ -1,32 +1,11 @@
-import json
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from tests.data.refusal import refusal
 from vqa.data.examples import Example, targets
 from vqa.data.readers.jsonl import read_jsonl, read_pairs
 from vqa.model.errors import InputError
-
-
-def write(path: Path, lines: list[object]) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def test_rows_with_every_kind_of_answer(tmp_path: Path) -> None:
-    rows = [
-        {"image": "a.jpg", "question": "What is it?", "answer": "cat"},
-        {"image": "b.jpg", "question": "Where?", "answers": ["here", "there"], "question_id": 5},
-        {"image": "b.jpg", "question": "Qué?", "answer_scores": {"this": 0.667}, "source": "ok-vqa"},
-        {"image": "c.jpg", "question": "Who?"},
-    ]
-    assert list(read_jsonl(write(tmp_path / "data.jsonl", rows))) == [
-        Example("a.jpg", "What is it?", answer="cat"),
-        Example("b.jpg", "Where?", answers=("here", "there"), question_id=5),
-        Example("b.jpg", "Qué?", answer_scores={"this": 0.667}, source="ok-vqa"),
-        Example("c.jpg", "Who?"),
-    ]
 
 
 def test_blank_lines_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
@@ -53,11 +32,8 @@ def test_invalid_line_is_reported_with_file_and_number(tmp_path: Path, line: byt
     path.write_bytes(b"\n".join([good] * 8 + [b""] + [good] * 7 + [line, good]))
     rows = read_jsonl(path)
     assert len([next(rows) for _ in range(15)]) == 15
-    with pytest.raises(InputError) as caught:
-        next(rows)
-    message = str(caught.value)
+    message = refusal(next, rows)
     assert message.startswith(f"Line 17 of {path}") and expected in message
-    assert "\n" not in message and message.endswith(".") and len(message) < 300
 
 
 def test_real_questions(shared: Path) -> None:
@@ -85,9 +61,3 @@ def test_pairs_need_no_photo(tmp_path: Path) -> None:
     path.write_text("3\n")
     with pytest.raises(InputError, match=r"Line 1 of .* is no object"):
         list(read_pairs(path))
-
-
-def test_real_pairs(shared: Path) -> None:
-    pairs = list(islice(read_pairs(shared / "data/text/vqa_v1_questions_answers.jsonl.gz"), 2000))
-    assert len(pairs) == 2000
-    assert all(pair.question and pair.answer for pair in pairs)

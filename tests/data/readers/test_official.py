@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.refusal import refusal
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.data.readers.official import read_official
@@ -80,15 +81,6 @@ def test_names_of_photos(tmp_path: Path, kind: object, split: object, name: str)
     assert found[1].image == str(photos / "000000000030.jpg")  # is missing, and will be counted as such
 
 
-def without(name: str) -> Callable[[dict], None]:
-    def remove(document: dict) -> None:
-        for entries in ("questions", "annotations"):
-            if entries in document:
-                document[entries][1].pop(name)
-
-    return remove
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -97,9 +89,9 @@ def without(name: str) -> Callable[[dict], None]:
         (lambda q, a: q["questions"].append(q["questions"][0]), "repeats the question_id of 1 of its 3 questions"),
         (lambda q, a: q.pop("questions"), "holds no list 'questions': give the official VQA file"),
         (lambda q, a: a.pop("annotations"), "holds no list 'annotations'"),
-        (lambda q, a: without("question_id")(q), "Entry 2 of 'questions' in"),
-        (lambda q, a: without("question")(q), "Question 30001 of"),
-        (lambda q, a: without("image_id")(q), "'image_id' must be a whole number, not None"),
+        (lambda q, a: q["questions"][1].pop("question_id"), "Entry 2 of 'questions' in"),
+        (lambda q, a: q["questions"][1].pop("question"), "Question 30001 of"),
+        (lambda q, a: q["questions"][1].pop("image_id"), "'image_id' must be a whole number, not None"),
         (lambda q, a: q["questions"].insert(1, "text"), "Entry 2 of 'questions' in"),
         (lambda q, a: a["annotations"][0].update(answers="cat"), "'answers' must be a list of objects"),
         (lambda q, a: a["annotations"][0].update(answers=[{"answer": 2}]), "'answers' must be a list of texts"),
@@ -109,10 +101,8 @@ def without(name: str) -> Callable[[dict], None]:
 def test_invalid_files_are_reported(tmp_path: Path, change: Callable, expected: str) -> None:
     asked, annotated = questions(), annotations()
     change(asked, annotated)
-    with pytest.raises(InputError) as caught:
-        list(read_official(*write(tmp_path, asked, annotated)))
-    message = str(caught.value)
-    assert expected in message and str(tmp_path) in message and message.endswith(".") and len(message) < 500
+    message = refusal(read_examples, *write(tmp_path, asked, annotated))
+    assert expected in message and str(tmp_path) in message
 
 
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "[" * 100_000, ""])

@@ -7,9 +7,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from tests.data.refusal import refusal
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
-from vqa.model.errors import InputError
 
 HEADER = ["image", "question", "answer", "answers", "question_id", "image_id", "note"]
 ROWS = [
@@ -33,14 +33,6 @@ def workbook(path: Path, rows: list[list[object]]) -> Path:
     book.create_sheet("another").append(["not", "read"])
     book.save(path)
     return path
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        read_examples(path)
-    message = str(caught.value)
-    assert "\n" not in message and message.endswith(".") and len(message) < 400
-    return message
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -91,7 +83,7 @@ def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:
 def test_invalid_csv_is_reported_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text(text, newline="")
-    assert message.format(path=path) in refusal(path)
+    assert message.format(path=path) in refusal(read_examples, path)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +96,7 @@ def test_invalid_csv_is_reported_with_its_line(tmp_path: Path, text: str, messag
 )
 def test_invalid_rows_of_a_sheet_are_reported(tmp_path: Path, rows: list[list[object]], message: str) -> None:
     path = workbook(tmp_path / "data.xlsx", rows)
-    assert message.format(path=path) in refusal(path)
+    assert message.format(path=path) in refusal(read_examples, path)
 
 
 def test_file_that_is_no_workbook_is_reported(tmp_path: Path) -> None:
@@ -112,7 +104,7 @@ def test_file_that_is_no_workbook_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "data.xlsx"
     for content in (b"", b"image,question\n", whole[: len(whole) // 2], b"PK\x03\x04" + b"\0" * 100):
         path.write_bytes(content)
-        assert "cannot be read as XLSX" in refusal(path)
+        assert "cannot be read as XLSX" in refusal(read_examples, path)
 
 
 def test_numbers_of_a_data_set_and_names(tmp_path: Path) -> None:
@@ -125,5 +117,5 @@ def test_numbers_of_a_data_set_and_names(tmp_path: Path) -> None:
 def test_csv_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes("image,question\na.jpg,O\xf9?\n".encode("latin-1"))
-    message = refusal(path)
+    message = refusal(read_examples, path)
     assert message.startswith(f"Line 2 of {path} is not UTF-8 text (byte 8)") and "CSV UTF-8" in message

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vqa.data.examples import Example
@@ -52,8 +53,7 @@ def read_examples(
 ) -> list[Example]:
     """Reads all examples of a data set; arguments and errors as `iter_examples`.
 
-    Raises:
-        InputError: as `iter_examples`, and if there is no example at all.
+    Raises as `iter_examples`, and if there is no example at all.
     """
     examples = list(iter_examples(data, annotations, images, format))
     if not examples:
@@ -75,9 +75,8 @@ def iter_examples(
             Parquet file are unpacked beside it.
         format: one of `FORMATS`; "auto" detects it from the name's suffix and the content.
 
-    Raises:
-        InputError: something is missing or invalid; the sentence says what, where and how to correct it. Invalid
-            lines are reported when the iterator reaches them.
+    Raises `InputError` if something is missing or invalid; the sentence says what, where and how to correct it. Invalid
+    lines are reported when the iterator reaches them.
     """
     if format not in FORMATS:
         raise InputError(f"There is no format '{format}': choose one of {', '.join(FORMATS)}.")
@@ -120,12 +119,9 @@ def _detect(path: Path) -> str:
         return "daquar-jsonl" if isinstance(first, dict) and "answers_list" in first else format
     if format == "official":
         # The field names in the first bytes suffice; the files are too large to be read twice.
-        try:
-            with path.open("rb") as file:
-                head = file.read(1 << 16)
-        except OSError:
-            return format  # its reader reports the error
-        return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else format
+        with suppress(OSError), path.open("rb") as file:  # the reader reports an unreadable file
+            head = file.read(1 << 16)
+            return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else format
     return format
 
 

@@ -15,10 +15,8 @@ from vqa.model.errors import InputError
 def read_clevr(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the questions of a CLEVR_*_questions.json; those of the test split have no answers.
 
-    The last step of a question's program ("count", "exist", "query_color") is its question type.
-
-    Raises:
-        InputError: the file cannot be read, or a question is not an example.
+    The last step of a question's program ("count", "exist", "query_color") is its question type. Raises `InputError` if
+    the file cannot be read, or a question is not an example.
     """
     document = read_document(path)
     questions = document.get("questions") if isinstance(document, dict) else None

@@ -22,11 +22,9 @@ _PHOTO = re.compile(r"[0-9]{1,12}")
 def read_coco_qa(folder: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of one split of COCO-QA (its folder `train` or `test`).
 
-    `question_type` is object, number, color or location. Number words become digits when answers are
-    normalised, so that "two" is the "2" of the other data sets.
-
-    Raises:
-        InputError: one of the four files is missing, they differ in length, or a line is invalid.
+    `question_type` is object, number, color or location. Number words become digits when answers are normalised, so
+    that "two" is the "2" of the other data sets. Raises `InputError` if one of the four files is missing, they differ
+    in length, or a line is invalid.
     """
     columns = {name: [line.strip() for _, line in numbered_lines(folder / name)] for name in FILES}
     for lines in columns.values():

@@ -23,8 +23,7 @@ _PHOTO = re.compile(r"\b(?:(?:in|of|on|from|at)\s+)?(?:(?:the|this|that)\s+)?ima
 def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a JSONL file whose lines hold the parts of the answer as `answers_list`.
 
-    Raises:
-        InputError: the file cannot be read, or a line is not JSON or not an example.
+    Raises `InputError` if the file cannot be read, or a line is not JSON or not an example.
     """
     for row, where in json_rows(path):
         if isinstance(row, dict):
@@ -40,10 +39,8 @@ def read_daquar_jsonl(path: Path, images: Path | None = None) -> Iterator[Exampl
 def read_daquar_text(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of an original file, where a line with a question is followed by its answer.
 
-    The photo of a question is `image3.png` (or another suffix, if `images` holds that) for "image3".
-
-    Raises:
-        InputError: the file cannot be read, a question names no photo or has no answer.
+    The photo of a question is `image3.png` (or another suffix, if `images` holds that) for "image3". Raises
+    `InputError` if the file cannot be read, a question names no photo or has no answer.
     """
     names = {} if images is None else photos_by_stem(images)
     lines = ((number, line.strip()) for number, line in numbered_lines(path) if line.strip())

@@ -15,10 +15,8 @@ from vqa.model.errors import InputError
 def read_easy_vqa(split: str) -> Iterator[Example]:
     """Yields the examples of the split "train" (38,575 questions) or "test" (9,673).
 
-    The photos stay in the package's folder; `image` is their full path.
-
-    Raises:
-        InputError: the package is not installed or there is no such split.
+    The photos stay in the package's folder; `image` is their full path. Raises `InputError` if the package is not
+    installed or there is no such split.
     """
     if split not in ("train", "test"):
         raise InputError(f"easy-VQA has no split '{split}': choose easy-vqa:train or easy-vqa:test.")

@@ -15,10 +15,8 @@ from vqa.model.errors import InputError
 def read_gqa(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the questions of a GQA file, an object of questions by their id; submission splits have no answers.
 
-    The photo of imageId 2386621 is 2386621.jpg; the structural type ("query", "verify") is the question type.
-
-    Raises:
-        InputError: the file cannot be read, or a question is not an example.
+    The photo of imageId 2386621 is 2386621.jpg; the structural type ("query", "verify") is the question type. Raises
+    `InputError` if the file cannot be read, or a question is not an example.
     """
     document = read_document(path)
     if not isinstance(document, dict):

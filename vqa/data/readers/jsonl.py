@@ -10,8 +10,7 @@ from vqa.data.readers.text_files import json_rows
 def read_jsonl(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a JSONL file (plain or .gz), one a line; blank lines are skipped.
 
-    Raises:
-        InputError: the file cannot be read, or a line is not JSON or not an example.
+    Raises `InputError` if the file cannot be read, or a line is not JSON or not an example.
     """
     for row, where in json_rows(path):
         yield example_from_dict(row, where, images)

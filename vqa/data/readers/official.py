@@ -15,10 +15,8 @@ def read_official(questions: Path, annotations: Path | None = None, images: Path
     """Yields the questions of an official file, with their answers if the annotations are given.
 
     A photo is the file in `images` that is named by its `image_id`: 000000000025.jpg (or .webp, .png) or
-    COCO_train2014_000000000025.jpg.
-
-    Raises:
-        InputError: a file is not as expected, a question is repeated, or the annotations are those of other questions.
+    COCO_train2014_000000000025.jpg. Raises `InputError` if a file is not as expected, a question is repeated, or the
+    annotations are those of other questions.
     """
     document, asked = _entries(questions, "questions")
     annotated: dict[int, dict[str, Any]] = {}
@@ -51,8 +49,7 @@ def read_official(questions: Path, annotations: Path | None = None, images: Path
 def annotation_fields(annotation: Mapping[str, Any], where: str) -> dict[str, object]:
     """The example's fields that an official annotation holds; without "answers", as in the test splits, there are none.
 
-    Raises:
-        InputError: "answers" is not a list of objects.
+    Raises `InputError` if "answers" is not a list of objects.
     """
     answers = annotation.get("answers") or []
     if not (isinstance(answers, list) and all(isinstance(entry, Mapping) and "answer" in entry for entry in answers)):

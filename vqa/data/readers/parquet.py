@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.files import whole_file
+from vqa.data.files import file_errors, whole_file
 from vqa.data.readers.official import annotation_fields, whole_number
 from vqa.data.readers.photo_names import SUFFIXES, PhotoNames, photos_by_stem
 from vqa.model.errors import InputError
@@ -31,13 +31,10 @@ _STARTS = {rb"\xff\xd8\xff": ".jpg", rb"\x89PNG\r\n\x1a\n": ".png", rb"RIFF....W
 def read_parquet(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a Parquet file, or of a folder's *.parquet in the order of their names.
 
-    Pictures inside are not read if `images` is given: a photo is then the file there that is named by its
-    `image_id`, as for the official files. Otherwise each is unpacked once into a folder beside the data
-    (val.parquet into val.photos/000000000025.jpg); existing files are not overwritten.
-
-    Raises:
-        InputError: pyarrow is not installed, a file is not as expected, a row lacks its question or its photo, or
-            the photos cannot be unpacked.
+    Pictures inside are not read if `images` is given: a photo is then the file there that is named by its `image_id`,
+    as for the official files. Otherwise each is unpacked once into a folder beside the data (val.parquet into
+    val.photos/000000000025.jpg); existing files are not overwritten. Raises `InputError` if pyarrow is not installed, a
+    file is not as expected, a row lacks its question or its photo, or the photos cannot be unpacked.
     """
     shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not shards:
@@ -147,15 +144,11 @@ class _Unpacked:
                     return str(origin)
                 raise InputError(f"{where} has no picture inside: name the folder of the photos, or delete the row.")
             name = stem + _suffix(origin, content, where)
-            try:
+            advice = "move the data to a folder with space and write permission, or name a folder of photos"
+            with file_errors(f"The photo {name} cannot be unpacked into {self._folder}", advice):
                 self._folder.mkdir(exist_ok=True)
                 with whole_file(self._folder / name) as new:
                     new.write_bytes(content)
-            except OSError as error:
-                raise InputError(
-                    f"The photo {name} cannot be unpacked into {self._folder}: {error.strerror}; move the data to a "
-                    "folder with space and write permission, or name a folder of photos."
-                ) from error
             self._names[stem] = name
         return str(self._folder / self._names[stem])
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqa.model.errors import InputError
+from vqa.data.files import file_errors
 
 SUFFIXES = (".jpg", ".webp", ".png", ".jpeg")
 
@@ -16,8 +16,7 @@ class PhotoNames:
         images: the folder of the photos; without it only names are given.
         prefixes: what may precede the number of twelve digits, such as "COCO_train2014_".
 
-    Raises:
-        InputError: `images` cannot be listed.
+    Raises `InputError` if `images` cannot be listed.
     """
 
     def __init__(self, images: Path | None, prefixes: Sequence[str]) -> None:
@@ -35,14 +34,9 @@ class PhotoNames:
 def photos_by_stem(images: Path) -> dict[str, str]:
     """The names of the photos in a folder by their stem; of several suffixes the first in `SUFFIXES` counts.
 
-    Raises:
-        InputError: the folder cannot be listed.
+    Raises `InputError` if the folder cannot be listed.
     """
-    try:
+    with file_errors(f"The folder of photos {images} cannot be read", "check its name and permissions"):
         names = os.listdir(images)
-    except OSError as error:
-        raise InputError(
-            f"The folder of photos {images} cannot be read: {error.strerror}; check its name and permissions."
-        ) from error
     by_suffix = {suffix: [name for name in names if name.endswith(suffix)] for suffix in reversed(SUFFIXES)}
     return {name.removesuffix(suffix): name for suffix, group in by_suffix.items() for name in group}

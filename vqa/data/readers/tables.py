@@ -18,12 +18,10 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a CSV file (UTF-8; columns separated by ",", ";" or tab).
 
-    The columns are named as the fields of `Example`: `image` and `question`, and optionally `answer`,
-    `answers` (separated by "|"), `question_id` and the others except `answer_scores`. An empty cell is a
-    missing field; other columns are ignored.
-
-    Raises:
-        InputError: the file cannot be read, a required column is missing, or a row is invalid.
+    The columns are named as the fields of `Example`: `image` and `question`, and optionally `answer`, `answers`
+    (separated by "|"), `question_id` and the others except `answer_scores`. An empty cell is a missing field; other
+    columns are ignored. Raises `InputError` if the file cannot be read, a required column is missing, or a row is
+    invalid.
     """
     lines = (line for _, line in numbered_lines(path))
     header = next(lines, "")
@@ -49,10 +47,8 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
 def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a workbook's first sheet; columns as for `read_csv`.
 
-    A formula is read as its saved value; rows without any value are skipped.
-
-    Raises:
-        InputError: openpyxl is not installed, the file is no workbook, a required column is missing, or a row invalid.
+    A formula is read as its saved value; rows without any value are skipped. Raises `InputError` if openpyxl is not
+    installed, the file is no workbook, a required column is missing, or a row invalid.
     """
     rows = _sheet(path)
     columns = [name.strip() for name in next(rows, [])]
