@@ -39,14 +39,6 @@ class CharacterModel(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()), final
 
 
-def detached(state: State) -> State:
-    """The same state, cut from the graph of gradients."""
-    if isinstance(state, tuple):
-        h, c = state
-        return h.detach(), c.detach()
-    return state.detach()
-
-
 def selected(state: State, rows: Tensor) -> State:
     """The states of some rows of the batch."""
     if isinstance(state, tuple):

@@ -28,42 +28,20 @@ SECOND = 0.15  # of the typos are followed by another one in the same word
 SPACE = 0.15  # a space's rate relative to that of the word after it
 SHARES = {"missing": 0.27, "wrong": 0.2, "swapped": 0.2, "extra": 0.1, "double": 0.1, "sound": 0.13}
 
+_MISSPELLED = """
+    are: r ar; because: becuase cuz; beautiful: beutiful; bicycle: bycicle bicicle; building: bulding biulding;
+    clothes: cloths close; color: colur coler; does: dose dos; doing: doin; eating: eatin;
+    giraffe: girafe giraff jiraffe; hydrant: hydrent; its: it's; many: meny; of: off; people: ppl peaple poeple;
+    picture: pic pitcure; restaurant: restaraunt resturant; right: rite; their: thier there; there: thare their;
+    they: thay thy; to: too; umbrella: umbrela umberella; vegetable: vegtable; vegetables: vegtables;
+    wearing: waring wering; weather: wether; what: wat wut waht; where: were wher; which: wich witch; with: wiht w;
+    you: u; your: ur
+"""
 COMMON = {
-    "are": ("r", "ar"),
-    "because": ("becuase", "cuz"),
-    "beautiful": ("beutiful",),
-    "bicycle": ("bycicle", "bicicle"),
-    "building": ("bulding", "biulding"),
-    "clothes": ("cloths", "close"),
-    "color": ("colur", "coler"),
-    "does": ("dose", "dos"),
-    "doing": ("doin",),
-    "eating": ("eatin",),
-    "giraffe": ("girafe", "giraff", "jiraffe"),
-    "hydrant": ("hydrent",),
-    "its": ("it's",),
-    "many": ("meny",),
-    "of": ("off",),
-    "people": ("ppl", "peaple", "poeple"),
-    "picture": ("pic", "pitcure"),
-    "restaurant": ("restaraunt", "resturant"),
-    "right": ("rite",),
-    "their": ("thier", "there"),
-    "there": ("thare", "their"),
-    "they": ("thay", "thy"),
-    "to": ("too",),
-    "umbrella": ("umbrela", "umberella"),
-    "vegetable": ("vegtable",),
-    "vegetables": ("vegtables",),
-    "wearing": ("waring", "wering"),
-    "weather": ("wether",),
-    "what": ("wat", "wut", "waht"),
-    "where": ("were", "wher"),
-    "which": ("wich", "witch"),
-    "with": ("wiht", "w"),
-    "you": ("u",),
-    "your": ("ur",),
+    word.strip(): tuple(misspelled.split())
+    for word, misspelled in (entry.split(":") for entry in _MISSPELLED.split(";"))
 }
+CONSONANT = "[b-df-hj-np-tv-z]"
 # Spelled as it sounds, or by a misapplied rule: pattern and replacement.
 SOUNDS = [
     (re.compile(pattern), written)
@@ -85,11 +63,7 @@ SOUNDS = [
         (r"(?<=[a-z])le\b", "el"),
         (r"(?<=[a-z])ing\b", "in"),
         (r"(?<=[a-z]{2})e\b", ""),
-        (r"(?<=[b-df-hj-np-tv-z])a(?=[b-df-hj-np-tv-z])", "e"),
-        (r"(?<=[b-df-hj-np-tv-z])e(?=[b-df-hj-np-tv-z])", "a"),
-        (r"(?<=[b-df-hj-np-tv-z])i(?=[b-df-hj-np-tv-z])", "e"),
-        (r"(?<=[b-df-hj-np-tv-z])o(?=[b-df-hj-np-tv-z])", "u"),
-        (r"(?<=[b-df-hj-np-tv-z])u(?=[b-df-hj-np-tv-z])", "o"),
+        *((f"(?<={CONSONANT}){heard}(?={CONSONANT})", written) for heard, written in ("ae", "ea", "ie", "ou", "uo")),
         (r"y\b", "ie"),
         (r"z", "s"),
         (r"s\b", "z"),
