@@ -64,13 +64,8 @@ def test_another_encoder_is_refused(vqa: VQA, folder: Path) -> None:
 
 
 def test_what_is_missing_broken_or_out_of_range_is_refused(vqa: VQA, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no checkpoint"):
-        Describer.load(tmp_path / "nowhere", vqa)
     describer = Describer.load(folder, vqa)
     with pytest.raises(InputError, match="give 1 to 20"):
         describer.describe(photo(), beam=0)
     with pytest.raises(InputError):
         describer.describe(tmp_path / "no.jpg")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="cannot be read"):
-        Describer.load(folder, vqa)

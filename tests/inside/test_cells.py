@@ -33,12 +33,6 @@ def test_a_question_is_read_as_the_model_reads_it(tiny_checkpoint: Path) -> None
     np.testing.assert_allclose(reading.traces[-1]["h"], states[0].detach().numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize(("cell", "names"), [("rnn", "h"), ("gru", "rznh"), ("lstm", "ifgoch")])
-def test_every_cell_names_its_parts(cell: str, names: str) -> None:
-    reading = read(Recurrent(cell, 2, 3), torch.randn(1, 2), ["x"])
-    assert sorted(reading.traces[0]) == sorted(names)
-
-
 def test_missing_layers_and_units_are_reported(tiny_checkpoint: Path) -> None:
     reading = Reading(("a", "b"), ({"h": np.zeros((2, 3))},))
     assert reading.unit(0, "h", 2).tolist() == [0, 0]

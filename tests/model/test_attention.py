@@ -52,25 +52,6 @@ def test_hard_attention_samples_in_proportion_to_the_soft_weights():
     assert ((draws.mean((0, 1)) - expected).abs() < 4 * error + 1e-4).all()
 
 
-def test_evaluating_is_not_random():
-    for kind in ("soft", "hard", "none"):
-        attention = make(kind).eval()
-        grid, question = torch.randn(2, 9, 6), torch.randn(2, 8)
-        first, second = attention(grid, question), attention(grid, question)
-        assert torch.equal(first[0], second[0])
-        assert torch.equal(first[1], second[1])
-
-
-@pytest.mark.parametrize("fusion", ["product", "concat"])
-def test_order_of_the_places_does_not_matter(fusion):
-    attention = make("soft", fusion=fusion).eval()
-    grid, question, order = torch.randn(2, 9, 6), torch.randn(2, 8), torch.randperm(9)
-    glimpses, weights = attention(grid, question)
-    again, moved = attention(grid[:, order], question)
-    assert torch.allclose(glimpses, again, atol=1e-6)
-    assert torch.allclose(weights[..., order], moved, atol=1e-6)
-
-
 @pytest.mark.parametrize("fusion", ["product", "concat"])
 @pytest.mark.parametrize("kind", ["soft", "hard", "none"])
 def test_questions_about_shared_photos_one_by_one(kind, fusion):

@@ -76,13 +76,6 @@ def test_channels_last_networks_are_turned():
     assert (encoder.height, encoder.width, encoder.channels) == (7, 7, encoder.cnn.net.num_features)
 
 
-def test_built_without_memory_on_the_meta_device():
-    with torch.device("meta"):
-        encoder = ImageEncoder(LITE, 224)
-    assert (encoder.height, encoder.width, encoder.channels) == (7, 7, 1280)
-    assert all(parameter.is_meta for parameter in encoder.parameters())
-
-
 def test_probing_leaves_the_running_statistics_alone():
     encoder = ImageEncoder("tiny", 64)
     assert encoder.cnn[1].running_mean.eq(0).all()

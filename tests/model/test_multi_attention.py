@@ -66,19 +66,3 @@ def test_a_look_reads_its_own_words_and_what_was_seen_before(looks):
         other[:, ASKED * (k + 1) : ASKED * (k + 2)] += 1
         moved = (looks(grid, other)[1] - before).abs().amax(-1)[0] > 1e-4
         assert moved.tolist() == [later >= k for later in range(LOOKS)]  # it and all later ones, none before
-
-
-def test_a_later_look_follows_what_an_earlier_one_found(looks):
-    """Nothing but the place of what the first look finds has changed: the second map moves along."""
-    with torch.no_grad():
-        looks.places[1].weight.zero_()
-        looks.places[1].bias.zero_()
-    grid, question = torch.zeros(2, 9, CHANNELS), torch.randn(1, ASKED * (1 + LOOKS)).expand(2, -1)
-    grid[0, 3] = grid[1, 4] = 9 * torch.randn(CHANNELS)  # a step to the right
-    first, second = looks(grid, question)[1].unflatten(-1, (3, 3))[:, :2].unbind(1)
-    if first[0].flatten().argmax() != 3:  # it shuns the thing
-        grid = -grid
-        first, second = looks(grid, question)[1].unflatten(-1, (3, 3))[:, :2].unbind(1)
-    assert first[0].flatten().argmax() == 3 and first[1].flatten().argmax() == 4
-    ratio = second[0, :, 0] / second[0, :, 1]  # of the column left of it to its own … as it is a step further
-    torch.testing.assert_close(second[1, :, 1] / second[1, :, 2], ratio, rtol=0.05, atol=0.0)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset
 from transformers import pipeline
 
 from vqa import VQA, VQAPipeline
@@ -73,18 +72,6 @@ def test_many_questions(pipe: VQAPipeline, vqa: VQA, photos: list[Path], batch_s
     assert list(pipe((pair for pair in pairs), batch_size=batch_size)) == answers
     assert pipe(image=photos, question=QUESTIONS[0], batch_size=batch_size) == answers[:2]
     assert pipe(image=photos[0], question=QUESTIONS, batch_size=batch_size) == answers[::2]
-
-
-def test_a_data_set(pipe: VQAPipeline, vqa: VQA, photos: list[Path]) -> None:
-    class Pairs(Dataset):
-        def __len__(self) -> int:
-            return len(photos)
-
-        def __getitem__(self, index: int) -> dict:
-            return {"image": photos[index], "question": QUESTIONS[index]}
-
-    found = list(pipe(Pairs(), batch_size=2))
-    assert found == [expected(vqa, photo, question) for photo, question in zip(photos, QUESTIONS, strict=False)]
 
 
 def test_the_maps_of_where_it_looked(pipe: VQAPipeline, vqa: VQA, photos: list[Path]) -> None:

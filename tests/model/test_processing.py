@@ -45,13 +45,6 @@ def test_normalize_by_hand(processor):
         assert pixels[1, channel, 3, 9].item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_one_photo_or_several(processor):
-    photos = [gradient(40, 30), gradient(50, 60)]
-    several = processor(images=photos)["pixel_values"]
-    assert several.shape == (2, 3, 32, 32)
-    assert torch.equal(processor(images=photos[1])["pixel_values"][0], several[1])
-
-
 def test_encode_pads_on_the_right(processor):
     ids, mask = processor.encode(["what is on the table", "cat"])
     assert mask.tolist() == [[1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]

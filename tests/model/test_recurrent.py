@@ -1,6 +1,5 @@
 """The fast path, the readable path and a naive loop agree, forwards and backwards; padding never counts."""
 
-import copy
 import itertools
 import math
 
@@ -229,18 +228,6 @@ def test_groups_have_rows_enough(counts, least):
     assert len(sums) == 1 or min(sums) >= least
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", CELLS)
-def test_two_chunks_are_one_run(cell, layers):
-    module = build(cell, layers)
-    (x,) = tensors((2, 7, IN))
-    whole = module(x)
-    first = module(x[:, :4])
-    for second in (module(x[:, 4:], state=first.final), module.readable(x[:, 4:], state=first.final)[0]):
-        close(torch.cat([first.states, second.states], 1), whole.states)
-        close(flat(second)[1:], flat(whole)[1:])
-
-
 @pytest.mark.parametrize("rows", [1, recurrent.FEW, recurrent.FEW + 1])
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_step_without_gradients_is_torch_s(cell, rows):
@@ -346,24 +333,6 @@ def test_autocast_is_heeded_where_the_machine_computes_in_bfloat16(cell, monkeyp
     with torch.autocast("cpu", torch.bfloat16):
         states = module(x, torch.tensor(LENGTHS)).states
     assert 0 < (states - expected).abs().max() < 0.06
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_built_on_the_meta_device_and_filled_from_a_checkpoint(cell):
-    saved = build(cell, 2, bidirectional=True)
-    with torch.device("meta"):
-        module = Recurrent(cell, IN, HIDDEN, 2, bidirectional=True)
-    assert all(parameter.is_meta for parameter in module.parameters())
-    module.load_state_dict(copy.deepcopy(saved.state_dict()), assign=True)
-    (x,) = tensors((len(LENGTHS), STEPS, IN))
-    close(module(x, torch.tensor(LENGTHS)).states, saved(x, torch.tensor(LENGTHS)).states)
-
-
-def test_the_weights_are_torch_s_and_nothing_else_is_kept():
-    module = Recurrent("lstm", IN, HIDDEN, 2, bidirectional=True)
-    reference = nn.LSTM(IN, HIDDEN, 2, bidirectional=True)
-    assert {f"core.{name}" for name in reference.state_dict()} == set(module.state_dict())
-    assert module.core.weight_hh_l0.shape == (4 * HIDDEN, HIDDEN)
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes .* were assigned during export")
