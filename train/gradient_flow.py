@@ -110,7 +110,7 @@ def compare(name: str, run_task: Callable[..., Flow], output: Path, task: str) -
     flows = {key: run_task(**setting) for key, setting in settings.items()}
     curves = {}
     for key, flow in flows.items():
-        scale = flow.kept if name == "clipping" else 1  # the chart shows clipping only where it is compared
+        scale = flow.clip_factor if name == "clipping" else 1  # the chart shows clipping only where it is compared
         curves[key] = [scale * value for value in (flow.c or flow.h)[-1]]
     (output / f"{task}-{name}.svg").write_text(flow_chart(curves, f"{title} ({task})"), encoding="utf-8")
     return {

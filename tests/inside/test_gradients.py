@@ -124,11 +124,11 @@ def test_gradients_vanish_explode_are_clipped_and_preserved(vqa: VQA, task: str,
     back = 99 if task == "copy" else 11
     assert len(small.h[0]) == back + 1 and small.singular == pytest.approx([0.5] * layers, abs=1e-5)
     assert reach(small.h[-1]) < 0.5**back * 1.0001  # each step back takes half at least
-    assert reach(large.h[-1]) > 5 and large.gradient > 10 and large.clipped is None and large.kept == 1.0
+    assert reach(large.h[-1]) > 5 and large.gradient > 10 and large.clipped is None and large.clip_factor == 1.0
     assert clipped.gradient == large.gradient and clipped.clipped == pytest.approx(1.0, abs=1e-6)
-    assert clipped.kept == pytest.approx(1 / clipped.gradient)
+    assert clipped.clip_factor == pytest.approx(1 / clipped.gradient)
     if bounded.gradient < 1:  # below the bound
-        assert bounded.clipped == bounded.gradient and bounded.kept == 1.0
+        assert bounded.clipped == bounded.gradient and bounded.clip_factor == 1.0
     closed, usual, opened = (reach(follow("lstm", forget_bias=bias).c[-1]) for bias in (0.0, 1.0, 4.0))
     assert closed < 0.05 < 1 < opened and 100 * reach(small.h[-1]) < usual < min(1, reach(large.h[-1]))
     assert usual > (1e-4 if task == "copy" else 0.05)

@@ -41,7 +41,7 @@ class Flow:
     clipped: float | None
 
     @property
-    def kept(self) -> float:
+    def clip_factor(self) -> float:
         """The factor of clipping, by which every step's contribution is multiplied."""
         return 1.0 if self.clipped is None or not self.gradient else self.clipped / self.gradient
 

@@ -83,8 +83,8 @@ class Flows(Part):
         title = "Norm of the gradient by step"
         if flow.clipped is not None and flow.clipped < flow.gradient:
             title += ", after clipping"
-            curves = {name: [value * flow.kept for value in curve] for name, curve in curves.items()}
-            note += f", clipped to {flow.clipped:.2g}: every step now adds {flow.kept:.2g} times as much."
+            curves = {name: [value * flow.clip_factor for value in curve] for name, curve in curves.items()}
+            note += f", clipped to {flow.clipped:.2g}: every step now adds {flow.clip_factor:.2g} times as much."
         else:
             note += ", so there is nothing to clip." if clip else "."
         return f"{flow_chart(curves, title, words)}<p>{note}</p>"
