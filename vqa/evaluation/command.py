@@ -16,7 +16,6 @@ from vqa.data.examples import Example
 from vqa.evaluation.answers.answering import answer_all
 from vqa.evaluation.answers.questions import examples_of, survey
 from vqa.evaluation.answers.records import Journal, check_output, write_outputs
-from vqa.evaluation.answers.submitted import score_predictions
 from vqa.evaluation.measures.wups import wups
 from vqa.evaluation.options import Options
 from vqa.evaluation.probes.asked_again import Diagnostic
@@ -58,11 +57,7 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
         with open_journal(options.output, run_settings(options, vqa)) as journal:
             if journal.answered:
                 say(f"Going on after {journal.answered:,} of {surveyed.n:,} questions.")
-            advance = progress(bar, "questions", surveyed.n, journal.answered)
-            if vqa is None:
-                score_predictions(options, journal, advance)
-            else:
-                answer_all(options, vqa, journal, advance)
+            answer_all(options, vqa, journal, progress(bar, "questions", surveyed.n, journal.answered))
             for reason, (count, message) in journal.skipped().items():
                 say(f"{count:,} questions left out ({reason}), such as: {message}")
             if next(journal.records(), None) is None:

@@ -35,16 +35,16 @@ def show(question: str, answer: Answer) -> None:
         percent = Text(f"{score:.1%}", justify="right")
         best.add_row(Text(name), ProgressBar(total=1, completed=score, width=30), percent)
     notes = Table.grid(padding=(0, 2))
-    if answer.blind is not None:
-        notes.add_row("without looking", Text(f"{answer.blind.answer} ({answer.blind.score:.0%})"))
-    if answer.words:
-        notes.add_row("words", Text("  ".join(f"{word} {weight:.0%}" for word, weight in answer.words)))
-    if answer.unknown_words:
-        notes.add_row("words not known", Text(", ".join(answer.unknown_words)))
-    notes.add_row("looked at", Text(places(answer.attention)))
-    if answer.note:
-        notes.add_row("note", Text(answer.note))
-    notes.add_row("seconds", Text(", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items())))
+    for name, note in {
+        "without looking": answer.blind and f"{answer.blind.answer} ({answer.blind.score:.0%})",
+        "words": "  ".join(f"{word} {weight:.0%}" for word, weight in answer.words),
+        "words not known": ", ".join(answer.unknown_words),
+        "looked at": places(answer.attention),
+        "note": answer.note,
+        "seconds": ", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items()),
+    }.items():
+        if note:
+            notes.add_row(name, Text(note))
 
     console = Console(highlight=False)
     headline = Text(f"{answer.text}  ({answer.confidence:.0%})", style="bold")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vqa.data.examples import Example
+from vqa.data.readers import read_examples
 from vqa.evaluation.answers.records import Journal, check_output, write_outputs
 from vqa.evaluation.answers.scores import Answered, Judge, Record
 from vqa.model.errors import InputError
@@ -36,7 +37,6 @@ def test_output_files(records: list[Record], tmp_path: Path) -> None:
     check_output(folder)
     assert not folder.exists()
     write_outputs(folder, lambda: iter(records), CONTENT, "val")
-    assert sorted(p.name for p in folder.iterdir()) == ["official", "predictions.json", "records.jsonl", "results.json"]
     assert read(folder / "results.json") == CONTENT
     assert read(folder / "predictions.json") == [
         {"question_id": 11, "answer": "red"},
@@ -65,8 +65,6 @@ def test_five_files_of_the_official_code(records: list[Record], tmp_path: Path) 
 
 def test_official_files_of_real_predictions_have_the_expected_totals(shared: Path, tmp_path: Path) -> None:
     """The 536 predictions whose accuracies the official code gave."""
-    from vqa.data.readers import read_examples
-
     run, data = read(shared / "conformance/vqa_metric_val_run.json"), shared / "data/vqa-v2-official"
     predictions = {row["question_id"]: row["answer"] for row in run["predictions"]}
     examples = read_examples(data / "questions_val.json", data / "annotations_val.json")
@@ -129,12 +127,8 @@ def journal(tmp_path: Path) -> Journal:
     return journal
 
 
-def test_records_are_in_the_order_of_the_data(journal: Journal) -> None:
+def test_records_and_first_skipped_questions_are_in_the_order_of_the_data(journal: Journal) -> None:
     assert list(journal.records()) == [row(index) for index in (0, 1, 3, 5)]
-    assert journal.skipped() == {"photo": (1, "there is none")}
-
-
-def test_message_of_skipped_questions_is_the_first(journal: Journal) -> None:
     journal.append(3, [row(8, skipped="photo", message="later"), row(7, skipped="question", message="none")])
     assert journal.skipped() == {"photo": (2, "there is none"), "question": (1, "none")}
 

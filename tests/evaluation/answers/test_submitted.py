@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from vqa.data.examples import Example, write_jsonl
-from vqa.evaluation.answers import submitted
+from vqa.evaluation.answers.answering import answer_all
 from vqa.evaluation.answers.records import Journal
-from vqa.evaluation.answers.scores import Judge
-from vqa.evaluation.answers.submitted import check_complete, match, read_predictions, score_predictions
+from vqa.evaluation.answers.submitted import check_complete, read_predictions
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
 
@@ -30,14 +29,19 @@ def rows(*pairs: tuple[int | str, str]) -> list[dict]:
     return [{"question_id": identity, "answer": answer} for identity, answer in pairs]
 
 
-def test_each_question_gets_its_prediction(tmp_path: Path) -> None:
-    path = written(tmp_path, rows((2, "far"), ("x", "woman"), (5, "")))
-    found = list(match(read_predictions(path), EXAMPLES))
-    assert [(a.index, a.example, a.prediction, a.confidence) for a in found] == [
-        (0, EXAMPLES[0], "", None),
-        (1, EXAMPLES[1], "woman", None),
-        (2, EXAMPLES[2], "far", None),  # which has no id: its place
-    ]
+def test_each_question_is_scored_by_its_prediction(tmp_path: Path) -> None:
+    write_jsonl(EXAMPLES, tmp_path / "data.jsonl")
+    path = written(tmp_path, rows((2, "far"), ("x", "woman"), (5, "Red.")))
+    options = Options(str(tmp_path / "data.jsonl"), predictions=str(path), batch_size=1)
+    journal, advanced = Journal(None, {}), list[int]()
+    journal.done = {1}  # of a run that was killed
+    answer_all(options, None, journal, advanced.append)
+    assert advanced == [1] and [r["question_id"] for r in journal.records()] == [5]
+    journal.done = {0}
+    answer_all(options, None, journal, advanced.append)
+    found = [(r["index"], r["prediction"], r["exact"], r["confidence"]) for r in journal.records()]
+    expected = [("Red.", 1), ("woman", 0), ("far", None)]  # the last has no id: its place
+    assert found == [(i, answer, x if x is None else {"model": x}, None) for i, (answer, x) in enumerate(expected)]
 
 
 @pytest.mark.parametrize(
@@ -70,25 +74,3 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_bytes(b"\xff\xfe[")
     with pytest.raises(InputError, match="is not JSON"):
         read_predictions(tmp_path / "broken.json")
-
-
-def test_predictions_are_scored_as_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not more than a chunk of records is in memory; a journal that has a part of them is completed."""
-    examples = [Example("a", "What?", "red", question_id=i) for i in range(7)]
-    write_jsonl(examples, tmp_path / "data.jsonl")
-    path = written(tmp_path, rows(*((i, "red") for i in range(7))))
-    options = Options(str(tmp_path / "data.jsonl"), predictions=str(path))
-    events: list[str] = []
-    record, append = Judge.record, Journal.append
-    monkeypatch.setattr(submitted, "CHUNK", 3)
-    monkeypatch.setattr(Judge, "record", lambda *a: (events.append("score"), record(*a))[1])
-    monkeypatch.setattr(Journal, "append", lambda *a: (events.append("write"), append(*a)))
-    journal, advanced = Journal(None, {}), []
-    score_predictions(options, journal, advanced.append)
-    assert events == [*["score"] * 3, "write", *["score"] * 3, "write", "score", "write"]
-    assert advanced == [3, 3, 1] and [r["exact"] for r in journal.records()] == [{"model": 1}] * 7
-    journal.done, events[:] = {0, 2}, []
-    with journal.database:
-        journal.database.execute("DELETE FROM records WHERE batch = 1")
-    score_predictions(options, journal, advanced.append)
-    assert events == [*["score"] * 3, "write"] and len(list(journal.records())) == 7

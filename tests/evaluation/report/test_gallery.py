@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,9 @@ def test_the_heat_keeps_the_map() -> None:
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def photos(noise_photos: Callable[..., list[str]]) -> list[str]:
     """Noise, which hardly compresses."""
-    folder, generator = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    paths = [str(folder / f"{i}.png") for i in range(12)]
-    for path in paths:
-        Image.fromarray(generator.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(path)
-    return paths
+    return noise_photos(12, 400, 300)
 
 
 def test_pictures_are_as_large_as_fits(photos: list[str]) -> None:

@@ -49,7 +49,7 @@ def report(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-def test_it_stands_alone(report: Path) -> None:
+def test_page_needs_no_other_file(report: Path) -> None:
     page = report.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"']?(https?:|//|/)", page)
     assert "default-src 'none'" in page
@@ -57,6 +57,8 @@ def test_it_stands_alone(report: Path) -> None:
     assert page.count("</script>") == 3 and "$" + "title" not in page
     assert "130 questions were scored; left out: 1 with no readable photo" in page
     assert "1 of 5 photos could not be read" in page
+    pictures = re.findall(r'"(UklGR[^"]*)"', page)
+    assert len(pictures) == 4 and all(base64.b64decode(picture)[8:12] == b"WEBP" for picture in pictures)
 
 
 def test_what_is_missing_is_left_out(tmp_path: Path, records: list[Record]) -> None:
@@ -223,8 +225,3 @@ def test_the_heat_lies_over_the_photo_and_can_be_turned_off(opened) -> None:
     opened.locator("#heat").uncheck()
     assert frame.screenshot() != before and not canvas.is_visible()
     assert opened.locator(".card", has_text="number 4?").locator(".frame").first.text_content() == "no picture"
-
-
-def test_the_pages_pictures_are_the_photos(report: Path) -> None:
-    found = re.findall(r'"(UklGR[^"]*)"', report.read_text(encoding="utf-8"))
-    assert len(found) == 4 and all(base64.b64decode(picture)[8:12] == b"WEBP" for picture in found)

@@ -18,6 +18,7 @@ from vqa.data.parallel import map_ahead
 from vqa.evaluation.answers.questions import Batch, batches, examples_of, question_name, read_photos, refusal
 from vqa.evaluation.answers.records import Journal
 from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
+from vqa.evaluation.answers.submitted import submitted_records
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
 from vqa.predict import VQA, Look, VQALike, ours
@@ -178,14 +179,18 @@ def derangement(count: int, seed: tuple[int, ...]) -> np.ndarray | None:
 
 
 def answer_all(
-    options: Options, vqa: VQALike, journal: Journal, advance: Callable[[int], None] = lambda n: None
+    options: Options, vqa: VQALike | None, journal: Journal, advance: Callable[[int], None] = lambda n: None
 ) -> None:
-    """Answer what `journal` does not hold yet; advance: called with the number of questions of each batch.
+    """Answer what `journal` does not hold yet, by the model or, if that is None, by the file `options.predictions`.
 
-    Raises `InputError` as reading does, and if a process is ended from outside.
+    advance: called with the number of questions of each batch. Raises `InputError` as reading does, and if a process is
+    ended from outside.
     """
     left = (batch for batch in batches(examples_of(options), options.batch_size) if batch.number not in journal.done)
-    answered = in_processes(options, left) if options.processes > 1 else records_of(options, vqa, left)
+    if vqa is None:
+        answered = submitted_records(options, left)
+    else:
+        answered = in_processes(options, left) if options.processes > 1 else records_of(options, vqa, left)
     for number, records in answered:
         journal.append(number, records)
         advance(len(records))

@@ -1,33 +1,29 @@
 """The predictions of another system, in the challenge's format."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vqa.data.examples import Example
-from vqa.data.parallel import batched
 from vqa.data.readers.text_files import read_document
-from vqa.evaluation.answers.questions import examples_of, question_name
-from vqa.evaluation.answers.records import Journal
-from vqa.evaluation.answers.scores import Answered, Judge
+from vqa.evaluation.answers.questions import Batch, examples_of, question_name
+from vqa.evaluation.answers.scores import Answered, Judge, Record
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
 
-CHUNK = 1024  # predictions that are scored between two steps of the progress bar
 
+def submitted_records(options: Options, batches: Iterable[Batch]) -> Iterator[tuple[int, list[Record]]]:
+    """The number of each batch and the records of its questions.
 
-def score_predictions(options: Options, journal: Journal, advance: Callable[[int], None]) -> None:
-    """Score those predictions of the file that `journal` does not hold yet.
-
-    Raises `InputError`, before any is scored, for a file that does not fit the questions.
+    Raises `InputError`, before any question is scored, for a file that does not fit the questions.
     """
     judge, path = Judge(None, None, options.metric == "wups"), Path(options.predictions or "")
     predictions = read_predictions(path)
     check_complete(path, predictions, options.data, examples_of(options))
-    for number, chunk in enumerate(batched(match(predictions, examples_of(options)), CHUNK)):
-        if number not in journal.done:
-            journal.append(number, [judge.record(answered) for answered in chunk])
-            advance(len(chunk))
+    for batch in batches:
+        asked = [question for questions in batch.photos.values() for question in questions]
+        answers = (Answered(index, e, predictions[str(question_name(index, e))]) for index, e in asked)
+        yield batch.number, [judge.record(answered) for answered in answers]
 
 
 def read_predictions(path: Path) -> dict[str, str]:
@@ -49,12 +45,6 @@ def read_predictions(path: Path) -> dict[str, str]:
             "give one prediction for each."
         )
     return {str(row["question_id"]): row["answer"] for row in rows}
-
-
-def match(predictions: dict[str, str], examples: Iterable[Example]) -> Iterator[Answered]:
-    """Each question with its prediction."""
-    for index, example in enumerate(examples):
-        yield Answered(index, example, predictions[str(question_name(index, example))])
 
 
 def check_complete(path: Path, predictions: dict[str, str], data: str, examples: Iterable[Example]) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -15,8 +15,6 @@ from vqa.evaluation.answers.questions import batches, read_photos, refusal
 from vqa.model.errors import InputError
 from vqa.predict import VQA
 from vqa.runtimes import array
-
-T = TypeVar("T")
 
 
 class Diagnostic(Protocol):
@@ -56,13 +54,10 @@ class AskedAgain:
         prepare: what to make, in the threads, of a photo's square as the model sees it, an RGB picture `(S, S)`.
         Raises `InputError` at the end if no example can be read.
         """
-
-        def read_one(image: str) -> Any:
-            return prepare(Image.fromarray(self.vqa.square(image)))
-
         count = 0
         readable = (example for example in self.examples if refusal(self.vqa, example.question) is None)
-        for batch, photos, _ in read_photos(batches(readable, self.batch_size), read_one):
+        photo_batches = batches(readable, self.batch_size)
+        for batch, photos, _ in read_photos(photo_batches, lambda i: prepare(Image.fromarray(self.vqa.square(i)))):
             examples = [example for image in photos for _, example in batch.photos[image]]
             if examples:
                 rows = [row for row, image in enumerate(photos) for _ in batch.photos[image]]
@@ -86,13 +81,9 @@ class AskedAgain:
         attention = output.attention.mean(1).reshape(-1, *self.vqa.grid_size)
         return self.vqa.calibrated(output.logits), attention
 
-    def generator(self, example: Example) -> np.random.Generator:
-        """The random numbers of one question: the same in any order, batch or selection of the examples."""
-        return generator_for(self.seed, example)
-
 
 def generator_for(seed: int, example: Example) -> np.random.Generator:
-    """Random numbers that depend on the seed and the question alone, wherever its photo lies."""
+    """Random numbers that depend on the seed and the question alone: in any order, batch or folder the same."""
     key = repr((seed, Path(example.image).name, example.question_id, example.question))
     digest = hashlib.blake2b(key.encode("utf-8", "backslashreplace"), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))

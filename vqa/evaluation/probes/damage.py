@@ -3,9 +3,10 @@
 import io
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from vqa.language.noise import NEIGHBOURS
 from vqa.model.photos import open_photo
@@ -76,11 +77,6 @@ def paraphrase(question: str) -> str | None:
     return None
 
 
-def careless(question: str) -> str:
-    """Small letters and no question mark."""
-    return question.lower().replace("?", "")
-
-
 def jpeg(photo: Image.Image, quality: int) -> Image.Image:
     """An RGB photo as it comes back from a JPEG of this quality (1 to 95)."""
     content = io.BytesIO()
@@ -88,24 +84,9 @@ def jpeg(photo: Image.Image, quality: int) -> Image.Image:
     return open_photo(content.getvalue())
 
 
-def grey(photo: Image.Image) -> Image.Image:
-    """Without its colours."""
-    return photo.convert("L").convert("RGB")
-
-
-def mirrored(photo: Image.Image) -> Image.Image:
-    """Left and right changed."""
-    return photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
 def blurred(photo: Image.Image, share: float = BLUR) -> Image.Image:
-    """Through a Gaussian whose standard deviation is this share of the photo's width."""
+    """A Gaussian blur whose standard deviation is this share of the photo's width."""
     return photo.filter(ImageFilter.GaussianBlur(share * photo.width))
-
-
-def darkened(photo: Image.Image, share: float = DARK) -> Image.Image:
-    """With this share of its brightness."""
-    return photo.point(lambda value: round(value * share))
 
 
 def says_side(question: str) -> bool:
@@ -116,14 +97,14 @@ def says_side(question: str) -> bool:
 QUESTION_DAMAGES: dict[str, Callable[[str, np.random.Generator], str | None]] = {
     "typos": typo,
     "paraphrase": lambda question, _: paraphrase(question),
-    "no question mark and lower case": lambda question, _: careless(question),
+    "no question mark and lower case": lambda question, _: question.lower().replace("?", ""),
     "capitals": lambda question, _: question.upper(),
 }
 PHOTO_DAMAGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "jpeg quality 30": lambda photo: jpeg(photo, 30),
-    "jpeg quality 10": lambda photo: jpeg(photo, 10),
-    "grey": grey,
-    "mirrored": mirrored,
+    "jpeg quality 30": partial(jpeg, quality=30),
+    "jpeg quality 10": partial(jpeg, quality=10),
+    "grey": lambda photo: photo.convert("L").convert("RGB"),
+    "mirrored": ImageOps.mirror,
     "blur": blurred,
-    "dark": darkened,
+    "dark": lambda photo: photo.point(lambda value: round(value * DARK)),
 }

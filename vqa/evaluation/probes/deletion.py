@@ -11,7 +11,7 @@ from PIL import Image
 from vqa.data.examples import reference
 from vqa.data.metric import normalize_answer
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
-from vqa.evaluation.probes.asked_again import AskedAgain
+from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
 from vqa.evidence import cover
 from vqa.model.errors import InputError
 from vqa.model.text import peak
@@ -52,7 +52,10 @@ class Deletion(AskedAgain):
             questions, truth = [e.question for e in examples], [reference(e) for e in examples]
             whole, attention = self.ask(self.encode(squares), questions, rows)
             attended = [attended_corner(weights, size) for weights in attention]
-            drawn = [random_corner(c, size, grid, self.generator(e)) for c, e in zip(attended, examples, strict=True)]
+            drawn = [
+                random_corner(c, size, grid, generator_for(self.seed, e))
+                for c, e in zip(attended, examples, strict=True)
+            ]
             probabilities = {"kept": whole}
             for name, corners in {"attended": attended, "random": drawn, "centre": [middle] * len(examples)}.items():
                 covered = [covered_at(squares[i], c, size, grid) for i, c in zip(rows.tolist(), corners, strict=True)]

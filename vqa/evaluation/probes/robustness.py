@@ -11,7 +11,7 @@ from vqa.data.examples import Example, reference
 from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.questions import refusal
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
-from vqa.evaluation.probes.asked_again import AskedAgain
+from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
 from vqa.evaluation.probes.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, says_side
 
 PLAIN = "plain"
@@ -86,7 +86,7 @@ class Robustness(AskedAgain):
     def variant(self, example: Example, name: str) -> str | None:
         """The question in a variant; None where the damage does not apply to it."""
         if name in QUESTION_DAMAGES:
-            return QUESTION_DAMAGES[name](example.question, self.generator(example))
+            return QUESTION_DAMAGES[name](example.question, generator_for(self.seed, example))
         return None if name == "mirrored" and says_side(example.question) else example.question
 
 

@@ -165,17 +165,16 @@ def pictures(
     The best of `STEPS` is chosen by a part of the photos. If they are too large after all, the next step is tried; with
     the last step, those that do not fit have no picture. advance: called with each photo's number, once.
     """
-    step = first = first_step([path for path in paths if path], budget)
-    while True:
-        encoded: list[Picture | None] = []
+    first, encoded = first_step([path for path in paths if path], budget), list[Picture | None]()
+    for step in range(first, len(STEPS)):
+        encoded = []
         with closing(map_ahead(partial(picture, step=STEPS[step]), paths, depth=16)) as ahead:
             for number, content in enumerate(ahead):
                 encoded.append(content)
                 if step == first:
                     advance(number)
-        if sum(map(size_of, encoded)) <= budget or step == len(STEPS) - 1:
+        if sum(map(size_of, encoded)) <= budget:
             break
-        step += 1
     result, used = Pictures(encoded, unreadable=encoded.count(None)), 0
     for number, content in enumerate(encoded):
         if used + size_of(content) > budget:

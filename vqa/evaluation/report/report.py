@@ -27,8 +27,6 @@ def write_report(
     content: Content,
     records: Iterable[Mapping[str, Any]],
     advance: Callable[[int], None] = lambda questions: None,
-    seed: int = 0,
-    title: str = "",
 ) -> None:
     """Write one HTML page, whole or not at all, of less than 15 MB however many questions there are.
 
@@ -36,14 +34,13 @@ def write_report(
         path: of the page.
         content: of `results.json`; what it lacks, the page lacks.
         records: as `vqa.evaluation.answers.scores` makes them, in the data's order; read once. Those without a known
-            answer are left out. Of more than 5,000 the gallery has 5,000, drawn with `seed`.
+            answer are left out. Of more than 5,000 the gallery has 5,000, drawn at random.
         advance: called with the number of questions that are done; in total as many as have a known answer.
-        title: of the page; by default the model's and the data's names.
 
     Raises:
         InputError: the page cannot be written.
     """
-    gallery = Gallery.draw(records, seed=seed, advance=advance)
+    gallery = Gallery.draw(records, advance=advance)
     questions_of = Counter(entry["p"] for entry in gallery.entries)
     drawn = pictures([image for _, image in gallery.photos], advance=lambda photo: advance(questions_of[photo]))
     photos = [[name, *(picture or ())] for (name, _), picture in zip(gallery.photos, drawn.of, strict=True)]
@@ -52,7 +49,7 @@ def write_report(
         templates()
         .get_template("report.html")
         .render(
-            title=title or default_title(content),
+            title=title(content),
             verdict=verdict(content),
             content=content,
             calibration=content.get("calibration") or {},
@@ -90,7 +87,8 @@ def as_script(content: object) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def default_title(content: Content) -> str:
+def title(content: Content) -> str:
+    """The names of the model and the data."""
     files = ", ".join(map(str, (content.get("data") or {}).get("files") or ())) or "unknown data"
     return f"{content.get('model') or 'unknown model'} on {files}"
 
