@@ -8,7 +8,6 @@ nothing about its answer. Questions of this one form measure whether a model loo
 """
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from train.captions.data import captioned
-from train.captions.nouns import Nouns, article, find_nouns, plural, written
+from train.captions.nouns import Nouns, article, find_nouns, plural
 from vqa.data.examples import Example, write_jsonl
 from vqa.model.errors import InputError
 from vqa.script import run
@@ -39,8 +38,8 @@ def caption_questions(
 ) -> tuple[list[Example], str]:
     """The questions, by photo in the order of the files, and a report for the user.
 
-    per_photo: at most so many with yes, and so many with no. Raises `InputError` for a file that is not of captions,
-    or captions too few to find a noun in.
+    per_photo: at most so many with yes, and so many with no. Raises `InputError` for a file that is not of captions, or
+    captions too few to find a noun in.
     """
     if per_photo < 1 or seed < 0:
         raise InputError(f"--per-photo is {per_photo} and --seed {seed}; give at least 1 and at least 0.")
@@ -54,25 +53,21 @@ def caption_questions(
                 known.update(new)
     generator = np.random.default_rng(seed)
     items = balance(list(draw(list(photos.values()), per_photo, generator)))
-    names, templates = list(photos), VARIED if varied else PLAIN
-    numbers = Counter[int]()
+    names, templates, numbers = list(photos), VARIED if varied else PLAIN, Counter[int]()
     examples = []
     for photo, noun, answer in sorted(items, key=lambda item: item[0]):
         numbers[photo] += 1
-        template = templates[generator.integers(len(templates))]
-        question = template.format(a=article(noun), thing=written(noun), things=written(plural(noun)))
-        identity = f"{names[photo]}-{numbers[photo]}"
+        template, identity = templates[generator.integers(len(templates))], f"{names[photo]}-{numbers[photo]}"
+        question = template.format(a=article(noun), thing=noun.replace("_", " "), things=plural(noun).replace("_", " "))
         examples.append(Example(names[photo], question, answer, question_id=identity, source="captions"))
     if not examples:
         raise InputError(f"The captions of all photos in {files[0]} name the same things; give those of more photos.")
     without = sum(not present for present, _ in photos.values())
     unbalanced = len(photos) - len(numbers) - without
-    report = f"{len(examples):,} questions about {len(numbers):,} photos and {len(nouns.near):,} nouns, half with yes."
-    if without:
-        report += f"\n{without:,} photos left out: their captions have none of these nouns."
-    if unbalanced:
-        report += f"\n{unbalanced:,} photos left out to balance yes and no."
-    return examples, report
+    return examples, (
+        f"{len(examples):,} questions about {len(numbers):,} photos and {len(nouns.near):,} nouns, half with yes.\n"
+        f"Photos left out: {without:,} whose captions have none of these nouns, {unbalanced:,} to balance yes and no."
+    )
 
 
 def draw(photos: Sequence[tuple[set[str], set[str]]], per_photo: int, generator: np.random.Generator) -> Iterator[Item]:
@@ -128,4 +123,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -39,7 +39,6 @@ ANNOTATIONS_URL = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 IMAGES_URL = "http://images.cocodataset.org/zips"
 RESERVE = 256 << 20  # bytes to leave free on the disk
 
-
 CONTENTS = ("Questions_Train", "Questions_Val", "Questions_Test", "Annotations_Train", "Annotations_Val")
 PARTS = {
     "annotations": [f"{ANNOTATIONS_URL}/v2_{name}_mscoco.zip" for name in CONTENTS],
@@ -51,42 +50,38 @@ DEFAULT_PARTS = ("annotations", "images-train", "images-val")
 
 
 def download_vqa_v2(
-    output: str | Path,
-    parts: Sequence[str] = DEFAULT_PARTS,
-    checksums: str | Path | None = None,
-    base_url: str | None = None,
+    output: Path, parts: Sequence[str] = DEFAULT_PARTS, checksums: Path | None = None, base_url: str | None = None
 ) -> str:
     """Download `parts` of VQA v2 into the folder `output`; archives that are already there are only verified.
 
-    Args:
-        output: created if missing.
-        parts: names out of `PARTS`.
-        checksums: JSON file, archive name to SHA-256, which every archive must match.
-        base_url: a mirror that holds all archives in one folder, instead of the official addresses.
+    parts: names out of `PARTS`. checksums: JSON file, archive name to SHA-256, which every archive must match.
+    base_url: a mirror that holds all archives in one folder, instead of the official addresses.
 
     Returns one line that reports what was done. Raises `InputError`: no network, no archive at its address, too
     little disk space, another checksum, a damaged zip, or a zip that would write outside `output`.
     """
-    output = Path(output)
     zips, record_file = output / "zips", output / "checksums.json"
     urls = {zips / Path(url).name: url for url in addresses(parts, base_url)}
     zips.mkdir(parents=True, exist_ok=True)
     record = read_checksums(record_file) if record_file.exists() else {}
-    trusted = record_file if checksums is None else Path(checksums)
-    expected = record if checksums is None else read_checksums(trusted)
-    unnamed = [path.name for path in urls if path.name not in expected]
-    if checksums is not None and unnamed:
+    expected = read_checksums(checksums) if checksums else record
+    if checksums and (unnamed := [path.name for path in urls if path.name not in expected]):
         raise InputError(f"{checksums} has no checksum of {unnamed[0]}; add it or leave out --checksums.")
 
     # All addresses and the free space are checked before the first of the gigabytes is downloaded.
     sizes = {path: remote_size(url) for path, url in urls.items() if not path.exists()}
-    check_space(output, 2 * sum(sizes.values()) - sum(max(0, file_size(partial(path))) for path in sizes))
+    needed = 2 * sum(sizes.values()) - sum(max(0, file_size(partial(path))) for path in sizes) + RESERVE
+    if sizes and needed > (free := shutil.disk_usage(output).free):
+        raise InputError(
+            f"Downloading and unpacking takes {needed / 1e9:.1f} GB in {output}, and {free / 1e9:.1f} GB are free; "
+            "free some space, or give an output on another disk."
+        )
     unpacked = in_place = 0
     for path, url in urls.items():
         file = partial(path) if path in sizes else path
         if path in sizes:
             fetch(url, file, sizes[path])
-        record[path.name] = verify(file, expected.get(path.name), trusted)
+        record[path.name] = verify(file, expected.get(path.name), checksums or record_file)
         file.replace(path)
         new, old = unpack(path, output / ("annotations" if path.name.startswith("v2_") else "images"))
         unpacked, in_place = unpacked + new, in_place + old
@@ -107,16 +102,6 @@ def addresses(parts: Sequence[str], base_url: str | None) -> list[str]:
     if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d+)?(/[!-~]*)?", base_url, re.ASCII):
         raise InputError(f"The mirror {base_url!r} is no web address; give one like https://example.org/vqa.")
     return [f"{base_url.rstrip('/')}/{Path(url).name}" for url in urls]
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raise `InputError` if `folder`'s disk has not `needed` bytes, and some more, free."""
-    free = shutil.disk_usage(folder).free
-    if needed and needed + RESERVE > free:
-        raise InputError(
-            f"Downloading and unpacking takes {(needed + RESERVE) / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB "
-            "are free; free some space, or give an output on another disk."
-        )
 
 
 def remote_size(url: str) -> int:
@@ -206,14 +191,12 @@ def file_size(path: Path) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.download_vqa_v2",
-        description="Download VQA v2 and its COCO photos; run it again to resume, or to verify the files.",
-    )
-    parser.add_argument("--output", required=True, metavar="DIR", help="the folder of the data set")
+    about = "Download VQA v2 and its COCO photos; run it again to resume, or to verify the files."
+    parser = argparse.ArgumentParser(prog="python -m train.download_vqa_v2", description=about)
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder of the data set")
     default = f"default: {' '.join(DEFAULT_PARTS)}"
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT_PARTS, help=default)
-    parser.add_argument("--checksums", metavar="FILE", help="JSON, archive name to SHA-256 that it must have")
+    parser.add_argument("--checksums", type=Path, metavar="FILE", help="JSON, archive name to its SHA-256")
     parser.add_argument("--base-url", metavar="URL", help="a mirror that holds all archives in one folder")
     return run(parser, lambda given: print(download_vqa_v2(**vars(given))), arguments)
 

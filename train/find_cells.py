@@ -47,8 +47,8 @@ def find_cells(given: argparse.Namespace) -> None:
         }
     report: dict[str, Any] = {"questions": str(given.questions and given.questions.name), "seed": given.seed}
     for name, search in searches.items():
-        rows, constant = ranking(search, given.top)
-        report[name] = {"texts": len(search.texts), "steps": int(search.starts[-1]), "units": rows}
+        units, constant = ranking(search, given.top)
+        report[name] = {"texts": len(search.texts), "steps": int(search.starts[-1]), "units": units}
         Console().print(table(name, report[name]))
         if constant:
             print(f"The same at all steps of these questions: {', '.join(constant)}.")

@@ -126,10 +126,9 @@ def test_a_second_run_requests_nothing(server: Server, tmp_path: Path) -> None:
 
 
 def test_official_addresses() -> None:
-    urls = [url for urls in PARTS.values() for url in urls]
-    assert len(urls) == len(set(urls)) == 8
-    assert "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa/v2_Annotations_Val_mscoco.zip" in urls
-    assert "http://images.cocodataset.org/zips/test2015.zip" in urls
+    urls = {url for urls in PARTS.values() for url in urls}
+    known = {"https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa/v2_Annotations_Val_mscoco.zip"}
+    assert len(urls) == 8 and urls > known | {"http://images.cocodataset.org/zips/test2015.zip"}
 
 
 @pytest.mark.parametrize(
@@ -177,15 +176,11 @@ def test_a_connection_that_fails_again_and_again_is_given_up(server: Server, tmp
     assert_photos(tmp_path)
 
 
-@pytest.mark.parametrize("status", [404, 503])
-def test_a_refusal_is_reported_before_anything_is_downloaded(server: Server, tmp_path: Path, status: int) -> None:
-    server.refuse = status
-    with pytest.raises(InputError, match=rf"Cannot reach .*val2014.zip .*{status}.*--base-url"):
+def test_a_refusal_is_reported_before_anything_is_downloaded(server: Server, tmp_path: Path) -> None:
+    server.refuse = 503
+    with pytest.raises(InputError, match=r"Cannot reach .*val2014.zip .*503.*--base-url"):
         get_photos(server, tmp_path)
     assert server.gets() == []
-
-
-def test_no_server(tmp_path: Path) -> None:
     with Server() as closed:
         url = closed.url  # its port was bound and is free again
     with pytest.raises(InputError, match=r"Cannot reach .*val2014.zip .*check the network"):
@@ -196,14 +191,6 @@ def test_no_server(tmp_path: Path) -> None:
 def test_a_mirror_without_a_web_address(tmp_path: Path, url: str) -> None:
     with pytest.raises(InputError, match="is no web address"):
         download_vqa_v2(tmp_path, ["images-val"], base_url=url)
-
-
-def test_a_changed_archive_is_reported(server: Server, tmp_path: Path) -> None:
-    get_photos(server, tmp_path)
-    path = tmp_path / "zips" / "val2014.zip"
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(InputError, match=r"has the SHA-256 [0-9a-f]{64}, but .*checksums.json says .*delete the file"):
-        get_photos(server, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -269,13 +256,17 @@ def test_too_little_disk_space_is_reported_first(
     assert_photos(tmp_path)
 
 
-def test_a_deleted_or_cut_photo_is_unpacked_again(server: Server, tmp_path: Path) -> None:
+def test_a_lost_photo_is_unpacked_again_and_a_changed_archive_is_reported(server: Server, tmp_path: Path) -> None:
     get_photos(server, tmp_path)
     first, second, *_ = sorted((tmp_path / "images" / "val2014").iterdir())
     first.unlink()
     second.write_bytes(second.read_bytes()[:-1])
     assert "2 files unpacked, 6 already in" in get_photos(server, tmp_path)
     assert_photos(tmp_path)
+    path = tmp_path / "zips" / "val2014.zip"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(InputError, match=r"has the SHA-256 [0-9a-f]{64}, but .*checksums.json says .*delete the file"):
+        get_photos(server, tmp_path)
 
 
 def test_command(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,10 +277,6 @@ def test_command(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(arguments) == 2  # the default parts include train2014.zip, which is not there
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "train2014.zip" in err
-
-    (tmp_path / "file").write_text("")
-    assert main(["--output", str(tmp_path / "file")]) == 2
-    assert "file/zips cannot be read or written (Not a directory)" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_no_lost_connection(

@@ -45,11 +45,6 @@ def article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" and not noun.startswith(("uni", "use", "uten", "euro", "one")) else "a"
 
 
-def written(noun: str) -> str:
-    """A noun as it is written in a question."""
-    return noun.replace("_", " ")
-
-
 def find_nouns(photos: Iterable[Sequence[str]]) -> list[str]:
     """The singular nouns that are frequent in the captions of `photos`, in alphabetical order.
 

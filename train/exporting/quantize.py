@@ -1,7 +1,7 @@
 """Calibrated 8-bit ONNX files: weights and activations of convolutions and matrices, with scales measured on photos."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +22,13 @@ QUESTIONS_A_PHOTO = 4
 
 
 class Inputs(CalibrationDataReader):
-    """Inputs one by one, as the calibrator reads them; it rewinds for each of its passes."""
+    """Inputs one by one, as the calibrator reads them."""
 
     def __init__(self, batches: list[dict[str, np.ndarray]]):
-        self.batches = batches
-        self.rewind()
+        self.batches = iter(batches)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self.left, None)
-
-    def rewind(self) -> None:
-        self.left: Iterator[dict[str, np.ndarray]] = iter(self.batches)
+        return next(self.batches, None)
 
 
 def calibration(data: str, images: str | None, photos: int, seed: int) -> dict[str, list[str]]:
@@ -80,7 +76,6 @@ def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
     with tempfile.TemporaryDirectory() as place:
         plain = Path(place) / "plain.onnx"
         quant_pre_process(source, plain, skip_symbolic_shape=True)  # merges batch norms into convolutions
-        proto = onnx.load(plain)
         with np.errstate(invalid="ignore"):  # a row of zeros, as of padding, has the scale 0
             quantize_static(
                 plain,
@@ -90,11 +85,10 @@ def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_quantize=None if whole else weighted(proto),
+                nodes_to_quantize=None if whole else weighted(onnx.load(plain)),
             )
     proto = onnx.load(target)
-    properties = {entry.key: entry.value for entry in onnx.load(source).metadata_props}
-    onnx.helper.set_model_props(proto, properties)
+    onnx.helper.set_model_props(proto, {entry.key: entry.value for entry in onnx.load(source).metadata_props})
     onnx.save(proto, target)
 
 
