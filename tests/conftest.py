@@ -72,6 +72,17 @@ def tiny_onnx(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A file of noise, 50 x 40 pixels."""
+    import numpy as np
+    from PIL import Image
+
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> "Iterator[FakeHub]":
     """A Hub on this machine, to which this process uploads, too."""
     import huggingface_hub

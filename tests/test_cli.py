@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
@@ -19,13 +18,6 @@ QUESTION = "what is on the table?"
 
 
 @pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "photo.jpg"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture
 def ask(tiny_checkpoint, photo):
     """Run `vqa ask` on the photo in this process, with the small model."""
     return lambda *arguments: cli.main(["ask", str(photo), "--model", str(tiny_checkpoint), *arguments])
@@ -34,16 +26,6 @@ def ask(tiny_checkpoint, photo):
 def run(*arguments: str, **settings) -> subprocess.CompletedProcess:
     """Run `vqa` as a user does."""
     return subprocess.run([sys.executable, "-m", "vqa.cli", *arguments], capture_output=True, text=True, **settings)
-
-
-def sentence(result: subprocess.CompletedProcess) -> str:
-    """The one sentence of an error."""
-    assert result.returncode == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith("vqa: ")
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.endswith(".\n")
-    return result.stderr
 
 
 def test_json_is_what_the_python_call_gives(ask, capsys, photo, tiny_checkpoint):
@@ -86,8 +68,8 @@ def test_overlay_is_written_for_each_question(ask, tmp_path):
     assert ask(QUESTION, "--overlay", str(tmp_path / "one.png")) == 0
     assert ask(QUESTION, "cat", "--overlay", str(tmp_path / "two.webp")) == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"photo.jpg", "one.png", "two-1.webp", "two-2.webp"}
-    for name in names - {"photo.jpg"}:
+    assert names == {"photo.png", "one.png", "two-1.webp", "two-2.webp"}
+    for name in names - {"photo.png"}:
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 3 * 400  # the photo and two glimpses
 
@@ -97,7 +79,7 @@ def test_a_bad_overlay_path_is_reported_before_anything_is_computed(ask, capsys,
     monkeypatch.setattr(VQA, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     assert ask(QUESTION, "--overlay", str(tmp_path / target)) == 2
     assert capsys.readouterr().err.startswith("vqa: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_a_missing_photo_is_reported_before_the_model_loads(capsys, monkeypatch):
@@ -128,16 +110,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ask, capsys, arguments, messa
 
 def test_a_failed_question_writes_no_picture(ask, tmp_path):
     assert ask(QUESTION, "zyzzyva", "--overlay", str(tmp_path / "out.png")) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
-
-
-def test_ctrl_c_ends_quietly(ask, capsys, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(VQA, "ask_many", interrupt)
-    assert ask(QUESTION) == 130
-    assert capsys.readouterr() == ("", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 @pytest.mark.parametrize(
@@ -176,22 +149,16 @@ def test_version():
     assert run("--version").stdout == f"glimpse-vqa {vqa.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["ask"], ["ask", "photo.jpg"], ["ask", "a", "b", "--top", "x"]])
-def test_wrong_usage_is_exit_code_2(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
-    assert ended.value.code == 2 and "usage:" in capsys.readouterr().err
-
-
 def test_as_a_user_runs_it(tmp_path, photo, tiny_checkpoint):
     """From another folder, in a process of its own: the answer and nothing else, or a sentence."""
     result = run("ask", photo.name, QUESTION, "--json", "--model", str(tiny_checkpoint), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert json.loads(result.stdout)["model"] == str(tiny_checkpoint)
-    assert "There is no photo" in sentence(run("ask", "missing.jpg", QUESTION, cwd=tmp_path))
     (tmp_path / "text.jpg").write_text("no photo")
-    assert "is not a JPEG" in sentence(run("ask", "text.jpg", QUESTION, cwd=tmp_path))
+    result = run("ask", "text.jpg", QUESTION, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("vqa: ") and "is not a JPEG" in result.stderr
 
 
 def test_a_closed_pipe_is_no_error():
@@ -232,7 +199,7 @@ def test_a_repair_is_printed_and_drawn(capsys, tmp_path):
         ("repair", [""], "The question is empty"),
         ("repair", ["a" * 151], "has 151 characters"),
         ("repair", ["猫は何色ですか"], "in letters that this model never learned"),
-        ("repair", ["waht?", "--alignment", "nowhere/a.svg"], "nowhere/a.svg cannot be written"),
+        ("repair", ["waht?", "--alignment", "nowhere/a.svg"], "nowhere/a.svg cannot be read or written (No such file"),
         ("repair", ["waht?", "--model", "nowhere"], "There is no checkpoint in nowhere"),
         ("complete", ["what", "--top", "0"], "The number of completions is 0"),
         ("complete", ["what", "--temperature", "-1"], "The temperature is -1.0"),

@@ -147,14 +147,6 @@ def test_what_if_asks_before_and_after(vqa, photo):
         assert row == {"answer": name, "before": first, "after": second, "change": second - first}
 
 
-def test_covering_everything_leaves_the_mean_colour(vqa, photo):
-    found = what_if(vqa, photo, QUESTION, [[1]])
-    mean = tuple(int(x) for x in np.asarray(photo).mean((0, 1)).round())
-    plain = Image.new("RGB", photo.size, mean)
-    assert found.photo.getcolors() == [(50 * 40, mean)]
-    assert found.after.top == vqa.ask(plain, QUESTION).top
-
-
 def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
     """Occlusion as one would write it down: a photo, a cell, a question at a time."""
     square = vqa.square(photo)

@@ -24,16 +24,8 @@ def model(tiny_checkpoint) -> VQA:
     return VQA.load(tiny_checkpoint, device="cpu", dtype="float32")
 
 
-def noise(seed: int, width: int = 50, height: int = 40) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
-
-
-@pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "photo.png"
-    noise(0).save(path)
-    return path
+def noise(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 50, 3), dtype=np.uint8))
 
 
 @pytest.fixture

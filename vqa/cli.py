@@ -215,10 +215,7 @@ def repair(text: str, as_json: bool, alignment: str | None, model: str | None) -
     repaired = Repairer.load(model).repair(text)
     if alignment is not None:
         picture = alignment_picture(repaired.typed, repaired.text, repaired.alignment.tolist())
-        try:
-            Path(alignment).write_text(picture, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{alignment} cannot be written: {error.strerror}; name another file.") from error
+        Path(alignment).write_text(picture, encoding="utf-8")
     print(json.dumps(repaired.to_dict()) if as_json else repaired.text)
 
 
