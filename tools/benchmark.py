@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.benchmark_runtimes import runtimes
+from tools.benchmark_runtimes import compare, runtimes
 from tools.benchmark_text import text_models
 from tools.timing import Figures, jpeg, machine, median_seconds, print_figures, seconds_in_turn
 from train.fitting.batches import Questions, photo_batches
@@ -43,7 +43,7 @@ def benchmark(output: Path | None) -> None:
     """Run every part; a part that cannot run is reported and left out."""
     dtype = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
     figures: Figures = {"machine": machine(), "precision": dtype}
-    for part in (training, lambda: text_models(LENGTHS), extraction, asking, runtimes):
+    for part in (training, lambda: text_models(LENGTHS), extraction, asking, runtimes, foreign):
         try:
             figures |= part()
         except InputError as error:
@@ -167,6 +167,31 @@ def print_ask_times() -> None:
     caption = median_seconds(lambda: describer.describe(next(photos)), 15)
     times = {"ask, new photo": new, "ask, same photo": same, "caption, new photo": caption}
     print(json.dumps({f"{name}, ms": 1000 * seconds for name, seconds in times.items()}))
+
+
+def foreign() -> Figures:
+    """The figures of `compare` for ViLT-B/32, BLIP base and the bundled model.
+
+    The former have random weights, so that BLIP always writes its longest answer, of 20 tokens.
+    """
+    import transformers as hf
+
+    from vqa.foreign import blip, vilt
+    from vqa.foreign.model import ForeignVQA
+    from vqa.predict import VQA
+
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "on", "the", "table", "?")
+    tokenizer = hf.BertTokenizer(vocab={word: i for i, word in enumerate(words)})
+    vilt_net = hf.ViltForQuestionAnswering(hf.ViltConfig(id2label={i: str(i) for i in range(3129)})).eval()
+    vilt_adapter = vilt.Adapter(vilt_net, hf.ViltProcessor(hf.ViltImageProcessor(), tokenizer))
+    blip_net = hf.BlipForQuestionAnswering(hf.BlipConfig()).eval()
+    blip_adapter = blip.Adapter(blip_net, hf.BlipProcessor(hf.BlipImageProcessor(), tokenizer))
+    models = {
+        "ViLT-B/32": ForeignVQA(vilt_adapter, "ViLT-B/32", "vilt"),
+        "BLIP base": ForeignVQA(blip_adapter, "BLIP base", "blip"),
+        "bundled model": VQA.load(None, "cpu"),
+    }
+    return compare(models, "ViLT-B/32", rounds=3, calls=1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ python -m tools.benchmark_runtimes [--model M]
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vqa.model.device import fast_dtype
 from vqa.predict import VQA, VQALike
 from vqa.script import run
 
-ROUNDS, PHOTOS = 12, 4  # new photos of each runtime in a round
+ROUNDS, CALLS = 12, 4  # of each step in a round
 QUESTIONS = (
     "what is on the table?",
     "is it raining?",
@@ -28,54 +28,51 @@ QUESTIONS = (
 PLAIN = "PyTorch float32"
 
 
-def runtimes(model: str | None = None, rounds: int = ROUNDS) -> Figures:
-    """Median milliseconds on the CPU for a new photo with its question and for the next question about it.
-
-    A ratio, how many times as fast as PyTorch in float32, is the median over the rounds.
-    """
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        photos = [folder / f"{i}.jpg" for i in range((rounds + 1) * PHOTOS)]
-        for i, path in enumerate(photos):
-            path.write_bytes(jpeg(i))
-        models = {PLAIN: VQA.load(model, "cpu", "float32", "torch")} | exported(model, folder / "onnx", photos[:16])
-        if fast_dtype(torch.device("cpu")) is torch.bfloat16:
-            models["PyTorch bfloat16"] = VQA.load(model, "cpu", "bfloat16", "torch")
-        steps: dict[str, Callable[[], object]] = {}
-        for name, vqa in models.items():
-            steps |= {f"{name}, {kind} photo": step for kind, step in both_steps(vqa, photos).items()}
-        seconds = seconds_in_turn(steps, rounds, calls=PHOTOS)
-    figures: Figures = {}
-    for name, values in seconds.items():
-        figures[f"{name}, ms"] = 1000 * float(np.median(values))
-        if not name.startswith(PLAIN):
-            plain = seconds[f"{PLAIN}, {name.split(', ')[1]}"]
-            figures[f"{name}, times as fast as {PLAIN}"] = float(np.median(plain / values))
-    return figures
-
-
-def both_steps(vqa: VQALike, photos: Sequence[Path]) -> dict[str, Callable[[], object]]:
-    """A question about the next of the photos, and the next question about the last photo, which is cached."""
-    paths, questions = iter(photos), cycle(QUESTIONS)
-    last = photos[0]
-
-    def new() -> None:
-        nonlocal last
-        last = next(paths)
-        vqa.ask(last, next(questions))
-
-    return {"new": new, "same": lambda: vqa.ask(last, next(questions))}
-
-
-def exported(model: str | None, folder: Path, photos: Sequence[Path]) -> dict[str, VQALike]:
-    """The model in the ONNX runtime, in float32 and in 8 bits."""
+def runtimes(model: str | None = None) -> Figures:
+    """The figures of `compare` for the model in each runtime and precision."""
     from train.export_onnx import export_onnx
     from train.exporting.quantize import quantize
 
-    quiet = Console(quiet=True)
-    export_onnx(model, folder, quiet)
-    quantize(folder, {str(path): list(QUESTIONS) for path in photos}, quiet)
-    return {"ONNX float32": VQA.load(folder, runtime="onnx"), "ONNX int8": VQA.load(folder, runtime="onnx-int8")}
+    models = {PLAIN: VQA.load(model, "cpu", "float32", "torch")}
+    if fast_dtype(torch.device("cpu")) is torch.bfloat16:
+        models["PyTorch bfloat16"] = VQA.load(model, "cpu", "bfloat16", "torch")
+    with tempfile.TemporaryDirectory() as place:
+        folder, quiet = Path(place), Console(quiet=True)
+        export_onnx(model, folder, quiet)
+        for i in range(16):
+            (folder / f"{i}.jpg").write_bytes(jpeg(i))
+        quantize(folder, {str(photo): list(QUESTIONS) for photo in folder.glob("*.jpg")}, quiet)
+        models |= {"ONNX float32": VQA.load(folder, runtime="onnx"), "ONNX int8": VQA.load(folder, runtime="onnx-int8")}
+        return compare(models, PLAIN)
+
+
+def compare(models: Mapping[str, VQALike], plain: str, rounds: int = ROUNDS, calls: int = CALLS) -> Figures:
+    """Median milliseconds of each model for a new photo with its question and for the next question about it, and how
+    many times as fast it is as the model `plain` (the median over the rounds)."""
+    photos = [jpeg(i) for i in range((rounds + 1) * calls)]
+    steps: dict[str, Callable[[], object]] = {}
+    for name, vqa in models.items():
+        steps[f"{name}, new photo"], steps[f"{name}, same photo"] = both_steps(vqa, photos)
+    seconds = seconds_in_turn(steps, rounds, calls)
+    figures: Figures = {}
+    for name, values in seconds.items():
+        figures[f"{name}, ms"] = 1000 * float(np.median(values))
+        if not name.startswith(plain):
+            reference = seconds[f"{plain}, {name.split(', ')[1]}"]
+            figures[f"{name}, times as fast as {plain}"] = float(np.median(reference / values))
+    return figures
+
+
+def both_steps(vqa: VQALike, photos: Sequence[bytes]) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A question about the next of the photos, and the next question about the last photo, which is cached."""
+    unseen, questions, last = iter(photos), cycle(QUESTIONS), photos[0]
+
+    def new() -> None:
+        nonlocal last
+        last = next(unseen)
+        vqa.ask(last, next(questions))
+
+    return new, lambda: vqa.ask(last, next(questions))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,44 +22,40 @@ from ui.page import build_page
 from ui.question.examples import examples
 from vqa.script import run
 
+Answers = dict[tuple[str, str], str]  # by photo and question
 
-class Load:
-    """Clients of the app at `address`; expected: the answer by photo and question.
 
-    seconds: of each answer; failures: a message for each that was lost or wrong.
+async def load(address: str, expected: Answers, clients: int, until: float) -> tuple[list[float], list[str]]:
+    """Let so many clients ask the app at `address` until that time.
+
+    Returns the seconds of each answer, and a message for each that was lost or wrong.
     """
+    seconds: list[float] = []
+    failures: list[str] = []
 
-    def __init__(self, address: str, expected: dict[tuple[str, str], str]):
-        self.address, self.expected = address, expected
-        self.seconds: list[float] = []
-        self.failures: list[str] = []
-
-    async def run(self, clients: int, duration: float) -> None:
-        """Let so many clients ask for so many seconds."""
-        until = time.monotonic() + duration
-        await asyncio.gather(*(self.client(number, until) for number in range(clients)))
-
-    async def client(self, number: int, until: float) -> None:
+    async def client(number: int) -> None:
         """Upload a photo, then ask about it again and again."""
         example = examples()[number % len(examples())]
-        async with httpx.AsyncClient(base_url=self.address, timeout=120) as http:
+        async with httpx.AsyncClient(base_url=address, timeout=120) as http:
             files = {"files": (example.photo.name, example.photo.read_bytes())}
             (path,) = (await http.post("gradio_api/upload", files=files)).json()
             photo = {"path": path, "meta": {"_type": "gradio.FileData"}}
-            while time.monotonic() < until:
+            while (start := time.monotonic()) < until:
                 number += 1
                 question = example.questions[number % len(example.questions)]
-                start = time.monotonic()
                 try:
                     event = await http.post("gradio_api/call/ask", json={"data": [photo, question]})
                     events = await http.get(f"gradio_api/call/ask/{event.json()['event_id']}")
                 except (httpx.HTTPError, KeyError, ValueError) as error:
-                    self.failures.append(f"lost: {error!r}")
+                    failures.append(f"lost: {error!r}")
                     continue
-                self.seconds.append(time.monotonic() - start)
+                seconds.append(time.monotonic() - start)
                 answer = answer_in(events.text)
-                if answer != self.expected[example.photo.name, question]:
-                    self.failures.append(f"wrong: {answer!r} to {question!r}")
+                if answer != expected[example.photo.name, question]:
+                    failures.append(f"wrong: {answer!r} to {question!r}")
+
+    await asyncio.gather(*map(client, range(clients)))
+    return seconds, failures
 
 
 def answer_in(events: str) -> str | None:
@@ -78,15 +74,15 @@ def measure(clients: int, duration: float) -> None:
     page = build_page(models)
     address = open_page(page, "127.0.0.1", 7861)
     vqa = models.get()
-    load = Load(address, {(e.photo.name, q): vqa.ask(e.photo, q).text for e in examples() for q in e.questions})
+    expected = {(e.photo.name, q): vqa.ask(e.photo, q).text for e in examples() for q in e.questions}
     start = time.monotonic()
-    asyncio.run(load.run(clients, duration))
+    seconds, failures = asyncio.run(load(address, expected, clients, start + duration))
     wall = time.monotonic() - start
     page.close(verbose=False)
-    p50, p95 = np.percentile(load.seconds, (50, 95))
-    print(f"{clients} clients: {len(load.seconds)} answers, {len(load.seconds) / wall:.1f} a second")
+    p50, p95 = np.percentile(seconds, (50, 95))
+    print(f"{clients} clients: {len(seconds)} answers, {len(seconds) / wall:.1f} a second")
     print(f"half of them within {p50:.2f} s, 95% within {p95:.2f} s")
-    print("\n".join([f"{len(load.failures)} lost or wrong", *load.failures[:3]]))
+    print("\n".join([f"{len(failures)} lost or wrong", *failures[:3]]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

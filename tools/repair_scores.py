@@ -9,8 +9,11 @@ answers on --data, whose photos have no question in --questions. The scores are 
 
 import argparse
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,6 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from tools.symspell import Repairs, bare, symspells
 from train.complete import read_questions
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
@@ -37,8 +39,12 @@ from vqa.script import run
 RATE = 0.2  # typing errors a word
 CHOSEN_ON, COUNTED_ON = 1000, 2000  # held-out questions
 OURS, LIBRARY = "ours", "symspellpy"
+COUNTS, DISTANCES = (1, 3, 10), (1, 2)  # of a known word; letters that may differ
 
-Repair = Callable[[Sequence[str]], Repairs]
+Repair = Callable[[Sequence[str]], Iterator[list[str]]]
+"""From many questions to the likeliest repairs of each, the best first."""
+Chosen = dict[str, tuple[str, str]]
+"""By family and use: the name of a `Repair`, and of the rule that is applied to what it finds."""
 
 RULES: dict[str, Callable[[str, list[str], Unknown], str]] = {
     "as it is": lambda typed, repairs, unknown: repairs[0],
@@ -89,13 +95,11 @@ def measure(given: argparse.Namespace) -> None:
     random.Random(given.seed).shuffle(held)
     chosen_on, counted_on = held[:CHOSEN_ON][: given.limit], held[CHOSEN_ON:][:COUNTED_ON][: given.limit]
 
-    def unknown(text: str) -> list[str]:
-        return vqa.words(text)[1]
-
+    unknown = unknown_to(vqa)
     repairs: dict[str, Repair] = {f"{OURS}, beam {b}": partial(repairer.candidates, beam=b) for b in (1, BEAM)}
     repairs |= {f"{LIBRARY}, {name}": repair for name, repair in symspells(questions).items()}
     choice = {name: count(name, repair, chosen_on, unknown, given.seed) for name, repair in repairs.items()}
-    chosen = {
+    chosen: Chosen = {
         f"{family}, {when}": max(
             ((name, rule) for name in choice if name.startswith(family) for rule in rules),
             key=lambda pair: sum(choice[pair[0]][kind][pair[1]] for kind in KINDS),
@@ -114,9 +118,51 @@ def measure(given: argparse.Namespace) -> None:
         "choice": choice,
         "chosen": chosen,
         "repairs": {"n": len(counted_on), **rates},
-        "answers": answers(vqa, store, examples, repairs, chosen, unknown, given.seed),
+        "answers": answers(vqa, store, examples, repairs, chosen, given.seed),
     }
     write_json(given.output / "scores.json", scores)
+
+
+def symspells(questions: Sequence[str]) -> dict[str, Repair]:
+    """Repair functions of symspellpy over the words of the training questions, by name: each word by itself, or
+    `compound`, which also repairs spaces and weighs the pairs of words in the questions."""
+    from symspellpy import SymSpell, Verbosity
+
+    def compound(library: SymSpell, distance: int, typed: Sequence[str]) -> Iterator[list[str]]:
+        return ([library.lookup_compound(bare(text), distance)[0].term] for text in typed)
+
+    def word_by_word(library: SymSpell, distance: int, typed: Sequence[str]) -> Iterator[list[str]]:
+        def repaired(word: str) -> str:
+            return library.lookup(word, Verbosity.TOP, distance, include_unknown=True)[0].term
+
+        return ([" ".join(map(repaired, bare(text).split()))] for text in typed)
+
+    words, pairs = Counter[str](), Counter[str]()
+    for row in (bare(question).split() for question in questions):
+        words.update(row)
+        pairs.update(" ".join(pair) for pair in pairwise(row))
+    functions: dict[str, Repair] = {}
+    for least in COUNTS:
+        library = SymSpell(max_dictionary_edit_distance=max(DISTANCES), prefix_length=7)
+        for word, n in words.items():
+            if n >= least:
+                library.create_dictionary_entry(word, n)
+        library.bigrams.update({pair: n for pair, n in pairs.items() if n >= least})
+        library.bigram_count_min = least
+        for distance in DISTANCES:
+            for name, repair in (("compound", compound), ("word by word", word_by_word)):
+                functions[f"{name}, words seen {least} times, distance {distance}"] = partial(repair, library, distance)
+    return functions
+
+
+def unknown_to(vqa: VQA) -> Unknown:
+    """The function that lists the words of a text that the model does not know."""
+    return lambda text: vqa.words(text)[1]
+
+
+def bare(text: str) -> str:
+    """The words of a text alone, by which repairs are compared."""
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
 
 
 def count(name: str, repair: Repair, questions: Sequence[str], unknown: Unknown, seed: int) -> dict[str, Any]:
@@ -135,15 +181,10 @@ def count(name: str, repair: Repair, questions: Sequence[str], unknown: Unknown,
 
 
 def answers(
-    vqa: VQA,
-    store: FeatureStore,
-    examples: Sequence[Example],
-    repairs: dict[str, Repair],
-    chosen: dict[str, tuple[str, str]],
-    unknown: Unknown,
-    seed: int,
+    vqa: VQA, store: FeatureStore, examples: Sequence[Example], repairs: dict[str, Repair], chosen: Chosen, seed: int
 ) -> dict[str, Any]:
     """Exact match in percent where the question was mistyped, by how: asked correctly, as typed, and repaired."""
+    unknown = unknown_to(vqa)
     places = store.lookup([e.image for e in examples])
     rows = [int(row) for row in places if row >= 0]
     stored = [e for e, row in zip(examples, places, strict=True) if row >= 0]

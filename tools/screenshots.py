@@ -41,7 +41,9 @@ def main() -> None:
             window = browser.new_page(viewport=size, color_scheme=scheme)
             window.goto(address)
             use(window, tab)
-            save(window.screenshot(full_page=True), FOLDER / f"{name}.webp")
+            picture = open_photo(window.screenshot(full_page=True))
+            picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
+            print(f"{name}.webp: {picture.width} x {picture.height}")
             window.close()
         browser.close()
     page.close(verbose=False)
@@ -73,12 +75,6 @@ def use(window: Any, tab: str) -> None:
         window.locator("#talk .turn").nth(1).wait_for()
     window.wait_for_timeout(800)  # until transitions of tab and button have ended
     window.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
-
-
-def save(png: bytes, path: Path) -> None:
-    picture = open_photo(png)
-    picture.save(path, quality=80, method=6)
-    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Reads each folder's `results.json`, of a training or of an evaluation; all must 
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
 
     def command(given: argparse.Namespace) -> None:
-        result = spread([read_results(folder / RESULTS) for folder in given.runs])
+        result = spread({folder / RESULTS: read_document(folder / RESULTS) for folder in given.runs})
         if given.output:
             write_json(given.output, result)
         print("| figure | mean | standard deviation | runs |\n|---|--:|--:|---|")
@@ -35,48 +35,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(parser, command, arguments)
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """The content of a `results.json`. Raises `InputError` if it has no metrics."""
-    content = read_document(path)
-    if not isinstance(content, dict) or not {"metrics", "n", "data"} <= content.keys():
-        raise InputError(f"{path} has no metrics; name the folder of a finished run.")
-    return content
-
-
-def spread(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def spread(results: Mapping[Path, Any]) -> dict[str, Any]:
     """Every figure's values, mean and standard deviation (of the sample) over the runs, by its name.
 
-    Raises `InputError` for fewer than two runs, or runs about different questions.
+    results: the contents of `results.json` files. Raises `InputError` for fewer than two, one without metrics, or runs
+    about different questions.
     """
+    for path, content in results.items():
+        if not isinstance(content, dict) or not {"metrics", "n", "data"} <= content.keys():
+            raise InputError(f"{path} has no metrics; name the folder of a finished run.")
     if len(results) < 2:
         raise InputError("One run has no deviation; give two or more.")
-    if len({(content["n"], *content["data"]["files"]) for content in results}) > 1:
+    if len({(content["n"], *content["data"]["files"]) for content in results.values()}) > 1:
         raise InputError("The runs are about different questions; give runs of one configuration.")
-    runs = [dict(figures(content)) for content in results]
+    runs = [figures(content) for content in results.values()]
     values = {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
-    return {
-        "n": results[0]["n"],
-        "runs": len(runs),
-        "figures": {
-            name: {"values": own, "mean": round(mean(own), 2), "deviation": round(stdev(own), 2)}
-            for name, own in values.items()
-        },
+    statistics = {
+        name: {"values": own, "mean": round(mean(own), 2), "deviation": round(stdev(own), 2)}
+        for name, own in values.items()
     }
+    return {"n": next(iter(results.values()))["n"], "runs": len(runs), "figures": statistics}
 
 
-def figures(content: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """The name and value of each figure of a run."""
-    metrics = content["metrics"]
-    for name in ("exact", "official"):
-        if metrics.get(name) is not None:
-            yield name, metrics[name]
-    for group in ("by_answer_type", "by_source"):
-        yield from metrics.get(group, {}).items()
-    yield "question only", content["baselines"]["question_only"]
-    if swap := content.get("grounding", {}).get("photo_swap"):
-        yield "lost when photos are swapped", swap["drop"]
-    if (ece := content.get("calibration", {}).get("ece")) is not None:
-        yield "calibration error (ECE)", ece
+def figures(content: dict[str, Any]) -> dict[str, float]:
+    """The figures of a run that were measured, by their names."""
+    metrics, swap = content["metrics"], content.get("grounding", {}).get("photo_swap") or {}
+    measured = {
+        "exact": metrics["exact"],
+        "official": metrics["official"],
+        **metrics.get("by_answer_type", {}),
+        **metrics.get("by_source", {}),
+        "question only": content["baselines"]["question_only"],
+        "lost when photos are swapped": swap.get("drop"),
+        "calibration error (ECE)": content.get("calibration", {}).get("ece"),
+    }
+    return {name: value for name, value in measured.items() if value is not None}
 
 
 if __name__ == "__main__":

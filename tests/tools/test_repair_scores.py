@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from tools import repair_scores
-from tools.repair_scores import ALWAYS, KINDS, OFFERED, RULES, answers, count, main, noisy
-from tools.symspell import bare, symspells
+from tools.repair_scores import ALWAYS, KINDS, OFFERED, RULES, answers, bare, count, main, noisy, symspells
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
 from vqa.predict import VQA
@@ -99,7 +98,7 @@ def test_answers_are_those_to_the_repaired_questions(asked) -> None:
         for kind in ("one slip", "noisy"):
             seed = int(repair_scores.generator_for(0, e).integers(1 << 31))
             lookup[KINDS[kind](e.question, seed)] = e.question
-    found = answers(vqa, store, examples, {"back": back}, clean, unknown, 0)
+    found = answers(vqa, store, examples, {"back": back}, clean, 0)
     assert found["n"] == 3 and found["skipped"] == 1 and found["right"] == 100.0
     for kind in ("one slip", "noisy"):
         assert found[kind]["exact"]["always"] == 100.0 == found[kind]["exact"]["right"]

@@ -35,7 +35,7 @@ def test_mean_and_deviation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_figure_that_one_run_lacks_is_left_out(tmp_path: Path) -> None:
     one = json.loads((run(tmp_path / "one", 1.0) / "results.json").read_text())
     two = json.loads((run(tmp_path / "two", 2.0, calibration={}) / "results.json").read_text())
-    assert "calibration error (ECE)" not in spread([one, two])["figures"]
+    assert "calibration error (ECE)" not in spread({Path("one"): one, Path("two"): two})["figures"]
 
 
 def test_incomparable_runs_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

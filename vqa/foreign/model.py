@@ -33,9 +33,11 @@ class Adapter(Protocol):
     """
 
     classes: tuple[Any, Any]
-    answers: list[str] | None
+    net: Any
     note: str
 
+    @property
+    def answers(self) -> list[str] | None: ...
     def encode(self, photo: Image.Image) -> Any: ...
     def ask(self, encoded: Any, question: str, top: int) -> Ranked: ...
 
@@ -51,17 +53,20 @@ class ForeignLook(NamedTuple):
 class ForeignVQA:
     """A foreign model with the methods of `vqa.predict.VQALike`, which asks one question after the other."""
 
-    def __init__(self, folder: Path, name: str, kind: str, device: str = "auto"):
-        start = time.perf_counter()
-        self.folder, self.name = folder, name
+    def __init__(self, adapter: Adapter, name: str, kind: str, folder: Path = Path(), load_seconds: float = 0.0):
+        self.adapter, self.name, self.folder, self.load_seconds = adapter, name, folder, load_seconds
         self.kind: str | None = kind
-        self.runtime, self.device, self.dtype = "torch", pick_device(device), torch.float32
-        adapter = importlib.import_module(ADAPTERS[kind]).Adapter
-        net_class, processor_class = adapter.classes
-        self.adapter: Adapter = adapter(*read_pretrained(folder, net_class, processor_class, self.device))
-        self.answers = self.adapter.answers
+        self.runtime, self.device, self.dtype = "torch", adapter.net.device, torch.float32
+        self.answers = adapter.answers
         self._looks: dict[str, ForeignLook] = {}
-        self.load_seconds = time.perf_counter() - start
+
+    @classmethod
+    def load(cls, folder: Path, name: str, kind: str, device: str) -> "ForeignVQA":
+        """The model in a folder. Raises `InputError` as `read_pretrained` does."""
+        start = time.perf_counter()
+        adapter = importlib.import_module(ADAPTERS[kind]).Adapter
+        net, processor = read_pretrained(folder, adapter.classes, pick_device(device))
+        return cls(adapter(net, processor), name, kind, folder, time.perf_counter() - start)
 
     def look(self, photo: Any) -> ForeignLook:
         if isinstance(photo, ForeignLook):
@@ -81,11 +86,13 @@ class ForeignVQA:
         return self.ask_many(photo, [question], top)[0]
 
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
+        if not questions:
+            return []
         if top < 1:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
         checked = [check_question(question) for question in questions]
-        look = self.look(photo) if checked else None
-        return [self._answer(look, question, top) for question in checked if look]
+        look = self.look(photo)
+        return [self._answer(look, question, top) for question in checked]
 
     def _answer(self, look: ForeignLook, question: str, top: int) -> Answer:
         start = time.perf_counter()
@@ -115,13 +122,14 @@ class ForeignVQA:
         return nullcontext()
 
 
-def read_pretrained(folder: Path, model_class: Any, processor_class: Any, device: torch.device) -> tuple[Any, Any]:
-    """A model of transformers in evaluation mode, and its processor.
+def read_pretrained(folder: Path, classes: tuple[Any, Any], device: torch.device) -> tuple[Any, Any]:
+    """A model of transformers in evaluation mode, and its processor, of these classes.
 
     Raises `InputError` for a folder that is not complete, or whose weights are not safetensors or not all there.
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"The model {folder} has no {WEIGHTS}, and no other weights are read; save it as safetensors.")
+    model_class, processor_class = classes
     enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
