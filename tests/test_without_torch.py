@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -55,13 +54,6 @@ def run(code: str, *arguments: str | Path, status: int = 0) -> str:
 
 def cli(*arguments: str | Path, status: int = 0) -> str:
     return run("from vqa.cli import main\nsys.exit(main(sys.argv[1:]))", *arguments, status=status)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    return tmp_path / "photo.png"
 
 
 def test_the_command_line_answers(tiny_onnx: Path, tiny_checkpoint: Path, photo: Path, tmp_path: Path) -> None:

@@ -11,15 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from vqa.checkpoint.find import (
-    CONFIG,
-    Checkpoint,
-    find_checkpoint,
-    read_checkpoint,
-    read_json,
-    read_object,
-    weights_hash,
-)
+from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkpoint, read_json, weights_hash
 from vqa.foreign import ADAPTERS
 from vqa.model.errors import InputError
 from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, square
@@ -93,11 +85,11 @@ class VQA:
         PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
         """
         folder = find_checkpoint(model)
-        name, config = "bundled" if model is None else str(model), read_object(folder, CONFIG)
+        name, config = "bundled" if model is None else str(model), read_json(folder / CONFIG)
         if (kind := config.get("model_type")) in ADAPTERS:
             from vqa.foreign.model import ForeignVQA
 
-            return ForeignVQA(folder, name, kind, device)
+            return ForeignVQA.load(folder, name, kind, device)
         return cls(name, read_checkpoint(folder, config), device, dtype, runtime)
 
     @property

@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import huggingface_hub
-import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from PIL import Image
 
 from tests.fake_hub import FakeHub
 from vqa.checkpoint.hub import main, push, upload
@@ -41,8 +39,7 @@ def test_a_folder_goes_up_whole(hub: FakeHub, folder: Path, capsys: pytest.Captu
     for name in (".cache", "checkpoint-7"):
         (folder / name).mkdir()
         (folder / name / "note.json").write_text("left behind")
-    sys.argv = ["vqa.checkpoint.hub", str(folder), "me/cats", "--private"]
-    assert main() == 0
+    assert main([str(folder), "me/cats", "--private"]) == 0
     assert capsys.readouterr().out.strip() == f"{hub.address}/me/cats"
     kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".pt"}
     assert hub.repositories == {"me/cats": kept}
@@ -80,13 +77,12 @@ def test_what_the_hub_refuses_is_reported(
     assert hub.repositories == {}
 
 
-def test_a_card_that_the_hub_refuses_is_reported(hub: FakeHub, folder: Path) -> None:
+def test_an_invalid_card_and_a_lost_hub_are_reported(
+    hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.wrong_card = '"license" must be one of the known'
-    told = 'The Hub did not take me/cats (Invalid metadata in README.md: "license" must be one of the known);'
-    assert refused(folder, "me/cats").startswith(told)
-
-
-def test_a_hub_that_cannot_be_reached_is_reported(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = 'The Hub did not take me/cats (Invalid metadata in README.md: "license" must be one of the known);'
+    assert refused(folder, "me/cats").startswith(message)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
     assert refused(folder, "me/cats").startswith("The Hub did not take me/cats (")
 
@@ -96,8 +92,7 @@ def test_only_a_whole_model_goes_up(
 ) -> None:
     (folder / "model.safetensors").write_bytes(b"no weights")
     assert "model.safetensors is damaged" in refused(folder, "me/cats")
-    sys.argv = ["vqa.checkpoint.hub", str(tmp_path / "nowhere"), "me/cats"]
-    assert main() == 2
+    assert main([str(tmp_path / "nowhere"), "me/cats"]) == 2
     assert capsys.readouterr().err.startswith("python -m vqa.checkpoint.hub: There is no folder")
     assert hub.repositories == {}
 
@@ -128,16 +123,16 @@ print(json.dumps(answers))
 """
 
 
-def test_it_comes_down_the_same_and_transformers_pushes_it_whole(hub: FakeHub, folder: Path, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (70, 90, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
+def test_it_comes_down_the_same_and_transformers_pushes_it_whole(
+    hub: FakeHub, folder: Path, photo: Path, tmp_path: Path
+) -> None:
     push(folder, "me/cats")
-    expected = VQA.load(folder, "cpu", "float32").ask(tmp_path / "photo.png", QUESTION, top=2)
+    expected = VQA.load(folder, "cpu", "float32").ask(photo, QUESTION, top=2)
 
     settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
 
     def run(script: str) -> list:
-        command = [sys.executable, "-c", script, str(tmp_path / "photo.png"), QUESTION]
+        command = [sys.executable, "-c", script, str(photo), QUESTION]
         done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vqa.checkpoint.find import read_checkpoint
-from vqa.checkpoint.load import WEIGHTS, check_tensors, find_checkpoint, load_checkpoint
+from vqa.checkpoint.load import WEIGHTS, find_checkpoint, load_checkpoint
 from vqa.checkpoint.provenance import checkpoint_provenance, provenance
 from vqa.checkpoint.save import half, save_checkpoint
 from vqa.model.configuration import VQAConfig
@@ -36,11 +36,6 @@ def refused(folder: Path) -> str:
     assert "\n" not in sentence
     assert sentence.endswith(".")
     return sentence
-
-
-def edit_config(folder: Path, name: str = "config.json", **values) -> None:
-    content = json.loads((folder / name).read_text(encoding="utf-8")) | values
-    (folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_round_trip_at_16_bits(tiny_checkpoint, tmp_path):
@@ -105,11 +100,6 @@ def test_wrong_tensors_are_reported(folder, change, message):
     assert message in refused(folder)
 
 
-def test_the_model_s_own_tensors_are_accepted(tiny_checkpoint):
-    net, _ = load_checkpoint(tiny_checkpoint)
-    check_tensors(tiny_checkpoint, net, net.state_dict())
-
-
 @pytest.mark.parametrize("name", ["config.json", WEIGHTS, "processor_config.json", "tokenizer.json"])
 def test_a_missing_file_is_reported(folder, name):
     (folder / name).unlink()
@@ -147,20 +137,21 @@ def test_broken_json_is_reported(folder, name, content):
     ],
 )
 def test_wrong_settings_are_reported(folder, values, message):
-    edit_config(folder, **values)
+    content = json.loads((folder / "config.json").read_text(encoding="utf-8")) | values
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
     assert message in refused(folder)
 
 
-def test_a_processor_of_another_model_is_reported(folder):
-    content = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
-    edit_config(folder, "processor_config.json", image_processor=content["image_processor"] | {"size": 96})
-    assert "does not belong to its config.json" in refused(folder)
-
-
-def test_a_tokenizer_of_another_model_is_reported(folder):
-    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    content["model"]["vocab"]["zebra"] = 99
-    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [("processor_config.json", ["image_processor", "size"], 96), ("tokenizer.json", ["model", "vocab", "zebra"], 99)],
+)
+def test_a_file_of_another_model_is_reported(folder, name, path, value):
+    content = part = json.loads((folder / name).read_text(encoding="utf-8"))
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
     assert "does not belong to its config.json" in refused(folder)
 
 
@@ -200,17 +191,6 @@ def test_nothing_is_unpickled(folder, monkeypatch):
     (folder / WEIGHTS).write_bytes(b"\x80\x04" + bytes(100))
     refused(folder)
     assert not marker.exists()
-
-
-def test_saving_replaces_the_folder_whole(tiny_checkpoint, tmp_path):
-    net, processor = load_checkpoint(tiny_checkpoint)
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "stale.json").write_text("{}")
-    save_checkpoint(folder, net, processor)
-    assert not (folder / "stale.json").exists()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
-    load_checkpoint(folder)
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(tiny_checkpoint, tmp_path):

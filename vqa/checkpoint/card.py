@@ -23,9 +23,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch 
 def model_card(folder: str | PathLike, tags: Sequence[str] = ()) -> str:
     """`README.md` of the checkpoint in `folder`, with the front matter that the Hub reads and further `tags` in it.
 
-    Its figures are those of `results.json`; without that file it says that there are none.
-
-    Raises `InputError` for a `results.json` that lacks some of them.
+    Its figures are those of `results.json`, if there is one. Raises `InputError` where that lacks some of them.
     """
     results = Path(folder, "results.json")
     try:
@@ -88,11 +86,9 @@ def metadata(results: dict[str, Any] | None, tags: Sequence[str]) -> ModelCardDa
     """The front matter."""
     known: dict[str, Any] = {}
     if results:
-        known["model_name"] = "Glimpse, bundled model" if results["model"] == "bundled" else results["model"]
-        known["eval_results"] = evaluations(results)
-        known["metrics"] = ["accuracy"]
-        if sources := results["metrics"]["by_source"]:
-            known["datasets"] = sorted(map(slug, sources))
+        name = "Glimpse, bundled model" if results["model"] == "bundled" else results["model"]
+        known = {"model_name": name, "eval_results": evaluations(results), "metrics": ["accuracy"]}
+        known["datasets"] = sorted(map(slug, results["metrics"]["by_source"])) or None
     return ModelCardData(
         language="en",
         license="apache-2.0",
@@ -129,13 +125,10 @@ def figures(results: dict[str, Any] | None) -> str:
     """The tables and what they mean, or that there are none."""
     if not results:
         return "It has not been evaluated: `vqa evaluate --model this-folder --data … --images … --output results`.\n"
-    metrics, calibration = results["metrics"], results["calibration"]
-    official = (
-        f"\nOfficial VQA accuracy on the {metrics['n_official']:,} questions with ten human answers: "
-        f"**{metrics['official']}%**.\n"
-        if metrics["official"] is not None
-        else ""
-    )
+    metrics, calibration, official = results["metrics"], results["calibration"], ""
+    if metrics["official"] is not None:
+        count = f"{metrics['n_official']:,} questions with ten human answers"
+        official = f"\nOfficial VQA accuracy on the {count}: **{metrics['official']}%**.\n"
     if "ece_before" in calibration:  # measured at the end of training
         confidence = f"""{calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
 fitted on half of the validation photos and reported on the other half"""
@@ -169,9 +162,7 @@ def verdict(content: dict[str, Any]) -> str:
     if low > 0:
         return f"The model beats guessing without looking: {figures}."
     if model > blind:
-        return (
-            f"The model is above guessing without looking, but that may be chance: {figures}; more photos would tell."
-        )
+        return f"The model is above guessing without looking, but that may be chance: {figures}; give more photos."
     return f"The model does not beat guessing without looking: {figures}; give more photos, or easier questions."
 
 
@@ -212,8 +203,8 @@ def skipped(results: dict[str, Any]) -> str:
 def count_parameters(weights: Path) -> int:
     """How many numbers have been learned."""
     with safe_open(weights, "np") as file:
-        shapes = [file.get_slice(name).get_shape() for name in file.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118
-    return sum(math.prod(shape) for shape in shapes)
+        names = [name for name in file.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118 (no mapping)
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
 
 
 def slug(name: str) -> str:

@@ -28,18 +28,15 @@ def find_checkpoint(model: str | Path | None) -> Path:
     if os.path.isdir(folder):  # which, unlike Path.is_dir, never raises
         return folder
     if str(model).count("/") != 1 or folder.is_absolute() or str(model).startswith("."):
-        raise InputError(
-            f"There is no model folder {model}; name a checkpoint's folder or a Hub id such as owner/name."
-        )
+        raise InputError(f"There is no model folder {model}; name a checkpoint's folder or a Hub id like owner/name.")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(str(model), ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl"]))
     except Exception as error:  # the hub client raises a dozen unrelated types: network, authorisation, names
         reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise InputError(
-            f"There is no folder {model}, and the Hub gave no such model ({reason}); check its name."
-        ) from error
+        message = f"There is no folder {model}, and the Hub gave no such model ({reason}); check its name."
+        raise InputError(message) from error
 
 
 def find_bundled(name: str) -> Path:
@@ -51,20 +48,15 @@ def find_bundled(name: str) -> Path:
     raise InputError(f"The bundled model '{name}' is missing from this installation; reinstall glimpse-vqa.")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of a checkpoint. Raises `InputError` if it is broken."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint. Raises `InputError` for one that is missing, broken or no object."""
+    check_part(path.parent, path.name)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); copy the checkpoint again.") from error
-
-
-def read_object(folder: Path, name: str) -> dict[str, Any]:
-    """The JSON object of a file. Raises `InputError` for one that is missing, broken or no object."""
-    check_part(folder, name)
-    content = read_json(folder / name)
     if not isinstance(content, dict):
-        raise InputError(f"{folder / name} holds no JSON object; copy the checkpoint again.")
+        raise InputError(f"{path} holds no JSON object; copy the checkpoint again.")
     return content
 
 
@@ -89,8 +81,8 @@ def read_checkpoint(folder: Path, config: dict[str, Any] | None = None) -> Check
 
     Raises `InputError` for a file that is missing or broken.
     """
-    config = read_object(folder, CONFIG) if config is None else config
-    processor = read_object(folder, PROCESSOR)
+    config = read_json(folder / CONFIG) if config is None else config
+    processor = read_json(folder / PROCESSOR)
     check_part(folder, TOKENIZER)
     try:
         photos = processor["image_processor"]
@@ -118,6 +110,5 @@ def weights_hash(*files: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

@@ -6,11 +6,12 @@ An upload needs a login: `hf auth login`, or a token in the variable HF_TOKEN.
 """
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from vqa import __version__
 from vqa.model.errors import InputError
+from vqa.script import run
 
 # Not part of a model: files of git and editors, a Trainer's checkpoints, and pickles.
 LEFT_OUT = [".*", "**/.*", "__pycache__/*", "checkpoint-*/*", "runs/*", "*.bin", "*.pt", "*.pth", "*.pkl"]
@@ -78,19 +79,13 @@ def refusal(name: str, error: Exception) -> str:
     return f"The Hub did not take {name} ({reason[:300]}); check the name and your connection, and try again."
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vqa.checkpoint.hub", description="Upload a checkpoint to the Hub.")
     parser.add_argument("folder", help="a checkpoint's folder")
     parser.add_argument("name", metavar="owner/name", help="the model's name on the Hub")
     parser.add_argument("--private", action="store_true", help="a new model is seen by you alone")
-    arguments = parser.parse_args()
-    try:
-        print(push(arguments.folder, arguments.name, arguments.private or None))
-    except InputError as error:
-        print(f"python -m vqa.checkpoint.hub: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run(parser, lambda given: print(push(given.folder, given.name, given.private or None)), arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -7,7 +7,6 @@ written if there is none, or with --card.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,18 +24,12 @@ def refresh(folder: Path, card: bool = False) -> list[str]:
     with TemporaryDirectory() as temporary:
         save_checkpoint(Path(temporary, "new"), net, processor)
         new = {path.name: path.read_bytes() for path in Path(temporary, "new").iterdir() if path.name != WEIGHTS}
-    changed = write(folder, new)
     if card or not (folder / CARD).is_file():
-        changed += write(folder, {CARD: model_card(folder).encode()})
-    return changed
-
-
-def write(folder: Path, files: dict[str, bytes]) -> list[str]:
-    """Write the files whose content differs, and return their names."""
-    old = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in files}
-    changed = [name for name in sorted(files) if old[name] != files[name]]
+        new[CARD] = model_card(folder).encode()
+    old = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in new}
+    changed = [name for name in sorted(new) if old.get(name) != new[name]]
     for name in changed:
-        (folder / name).write_bytes(files[name])
+        (folder / name).write_bytes(new[name])
     return changed
 
 
@@ -52,4 +45,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

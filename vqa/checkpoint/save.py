@@ -1,15 +1,15 @@
 """Saves a model as a checkpoint, a self-contained folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import nn
 from transformers.dynamic_module_utils import custom_object_save
 
 from vqa.checkpoint.find import WEIGHTS
-from vqa.data.files import whole_folder
+from vqa.data.files import whole_folder, write_json
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
 
@@ -24,15 +24,20 @@ def save_checkpoint(
     net.config.dtype = torch.float32  # to compute in: transformers reads the 16-bit weights into it
     for name in ("is_local", "local_files_only"):  # left over from reading the tokenizer
         processor.tokenizer.init_kwargs.pop(name, None)
-    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     with whole_folder(Path(folder)) as new:
         custom_object_save(net, new)  # the code that reads the folder where this package is not installed
         net.config.save_pretrained(new)
         processor.save_pretrained(new)
-        # save_file would make the file readable by its owner only
-        (new / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+        save_weights(new, net)
         for name, content in (extra or {}).items():
-            (new / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(new / name, content)
+
+
+def save_weights(folder: Path, net: nn.Module) -> None:
+    """Write a model's tensors as `model.safetensors`, 16-bit."""
+    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
+    # save_file would make the file readable by its owner only
+    (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def half(value: torch.Tensor) -> torch.Tensor:
