@@ -10,7 +10,6 @@ from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
 from vqa.model.errors import InputError
-from vqa.model.processing import VQAImageProcessor, VQAProcessor
 
 RULES = {
     "What\u2019s the dog\u2019s name?": ["what", "'s", "the", "dog", "'s", "name"],
@@ -71,11 +70,6 @@ def test_rare_words_and_words_beyond_the_size_are_unknown() -> None:
 def test_offsets_are_those_of_the_question_as_asked(question: str, words: list[str]) -> None:
     encoding = build_tokenizer([question]).backend_tokenizer.encode(question)
     assert [question[start:end] for start, end in encoding.offsets] == words
-
-
-def test_an_accent_typed_apart_from_its_letter_stays_with_it(tokenizer: PreTrainedTokenizerFast) -> None:
-    words, unknown = VQAProcessor(VQAImageProcessor(), tokenizer).words("cafe\u0301 zu\u0308")
-    assert (words, unknown) == (["café", "zü"], ["zü"])
 
 
 @settings(deadline=None)

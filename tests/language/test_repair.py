@@ -8,7 +8,7 @@ import torch
 
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, UNKNOWN, Characters
-from vqa.language.repair import KIND, Repair, Repairer, fewest_unknown, keep, keep_known
+from vqa.language.repair import KIND, Repair, Repairer, keep, keep_known
 from vqa.language.repair_model import RepairModel
 from vqa.model.errors import InputError
 
@@ -110,11 +110,6 @@ def test_words_with_digits_stay(tiny: Repairer, bundled: Repairer) -> None:
     assert keep("isit 42 teh", "is it 4 the", digits, strict=True) == "isit 42 teh"  # where 42 belongs, is not plain
     assert keep("isit 42 teh", "is it 42 the", digits, strict=True) == "is it 42 the"
     assert bundled.repair("what is on teh sgin of 42nd street?").text == "what is on the sign of 42nd street?"
-
-
-def test_the_suggestion_has_the_fewest_unknown_words() -> None:
-    assert fewest_unknown("is teh ct", ["is teh cat", "is the cat", "is the cat ?"], unknown) == "is the cat"
-    assert fewest_unknown("is the cat", ["is the car", "is a cat"], unknown) is None
 
 
 def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:

@@ -290,7 +290,7 @@ def test_content_hash(tmp_path: Path) -> None:
         content_hash(tmp_path / "none.png")
 
 
-def test_decoded_photos_are_told_apart_whatever_their_size() -> None:
+def test_hash_of_pixels_depends_on_pixels_and_size() -> None:
     """A photo of 72 MB of pixels is within the limit of 64 million; its file may be small."""
     large = Image.new("RGB", (6000, 4000))
     assert pixels_hash(large) == pixels_hash(large.copy()) != pixels_hash(Image.new("RGB", (4000, 6000)))

@@ -117,7 +117,7 @@ def test_an_image_at_an_address(pipe: VQAPipeline, vqa: VQA, photos: list[Path],
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"image": "missing.png", "question": "what?"}, "There is no photo missing.png"),
         ({"image": "PHOTO", "question": ""}, "The question is empty"),
@@ -128,10 +128,10 @@ def test_an_image_at_an_address(pipe: VQAPipeline, vqa: VQA, photos: list[Path],
         ({"image": "PHOTO", "question": "what?", "top_k": 0}, "top_k, is 0; ask for at least 1"),
     ],
 )
-def test_what_cannot_be_asked_is_reported(pipe: VQAPipeline, photos: list[Path], arguments: dict, told: str) -> None:
+def test_what_cannot_be_asked_is_reported(pipe: VQAPipeline, photos: list[Path], arguments: dict, message: str) -> None:
     if arguments["image"] == "PHOTO":
         arguments = arguments | {"image": photos[0]}
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         pipe(**arguments)
 
 

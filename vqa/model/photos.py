@@ -30,7 +30,7 @@ _HEADERS = {
 }
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_UPRIGHT = {
+_UPRIGHT: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,

@@ -14,8 +14,6 @@ from vqa.model.errors import InputError
 
 def questions() -> dict[str, Any]:
     return {
-        "info": {"version": "2.0"},
-        "task_type": "Open-Ended",
         "data_type": "mscoco",
         "data_subtype": "train2014",
         "questions": [
@@ -27,11 +25,10 @@ def questions() -> dict[str, Any]:
 
 def annotations() -> dict[str, Any]:
     def annotation(question_id: int, answer: str) -> dict[str, Any]:
-        answers = [{"answer": answer, "answer_confidence": "yes", "answer_id": i + 1} for i in range(9)]
         return {
             "question_type": "what is",
             "multiple_choice_answer": answer,
-            "answers": [*answers, {"answer": "x", "answer_confidence": "no", "answer_id": 10}],
+            "answers": [{"answer": text, "answer_confidence": "yes"} for text in [answer] * 9 + ["x"]],
             "image_id": question_id // 1000,
             "answer_type": "other",
             "question_id": question_id,

@@ -66,9 +66,7 @@ def test_questions_answers_and_pictures(tmp_path: Path) -> None:
     rows = [
         row(250, image={"bytes": picture("red"), "path": None}),
         row(251),
-        row(
-            7, 7, image={"bytes": picture("lime", "PNG"), "path": "a/b.PNG"}, answers=None, multiple_choice_answer=None
-        ),
+        row(7, 7, image={"bytes": picture("lime", "PNG"), "path": "b.PNG"}, answers=None, multiple_choice_answer=None),
         row(8, 8, image={"bytes": picture("blue", "WEBP"), "path": None}, question_type=None, answer_type=None),
         row(252, image={"bytes": picture("black"), "path": None}),
     ]
@@ -140,14 +138,7 @@ def test_a_folder_of_shards(tmp_path: Path) -> None:
 
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     rows = [
-        {
-            "image": "a.jpg",
-            "question": "What?",
-            "answers": ["cat", "dog"],
-            "answer": "cat",
-            "question_id": 1,
-            "note": 1,
-        },
+        {"image": "a.jpg", "question": "What?", "answers": ["cat", "dog"], "answer": "cat", "question_id": 1, "x": 1},
         {"image": "b.jpg", "question": "Who?", "answer_scores": {"boy": 0.6, "man": 1.0}, "question_id": 2},
     ]
     path = tmp_path / "mine.PARQUET"
