@@ -24,11 +24,6 @@ class Source(NamedTuple):
     padding: Tensor
     last: State
 
-    def repeated(self, times: int) -> "Source":
-        """Every text so many times in a row."""
-        states, keys, padding = (part.repeat_interleave(times, 0) for part in self[:3])
-        return Source(states, keys, padding, self.last)  # the decoder has started
-
 
 class RepairModel(nn.Module):
     """Many to one, then one to many, with attention at every step:
@@ -102,7 +97,8 @@ def write(net: RepairModel, ids: Tensor, lengths: Tensor, beam: int, most: int, 
             state = selected(state, (rows + width * texts[:, None]).flatten())
         if rows.shape[1] != width:  # each text now has several hypotheses
             width = rows.shape[1]
-            repeated = source.repeated(width)
+            states, keys, padding = (part.repeat_interleave(width, 0) for part in source[:3])
+            repeated = Source(states, keys, padding, source.last)  # the decoder has left its initial state
         logits, attention, state = net.decode(last.view(-1, 1), repeated, state)
         scores = logits.view(*last.shape, -1).masked_fill(banned[:, None], float("-inf")).log_softmax(-1)
         return scores, attention.view(*last.shape, -1)
