@@ -53,7 +53,7 @@ def test_record_holds_question_answers_and_scores() -> None:
     assert scores["official"] == none | {"model": 0.9, "type_prior": 0.9, "upper_bound": 0.9}
 
 
-def test_answers_are_normalised_before_they_are_compared() -> None:
+def test_answers_are_normalised_before_comparison() -> None:
     assert record(Example("a", "Is it?", answer="Two dogs."), "The 2 dogs")["exact"]["model"] == 1
     assert record(Example("a", "Is it?", answer="No!"))["exact"]["type_prior"] == 1
 
@@ -65,7 +65,7 @@ def test_fewer_than_ten_answers_have_no_official_score(answers: tuple[str, ...])
 
 
 @pytest.mark.parametrize("example", [Example("a", "What?"), Example("a", "What?", ""), Example("a", "What?", "the")])
-def test_a_question_without_a_known_answer_has_no_score(example: Example) -> None:
+def test_question_without_a_known_answer_has_no_score(example: Example) -> None:
     made = record(example)
     assert (made["exact"], made["official"], made["reference"], made["rank"]) == (None, None, None, None)
 
@@ -85,18 +85,10 @@ def test_best_official_equals_trying_all_answers() -> None:
         assert best_official(Example("p", "q", answers=given_answers), known) == best
 
 
-@pytest.mark.parametrize(
-    ("question", "expected"),
-    [("a b c d", "1-4 words"), ("a b c d e", "5-6 words"), ("a " * 7, "7-9 words"), ("a " * 10, "10+ words")],
-)
-def test_lengths(question: str, expected: str) -> None:
-    assert length(question) == expected
-
-
-@pytest.mark.parametrize(("place", "expected"), [(0, "1-10"), (9, "1-10"), (10, "11-100"), (1000, "1001+")])
-def test_ranks(place: int, expected: str) -> None:
-    assert rank("dog", {"dog": place}) == expected
-    assert rank("cat", {"dog": place}) == "not in the list"
+def test_classes_of_length_and_rank() -> None:
+    assert [length("a " * n) for n in (4, 5, 7, 10)] == ["1-4 words", "5-6 words", "7-9 words", "10+ words"]
+    assert [rank("dog", {"dog": n}) for n in (0, 9, 10, 1000)] == ["1-10", "1-10", "11-100", "1001+"]
+    assert rank("cat", {"dog": 0}) == "not in the list"
 
 
 # Priors, against a count written the long way.
@@ -137,9 +129,8 @@ def test_question_only_equals_a_brute_force_count(pairs: list[tuple[str, str]], 
 def test_majority_and_types(pairs: list[tuple[str, str]]) -> None:
     priors = Priors.count(examples_of(pairs))
     assert priors.majority == most_common([answer for _, answer in pairs])
-    kinds = {"yes": "yes/no", "no": "yes/no", "2": "number", "red": "other", "dog": "other"}
-    for kind in set(kinds.values()):
-        of_kind = [answer for _, answer in pairs if kinds[answer] == kind]
+    for kind, possible in {"yes/no": ("yes", "no"), "number": ("2",), "other": ("red", "dog")}.items():
+        of_kind = [answer for _, answer in pairs if answer in possible]
         assert priors.by_type.get(kind) == (most_common(of_kind) if of_kind else None)
 
 
@@ -164,7 +155,4 @@ def test_references_are_normalised_and_unknown_ones_left_out() -> None:
         Example("p", "how many?"),
     ]
     assert Priors.count(rows) == Priors("2", {"number": "2"}, {})
-
-
-def test_priors_of_no_answers() -> None:
     assert Priors.count([]).question_only("what is it?") == ""

@@ -31,12 +31,6 @@ def test_means_are_distributed_as_those_of_a_plain_loop() -> None:
     assert interval(found) == pytest.approx([100 * x for x in np.percentile(slow, (2.5, 97.5))], abs=1.0)
 
 
-def test_spread_is_binomial_with_one_question_a_photo() -> None:
-    scores = np.repeat([0.0, 1.0], 200)
-    found = resampled_means({"a": scores}, range(400), draws=4000)["a"]
-    assert found.std() == pytest.approx(0.5 / np.sqrt(400), rel=0.05)
-
-
 def test_equal_questions_about_a_photo_do_not_narrow_the_interval() -> None:
     """Ten equal questions about each photo are worth no more than one."""
     scores = np.repeat([0.0, 1.0], 50)
@@ -132,20 +126,8 @@ def test_ece_is_the_naive_loop(pairs: list[tuple[float, float]], bins: int) -> N
 
 def test_ece_by_hand() -> None:
     assert expected_calibration_error(np.array([0.9, 0.9, 0.2, 0.2]), np.array([1, 0, 0, 0])) == pytest.approx(0.3)
-    assert expected_calibration_error(np.array([1.0, 0.0]), np.array([1, 0])) == 0
-    assert expected_calibration_error(np.array([1.0]), np.array([0])) == 1
     assert expected_calibration_error(np.array([1.0, 0.95]), np.array([0, 1])) == pytest.approx(0.475)  # one bin
     assert expected_calibration_error(np.array([]), np.array([])) == 0
-
-
-def test_calibrating_makes_the_error_small() -> None:
-    logits, right = drawn(2.5)
-    correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1).numpy()
-
-    def error(temperature: float) -> float:
-        return expected_calibration_error((logits / temperature).softmax(-1).max(-1).values.numpy(), correct)
-
-    assert error(fit_temperature(logits, right)) < 0.02 < 0.1 < error(1.0)
 
 
 @given(pairs)

@@ -1,12 +1,10 @@
 """WUPS, against hand-counted paths and an oracle that walks WordNet's own file line by line."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from vqa.evaluation.measures import wups as module
@@ -42,12 +40,6 @@ def unloaded() -> Iterator[None]:
         # blind is at depth 8 of entity/physical entity/object/whole/artifact/covering/protective covering/blind,
         # and curtain is the sense below it.
         ("curtain", "blinds", 2 * 8 / (8 + 9)),
-        # seat is at depth 9; both are a step below.
-        ("chair", "sofa", 2 * 9 / (10 + 10)),
-        # carnivore at depth 12, then canine and dog, feline and cat.
-        ("dog", "cat", 2 * 12 / (14 + 14)),
-        # chromatic colour at depth 7; an adjective's likeness is that of the noun.
-        ("red", "blue", 2 * 7 / (8 + 8)),
         # As measures, not as vessels, they are nearest: containerful at depth 5.
         ("cup", "mug", 2 * 5 / (6 + 6)),
         ("couch", "sofa", 1.0),
@@ -141,23 +133,7 @@ def test_words_that_wordnet_does_not_know(wordnet: None) -> None:
     assert wups("xyzzy plugh", "xyzzy  plugh", SYNONYMS) == 1.0
     assert wups("xyzzy", "chair", 0.0) == wups("chair", "xyzzy", 0.0) == 0.0
     assert wups("", "chair", 0.0) == wups("chair,", "chair", 0.0) == 0.0
-    assert wups("", "", SYNONYMS) == 1.0
     assert wups("with", "chair", 0.0) == 0.0  # a word, and no noun
-
-
-def test_order_and_bounds_on_real_answers(wordnet: None, shared: Path) -> None:
-    lines = (shared / "data/daquar/questions_train.jsonl").read_text("utf-8").splitlines()
-    truth = [json.loads(line)["answer"] for line in lines[:300]]
-    guesses = truth[7:] + truth[:7]
-    pairs = list(zip(guesses, truth, strict=True))
-    low, middle, high, exact = (np.array([wups(*pair, level) for pair in pairs]) for level in (0.0, 0.5, 0.9, 1.0))
-    equal = np.array([guess == answer for guess, answer in pairs])
-    assert 0 < equal.sum() < 300
-    for looser, stricter in ((low, middle), (middle, high), (high, exact)):
-        assert (looser >= stricter).all() and looser.sum() > stricter.sum()
-    assert all((s[equal] == 1).all() and (s >= 0).all() and (s <= 1).all() for s in (low, middle, high, exact))
-    swapped = np.array([wups(answer, guess, 0.9) for guess, answer in pairs])
-    assert np.allclose(swapped, high, rtol=0, atol=1e-12)
 
 
 def test_a_missing_or_broken_database(

@@ -1,7 +1,7 @@
 """Photos read in batches, questions asked about them, and each question's own random numbers."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,13 +45,8 @@ def test_unreadable_photos_and_questions_are_left_out(vqa: VQA, examples: list[E
 
 
 def test_each_question_has_its_own_random_numbers() -> None:
-    base = Example("a/1.jpg", "what is it?", question_id=1)
-    others = [
-        Example("a/2.jpg", "what is it?", question_id=1),
-        Example("a/1.jpg", "what is this?", question_id=1),
-        Example("a/1.jpg", "what is it?", question_id="1"),
-    ]
-    drawn = [generator_for(0, example).random() for example in (base, *others)] + [generator_for(-1, base).random()]
-    assert len(set(drawn)) == 5
-    elsewhere = Example(str(Path("b/1.jpg")), "what is it?", question_id=1)
+    base, elsewhere = (Example(f"{folder}/1.jpg", "what is it?", question_id=1) for folder in "ab")
+    changes = ({"image": "a/2.jpg"}, {"question": "what is this?"}, {"question_id": "1"})
+    drawn = [generator_for(0, example).random() for example in (base, *(replace(base, **c) for c in changes))]
+    assert len({*drawn, generator_for(-1, base).random()}) == 5
     assert generator_for(0, elsewhere).random() == drawn[0]
