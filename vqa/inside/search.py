@@ -109,25 +109,21 @@ class Search:
         return [(self.texts[i], values[i]) for i in held if np.ptp(values[i].astype(float))][:count]
 
 
+@torch.inference_mode()
 def search_questions(vqa: "VQA", questions: Sequence[str], seed: int = 0) -> Search:
     """In the question encoder, whose steps are words. Raises `InputError` for a question that cannot be read."""
     texts = list(dict.fromkeys(questions))
-    encoder, parts = vqa.model.question_encoder, []
-    for some in batched(texts, BATCH):
-        input_ids, mask = vqa.encode(some)
-        with torch.inference_mode():
-            parts.append(states(encoder.recurrent, encoder.embedding(input_ids), mask.sum(1)))
+    encoder, encoded = vqa.model.question_encoder, map(vqa.encode, batched(texts, BATCH))
+    parts = [states(encoder.recurrent, encoder.embedding(ids), mask.sum(1)) for ids, mask in encoded]
     return Search(texts, [vqa.words(text)[0] for text in texts], False, joined(parts), seed)
 
 
+@torch.inference_mode()
 def search_letters(model: "Completer", texts: Sequence[str], seed: int = 0) -> Search:
     """In the character model. Raises `InputError` for an empty text, or one that is too long."""
     texts = list(dict.fromkeys(text.lower() for text in texts))
-    parts = []
-    for some in batched(texts, BATCH):
-        ids, lengths = model.encode(some)
-        with torch.inference_mode():
-            parts.append(states(model.net.recurrent, model.net.embedding(ids), lengths, model.opening(len(ids))))
+    net, encoded = model.net, map(model.encode, batched(texts, BATCH))
+    parts = [states(net.recurrent, net.embedding(ids), lengths, model.opening(len(ids))) for ids, lengths in encoded]
     return Search(texts, [pieces(text) for text in texts], True, joined(parts), seed)
 
 

@@ -1,5 +1,7 @@
 """A language model over characters: read one, score the next."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,4 +59,4 @@ def bits_per_character(net: CharacterModel, streams: Tensor, chunk: int = 500) -
         loss, state = net.loss(ids, state)
         nats += float(loss) * (ids.shape[1] - 1)
         count += ids.shape[1] - 1
-    return nats / max(1, count) / 0.6931471805599453
+    return nats / max(1, count) / math.log(2)
