@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,30 +58,26 @@ class Models:
     ):
         self.own, self.device, self.any_model, self.runtime = model or BUNDLED, device, any_model, runtime
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
-        self._lock, self._ready = threading.RLock(), threading.Event()
+        self._lock = threading.RLock()
         self._further = functools.lru_cache(MAX_FURTHER)(self._read)
-        self._own: VQALike | Exception
+        self._own: Future[VQALike] = Future()
         self.describer = once(self._load_describer)
         self.completer, self.repairer = once(_load_completer), once(_load_repairer)
 
     def load(self, vqa: "VQALike | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
-            self._own = vqa or self._read(self.own)
+            self._own.set_result(vqa or self._read(self.own))
         except Exception as error:
-            self._own = error
+            self._own.set_exception(error)
             raise
-        finally:
-            self._ready.set()
 
     def get(self, name: str | None = None) -> "VQALike":
         """A model by its name; without one, the own. Raises `InputError` for one that is not offered."""
-        self._ready.wait()
-        if isinstance(self._own, Exception):
-            raise self._own
+        own = self._own.result()
         name = (name or "").strip() or self.own
         if name == self.own:
-            return self._own
+            return own
         if name not in self.offered and not self.any_model:
             raise InputError(f"The model {name[:80]!r} is not offered here; choose one of {', '.join(self.offered)}.")
         with self._lock:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from ui.components import HIDDEN, QUICK, WITH_PHOTO, compute
 from ui.models import Models
-from ui.payload import refusal
+from ui.payload import refuse_by
 from ui.question.box import QuestionBox
 from ui.tabs import about
 from ui.tabs.ask import Ask, ask_open_tab
@@ -65,12 +65,10 @@ def build_page(models: Models) -> gr.Blocks:
         cleared = box.photo.change(lambda: outdated, outputs=list(outdated), api_name="clear", **QUICK)
         compute(cleared.then, encode, box.photo, [ask.viewer, what_if.painting], **WITH_PHOTO)
 
+        @refuse_by(lambda sentence: (sentence, ""))
         def ready() -> tuple[str, str]:
             """Wait for the model: then the note is empty, and the page knows what to say about the model."""
-            try:
-                return "", about.text(models.get())
-            except Exception as error:
-                return refusal(error), ""
+            return "", about.text(models.get())
 
         page.load(ready, outputs=[note, facts], api_name="ready", **HIDDEN)
     return page

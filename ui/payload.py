@@ -54,10 +54,11 @@ def data_url(media_type: str, content: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def drawn_answer(models: Models, photo: Any, question: str, model: str | None = None, title: str = "") -> dict:
-    """The answer to a question about a photo, in the form that `ui/static/glimpse.js` draws."""
+def drawn_answer(models: Models, photo: dict | None, question: str, model: str | None = None, title: str = "") -> dict:
+    """The answer to a question about an uploaded photo, in the form that `ui/static/glimpse.js` draws."""
+    content = photo_bytes(photo)
     with models.use(model) as vqa:
-        answer, picture = vqa.ask(photo, question), vqa.look(photo).photo
+        answer, picture = vqa.ask(content, question), vqa.look(content).photo
     return drawable(answer.to_dict(), picture, question, title)
 
 
@@ -102,9 +103,4 @@ def refuse_by(respond: Callable[[str], Any]) -> Callable[[Callable], Callable]:
 
 refused_in_json = refuse_by(lambda sentence: {"error": sentence})  # a component of `ui/static` draws the error
 refused_in_html = refuse_by(lambda sentence: f'<p class="failed" role="alert">{escape(sentence)}</p>')
-
-
-@refused_in_json
-def refusable_answer(models: Models, photo: dict | None, question: str) -> dict[str, Any]:
-    """`drawn_answer` for an uploaded photo."""
-    return drawn_answer(models, photo_bytes(photo), question)
+refusable_answer = refused_in_json(drawn_answer)

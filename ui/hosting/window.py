@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Sequence
 from pathlib import Path
 
 BROWSERS = (
@@ -26,23 +25,26 @@ PLACES = (
 )
 
 
-def open_window(address: str, title: str = "Glimpse", extra: Sequence[str] = ()) -> bool:
+def open_window(address: str) -> bool:
     """Show `address` in a window and return True when it is closed.
 
-    By pywebview (the extra `desktop`), else by the app mode of a Chromium-like browser, which gets `extra` arguments.
-    Without either, open a tab of the usual browser and return False at once. Prints a sentence for each fallback.
+    By pywebview (the extra `desktop`), else by the app mode of a Chromium-like browser. Without either, open a tab of
+    the usual browser and return False at once. Prints a sentence for each fallback.
     """
-    return by_webview(address, title) or by_app_mode(address, extra) or by_tab(address)
+    if by_webview(address) or by_app_mode(address):
+        return True
+    place = "The app is in your browser" if webbrowser.open(address) else "Open it in a browser"
+    return _fall_back(f"{place}: {address} (Ctrl-C ends it).")
 
 
-def by_webview(address: str, title: str) -> bool:
+def by_webview(address: str) -> bool:
     try:
         import webview
     except ImportError:
         return _fall_back("For a window of its own without a browser: pip install 'glimpse-vqa[desktop]'.")
     logging.getLogger("pywebview").setLevel(logging.CRITICAL)  # it logs the traceback of every backend that is missing
     try:
-        webview.create_window(title, address, width=1280, height=900)
+        webview.create_window("Glimpse", address, width=1280, height=900)
         webview.start()
     except Exception as error:  # each of its backends raises its own kinds where there is no screen
         reason = str(error).partition("\n")[0][:60] or type(error).__name__
@@ -50,7 +52,7 @@ def by_webview(address: str, title: str) -> bool:
     return True
 
 
-def by_app_mode(address: str, extra: Sequence[str] = ()) -> bool:
+def by_app_mode(address: str) -> bool:
     if (program := find_browser()) is None:
         return _fall_back("There is no Chromium, Chrome or Edge for a window of its own.")
     # Chromium refuses to sandbox for root, as in a container.
@@ -59,16 +61,10 @@ def by_app_mode(address: str, extra: Sequence[str] = ()) -> bool:
         # a profile of its own makes it a process of its own, which can be waited for
         own = [f"--app={address}", f"--user-data-dir={profile}", "--no-first-run", "--disable-background-networking"]
         try:
-            quiet: dict = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.run([program, *own, *root, *extra], check=True, **quiet)
+            subprocess.run([program, *own, *root], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         except (OSError, subprocess.CalledProcessError):  # OSError: no program for this machine
             return _fall_back(f"{Path(program).name} could not open a window; opening the usual browser.")
     return True
-
-
-def by_tab(address: str) -> bool:
-    place = "The app is in your browser" if webbrowser.open(address) else "Open it in a browser"
-    return _fall_back(f"{place}: {address} (Ctrl-C ends it).")
 
 
 def find_browser() -> str | None:

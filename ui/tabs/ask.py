@@ -58,7 +58,7 @@ class Ask(Part):
         question, answer = str(event.question), str(event.answer)
         weights = self._evidence(photo, question, answer)
         layers = [layer(f"speaks for '{answer}'", answer, weights)]
-        return drawn_answer(self.models, photo_bytes(photo), question) | {"layers": layers}
+        return drawn_answer(self.models, photo, question) | {"layers": layers}
 
     def _evidence(self, photo: dict | None, question: str, answer: str) -> np.ndarray:
         from vqa.evidence import evidence

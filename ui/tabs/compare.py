@@ -6,7 +6,7 @@ import gradio as gr
 
 from ui.api import register
 from ui.components import Part, viewer
-from ui.payload import drawn_answer, photo_bytes, refused_in_json
+from ui.payload import drawn_answer, refused_in_json
 from ui.question.box import QuestionBox
 
 
@@ -28,8 +28,7 @@ class Compare(Part):
         return [refused_in_json(self._both)(photo, question, first, second)]
 
     def _both(self, photo: dict | None, question: str, *names: str) -> list[dict[str, Any]]:
-        content = photo_bytes(photo)
-        return [drawn_answer(self.models, content, question, name, title=name) for name in names]
+        return [drawn_answer(self.models, photo, question, name, title=name) for name in names]
 
     def compare(
         self, photo: dict[str, Any] | None, question: str, first: str = "", second: str = ""

@@ -40,13 +40,8 @@ class Conversation(Part):
         turn = refusable_answer(self.models, photo, question)
         if "error" in turn:
             return turns, {"turns": turns} | turn
-        turns = add(turns, turn)
+        turns = [*turns, turn][-MAX_TURNS:]
         return turns, {"turns": turns}
-
-
-def add(turns: Turns, turn: dict[str, Any]) -> Turns:
-    """The conversation with one more answer."""
-    return [*turns, turn][-MAX_TURNS:]
 
 
 def as_json(turns: Turns) -> dict[str, str]:

@@ -59,7 +59,7 @@ class WhatIf(Part):
         answer, falls = self._occlusion(photo, question, progress)
         title = f"Where covering a place makes '{answer}' less likely (at most {100 * falls.max():.1f} points)"
         layers = [layer(f"covering lowers '{answer}'", answer, falls)]
-        return drawn_answer(self.models, photo_bytes(photo), question, title=title) | {"layers": layers}
+        return drawn_answer(self.models, photo, question, title=title) | {"layers": layers}
 
     def _occlusion(self, photo: dict | None, question: str, progress: gr.Progress) -> tuple[str, np.ndarray]:
         from vqa.evidence import occlusion

@@ -30,9 +30,13 @@ sys.meta_path[:] = [importlib.machinery.BuiltinImporter, importlib.machinery.Fro
 """
 
 
-@pytest.fixture
-def folder(tmp_path, tiny_checkpoint) -> Path:
-    return space.assemble(tmp_path / "space", str(tiny_checkpoint))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_checkpoint) -> Path:
+    return space.assemble(tmp_path_factory.mktemp("space") / "space", str(tiny_checkpoint))
+
+
+def front_matter(folder: Path) -> dict:
+    return yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---")[1])
 
 
 def closure(names: list[str]) -> set[str]:
@@ -50,26 +54,21 @@ def closure(names: list[str]) -> set[str]:
 
 
 def test_the_front_matter_is_what_a_space_needs(folder):
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    front = yaml.safe_load(text.split("---")[1])
-    assert front["sdk"] == "gradio"
-    assert front["sdk_version"] == metadata.version("gradio")
+    front = front_matter(folder)
+    assert (front["sdk"], front["sdk_version"]) == ("gradio", metadata.version("gradio"))
     assert (folder / front["app_file"]).is_file()
-    assert front["python_version"] == "3.12"
+    assert (front["python_version"], front["suggested_hardware"]) == ("3.12", "cpu-basic")
     assert len(front["short_description"]) <= 60  # the Hub's limit
-    assert front["suggested_hardware"] == "cpu-basic"
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # those that the Hub takes
     assert {front["colorFrom"], front["colorTo"]} <= colours
     assert front["title"] and front["emoji"] and front["license"] == "apache-2.0"
 
 
-def test_the_model_is_linked_by_its_hub_id_and_a_path_stays_private(tmp_path, tiny_checkpoint, monkeypatch):
-    found = space.assemble(tmp_path / "a", str(tiny_checkpoint)) / "README.md"
-    assert str(tiny_checkpoint) not in found.read_text(encoding="utf-8")
-    assert "models" not in yaml.safe_load(found.read_text(encoding="utf-8").split("---")[1])
+def test_the_model_is_linked_by_its_hub_id_and_a_path_stays_private(folder, tmp_path, tiny_checkpoint, monkeypatch):
+    assert str(tiny_checkpoint) not in (folder / "README.md").read_text(encoding="utf-8")
+    assert "models" not in front_matter(folder)
     monkeypatch.setattr(space, "find_checkpoint", lambda model: tiny_checkpoint)  # as if the Hub had given it
-    found = space.assemble(tmp_path / "b", "ann/tiny") / "README.md"
-    assert yaml.safe_load(found.read_text(encoding="utf-8").split("---")[1])["models"] == ["ann/tiny"]
+    assert front_matter(space.assemble(tmp_path / "space", "ann/tiny"))["models"] == ["ann/tiny"]
 
 
 def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
@@ -89,10 +88,7 @@ def test_the_requirements_are_the_core(folder):
     assert names == core - {"gradio"} | {"scikit-image"}  # gradio comes with sdk_version
 
 
-def test_only_a_space_is_replaced(folder, tmp_path, tiny_checkpoint):
-    (folder / "stale.txt").write_text("old")
-    space.assemble(folder, str(tiny_checkpoint))
-    assert not (folder / "stale.txt").exists()
+def test_only_a_space_is_replaced(tmp_path, tiny_checkpoint):
     other = tmp_path / "mine"
     other.mkdir()
     (other / "thesis.txt").write_text("precious")
@@ -105,33 +101,27 @@ def test_only_a_space_is_replaced(folder, tmp_path, tiny_checkpoint):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_space_that_was_pushed_keeps_its_history(folder, tiny_checkpoint):
-    git = folder / ".git"
+def test_a_space_is_replaced_and_only_its_own_history_stays(tmp_path, tiny_checkpoint):
+    folder = space.assemble(tmp_path / "space", str(tiny_checkpoint))
+    (folder / "stale.txt").write_text("old")
+    git = folder / ".git"  # as in a Space that was pushed
     git.mkdir()
     (git / "HEAD").write_text("ref: refs/heads/main")
-    space.assemble(folder, str(tiny_checkpoint))
-    assert (git / "HEAD").read_text() == "ref: refs/heads/main"
-
-
-def test_a_model_that_was_cloned_brings_no_history(tmp_path, tiny_checkpoint):
     clone = shutil.copytree(tiny_checkpoint, tmp_path / "clone")
     (clone / ".git").mkdir()
-    model = space.assemble(tmp_path / "space", str(clone)) / "assets" / "model"
+    (clone / "training.json").write_text('{"data": {"images": ["somewhere"]}}')
+    model = space.assemble(folder, str(clone)) / "assets" / "model"
     assert {path.name for path in model.iterdir()} == {path.name for path in tiny_checkpoint.iterdir()}
+    assert (git / "HEAD").read_text() == "ref: refs/heads/main" and not (folder / "stale.txt").exists()
 
 
-def test_a_place_that_cannot_be_taken_is_told_in_a_sentence(tmp_path, tiny_checkpoint, monkeypatch, capsys):
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
+def test_an_output_that_cannot_be_used_is_reported(tmp_path, tiny_checkpoint, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "file").write_text("")
-    for output, reason in (
-        (".", "contains the current"),
-        (tiny_checkpoint / "x", "to be copied"),
-        ("../file/x", "cannot be"),
-    ):
-        monkeypatch.setattr(sys, "argv", ["space", "--output", str(output), "--model", str(tiny_checkpoint)])
-        assert space.main() == 2
+    outputs = {".": "contains the current", str(tiny_checkpoint / "x"): "to be copied", "../file/x": "cannot be"}
+    for output, reason in outputs.items():
+        assert space.main(["--output", output, "--model", str(tiny_checkpoint)]) == 2
         assert reason in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "here"]
 
@@ -146,31 +136,23 @@ def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE.format(hidden=set(normal) - allowed - {"vqa", "ui"}))
     port = free_port()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    environment = kept | {"PYTHONPATH": str(site), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    environment |= {"PYTHONPATH": str(site), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     check = "import runpy, ui, vqa; print(ui.__file__, vqa.__file__, flush=True); runpy.run_path('app.py')"
     log = (tmp_path / "log").open("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-c", check],
-        cwd=folder,
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    options = {"cwd": folder, "env": environment, "stdout": log, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen([sys.executable, "-c", check], start_new_session=True, **options)
     try:
         end = time.monotonic() + 120
         client = None
         while client is None and time.monotonic() < end and process.poll() is None:
-            try:
+            with contextlib.suppress(Exception):
                 client = Client(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
-            except Exception:
-                time.sleep(0.5)
+            time.sleep(0.5)
         assert client is not None, (tmp_path / "log").read_text()
         found = client.predict(handle_file(photo), QUESTION, api_name="/ask")
         assert found["answer"] == vqa.ask(photo, QUESTION).text
-    except Exception as error:
-        raise AssertionError((tmp_path / "log").read_text()) from error
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,10 +1,6 @@
-import functools
-import http.server
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,9 +55,9 @@ def fake_webview(monkeypatch, error: Exception | None = None) -> list[tuple]:
 def test_pywebview_comes_first(monkeypatch, tabs, capsys):
     calls = fake_webview(monkeypatch)
     monkeypatch.setattr(window, "find_browser", lambda: pytest.fail("a browser was looked for"))
-    assert window.open_window(ADDRESS, "A title") is True
+    assert window.open_window(ADDRESS) is True
     (name, title, address, size), last = calls
-    assert (name, title, address, last) == ("create", "A title", ADDRESS, ("start",))
+    assert (name, title, address, last) == ("create", "Glimpse", ADDRESS, ("start",))
     assert size["width"] >= 800 and size["height"] >= 600
     assert tabs == [] and capsys.readouterr().out == ""
 
@@ -69,15 +65,15 @@ def test_pywebview_comes_first(monkeypatch, tabs, capsys):
 @pytest.mark.parametrize(
     "error", [RuntimeError("no screen\nand a second line"), OSError(2, "no GTK"), NotImplementedError()]
 )
-def test_a_pywebview_that_fails_gives_way_to_the_app_mode(monkeypatch, tmp_path, tabs, capsys, error):
+def test_the_app_mode_is_used_where_pywebview_fails(monkeypatch, tmp_path, tabs, capsys, error):
     calls = fake_webview(monkeypatch, error)
     notes = fake_browser(monkeypatch, tmp_path, 0)
     assert window.open_window(ADDRESS) is True
     assert calls[-1] == ("start",)
     assert f"--app={ADDRESS}" in notes.read_text().splitlines()
-    told = capsys.readouterr().out
-    assert told.startswith("pywebview cannot open a window here (") and told.count("\n") == 1
-    assert "second line" not in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("pywebview cannot open a window here (") and printed.count("\n") == 1
+    assert "second line" not in printed
     assert tabs == []
 
 
@@ -85,11 +81,10 @@ def test_the_app_mode_has_a_profile_of_its_own(monkeypatch, tmp_path, no_webview
     notes = fake_browser(monkeypatch, tmp_path, 0)
     profiles = []
     for _ in range(2):
-        assert window.open_window(ADDRESS, extra=("--headless=new", "--mute-audio")) is True
+        assert window.open_window(ADDRESS) is True
         listing, *arguments = notes.read_text().splitlines()
         assert listing == "[]"  # there, and empty
         assert arguments[0] == f"--app={ADDRESS}"
-        assert arguments[-2:] == ["--headless=new", "--mute-audio"]
         profiles += [Path(a.partition("=")[2]) for a in arguments if a.startswith("--user-data-dir=")]
     assert len(set(profiles)) == 2
     assert not any(profile.exists() for profile in profiles)
@@ -118,11 +113,8 @@ def test_without_a_window_it_is_a_tab(monkeypatch, tmp_path, no_webview, capsys,
     monkeypatch.setattr(window.webbrowser, "open", lambda address: opens)
     assert window.open_window(ADDRESS) is False
     *_, reason, last = capsys.readouterr().out.splitlines()
-    assert reason == (
-        "chromium could not open a window; opening the usual browser."
-        if program
-        else "There is no Chromium, Chrome or Edge for a window of its own."
-    )
+    failed, missing = "chromium could not open a window", "There is no Chromium, Chrome or Edge"
+    assert reason.startswith(failed if program else missing)
     place = "The app is in your browser" if opens else "Open it in a browser"
     assert last == f"{place}: {ADDRESS} (Ctrl-C ends it)."
 
@@ -139,44 +131,16 @@ def test_a_browser_is_found_on_the_path_or_in_its_usual_place(monkeypatch, tmp_p
         assert Path(window.find_browser() or "").name == name
 
 
-OPEN_FOR = 1.0  # seconds
-PAGE = f"<title>t</title><script>setTimeout(() => close(), {1000 * OPEN_FOR})</script>".encode()
-
-
-@pytest.fixture
-def page() -> Iterator[tuple[str, list[str]]]:
-    """A page that closes its own window, and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Serve(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(PAGE)))
-            self.end_headers()
-            self.wfile.write(PAGE)
-
-        def log_message(self, *values):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Serve)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/here", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.mark.browser
-def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview, tabs, page):
+def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview, tabs, closing_page):
     if window.find_browser() is None:
         pytest.skip("needs Chromium, Chrome or Edge")
-    address, asked = page
-    monkeypatch.setattr(window.subprocess, "run", functools.partial(subprocess.run, timeout=60))
+    address, paths = closing_page
+    run = subprocess.run
+    headless = ["--headless=new", "--disable-gpu"]
+    monkeypatch.setattr(window.subprocess, "run", lambda words, **named: run([*words, *headless], timeout=60, **named))
     start = time.monotonic()
-    assert window.open_window(address, extra=("--headless=new", "--disable-gpu")) is True
-    assert time.monotonic() - start >= OPEN_FOR
-    assert asked[0] == "/here"
+    assert window.open_window(f"{address}/here") is True
+    assert time.monotonic() - start >= 1  # the second that the page stays open for
+    assert paths[0] == "/here"
     assert tabs == []

@@ -1,23 +1,16 @@
 import sys
-from types import ModuleType
+from types import SimpleNamespace
 
 from ui.hosting.zero_gpu import gpu
 
 
-def test_without_spaces_a_function_is_itself(monkeypatch):
-    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert gpu(len) is len
-
-
-def test_with_spaces_it_is_marked_only_where_a_gpu_is_lent(monkeypatch):
-    fake = ModuleType("spaces")
+def test_a_function_is_marked_only_where_a_gpu_is_lent(monkeypatch):
     marked = []
-    fake.GPU = lambda function: marked.append(function) or (lambda *values: function(*values))  # type: ignore
+    fake = SimpleNamespace(GPU=lambda function: marked.append(function) or (lambda *values: function(*values)))
     monkeypatch.setitem(sys.modules, "spaces", fake)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    assert gpu(len) is len and not marked
+    for installed, lent in ((False, True), (True, False)):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, installed=installed: installed or None)
+        monkeypatch.setenv("SPACES_ZERO_GPU", "true" if lent else "")
+        assert gpu(len) is len and not marked
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert gpu(len)([1, 2]) == 2
-    assert marked == [len]
+    assert gpu(len)([1, 2]) == 2 and marked == [len]

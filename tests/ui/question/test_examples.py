@@ -19,45 +19,30 @@ def fresh():
     examples.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def bundled():
-    """The bundled model and its processor."""
-    return load_checkpoint(MODEL)
-
-
 def test_every_photo_opens_and_has_questions():
+    pytest.importorskip("skimage", reason="its photos are needed: pip install scikit-image")
     found = examples()
-    assert [example.photo.name for example in found][-2:] == DRAWN
-    assert len({example.photo for example in found}) == len(found)
+    assert [example.photo.name for example in found] == [name for name, _ in module.PHOTOS] + DRAWN
     for example in found:
         assert min(open_photo(example.photo).size) >= 200, example.photo
         assert len(set(example.questions)) == len(example.questions) >= 3
         assert all(question.endswith("?") for question in example.questions)
 
 
-def test_the_model_knows_every_word(bundled):
-    _, processor = bundled
+def test_the_model_knows_every_word():
+    _, processor = load_checkpoint(MODEL)
     questions = [*GENERAL, *(question for _, asked in (*module.PHOTOS, *module.DRAWINGS) for question in asked)]
     for question in questions:
         words, unknown = processor.words(question)
         assert len(words) >= 3 and unknown == [], question
-    assert processor.words("what zyzzyva?")[1] == ["zyzzyva"]  # it would be told
+    assert processor.words("what zyzzyva?")[1] == ["zyzzyva"]  # it would be reported
 
 
-def test_with_scikit_image_its_photos_come_first():
-    pytest.importorskip("skimage", reason="its photos are needed: pip install scikit-image")
-    assert [example.photo.name for example in examples()] == [name for name, _ in module.PHOTOS] + DRAWN
-
-
-def test_without_scikit_image_there_are_our_drawings(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    found = examples()
-    assert [example.photo for example in found] == [STATIC / "examples" / name for name in DRAWN]
-
-
-def test_photos_that_scikit_image_no_longer_carries_are_left_out(monkeypatch, tmp_path):
+@pytest.mark.parametrize("installed", [True, False])
+def test_photos_that_scikit_image_does_not_have_are_left_out(monkeypatch, tmp_path, installed):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "coffee.png").write_bytes(b"")
     spec = module.importlib.util.spec_from_file_location("skimage", tmp_path / "__init__.py")
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: spec)
-    assert [example.photo.name for example in examples()] == ["coffee.png", *DRAWN]
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: spec if installed else None)
+    drawings = [STATIC / "examples" / name for name in DRAWN]
+    assert [example.photo for example in examples()] == [tmp_path / "data" / "coffee.png"] * installed + drawings

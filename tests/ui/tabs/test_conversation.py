@@ -10,20 +10,25 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 import vqa as package
-from ui.payload import drawn_answer
 from ui.tabs import conversation as talk
+from ui.tabs.conversation import Conversation
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there, 猫?"]
 SCHEMA = json.loads((Path(package.__file__).parent / "schemas" / "answer.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(autouse=True)
+def uploads(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def turns(models, photo) -> list[dict]:
     """A conversation, as the page keeps it."""
-    found: list[dict] = []
+    turns: list[dict] = []
     for question in QUESTIONS:
-        found = talk.add(found, drawn_answer(models, photo.read_bytes(), question))
-    return found
+        turns, _ = Conversation(models).answer({"path": str(photo)}, question, turns)
+    return turns
 
 
 def content(file: dict[str, str], name: str, kind: str) -> bytes:
@@ -51,9 +56,10 @@ def test_the_json_holds_the_questions_and_the_answer_objects(turns, vqa, photo):
         assert row | {"seconds": 0} == expected | {"seconds": 0}
 
 
-def test_the_picture_has_a_card_for_each_turn(models, turns):
+def test_the_picture_has_a_card_for_each_turn(models, turns, photo):
     for size in ((900, 60), (60, 900)):
-        turns = talk.add(turns, drawn_answer(models, Image.new("RGB", size, "green"), QUESTIONS[0]))
+        Image.new("RGB", size, "green").save(photo)
+        turns, _ = Conversation(models).answer({"path": str(photo)}, QUESTIONS[0], turns)
     whole, cards = picture(turns), [talk.card(turn) for turn in turns]
     assert len({card.size for card in cards}) > 1
     top = 0
@@ -64,11 +70,11 @@ def test_the_picture_has_a_card_for_each_turn(models, turns):
     assert whole.size == (max(card.width for card in cards), top)
 
 
-def test_a_card_tells_the_answer(turns, monkeypatch):
-    told = []
-    monkeypatch.setattr(talk, "overlay", lambda *values: told.append(values))
+def test_a_card_states_the_answer(turns, monkeypatch):
+    calls = []
+    monkeypatch.setattr(talk, "overlay", lambda *values: calls.append(values))
     talk.card(turns[0])
-    ((seen, attention, question, answer),) = told
+    ((seen, attention, question, answer),) = calls
     result = turns[0]["result"]
     assert question == QUESTIONS[0]
     assert attention.shape == (2, result["attention"]["height"], result["attention"]["width"])
@@ -78,18 +84,18 @@ def test_a_card_tells_the_answer(turns, monkeypatch):
     assert answer.startswith(f"{result['answer']} ({confidence}), without looking: {blind} (")
 
 
-def test_nothing_said_yet_can_be_saved_too():
+def test_an_empty_conversation_can_be_saved():
     assert json.loads(content(talk.as_json([]), "glimpse.json", "application/json")) == []
     assert picture([]).size[0] > 0
 
 
-def test_older_turns_are_dropped():
-    turns: list[dict] = []
-    for number in range(talk.MAX_TURNS + 3):
-        before = turns
-        turns = talk.add(turns, {"number": number})
-        assert turns is not before and len(before) == min(number, talk.MAX_TURNS)  # the page's own list is not changed
-    assert [turn["number"] for turn in turns] == list(range(3, talk.MAX_TURNS + 3))
+def test_older_turns_are_dropped(models, photo):
+    before = [{"number": number} for number in range(talk.MAX_TURNS)]
+    turns, drawn = Conversation(models).answer({"path": str(photo)}, QUESTIONS[0], before)
+    assert len(before) == talk.MAX_TURNS  # the page's own list is not changed
+    assert turns[:-1] == before[1:] and turns[-1]["question"] == QUESTIONS[0] and drawn == {"turns": turns}
+    refused, drawn = Conversation(models).answer(None, QUESTIONS[0], turns)
+    assert refused == drawn["turns"] == turns and "no photo" in drawn["error"]
 
 
 def test_nothing_of_it_stays_on_the_server(turns, monkeypatch, tmp_path):

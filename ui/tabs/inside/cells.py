@@ -34,6 +34,7 @@ class Cells(Part):
 
     def __init__(self, models: Models):
         super().__init__(models)
+        self._questions: list[str] = []
         self._searches: dict[str, Search] = {}
 
     def build(self, box: QuestionBox) -> None:
@@ -99,8 +100,8 @@ class Cells(Part):
 
         with self.models.use() as vqa:
             completer = self.models.completer()
+            texts = self._questions = self._questions or made_up_questions(completer)
             if reader not in self._searches:
-                texts = made_up_questions(completer)
                 self._searches[reader] = (
                     search_letters(completer, texts) if reader == CHARACTERS else search_questions(ours(vqa), texts)
                 )
