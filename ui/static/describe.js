@@ -8,6 +8,7 @@ window.glimpse.describer = ({ element, props, watch }) => {
 
   function draw() {
     clearInterval(timer);
+    timer = 0;
     const root = element.querySelector(".glimpse");
     if (!root) return;
     root.replaceChildren();
