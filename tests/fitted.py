@@ -3,16 +3,20 @@
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from vqa.data.world import write_world
 
 if TYPE_CHECKING:
+    from train.fitting.tasks import QuestionTask
     from vqa.model.model import VQAModel
 
 SCENES, QUESTIONS = 60, 4
@@ -29,17 +33,22 @@ class Fitted(NamedTuple):
 
 @contextmanager
 def alike() -> Iterator[None]:
-    """Everything runs in float32 on the CPU, so that figures are the same on every machine."""
-    import torch
+    """Everything runs in float32 on the CPU, so that figures are the same on every machine.
 
-    from vqa.model.device import pick_device
-
+    PyTorch is not imported for that, as many tests need no model.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACCELERATE_USE_CPU", "true")
         patch.setenv("ACCELERATE_MIXED_PRECISION", "no")
-        for module in ("vqa.runtimes.pytorch", "train.extract_features"):
-            patch.setattr(f"{module}.pick_device", lambda name="auto": pick_device("cpu" if name == "auto" else name))
-            patch.setattr(f"{module}.fast_dtype", lambda device: torch.float32)
+        if "torch" in sys.modules:
+            import torch
+
+            from vqa.model.device import pick_device
+
+            for name in ("vqa.runtimes.pytorch", "train.extract_features"):
+                if name == "vqa.runtimes.pytorch" or name in sys.modules:
+                    patch.setattr(f"{name}.pick_device", lambda it="auto": pick_device("cpu" if it == "auto" else it))
+                    patch.setattr(f"{name}.fast_dtype", lambda device: torch.float32)
         yield
 
 
@@ -64,6 +73,26 @@ def net() -> "VQAModel":
     return VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, **sizes, **heads))
 
 
+def make_task(
+    kind: "type[QuestionTask]", net: "VQAModel", captions: Sequence[Sequence[int]] = (), **optim: float
+) -> Any:
+    """A training task for `net`, without augmentation, on data of which only their numbers are there.
+
+    captions: the labels `(P, V)` of the photos' caption words.
+    """
+    from train.fitting.settings import Data, Optimisation, Settings
+    from vqa.model.processing import VQAImageProcessor
+
+    data = SimpleNamespace(
+        net=net,
+        processor=SimpleNamespace(image_processor=VQAImageProcessor(16)),
+        train=SimpleNamespace(photo=np.arange(2)),
+        captions=SimpleNamespace(labels=np.array(captions, np.uint8), has=np.ones(len(captions), bool)),
+        text=[None] * 3,
+    )
+    return kind(data, Settings(Data([]), optim=Optimisation(**({"augment": False} | optim))))  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `questions.jsonl` and `photos/`, and `text.jsonl.gz`: questions that name their photo only."""
@@ -77,37 +106,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def flags(world: Path) -> Flags:
-    """`flags(output, "--seed=2")`: the command line of a small run of all three phases, with more flags after it."""
-
-    def make(output: Path, *more: str) -> list[str]:
-        settings = {
-            "output": output,
-            "data.train": f"[{world / 'questions.jsonl'}]",
-            "data.images": f"[{world / 'photos'}]",
-            "data.text": world / "text.jsonl.gz",
-            "data.holdout": 0.2,
-            "data.validation_share": 0.2,
-            "model.backbone": "tiny",
-            "model.pretrained": "null",
-            "model.image_size": 64,
-            "model.embedding_size": 8,
-            "model.hidden_size": 16,
-            "model.attention_size": 16,
-            "model.fusion_size": 16,
-            "model.blind_size": 8,
-            "model.image_only_size": 8,
-            "model.dropout": 0.1,
-            "optim.text_epochs": 1,
-            "optim.epochs": 3,
-            "optim.head_epochs": 2,
-            "optim.batch_size": 32,
-            "optim.rate": 0.01,
-            "optim.encoder_rate": 1.0,
-            "optim.average": 0.9,
-        }
-        return [*(f"--{name}={value}" for name, value in settings.items()), *more]
-
-    return make
+    """`flags(output, "--seed=2")`: the command line of a small run of all three tasks, with more flags after it."""
+    config = world / "run.yaml"
+    config.write_text(f"""
+data: {{train: [{world}/questions.jsonl], images: [{world}/photos], text: {world}/text.jsonl.gz, holdout: 0.2,
+  validation_share: 0.2}}
+model: {{backbone: tiny, pretrained: null, image_size: 64, embedding_size: 8, hidden_size: 16, attention_size: 16,
+  fusion_size: 16, blind_size: 8, image_only_size: 8, dropout: 0.1}}
+optim: {{text_epochs: 1, epochs: 3, head_epochs: 2, batch_size: 32, rate: 0.01, encoder_rate: 1.0, average: 0.9}}
+""")
+    return lambda output, *more: [f"--config={config}", f"--output={output}", *more]
 
 
 @pytest.fixture(scope="session")

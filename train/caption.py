@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from train.auxiliary.options import add_options, settings, start
 from train.caption_scores import card, score
-from train.captions.data import Batches, encode, held_out, read_captions
+from train.captions.data import Batches, encode, read_captions
 from train.fitting.loop import Batch, Task
-from train.fitting.options import add_options, settings, start
 from vqa.captioning.captioner import ATTENTIONS, Captioner
 from vqa.captioning.describe import KIND
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
@@ -30,6 +30,7 @@ from vqa.model.errors import InputError
 from vqa.script import run
 
 CLIP, WARMUP = 5.0, 0.02
+HELD_OUT = 40  # one photo in so many is held out to choose the best epoch with
 MIXED = 0.5  # hard attention: how often a batch uses the whole distribution (Xu et al. 2015, section 4.1)
 
 
@@ -55,14 +56,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--min-count", type=int, default=5, help="rarer words are unknown")
     parser.add_argument("--most", type=int, default=20, help="words of a caption")
-    add_options(parser, rate=1e-3, average=0.999)
-    return parser
+    return add_options(parser, rate=1e-3, average=0.999)
 
 
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, WARMUP)
-    torch.manual_seed(given.seed)
     if len(given.features) != len(given.captions):
         raise InputError("--captions and --features have different lengths; give each file of captions its store.")
     if given.images:
@@ -70,7 +69,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     stores = [FeatureStore.open(folder) for folder in given.features]
     if any(store.made_by != stores[0].made_by for store in stores):
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
-    photos, held = held_out(read_captions(given.captions, stores))
+    every = read_captions(given.captions, stores)
+    photos, held = [photo for i, photo in enumerate(every) if i % HELD_OUT], every[::HELD_OUT]
     words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
     data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
     config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}

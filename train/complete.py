@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.auxiliary.options import add_options, settings, start
 from train.fitting.loop import Batch, Task
-from train.fitting.options import add_options, settings, start
 from train.fitting.state import has_state
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.data.files import write_json
@@ -53,8 +53,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=int, default=128)
     parser.add_argument("--chunk", type=int, default=100)
     parser.add_argument("--table", action="store_true", help="train several cells and layers alike, and compare them")
-    add_options(parser, rate=4e-3, average=0.995)
-    return parser
+    return add_options(parser, rate=4e-3, average=0.995)
 
 
 def table(given: argparse.Namespace) -> None:
@@ -73,7 +72,6 @@ def table(given: argparse.Namespace) -> None:
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, warmup=0.0)
-    torch.manual_seed(given.seed)
     lines = given.text is None
     characters, ids, held = questions(given.questions) if lines else text(given.text, given.output)
     config = {name: getattr(given, name) for name in ("cell", "layers", "hidden", "embedding")}
@@ -130,9 +128,13 @@ class CharacterTask(Task):
 
 def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
     """The questions of `read_questions`, each part as one stream in which END follows each question."""
-    train_part, held = read_questions(path)
-    characters = Characters.build(train_part)
-    return characters, joined(characters, train_part), joined(characters, held)
+    parts = read_questions(path)
+    characters, end = Characters.build(parts[0]), np.array([END], np.uint16)
+    ids, held = (
+        np.concatenate([end, *(piece for line in part for piece in (characters.encode_array(line), end))])
+        for part in parts
+    )
+    return characters, ids, held
 
 
 def read_questions(path: Path) -> tuple[list[str], list[str]]:
@@ -146,23 +148,12 @@ def read_questions(path: Path) -> tuple[list[str], list[str]]:
         if not isinstance(row, dict) or not isinstance(row.get("question"), str):
             raise InputError(f"{where} has no text 'question'; correct or delete it.")
         question = " ".join(row["question"].lower().split())
-        photo = row.get("image_id", row.get("image", question))
-        (held if hash_of(photo) % 50 == 0 else train_part).append(question)
+        photo = str(row.get("image_id", row.get("image", question)))
+        number = sum((place + 1) * ord(character) for place, character in enumerate(photo))  # the same in each process
+        (held if number % 50 == 0 else train_part).append(question)
     if not train_part or not held:
         raise InputError(f"{path} has too few questions to train on and to measure with; give more.")
     return train_part, held
-
-
-def hash_of(identity: object) -> int:
-    """The same number in every process."""
-    return sum((place + 1) * ord(character) for place, character in enumerate(str(identity)))
-
-
-def joined(characters: Characters, texts: list[str]) -> np.ndarray:
-    pieces: list[np.ndarray] = [np.array([END], np.uint16)]
-    for line in texts:
-        pieces += [characters.encode_array(line), np.array([END], np.uint16)]
-    return np.concatenate(pieces)
 
 
 def blocks(path: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from train.fitting.augment import augment
+from train.fitting.photos import MIRRORED, augment
 from vqa.checkpoint.pretrained import load_pretrained
 from vqa.checkpoint.provenance import provenance
 from vqa.data.features import FeatureStore
@@ -27,8 +27,6 @@ from vqa.model.image_encoder import ImageEncoder
 from vqa.model.photos import SUFFIXES, content_hash
 from vqa.model.processing import VQAImageProcessor
 from vqa.script import run
-
-MIRRORED = {"mirrored": True}  # what a store of mirrored photos adds to its provenance
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +51,8 @@ def extract_folders(given: argparse.Namespace) -> None:
     encoder = ImageEncoder(given.backbone, given.image_size)
     load_pretrained(encoder, given.backbone, given.pretrained)
     photos, processor = list_photos(given.images), VQAImageProcessor(given.image_size)
-    options = {name: getattr(given, name) for name in ("bits", "batch_size", "threads", "mirrored")}
-    print(extract(photos, given.output, encoder, given.backbone, processor, **options))
+    options = given.bits, given.batch_size, given.threads, given.mirrored
+    print(extract(photos, given.output, encoder, given.backbone, processor, *options))
 
 
 def extract(
@@ -71,7 +69,7 @@ def extract(
     """Fill the store in `output` with `photos`, by name; returns one line about the number of photos and the speed.
 
     A photo that cannot be read is skipped, counted and named on standard error. mirrored: mirror and augment the photos
-    (`train.fitting.augment`); the seed of a batch is the content hash of its first photo.
+    (`train.fitting.photos`); the seed of a batch is the content hash of its first photo.
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")

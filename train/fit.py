@@ -14,18 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from train.fitting.batches import photo_batches
 from train.fitting.caption_words import CaptionTask
 from train.fitting.distillation import mean_probabilities
 from train.fitting.finish import finish
-from train.fitting.loop import Batch, Run
-from train.fitting.prepare import Prepared, prepare
+from train.fitting.loop import Run
+from train.fitting.prepare import prepare
 from train.fitting.settings import Settings, parse
 from train.fitting.surgery import best_share, mix_blind_head
-from train.fitting.tasks import AnswerTask, BaselineTask, TextTask, holdout_logits, load
+from train.fitting.tasks import AnswerTask, BaselineTask, TextTask
 from vqa.model.errors import InputError
 
 
@@ -55,42 +53,32 @@ def fit(settings: Settings) -> dict[str, Any]:
     if data.text is not None and optim.text_epochs:
         run.train(TextTask(data, settings, *process))
     if data.teachers and AnswerTask.name not in run.done:
-        distil(data, settings, run)
+        with accelerator.autocast():
+            data.train.soft_targets = mean_probabilities(
+                data.teachers, data.train, data.train_photos, optim.batch_size, accelerator.device
+            )
     task = AnswerTask if data.captions is None else CaptionTask
     run.train(task(data, settings, *process))
     data.train.soft_targets = None
-    run.train(BaselineTask(data, settings, *process))
+    baselines = BaselineTask(data, settings, *process)
+    run.train(baselines)
     run.close()
     content: dict[str, Any] = {}
     if accelerator.is_main_process:
         if optim.mix_blind:
-            print(mix(data, optim.batch_size, accelerator.device))
+            print(mix(baselines))
         content = finish(data, settings, folder / "best")
     accelerator.wait_for_everyone()
     return content
 
 
-def distil(data: Prepared, settings: Settings, run: Run) -> None:
-    """Give the training questions the teachers' mean probabilities as soft targets."""
-
-    def inputs(chosen: np.ndarray) -> Batch:
-        return load(data.train.batch(chosen), data.train_photos)
-
-    batches = photo_batches(data.train.photo, settings.optim.batch_size)
-    with run.accelerator.autocast():
-        data.train.soft_targets = mean_probabilities(
-            data.teachers, data.train.photo, batches, inputs, run.accelerator.device
-        )
-
-
 @torch.no_grad()
-def mix(data: Prepared, size: int, device: torch.device) -> str:
+def mix(task: BaselineTask) -> str:
     """Mix the question-only head into the model's answer (see `train.fitting.surgery`); returns a sentence about it."""
-    data.net.eval()
-    batches = holdout_logits(data, ("answer", "blind"), size, device)
+    batches = task.eval().held_out_logits(("answer", "blind"))
     parts = [(logits["answer"], logits["blind"], labels) for logits, labels in batches]
     share = best_share(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    data.net = mix_blind_head(data.net, share)
+    task.data.net = mix_blind_head(task.net, share)
     return f"The question-only head has a share of {share:.0%} in the answer, as is best on the held-out questions."
 
 

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from train.extract_features import extract
 from train.fit import fit
-from train.fitting.precheck import Checked, check, counted
 from train.fitting.settings import Data, Optimisation, Settings
 from train.fitting.settings import check as check_settings
 from train.fitting.state import has_state
+from train.own.precheck import Checked, check, counted
 from vqa.checkpoint.card import verdict
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.examples import write_jsonl
@@ -57,20 +57,24 @@ def train(
     console = console or Console()
     if epochs is not None and epochs < 1:
         raise InputError(f"--epochs is {epochs}; give at least 1.")
-    if output is not None:
-        check_folder(Path(output))
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise InputError(f"{folder} is not empty; choose another --output.")
+        check_output(folder.parent)
     checked = read_checked(data, images, console)
     checked.refuse()
-    if output is None:
+    if folder is None:
         return None
-    folder = Path(output)
     run = folder.with_name(folder.name + ".run")
     settings = settings_for(checked, images, run, start, epochs, seed)
     check_settings(settings)
     write_questions(checked, images, run)
     if settings.resume:
         console.print(f"Continuing the run in {run}.", markup=False, highlight=False, soft_wrap=True)
-    encode(checked, images, run / FEATURES, start, console)
+    net, processor = load_checkpoint(None if start == "bundled" else start)
+    photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
+    console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
     content = fit(settings)
     if folder.is_dir():
         folder.rmdir()
@@ -80,13 +84,6 @@ def train(
     for line in (verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return content
-
-
-def check_folder(folder: Path) -> None:
-    """Raises `InputError` if no new model can be written there."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty; choose another --output.")
-    check_output(folder.parent)
 
 
 def read_checked(data: str, images: str, console: Console) -> Checked:
@@ -150,10 +147,3 @@ def settings_for(checked: Checked, images: str, run: Path, start: str, epochs: i
     )
     title, resume = run.name.removesuffix(".run"), has_state(run / "last")
     return Settings(data, optim=optim, output=str(run), seed=seed, resume=resume, title=title, start=start)
-
-
-def encode(checked: Checked, images: str, store: Path, start: str, console: Console) -> None:
-    """Encode every photo once, by the image encoder of the model to fine-tune."""
-    net, processor = load_checkpoint(None if start == "bundled" else start)
-    photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
-    console.print(extract(photos, store, net.image_encoder, net.config.backbone, processor.image_processor))

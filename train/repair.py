@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from train.auxiliary.options import add_options, settings, start
 from train.complete import read_questions
 from train.fitting.loop import Batch, Task
-from train.fitting.options import add_options, settings, start
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
 from vqa.language.noise import mistype
@@ -46,14 +46,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--embedding", type=int, default=64)
     parser.add_argument("--epochs", type=float, default=1.6)
     parser.add_argument("--batch", type=int, default=128)
-    add_options(parser, rate=3e-3, average=0.995)
-    return parser
+    return add_options(parser, rate=3e-3, average=0.995)
 
 
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, WARMUP)
-    torch.manual_seed(given.seed)
     questions, held = ([q for q in part if q.strip(" ?")] for part in read_questions(given.questions))
     characters = Characters.build(questions, MOST)
     config: dict[str, Any] = {"hidden": given.hidden, "embedding": given.embedding}

@@ -1,6 +1,7 @@
 """A training that is killed and resumed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,25 +14,29 @@ class Killed(BaseException):
     """What no code catches."""
 
 
-def whole_and_resumed(
-    main: Callable[[list[str]], int], flags: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[dict, dict]:
+@contextmanager
+def killed(when: Callable[[dict], bool], error: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
+    """Runs save their state after every step, and `error` is raised once `when(facts)` holds for a saved state."""
+    save = loop.save_state
+
+    def save_and_stop(*state: object) -> None:
+        save(*state)  # type: ignore[arg-type]
+        if when(state[-1]):  # type: ignore[arg-type]
+            raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_state", save_and_stop)
+        patch.setattr(loop, "SAVE_SECONDS", 0.0)
+        yield
+
+
+def whole_and_resumed(main: Callable[[list[str]], int], flags: list[str], folder: Path) -> tuple[dict, dict]:
     """The weights of an unbroken run, and of one that was killed in an epoch, after its third saved state, and resumed,
     in `folder / "killed"`. flags: all but the folder, which follows the last."""
     assert main([*flags, str(folder / "whole")]) == 0
-    save, count = loop.save_state, []
-
-    def kill(*arguments: object) -> None:
-        save(*arguments)  # type: ignore[arg-type]
-        count.append(1)
-        if len(count) == 3:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_state", kill)
-        patch.setattr(loop, "SAVE_SECONDS", 0.0)
-        with pytest.raises(Killed):
-            main([*flags, str(folder / "killed")])
+    saves = iter(range(3))
+    with killed(lambda facts: next(saves) == 2, Killed), pytest.raises(Killed):
+        main([*flags, str(folder / "killed")])
     assert main([*flags, str(folder / "killed"), "--resume"]) == 0
     whole, resumed = (load_file(folder / name / "best/model.safetensors") for name in ("whole", "killed"))
     return whole, resumed

@@ -66,11 +66,9 @@ def test_a_few_captions_are_learned_by_heart(attention: str, data: list[str], tm
     assert json.loads((tmp_path / "run/best/results.json").read_text()) == results
 
 
-def test_a_killed_run_resumes_to_the_same_weights(
-    data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(data: list[str], tmp_path: Path) -> None:
     run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--output"]
-    whole, resumed = whole_and_resumed(main, run, tmp_path, monkeypatch)
+    whole, resumed = whole_and_resumed(main, run, tmp_path)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*run, str(tmp_path / "killed"), "--resume", "--seed", "1"]) == 2
 

@@ -54,10 +54,10 @@ def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) ->
 
 
 def test_a_killed_run_resumes_to_the_same_weights(
-    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1.5", "--output"]
-    whole, resumed = whole_and_resumed(main, flags, tmp_path, monkeypatch)
+    whole, resumed = whole_and_resumed(main, flags, tmp_path)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
     assert "other settings of 'rate'" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
 ) -> None:
     monkeypatch.setattr(repair, "SPREAD", 5)  # so that it falls into the middle of a part
     flags = ["--questions", str(questions), *SMALL, "--epochs", "0.4", "--output"]
-    whole, resumed = whole_and_resumed(main, flags, tmp_path, monkeypatch)
+    whole, resumed = whole_and_resumed(main, flags, tmp_path)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
     assert "other settings of 'rate'" in capsys.readouterr().err

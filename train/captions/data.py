@@ -70,11 +70,6 @@ def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Caption
     return found
 
 
-def held_out(photos: list[CaptionedPhoto], every: int = 40) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
-    """Training photos, and one in `every` of them to choose settings with."""
-    return [p for i, p in enumerate(photos) if i % every], photos[::every]
-
-
 class Batches:
     """Grids `(P, N, D)` and captions `(P, 5, T + 1)`: five a photo, repeated where it has fewer, drawn from more."""
 
@@ -96,7 +91,10 @@ class Batches:
     def load(self, chosen: np.ndarray, seed: int, captions: int = 5) -> tuple[Tensor, Tensor]:
         """One batch, whose grids are read from disk."""
         rng = np.random.default_rng(seed)
-        rows = [torch.tensor(self.ids[i][j]) for i in chosen for j in _pick(len(self.ids[i]), captions, rng)]
+        rows = []
+        for ids in (self.ids[i] for i in chosen):
+            order = rng.permutation(len(ids)) if len(ids) >= captions else np.arange(captions) % len(ids)
+            rows += [torch.tensor(ids[j]) for j in order[:captions]]
         padded = pad_sequence(rows, batch_first=True, padding_value=PAD)
         return self.grids(chosen), padded.unflatten(0, (len(chosen), captions))
 
@@ -113,7 +111,3 @@ class Batches:
         """The grids of all photos, batch by batch."""
         for start in range(0, len(self.photos), self.size):
             yield self.grids(np.arange(start, min(start + self.size, len(self.photos))))
-
-
-def _pick(count: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(count)[:wanted] if count >= wanted else np.arange(wanted) % count

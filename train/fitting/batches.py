@@ -9,13 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.distillation import SoftTargets
 from vqa.data.examples import Example, targets
 from vqa.model.processing import VQAProcessor
 
 T = TypeVar("T")
 OTHER = {"left": "right", "right": "left"}
 SIDES = re.compile(r"\b(left|right)\b")
+
+
+@dataclass
+class SoftTargets:
+    """The likeliest answers of Q questions `(Q, k)` and their mean probabilities `(Q, k)` in half precision: 600 bytes
+    a question. size: of the answer vocabulary."""
+
+    answers: np.ndarray
+    probabilities: np.ndarray
+    size: int
+
+    def batch(self, chosen: np.ndarray) -> Tensor:
+        """The probabilities of all answers `(B, A)` for the questions `chosen (B,)`."""
+        dense = torch.zeros(len(chosen), self.size)
+        answers, probabilities = (torch.from_numpy(part[chosen]) for part in (self.answers, self.probabilities))
+        return dense.scatter_(1, answers.long(), probabilities.float())
 
 
 @dataclass

@@ -33,27 +33,36 @@ HIDDEN = 256
 
 
 @dataclass
-class CaptionWords:
-    """The words of photos' captions, as arrays.
+class CaptionedQuestions:
+    """Batches of questions about photos, with the caption words of these and of further photos.
 
-    photos: P paths; words: the V words that are learned; labels `(P, V)`: the share of the photo's captions that have
-    the word, in 255ths.
+    photos: P paths, those of the questions, then those that only have captions; words: the V words that are learned;
+    other_words `(V,)`: what each becomes in a mirrored photo; has `(P,)`: whether a photo has captions; labels
+    `(P, V)`: the share of its captions that have the word, in 255ths.
     """
 
+    questions: Questions
     photos: list[str]
     words: list[str]
+    other_words: Tensor
+    has: np.ndarray
     labels: np.ndarray
 
     @classmethod
     def read(
-        cls, files: Sequence[str], folders: Sequence[str], held: set[str], min_count: int = MIN_COUNT
-    ) -> "CaptionWords":
+        cls,
+        questions: Questions,
+        files: Sequence[str],
+        folders: Sequence[str],
+        held: set[str],
+        min_count: int = MIN_COUNT,
+    ) -> "CaptionedQuestions":
         """Files of captions (see `train.captions.data.captioned`); photos whose file name is in `held` are left out.
 
         Words of fewer than `min_count` captions are not learned. Raises `InputError` for a line without captions, or a
         photo that is not in its folder.
         """
-        photos, captions = [], []
+        captions: dict[str, list[set[str]]] = {}
         for file, folder in zip(files, folders if len(folders) > 1 else list(folders) * len(files), strict=True):
             for name, texts, where in captioned(Path(file)):
                 if name in held:
@@ -61,32 +70,20 @@ class CaptionWords:
                 photo = Path(folder) / name
                 if not photo.is_file():
                     raise InputError(f"{where} names {name}, which is not in {folder}; name the folder of its photos.")
-                photos.append(str(photo))
-                captions.append([set(split(text)) for text in texts])
-        counts = Counter(word for texts in captions for text in texts for word in text)
+                captions[str(photo)] = [set(split(text)) for text in texts]
+        counts = Counter(word for texts in captions.values() for text in texts for word in text)
         words = [word for word, count in counts.most_common() if count >= min_count]
         if not words:
             raise InputError(f"No word occurs in {min_count} captions of {', '.join(files)}; give more captions.")
         index = {word: number for number, word in enumerate(words)}
+        photos = list(dict.fromkeys((*questions.photos, *captions)))
         labels = np.zeros((len(photos), len(words)), dtype=np.uint8)
-        for row, own in enumerate(captions):
+        for row, name in enumerate(photos):
+            own = captions.get(name, [])
             count = Counter(index[word] for text in own for word in text if word in index)
             labels[row, list(count)] = [round(255 * n / len(own)) for n in count.values()]
-        return cls(photos, words, labels)
-
-
-class CaptionedQuestions:
-    """Batches of questions about photos, with the caption words of these and of further photos.
-
-    `photos` are those of the questions, then those that only have captions.
-    """
-
-    def __init__(self, questions: Questions, captions: CaptionWords):
-        self.questions, self.labels = questions, captions.labels
-        self.other_words = mirrored({word: number for number, word in enumerate(captions.words)})
-        self.photos = list(dict.fromkeys((*questions.photos, *captions.photos)))
-        row_of = {photo: row for row, photo in enumerate(captions.photos)}
-        self.row = np.array([row_of.get(photo, -1) for photo in self.photos])
+        has = np.array([photo in captions for photo in photos])
+        return cls(questions, photos, words, mirrored(index), has, labels)
 
     def epoch(self, size: int, order: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each batch its questions, about `size`, and the photos without questions that are added to it."""
@@ -99,8 +96,8 @@ class CaptionedQuestions:
         batch = self.questions.batch(chosen, order)
         rows = np.concatenate((batch["rows"].numpy(), alone))
         mirror = torch.cat((batch["mirror"], draw_mirrored(len(alone), order)))
-        with_captions = np.flatnonzero(self.row[rows] >= 0)
-        words = torch.from_numpy(self.labels[self.row[rows[with_captions]]]).float() / 255
+        with_captions = np.flatnonzero(self.has[rows])
+        words = torch.from_numpy(self.labels[rows[with_captions]]).float() / 255
         turned = mirror[with_captions]
         words[turned] = words[turned][:, self.other_words]
         more = {"rows": torch.from_numpy(rows), "captioned": torch.from_numpy(with_captions)}
@@ -118,7 +115,7 @@ class CaptionTask(AnswerTask):
         super().__init__(data, settings, process, processes)
         assert data.captions is not None
         self.captions = data.captions
-        common = torch.from_numpy(self.captions.labels.mean(0) / 255).float()
+        common = torch.from_numpy(self.captions.labels[self.captions.has].mean(0) / 255).float()
         torch.manual_seed(settings.seed)  # whether or not a task was trained before in this process
         self.place = nn.Linear(self.net.image_encoder.channels, HIDDEN)
         self.word = nn.Linear(HIDDEN, len(common))

@@ -1,19 +1,25 @@
 """Knowledge distillation: finished models answer every training question once, and their mean probabilities are learned
 as soft targets (Hinton et al. 2015)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from train.fitting.batches import Questions, SoftTargets, photo_batches
+from train.fitting.loop import Batch
+from train.fitting.photos import LoadPhotos, Squares
+from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.provenance import provenance
 from vqa.data.parallel import prefetch
+from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
-from vqa.model.processing import VQAImageProcessor
+from vqa.model.processing import VQAImageProcessor, VQAProcessor
 
 LIKELIEST = 100  # answers a question that are stored; the rest has next to no probability
-Batch = dict[str, Tensor]
 
 
 @dataclass
@@ -23,7 +29,7 @@ class Teacher:
 
     net: VQAModel
     image_processor: VQAImageProcessor
-    photos: Callable[[np.ndarray], Batch] | None = None
+    photos: LoadPhotos | None = None
 
     def probabilities(self, batch: Batch) -> Tensor:
         """Those of the answers `(B, A)`, for a batch with its photos' `grid` or `squares`."""
@@ -34,43 +40,48 @@ class Teacher:
         return self.net(**questions, pixel_values=pixel_values).logits.softmax(-1)
 
 
-@dataclass
-class SoftTargets:
-    """The likeliest answers of Q questions `(Q, k)` and their mean probabilities `(Q, k)` in half precision: 600 bytes
-    a question. size: of the answer vocabulary."""
+def read_teacher(
+    folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
+) -> Teacher:
+    """The model in `folder`. Its photo input is that of `net` where this fits, a store's grids (made by `made_by`) or
+    pixels, or else it reads `photos` itself.
 
-    answers: np.ndarray
-    probabilities: np.ndarray
-    size: int
-
-    def batch(self, chosen: np.ndarray) -> Tensor:
-        """The probabilities of all answers `(B, A)` for the questions `chosen (B,)`."""
-        dense = torch.zeros(len(chosen), self.size)
-        answers, probabilities = (torch.from_numpy(part[chosen]) for part in (self.answers, self.probabilities))
-        return dense.scatter_(1, answers.long(), probabilities.float())
+    Raises `InputError` if it has other words or other answers than `net`.
+    """
+    teacher, its = load_checkpoint(folder)
+    same = {
+        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
+        "answers": teacher.config.answers == net.config.answers,
+    }
+    for what, equal in same.items():
+        if not equal:
+            raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
+    reader = its.image_processor
+    own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, reader)
+    shared = reader.size == processor.image_processor.size if made_by is None else own == made_by
+    squares = None if shared else Squares(photos, reader)
+    return Teacher(teacher.requires_grad_(False), reader, squares)
 
 
 @torch.inference_mode()
 def mean_probabilities(
-    teachers: Sequence[Teacher],
-    photo: np.ndarray,
-    batches: Sequence[np.ndarray],
-    load: Callable[[np.ndarray], Batch],
-    device: torch.device,
+    teachers: Sequence[Teacher], questions: Questions, photos: LoadPhotos, size: int, device: torch.device
 ) -> SoftTargets:
-    """The teachers' mean probabilities for Q questions, each of which is in one of the `batches`.
+    """The teachers' mean probabilities for all questions, in batches of about `size`.
 
-    photo: `(Q,)`, each question's row among the photos; load: question numbers to the student's inputs.
+    photos: loads the student's photo input.
     """
+    batches = photo_batches(questions.photo, size)
 
     def inputs() -> Iterator[list[Batch]]:
         for chosen in batches:
-            batch, rows = load(chosen), np.unique(photo[chosen])
-            questions = {name: value for name, value in batch.items() if name not in ("grid", "squares")}
-            yield [batch if teacher.photos is None else questions | teacher.photos(rows) for teacher in teachers]
+            batch = questions.batch(chosen)
+            rows = batch["rows"].numpy()
+            shared = photos(rows)
+            yield [batch | (teacher.photos(rows) if teacher.photos else shared) for teacher in teachers]
 
     answers = teachers[0].net.config.answers
-    shape = (len(photo), min(LIKELIEST, len(answers)))
+    shape = (len(questions), min(LIKELIEST, len(answers)))
     targets = SoftTargets(np.zeros(shape, np.int32), np.zeros(shape, np.float16), len(answers))
     for teacher in teachers:
         torch.nn.Module.to(teacher.net, device).eval()  # transformers' own .to has lost its types

@@ -37,12 +37,13 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     """
     net, data, extra = prepared.net.cpu(), settings.data, {"priors.json": asdict(prepared.priors)}
     save_checkpoint(folder, net, prepared.processor, extra)
-    uncalibrated = ours(VQA.load(folder))
-    store = FeatureStore.open(data.features, uncalibrated.made_by()) if data.features else None
+    vqa = ours(VQA.load(folder))
+    store = FeatureStore.open(data.features, vqa.made_by()) if data.features else None
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
     calibrating, reporting = split_by_photo(prepared.validation, 0.5, CALIBRATION)
     calibrating = calibrating[:MOST]
-    fitted = temperatures(uncalibrated, calibrating, store, name_of)
+    ece_before = ece(ask(vqa, reporting, store, name_of)[0], reporting)
+    fitted = temperatures(vqa.answers, ask(vqa, calibrating, store, name_of, keep_logits=True)[0])
     for name, value in fitted.items():
         setattr(net.config, name, value)
     save_checkpoint(folder, net, prepared.processor, extra)
@@ -57,7 +58,7 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
         **fitted,
         "fitted_on": len(calibrating),
         "reported_on": len(reporting),
-        "ece_before": ece(ask(uncalibrated, reporting, store, name_of)[0], reporting),
+        "ece_before": ece_before,
         "ece": ece(done, reporting),
     }
     if settings.start is not None:  # the path of a folder means nothing on other machines
@@ -83,13 +84,10 @@ def ask(
     return done, Counter(r.reason for r in every if not isinstance(r, Answered))
 
 
-def temperatures(
-    vqa: VQA, examples: Sequence[Example], store: FeatureStore | None, name_of: Callable[[str], str]
-) -> dict[str, float | None]:
+def temperatures(vocabulary: Sequence[str], done: Sequence[Answered]) -> dict[str, float | None]:
     """The configuration's temperatures by name: 1 without an example, and None for yes and no where fewer than `FEWEST`
     answers are these, or others."""
-    index = {answer: number for number, answer in enumerate(vqa.answers)}
-    done, _ = ask(vqa, examples, store, name_of, keep_logits=True)
+    index = {answer: number for number, answer in enumerate(vocabulary)}
     pairs = [answered.logits for answered in done if answered.logits is not None]
     if not pairs:
         return {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
@@ -99,7 +97,7 @@ def temperatures(
             if answer in index:
                 right[row, index[answer]] = value
     whole, blind = (torch.from_numpy(np.stack(logits)) for logits in zip(*pairs, strict=True))
-    closed = torch.tensor([vqa.answers[answer] in YES_NO for answer in whole.argmax(1).tolist()])
+    closed = torch.tensor([vocabulary[answer] in YES_NO for answer in whole.argmax(1).tolist()])
     apart = min(int(closed.sum()), int((~closed).sum())) >= FEWEST
     others = ~closed if apart else slice(None)
     return {

@@ -1,26 +1,23 @@
 """From files of questions and photos to the arrays, the model and the teachers of a training run."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from train.extract_features import MIRRORED
 from train.fitting.batches import Questions
-from train.fitting.caption_words import CaptionedQuestions, CaptionWords
-from train.fitting.distillation import Teacher
-from train.fitting.photo_cache import Squares
+from train.fitting.caption_words import CaptionedQuestions
+from train.fitting.distillation import Teacher, read_teacher
+from train.fitting.photos import MIRRORED, LoadPhotos, Squares, photo_rows, stored_grids
 from train.fitting.settings import Data, Settings
 from train.fitting.surgery import extend
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.pretrained import load_pretrained
 from vqa.checkpoint.provenance import provenance
 from vqa.data.examples import Example, reference
-from vqa.data.features import FeatureStore, stored_name
+from vqa.data.features import FeatureStore
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.jsonl import read_pairs
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer, extend_tokenizer
@@ -33,14 +30,13 @@ from vqa.model.text import MAX_QUESTION_CHARACTERS
 
 SPLIT_SEED = 1  # apart from the run's seed, so that all runs are compared on the same photos
 HOLDOUT, CALIBRATION, VALIDATION = 0, 3, 4  # streams of that seed
-LoadPhotos = Callable[..., dict[str, Tensor]]
 
 
 @dataclass
 class Prepared:
     """What a run learns from, and the model that learns.
 
-    train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them (see `photo_loader`).
+    train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them.
     validation: questions that neither the weights nor the choice of an epoch depend on. text: questions without photos.
     captions: the training questions with captions, if there are any.
     teachers: finished models of the same words and answers. messages: sentences for the user.
@@ -88,29 +84,32 @@ def prepare(settings: Settings) -> Prepared:
         messages.append(f"{len(again):,} questions of {', '.join(data.often)} occur three times in each epoch.")
         train += again + again
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
-    captions, photos = None, train_questions.photos
-    if data.captions:
-        words = CaptionWords.read(data.captions, data.caption_images, held_names)
-        captions = CaptionedQuestions(train_questions, words)
-        photos = captions.photos
-        messages.append(f"{len(words.photos):,} photos with captions, of which {len(words.words):,} words are learned")
-    store, mirrored, made_by = None, None, None
+    captions, made_by = None, None
     if data.features:
         made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
-        store = FeatureStore.open(data.features, made_by)
-        if data.mirrored:
-            mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED)
-        photo_rows(
-            [example.image for example in validation], data, store
-        )  # a missing photo is reported before training
+        store, folders = FeatureStore.open(data.features, made_by), [*data.images, *data.validation_images]
+        mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED) if data.mirrored else None
+        train_photos = stored_grids(train_questions.photos, folders, store, mirrored)
+        holdout_photos = stored_grids(holdout_questions.photos, folders, store)
+        photo_rows(list({example.image: 0 for example in validation}), folders, store)  # all are there, also at the end
+    else:
+        photos = train_questions.photos
+        if data.captions:
+            captions = CaptionedQuestions.read(train_questions, data.captions, data.caption_images, held_names)
+            photos = captions.photos
+            messages.append(
+                f"{captions.has.sum():,} photos with captions, of which {len(captions.words):,} words are learned"
+            )
+        train_photos = Squares(photos, processor.image_processor, data.memory)
+        holdout_photos = Squares(holdout_questions.photos, processor.image_processor, data.memory)
     return Prepared(
         train=train_questions,
         holdout=holdout_questions,
         validation=validation,
         text=Questions.build(pairs, answers.index, processor) if pairs else None,
         captions=captions,
-        train_photos=photo_loader(photos, data, store, processor, mirrored),
-        holdout_photos=photo_loader(holdout_questions.photos, data, store, processor),
+        train_photos=train_photos,
+        holdout_photos=holdout_photos,
         net=net,
         teachers=[read_teacher(t, net, processor, made_by, train_questions.photos) for t in settings.teachers],
         processor=processor,
@@ -163,29 +162,6 @@ def build(
     return net, VQAProcessor(VQAImageProcessor(config.image_size), tokenizer), answers
 
 
-def read_teacher(
-    folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
-) -> Teacher:
-    """The model in `folder`. Its photo input is that of `net` where this fits, a store's grids (made by `made_by`) or
-    pixels, or else it reads `photos` itself.
-
-    Raises `InputError` if it has other words or other answers than `net`.
-    """
-    teacher, its = load_checkpoint(folder)
-    same = {
-        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
-        "answers": teacher.config.answers == net.config.answers,
-    }
-    for what, equal in same.items():
-        if not equal:
-            raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
-    reader = its.image_processor
-    own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, reader)
-    shared = reader.size == processor.image_processor.size if made_by is None else own == made_by
-    squares = None if shared else Squares(photos, reader.square, reader.size, 0.0)
-    return Teacher(teacher.requires_grad_(False), reader, squares)
-
-
 def read_all(
     files: Sequence[str], annotations: Sequence[str], images: Sequence[str], messages: list[str], most: int = 0
 ) -> list[Example]:
@@ -199,20 +175,21 @@ def read_all(
         )
     for i, file in enumerate(files):
         folder = None if not images else images[i if len(images) > 1 else 0]
-        found = read_examples(file, annotations[i] if annotations else None, folder)
-        present, missing = drop_missing_photos(found)
-        if missing:
-            messages.append(f"{missing:,} of {len(found):,} questions of {file} left out: their photo is missing.")
+        every = read_examples(file, annotations[i] if annotations else None, folder)
+        present, _ = drop_missing_photos(every)
         if not present:
             raise InputError(
                 f"No photo of {file} is in {folder or 'its place'}; name the folder that holds its photos."
             )
         asked = [example for example in present if askable(example.question)]
-        if left := len(present) - len(asked):
-            messages.append(f"{left:,} questions of {file} left out: they have no words, or too many.")
         short = [example for example in asked if not most or len((reference(example) or "").split()) <= most]
-        if left := len(asked) - len(short):
-            messages.append(f"{left:,} of {len(asked):,} questions of {file} left out: their answers are longer.")
+        for before, after, reason in (
+            (every, present, "their photo is missing"),
+            (present, asked, "they have no words, or too many"),
+            (asked, short, "their answers are longer"),
+        ):
+            if left := len(before) - len(after):
+                messages.append(f"{left:,} of {len(before):,} questions of {file} left out: {reason}.")
         examples += short
     return examples
 
@@ -243,39 +220,3 @@ def merge(pairs: Iterable[Example]) -> list[Example]:
 def photo_number(image: str) -> str:
     """The number in a COCO photo's file name, by which `text` names photos."""
     return Path(image).stem.rpartition("_")[2].lstrip("0") or "0"
-
-
-def photo_loader(
-    photos: list[str],
-    data: Data,
-    store: FeatureStore | None,
-    processor: VQAProcessor,
-    mirrored: FeatureStore | None = None,
-) -> LoadPhotos:
-    """A function from rows of `photos`, and which of them to mirror `(P,)`, to `{"grid": …}` of a feature store (of the
-    store `mirrored`), or to `{"squares": …}` read from files."""
-    if store is None:
-        image_processor = processor.image_processor
-        return Squares(photos, image_processor.square, image_processor.size, data.memory)
-    where = photo_rows(photos, data, store)
-    turned = photo_rows(photos, data, mirrored) if mirrored is not None else where
-
-    def read(rows: np.ndarray, mirror: np.ndarray | None = None) -> dict[str, Tensor]:
-        grid = store.read(where[rows], torch.bfloat16)
-        if mirrored is not None and mirror is not None and mirror.any():
-            grid[mirror] = mirrored.read(turned[rows[mirror]], torch.bfloat16)
-        return {"grid": grid}
-
-    return read
-
-
-def photo_rows(photos: Sequence[str], data: Data, store: FeatureStore) -> np.ndarray:
-    """Rows of the photos in the store. Raises `InputError` if it lacks some."""
-    photos = list(dict.fromkeys(photos))
-    where = store.lookup([stored_name(photo, [*data.images, *data.validation_images]) for photo in photos])
-    if len(where) and where.min() < 0:
-        raise InputError(
-            f"The feature store {store.folder} lacks {int((where < 0).sum()):,} of {len(where):,} photos, such as "
-            f"{photos[int(where.argmin())]}; run train.extract_features on their folder with the same --output."
-        )
-    return where

@@ -179,21 +179,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 def check(settings: Settings) -> None:
     """Raise `InputError` for settings with which no run can work."""
     data = settings.data
-    given = {
-        f"{group}.{name}": v
-        for group, part in asdict(settings).items()
-        if isinstance(part, dict)
-        for name, v in part.items()
-    }
-    for name, value in given.items():
+    groups = {"data": vars(data), "model": settings.model, "optim": vars(settings.optim)}
+    for name, value in ((f"{group}.{key}", value) for group, part in groups.items() for key, value in part.items()):
         if name in SHARES and not 0 <= value < 1:
             raise InputError(f"The setting {name} is {value}; give a share from 0 to below 1.")
-        least = 0 if name in MAY_BE_ZERO else 1
-        if type(value) is int and value < least:
+        least = 1 if type(value) is int and name not in MAY_BE_ZERO else 0
+        if type(value) in (int, float) and value < least:
             raise InputError(f"The setting {name} is {value}; give at least {least}.")
-    for name in ("data.memory", "optim.half_life"):
-        if given[name] < 0:
-            raise InputError(f"The setting {name} is {given[name]}; give 0 or more.")
     if data.captions and data.features:
         raise InputError(
             "The image encoder cannot learn captions from a feature store; leave out data.features or data.captions."

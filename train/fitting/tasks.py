@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.fitting.augment import augment
 from train.fitting.batches import photo_batches, plain_batches, share
 from train.fitting.loop import Batch, Task
+from train.fitting.photos import LoadPhotos, augment
 from train.fitting.settings import Settings
 
 if TYPE_CHECKING:
-    from train.fitting.prepare import LoadPhotos, Prepared
+    from train.fitting.prepare import Prepared
 
 
 class QuestionTask(Task):
@@ -26,6 +26,8 @@ class QuestionTask(Task):
 
     parts: Sequence[str]
     heads: Sequence[str] = ()
+    augmented = False
+    """Whether photos are augmented in training mode."""
 
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__()
@@ -53,11 +55,26 @@ class QuestionTask(Task):
     def held_out(self) -> dict[str, float]:
         """Mean soft score, in percent, of the best answer of each of the heads on the held-out questions."""
         total = dict.fromkeys(self.heads, 0.0)
-        device = next(self.net.parameters()).device
-        for logits, labels in holdout_logits(self.data, self.heads, self.optim.batch_size, device):
+        for logits, labels in self.held_out_logits(self.heads):
             for head in self.heads:
                 total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
         return {head: 100 * value / len(self.data.holdout) for head, value in total.items()}
+
+    def held_out_logits(self, heads: Sequence[str]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """For each batch of held-out questions the logits `(B, A)` of the `heads` only, and the labels `(B, A)`."""
+        net, questions, device = self.net, self.data.holdout, next(self.net.parameters()).device
+        for chosen in photo_batches(questions.photo, self.optim.batch_size):
+            loaded = load(questions.batch(chosen), self.data.holdout_photos)
+            batch = {name: value.to(device) for name, value in loaded.items()}
+            grid, photo_index = self.grid(batch.get("grid"), batch.get("squares")), batch["photo_index"]
+            question, logits = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector, {}
+            if "answer" in heads:
+                logits["answer"], _ = net.score(net.prepare(grid), question, photo_index)
+            if "blind" in heads:
+                logits["blind"] = net.blind_logits(question)
+            if "image_only" in heads:
+                logits["image_only"] = net.image_only_logits(grid)[photo_index]
+            yield logits, batch["labels"]
 
     def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
         """The photos' grids, from a feature store or computed of their pixels `(P, S, S, 3)`."""
@@ -66,10 +83,10 @@ class QuestionTask(Task):
         assert grid is not None, "give grid or squares"
         return grid
 
-    def pixels(self, squares: Tensor, augmented: bool = False) -> Tensor:
+    def pixels(self, squares: Tensor) -> Tensor:
         """Bytes to the image encoder's input `(P, 3, S, S)`, in the memory format in which convolutions are fastest."""
         pixel_values = self.data.processor.image_processor.normalize(squares)
-        if augmented:
+        if self.augmented and self.training:
             pixel_values = augment(pixel_values)
         return pixel_values.contiguous(memory_format=torch.channels_last)
 
@@ -112,6 +129,7 @@ class AnswerTask(QuestionTask):
         if not settings.data.features:
             self.parts = ("image_encoder", *self.parts)
         super().__init__(data, settings, process, processes)
+        self.augmented = self.optim.augment
         for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
             stage.requires_grad_(False)
 
@@ -120,9 +138,6 @@ class AnswerTask(QuestionTask):
         if self.optim.frozen_stages:  # few photos a step make poor statistics of batch norms
             self.net.image_encoder.eval()
         return self
-
-    def pixels(self, squares: Tensor, augmented: bool = False) -> Tensor:
-        return super().pixels(squares, self.training and self.optim.augment)
 
     def rate_share(self, name: str) -> float:
         return self.optim.encoder_rate if ".image_encoder." in name else 1.0
@@ -166,28 +181,6 @@ class BaselineTask(QuestionTask):
         return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(image_only, labels)
 
 
-def load(batch: Batch, photos: "LoadPhotos") -> Batch:
+def load(batch: Batch, photos: LoadPhotos) -> Batch:
     """The batch with its photos, mirrored where `mirror` says so, in place of their numbers `rows`."""
     return batch | photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
-
-
-def holdout_logits(
-    data: "Prepared", heads: Sequence[str], size: int, device: torch.device
-) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """For each batch of held-out questions the logits `(B, A)` of the `heads` only, and the labels `(B, A)`."""
-    net = data.net
-    for chosen in photo_batches(data.holdout.photo, size):
-        loaded = load(data.holdout.batch(chosen), data.holdout_photos)
-        batch = {name: value.to(device) for name, value in loaded.items()}
-        grid = batch.get("grid")
-        if grid is None:
-            grid = net.encode_image(data.processor.image_processor.normalize(batch["squares"]))
-        photo_index, logits = batch["photo_index"], {}
-        question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
-        if "answer" in heads:
-            logits["answer"], _ = net.score(net.prepare(grid), question, photo_index)
-        if "blind" in heads:
-            logits["blind"] = net.blind_logits(question)
-        if "image_only" in heads:
-            logits["image_only"] = net.image_only_logits(grid)[photo_index]
-        yield logits, batch["labels"]

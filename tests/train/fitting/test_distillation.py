@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.distillation import SoftTargets, Teacher, mean_probabilities
+from train.fitting.batches import Questions, SoftTargets
+from train.fitting.distillation import Teacher, mean_probabilities
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
 
@@ -14,24 +15,21 @@ def test_targets_are_the_mean_probabilities_of_the_teachers(net: VQAModel) -> No
     teachers = [Teacher(VQAModel(net.config).eval(), VQAImageProcessor(16)) for _ in range(2)]
     ids = torch.tensor([[2, 3], [4, 5], [3, 3], [5, 2], [2, 2]])
     photos = torch.randint(0, 255, (5, 16, 16, 3), dtype=torch.uint8)
+    none, scores, same = np.zeros(6, np.int64), np.zeros(0, np.float32), torch.arange(9)
+    questions = Questions([], np.arange(5), ids.int(), torch.full((5,), 2), none, none[:0], scores, same, same[:3])
 
-    def load(chosen: np.ndarray) -> dict[str, Tensor]:
-        mask = torch.ones(len(chosen), 2, dtype=torch.long)
-        rows, index = np.unique(chosen, return_inverse=True)
-        own = {"photo_index": torch.from_numpy(index), "squares": photos[rows]}
-        return {"input_ids": ids[chosen], "attention_mask": mask} | own
+    def load(rows: np.ndarray, mirror: np.ndarray | None = None) -> dict[str, Tensor]:
+        return {"squares": photos[rows]}
 
-    teachers[1].photos = lambda rows: {"squares": photos[rows]}  # its own input, here the same photos
-    batches = [np.array([3, 0]), np.array([1, 2, 4])]
-    targets = mean_probabilities(teachers, np.arange(5), batches, load, torch.device("cpu"))
+    teachers[1].photos = load  # its own input, here the same photos
+    targets = mean_probabilities(teachers, questions, load, 2, torch.device("cpu"))
     pixels = VQAImageProcessor(16).normalize(photos)
     mask = torch.ones_like(ids)
     with torch.inference_mode():
         each = [t.net(ids, mask, pixel_values=pixels).logits.softmax(-1) for t in teachers]
     chosen = np.array([4, 1])
     torch.testing.assert_close(targets.batch(chosen), sum(each)[chosen] / 2, atol=1e-3, rtol=0)
-    stored = {name: value for name, value in load(chosen).items() if name != "squares"}
-    stored["grid"] = teachers[0].net.encode_image(pixels)[np.unique(chosen)]
+    stored = questions.batch(chosen) | {"grid": teachers[0].net.encode_image(pixels)[np.unique(chosen)]}
     torch.testing.assert_close(teachers[0].probabilities(stored), each[0][chosen])
 
 

@@ -61,6 +61,7 @@ def test_figures_are_those_of_asking_one_by_one(
     right = [answer == reference(example) for example, answer, _ in asked]
     assert results["metrics"]["exact"] == pytest.approx(100 * sum(right) / len(right), abs=0.006)
     predictions = json.loads((fitted.folder / "predictions.json").read_text())
+    assert len(predictions) == len(asked) == results["n"] == results["data"]["n"] == 48
     assert {p["question_id"]: p["answer"] for p in predictions} == {e.question_id: a for e, a, _ in asked}
 
 
@@ -106,13 +107,12 @@ def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pyt
         SimpleNamespace(example=Example("", "", names[answer]), logits=(row.numpy(), row.numpy()))
         for answer, row in zip(said, logits, strict=True)
     ]
-    monkeypatch.setattr(finish, "ask", lambda *given, **options: (done, None))
-    found = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    found = finish.temperatures(names, done)
     assert found["temperature"] == fit_temperature(logits[~closed], right[~closed]) == pytest.approx(1.5, rel=0.25)
     assert found["yes_no_temperature"] == fit_temperature(logits[closed], right[closed]) == pytest.approx(4, rel=0.25)
     assert found["blind_temperature"] == fit_temperature(logits, right)
     monkeypatch.setattr(finish, "FEWEST", count)
-    few = finish.temperatures(SimpleNamespace(answers=names), [], None, str)
+    few = finish.temperatures(names, done)
     assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right), None)
 
 

@@ -1,13 +1,10 @@
 """What is learned in each task, and by which parts."""
 
-from types import SimpleNamespace
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from train.fitting.settings import Data, Optimisation, Settings
+from tests.fitted import make_task
 from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
@@ -28,19 +25,9 @@ def batch() -> dict[str, Tensor]:
     }
 
 
-def make(kind: type[QuestionTask], net: VQAModel, **optim: float) -> QuestionTask:
-    data = SimpleNamespace(
-        net=net,
-        processor=SimpleNamespace(image_processor=VQAImageProcessor(16)),
-        train=SimpleNamespace(photo=np.arange(2)),
-        text=[None] * 3,
-    )
-    return kind(data, Settings(Data([]), optim=Optimisation(**({"augment": False} | optim))))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kind: type[QuestionTask]) -> None:
-    task = make(kind, net).train()
+    task = make_task(kind, net).train()
     names = ("input_ids", "attention_mask", "labels") if kind is TextTask else batch
     before = {name: value.clone() for name, value in net.image_encoder.named_buffers()}
     task(**{name: batch[name] for name in names}).backward()
@@ -59,7 +46,7 @@ def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kin
 @pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
 def test_the_model_fits_a_few_questions(net: VQAModel, batch: dict[str, Tensor], loss: str) -> None:
     net.config.loss = loss
-    task = make(AnswerTask, net).train()
+    task = make_task(AnswerTask, net).train()
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=0.01)
     losses = []
     for _ in range(60):
@@ -72,7 +59,7 @@ def test_the_model_fits_a_few_questions(net: VQAModel, batch: dict[str, Tensor],
 
 
 def test_the_baselines_add_their_losses(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    task = make(BaselineTask, net).eval()
+    task = make_task(BaselineTask, net).eval()
     grid = net.encode_image(VQAImageProcessor(16).normalize(batch["squares"]))
     question = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
     blind = net.loss(net.blind_logits(question), batch["labels"])
@@ -84,11 +71,11 @@ def test_the_baselines_add_their_losses(net: VQAModel, batch: dict[str, Tensor])
 
 @pytest.mark.parametrize(("epochs", "patience"), [(1, 2), (10, 2), (40, 8)])
 def test_the_patience_of_the_baselines_follows_their_epochs(net: VQAModel, epochs: int, patience: int) -> None:
-    assert make(BaselineTask, net, head_epochs=epochs).patience == patience
+    assert make_task(BaselineTask, net, head_epochs=epochs).patience == patience
 
 
 def test_photos_are_augmented_in_training_only(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    task = make(AnswerTask, net, augment=True)
+    task = make_task(AnswerTask, net, augment=True)
     plain = VQAImageProcessor(16).normalize(batch["squares"])
     torch.manual_seed(0)
     assert not torch.equal(task.train().pixels(batch["squares"]), plain)
@@ -96,7 +83,7 @@ def test_photos_are_augmented_in_training_only(net: VQAModel, batch: dict[str, T
 
 
 def test_the_image_encoder_has_its_own_learning_rate(net: VQAModel) -> None:
-    task = make(AnswerTask, net, encoder_rate=0.1)
+    task = make_task(AnswerTask, net, encoder_rate=0.1)
     shares = {name: task.rate_share(name) for name, _ in task.named_parameters()}
     assert {name for name, share in shares.items() if share != 1.0} == {
         name for name in shares if name.startswith("net.image_encoder.")
@@ -104,7 +91,7 @@ def test_the_image_encoder_has_its_own_learning_rate(net: VQAModel) -> None:
 
 
 def test_soft_targets_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
-    task = make(AnswerTask, net, trust=0.25).eval()
+    task = make_task(AnswerTask, net, trust=0.25).eval()
     questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
     logits = net(**questions, grid=task.grid(squares=batch["squares"])).logits
     targets = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from train.fitting.loop import Run
 from train.fitting.settings import Optimisation, check_seed
 
@@ -12,24 +14,27 @@ from train.fitting.settings import Optimisation, check_seed
 FREE = {"output", "resume", "device", "table", "images", "model", "measure", "measure_features"}
 
 
-def add_options(parser: argparse.ArgumentParser, rate: float, average: float) -> None:
-    """The options of every such training, with these defaults."""
+def add_options(parser: argparse.ArgumentParser, rate: float, average: float) -> argparse.ArgumentParser:
+    """The parser with the options of every such training, which have these defaults."""
     parser.add_argument("--output", type=Path, required=True, help="a folder: last/ to resume from, best/ the model")
     parser.add_argument("--rate", type=float, default=rate, help="the highest learning rate")
     parser.add_argument("--average", type=float, default=average, help="decay of the weights' moving average")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--resume", action="store_true", help="continue from last/")
+    return parser
 
 
 def start(given: argparse.Namespace, clip: float, warmup: float) -> Run:
-    """The run of these options in `output`. clip, warmup: as in `Optimisation`.
+    """The run of these options in `output`, with torch's generator seeded. clip, warmup: as in `Optimisation`.
 
     Raises `InputError` as `Run` does, and for a seed that cannot be used.
     """
     check_seed(given.seed)
     optim = Optimisation(rate=given.rate, average=given.average, clip=clip, warmup=warmup, weight_decay=0.0)
-    return Run(given.output, optim, given.seed, settings(given), given.resume, given.device)
+    run = Run(given.output, optim, given.seed, settings(given), given.resume, given.device)
+    torch.manual_seed(given.seed)
+    return run
 
 
 def settings(given: argparse.Namespace) -> dict[str, Any]:

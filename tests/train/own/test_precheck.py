@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.fitting.precheck import FEWEST_PHOTOS, Checked, check
+from train.own.precheck import FEWEST_PHOTOS, Checked, check
 from vqa.data.examples import Example
 from vqa.model.errors import InputError
 
@@ -73,7 +73,7 @@ def test_a_photo_under_two_names_becomes_one(images: Path) -> None:
     assert "1 photo with the same pixels as another" in report(checked) and "a.png (as copy.bmp)" in report(checked)
 
 
-def test_answers_that_are_rare_or_everywhere_are_report(images: Path) -> None:
+def test_answers_that_are_rare_or_everywhere_are_reported(images: Path) -> None:
     rows: Sequence[tuple[str, str, str]] = [("a.png", f"is it {i}?", "yes") for i in range(6)]
     text = report(run(images, *rows, ("b.png", "what?", "cat"), ("c.png", "what?", "dog")))
     assert "2 answers given only once ('cat'; 'dog')" in text
