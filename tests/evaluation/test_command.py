@@ -193,10 +193,10 @@ def test_features_and_photos_agree(data: Data, results: Path, tmp_path: Path) ->
         (["--images", "EMPTY"], "None of the photos of"),
         (["--model", "nowhere/at/all"], "nowhere/at/all"),
         (["--features", "nowhere"], "no feature store in nowhere"),
+        (["--features", "nowhere", "--processes", "2"], "no feature store in nowhere"),
         (["--annotations", "some.json"], "leave them out"),
         (["--output", "FILE"], "Nothing can be written to"),
         (["--limit", "0"], "--limit is 0; give at least 1."),
-        (["--limit", "-1"], "--limit is -1; give at least 1."),
         (["--deletion", "-1"], "--deletion is -1; give at least 0."),
         (["--batch-size", "0"], "--batch-size is 0; give at least 1."),
         (["--processes", "0"], "--processes is 0; give at least 1."),
@@ -300,14 +300,6 @@ def test_processes_give_the_same_figures(data: Data, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "3/records.jsonl").read_bytes() == (tmp_path / "1/records.jsonl").read_bytes()
     assert figures(tmp_path / "3") == figures(tmp_path / "1")
-
-
-def test_error_of_a_process_is_reported(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = refusal(
-        capsys, data.command("--processes", "2", "--features", tmp_path / "none", "--output", tmp_path / "out")
-    )
-    assert "There is no feature store in" in message
-    assert not (tmp_path / "out").exists()
 
 
 def test_further_measurements_are_written(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

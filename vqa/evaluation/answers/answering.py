@@ -208,13 +208,9 @@ def records_of(options: Options, vqa: VQALike, batches: Iterable[Batch]) -> Iter
         grids["name_of"] = partial(stored_name, folders=folders)
     swap_seed = options.seed if options.swap_photos else None
     for number, results in answers(vqa, batches, swap_seed=swap_seed, **grids):
-        yield number, [record(judge, result) for result in results]
-
-
-def record(judge: Judge, result: Result) -> Record:
-    if isinstance(result, Skipped):
-        return {"index": result.index, "skipped": result.reason, "message": result.message}
-    return judge.record(result)
+        answered = [judge.record(result) for result in results if isinstance(result, Answered)]
+        skipped = [result for result in results if isinstance(result, Skipped)]
+        yield number, answered + [{"index": s.index, "skipped": s.reason, "message": s.message} for s in skipped]
 
 
 def in_processes(options: Options, batches: Iterable[Batch]) -> Iterator[tuple[int, list[Record]]]:
