@@ -26,7 +26,7 @@ NAME = "Glimpse"
 
 Base: Any = object  # without the harness, such as in a test of `generate_inner`
 if importlib.util.find_spec("vlmeval"):
-    from vlmeval.vlm.base import BaseModel as Base
+    Base = importlib.import_module("vlmeval.vlm.base").BaseModel
 
 
 class Glimpse(Base):
