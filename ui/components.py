@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from ui.hosting.zero_gpu import gpu
 from ui.models import Models
@@ -22,6 +23,9 @@ WITH_PHOTO = {"preprocess": False}
 
 class Part:
     """A part of the page: its `build` lays it out, connects its events, and registers what programs may call."""
+
+    inputs: list[Component]  # of a tab that answers the question, see `ui.tabs.ask`
+    outputs: list[Component]
 
     def __init__(self, models: Models):
         self.models = models

@@ -9,7 +9,7 @@ from ui.models import Models
 from ui.payload import refuse_by
 from ui.question.box import QuestionBox
 from ui.tabs import about
-from ui.tabs.ask import Ask, ask_open_tab
+from ui.tabs.ask import AnsweringTab, Ask, ask_open_tab
 from ui.tabs.compare import Compare
 from ui.tabs.conversation import Conversation
 from ui.tabs.describe import Describe
@@ -52,7 +52,7 @@ def build_page(models: Models) -> gr.Blocks:
         for tab in tabs.children:
             tab.select(lambda name=tab.id: name, outputs=open_tab, api_name=f"open_{tab.id}", **QUICK)
 
-        answering = {"ask": ask, "what_if": what_if, "talk": conversation, "compare": compare}
+        answering: dict[str, AnsweringTab] = {"ask": ask, "what_if": what_if, "talk": conversation, "compare": compare}
         ask_open_tab(box, open_tab, tabs, answering)
 
         def encode(photo: dict | None) -> tuple[Any, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The tab Ask: one answer and its reasons; `/ask`, `/ask_many` and `/evidence`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gradio as gr
@@ -22,7 +22,8 @@ class AnsweringTab(Protocol):
 
     inputs: list[Component]
     outputs: list[Component]
-    answer: Callable[..., Sequence[Any]]
+
+    def answer(self, *values: Any, **named: Any) -> Sequence[Any]: ...
 
 
 def ask_open_tab(box: QuestionBox, open_tab: gr.State, tabs: gr.Tabs, answering: dict[str, AnsweringTab]) -> None:
