@@ -1,4 +1,6 @@
-"""Two vectors become one: element-wise product, or concatenation and a layer."""
+"""What follows attention: the fusion of two vectors, and the heads that score the answers."""
+
+import math
 
 from torch import Tensor, nn
 
@@ -36,3 +38,19 @@ class Fusion(nn.Module):
     def join(self, side_a: Tensor, side_b: Tensor) -> Tensor:
         """`(…, F)` from the two sides."""
         return side_a * side_b if self.kind == "product" else (side_a + side_b).relu()
+
+
+def answer_head(size: int, answers: int, dropout: float) -> nn.Sequential:
+    """`(…, size)` to the logits `(…, A)`. Each answer starts with probability 1 / A (Lin et al. 2017, section 3.3)."""
+    return _head(nn.Dropout(dropout), nn.Linear(size, answers))
+
+
+def guess_head(size: int, hidden_size: int, answers: int, dropout: float) -> nn.Sequential:
+    """A baseline's head, with one hidden layer: `(…, size)` to the logits `(…, A)`."""
+    return _head(nn.Linear(size, hidden_size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_size, answers))
+
+
+def _head(*layers: nn.Module) -> nn.Sequential:
+    bias = layers[-1].get_parameter("bias")
+    nn.init.constant_(bias, -math.log(max(len(bias), 2)))
+    return nn.Sequential(*layers)

@@ -11,8 +11,7 @@ from transformers.modeling_utils import PreTrainedModel
 
 from .attention import SpatialAttention
 from .configuration import VQAConfig
-from .fusion import Fusion
-from .heads import answer_head, guess_head
+from .fusion import Fusion, answer_head, guess_head
 from .image_encoder import ImageEncoder
 from .multi_attention import MultiAttention
 from .question_encoder import QuestionEncoder
