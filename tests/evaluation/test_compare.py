@@ -88,13 +88,15 @@ def test_only_shared_questions_count_and_the_others_are_told(tmp_path, scores):
     assert f"100 questions are only in {a}, and left out." in told
 
 
-def test_what_cannot_be_compared_is_told(tmp_path, scores, capsys):
+def test_what_cannot_be_compared_is_reported(tmp_path, scores, capsys):
     a = evaluation(tmp_path / "a", scores)
     other = evaluation(tmp_path / "b", scores, start=1000)
     with pytest.raises(InputError, match="share no question"):
         compare(a, other)
     with pytest.raises(InputError, match=r"There is no .*records\.jsonl; name a results.json"):
-        compare(a, str(tmp_path / "none" / "results.json"))
+        compare(a, str(tmp_path))
+    with pytest.raises(InputError, match=r"There is no .*nope; name a results.json"):
+        compare(a, str(tmp_path / "a" / "nope"))  # a missing name beside records is not the folder around it
     for content in ("{}", "{", "[1]", "3"):
         (tmp_path / "b" / "records.jsonl").write_text(content)
         with pytest.raises(InputError, match=r"Line 1 of .*records\.jsonl is no"):

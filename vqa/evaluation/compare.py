@@ -71,12 +71,13 @@ def figures(scores: np.ndarray, photos: list[str], seed: int) -> dict[str, Any]:
 
 def read_scores(name: str) -> dict[tuple[str, str], Record]:
     """The model's scores in the records beside a `results.json`, by photo and question, and the question's groups."""
-    path = Path(name)
-    path = (path if path.is_dir() else path.parent) / RECORDS
-    if not path.is_file():
-        raise InputError(
-            f"There is no {path}; name a results.json that 'vqa evaluate --output' has written, or its folder."
-        )
+    named = Path(name)
+    path = (named if named.is_dir() else named.parent) / RECORDS
+    for needed in (named, path):
+        if not needed.exists():
+            raise InputError(
+                f"There is no {needed}; name a results.json that 'vqa evaluate --output' has written, or its folder."
+            )
     scores: dict[tuple[str, str], Record] = {}
     for row, where in json_rows(path):
         record: Any = row
