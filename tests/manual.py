@@ -38,6 +38,8 @@ def furnished_once(tmp_path_factory: pytest.TempPathFactory, vilt: Path, tiny_ch
         writer = csv.DictWriter(file, ["image", "question", "answer"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+    boxes = [{"image": f"{i:06d}.png", "objects": [["cat", 0.2, 0.2, 0.5, 0.4]]} for i in range(SCENES)]
+    write_rows(folder / "boxes.jsonl", boxes)
     captions = [
         {"image": f"{i:06d}.png", "captions": [CAPTIONS[i % 4], CAPTIONS[i // 4 % 3], f"There is {CAPTIONS[i % 4]}"]}
         for i in range(SCENES)

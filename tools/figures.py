@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vqa.checkpoint.card import table
+from vqa.checkpoint.card import pointing, table
 from vqa.data.readers.text_files import read_document
 from vqa.model.errors import InputError
 from vqa.script import run
@@ -74,7 +74,8 @@ def seeds(spread: dict[str, Any]) -> str:
 
 
 def looking(results: dict[str, Any]) -> str:
-    """Use of the photo and robustness: points of exact match lost, one row per modification."""
+    """Use of the photo and robustness: points of exact match lost, one row per modification; and pointing at named
+    objects, where it was measured."""
     swap, cover = results["grounding"]["photo_swap"], results["grounding"]["deletion"]
     rows = [("different photo", results["n"], swap["drop"], swap["interval"])]
     names = {"attended": "attended region covered", "random": "random region covered", "centre": "centre covered"}
@@ -91,6 +92,8 @@ def looking(results: dict[str, Any]) -> str:
         f"covering a random region, and by {cover['centre_confidence_excess']:.1f} (95% {low:.1f} to {high:.1f}) more "
         "than covering the centre, which is the fairer comparison: most photos have their subject there."
     )
+    if (boxes := results["grounding"].get("boxes")) and boxes["n"]:
+        lines.append(f"\n{pointing(boxes)}")
     return "\n".join(lines)
 
 

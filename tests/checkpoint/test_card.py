@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from vqa.checkpoint.card import TASK, count_parameters, model_card, skipped, slug, table
+from vqa.checkpoint.card import POINTING, TASK, count_parameters, looking, model_card, skipped, slug, table
 from vqa.checkpoint.load import load_checkpoint
 from vqa.model.errors import InputError
 
@@ -26,8 +27,9 @@ def results(fitted: Any) -> dict[str, Any]:
 
 def rows(markdown: str) -> dict[str, dict[str, str]]:
     """Of the first table in `markdown`: first cell to column to cell."""
-    lines = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
-    head, *body = lines
+    started = dropwhile(lambda line: not line.startswith("|"), markdown.splitlines())
+    lines = [line.strip("| ").split(" | ") for line in takewhile(lambda line: line.startswith("|"), started)]
+    head, _, *body = lines
     assert all(len(line) == len(head) for line in body)
     return {line[0]: dict(zip(head[1:], line[1:], strict=True)) for line in body}
 
@@ -93,6 +95,26 @@ def test_the_table_of_a_model_without_priors() -> None:
     shown = table({"overall": figures, "by_answer_type": {"other": figures}, "by_source": {}})
     expected = {"n": "1,234", "model": "12.3", "image_only": "2.0", "upper_bound": "100.0"}
     assert rows(shown) == {"all": expected, "other": expected}
+
+
+def test_the_use_of_the_photo_is_reported() -> None:
+    def measure(attention: float) -> dict[str, Any]:
+        figures = {"attention": attention, "middle": 60.0, "even": 20.0, "above_middle": attention - 60}
+        return figures | {"interval": [1.0, 2.0], "above_middle_interval": [3.0, 4.0]}
+
+    def measures(start: float) -> dict[str, Any]:
+        return {"peak_grown": measure(start), "peak": measure(start + 1), "mass": measure(start + 2)}
+
+    boxes = {"n": 1234, "left_out": 5, "unknown": 0, **measures(70), "glimpses": [measures(50), measures(80)]}
+    shown = rows(looking({"boxes": boxes}))
+    assert list(shown) == [f"{of}{name}" for of in ("", "glimpse 1: ", "glimpse 2: ") for name in POINTING]
+    assert list(shown["glimpse 1: peak in a box"].values()) == ["51.0", "60.0", "20.0", "-9.0", "3.0 to 4.0"]
+    assert "1,234 questions" in looking({"boxes": boxes})
+    assert looking({}) == looking({"boxes": boxes | {"n": 0}}) == ""
+    swap = {"exact": 20.0, "drop": 17.04, "interval": [15.0, 19.0]}
+    cover = {"centre_confidence_excess": 3.21, "centre_confidence_interval": [2.0, 4.0]}
+    card = looking({"photo_swap": swap, "deletion": cover})
+    assert "17.0 points are lost (95% 15.0 to 19.0)" in card and "by 3.2 points" in card and "(95% 2.0 to 4.0)" in card
 
 
 def test_what_was_left_out_is_reported() -> None:

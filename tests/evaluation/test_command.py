@@ -201,6 +201,13 @@ def test_features_and_photos_agree(data: Data, results: Path, tmp_path: Path) ->
         (["--batch-size", "0"], "--batch-size is 0; give at least 1."),
         (["--processes", "0"], "--processes is 0; give at least 1."),
         (["--predictions", "nowhere.json"], "nowhere.json cannot be read"),
+        (["--boxes", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
+        (["--boxes", "FILE"], "FILE has none of the photos of"),
+        (["--boxes", "BROKEN"], "BROKEN has no 'objects'; give"),
+        (
+            ["--boxes", "FILE", "--predictions", "FILE"],
+            "Boxes measure attention, which a file of answers does not have",
+        ),
     ],
 )
 def test_bad_arguments_end_with_a_sentence(
@@ -208,6 +215,7 @@ def test_bad_arguments_end_with_a_sentence(
 ) -> None:
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "FILE").write_text("")
+    (tmp_path / "BROKEN").write_text('{"image": "000000000001.png"}\n')
     flags = [str(tmp_path / flag) if flag.isupper() else flag for flag in flags]
     assert message in refusal(capsys, data.command("--output", tmp_path / "out", *flags))
     assert not (tmp_path / "out").exists()
@@ -311,6 +319,32 @@ def test_further_measurements_are_written(data: Data, tmp_path: Path, capsys: py
     assert (content["grounding"]["deletion"]["n"], content["robustness"]["n"]) == (6, 18)
     for words in ("About other photos", "Points lost with a part covered (6 questions)", "Points lost on 18 questions"):
         assert words in output
+
+
+def test_pointing_at_boxes(data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"image": "000000000001.png", "objects": [["cat", 0, 0, 0.5, 0.5], ["dog", 0.5, 0.5, 0.5, 0.5]]},
+        {"image": "000000000002.png", "objects": [["cat", 0.2, 0.3, 0.5, 0.5]]},
+        {"image": "of other data.png", "objects": []},
+    ]
+    boxes = tmp_path / "boxes.jsonl"
+    boxes.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(data.command("--boxes", boxes, "--output", tmp_path / "out")) == 0
+    output, content = capsys.readouterr().out, read(tmp_path / "out/results.json")
+    jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    found = content["grounding"]["boxes"]
+    # the cat of both photos, the dogs of the first; the other photos have no boxes
+    assert (found["n"], found["left_out"], found["unknown"]) == (3, 15, 12)
+    assert len(found["glimpses"]) == 2
+    assert f"at a named object in {found['peak_grown']['attention']:.1f}% (glimpse by glimpse: " in output
+    assert "12 questions are about photos without boxes." in output
+    assert "Pointing at the named objects" in (tmp_path / "out/report.html").read_text()
+    assert set(content["data"]["hashes"]) == {"data.jsonl", "boxes.jsonl"}
+
+    boxes.write_text(json.dumps(rows[0] | {"aligned": False}))
+    assert main(data.command("--boxes", boxes, "--output", tmp_path / "none")) == 0
+    assert "No question names an object that has a box" in capsys.readouterr().out
+    jsonschema.validate(read(tmp_path / "none/results.json"), SCHEMA, jsonschema.Draft202012Validator)
 
 
 def test_pointing_game_on_a_world(data: Data, tmp_path: Path) -> None:

@@ -17,6 +17,11 @@ from vqa.model.errors import InputError
 
 CARD = "README.md"
 COLUMNS = ("model", "question_only", "question_prefix", "image_only", "majority", "upper_bound")
+POINTING = {
+    "peak in a box extended by half a cell": "peak_grown",
+    "peak in a box": "peak",
+    "share of the weight in the boxes": "mass",
+}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: no parameters
 
 
@@ -144,9 +149,44 @@ question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 {table(results["tables"])}
 {verdict(results)}{official}
 Confidence: expected calibration error {confidence}.
-
+{looking(results.get("grounding", {}))}
 Command: {command}.
 {skipped(results)}"""
+
+
+def looking(grounding: dict[str, Any]) -> str:
+    """How much the answers depend on the photo and on the attended place, and where attention points; nothing where
+    that was not measured."""
+    sentences, parts = [], []
+    if swap := grounding.get("photo_swap"):
+        low, high = swap["interval"]
+        sentences.append(f"With a different photo, {swap['drop']:.1f} points are lost (95% {low:.1f} to {high:.1f}).")
+    if cover := grounding.get("deletion"):
+        low, high = cover["centre_confidence_interval"]
+        sentences.append(
+            f"Covering the attended region lowers the confidence by {cover['centre_confidence_excess']:.1f} points\n"
+            f"more than covering the middle of the photo (95% {low:.1f} to {high:.1f})."
+        )
+    if sentences:
+        parts.append("\n".join(sentences))
+    if (boxes := grounding.get("boxes")) and boxes["n"]:
+        parts.append(pointing(boxes))
+    return "".join(f"\n{part}\n" for part in parts)
+
+
+def pointing(boxes: dict[str, Any]) -> str:
+    """Markdown of `grounding.boxes` in `results.json`: a row for each measure of the attention and of each glimpse."""
+    heads = ("model", "middle of the photo", "even map", "above the middle", "95% interval")
+    count = f"{boxes['n']:,} questions that name an object with a box"
+    lines = [f"| attention, % of {count} | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
+    for number, figures in enumerate([boxes, *boxes["glimpses"]]):
+        for name, measure in POINTING.items():
+            row = figures[measure]
+            low, high = row["above_middle_interval"]
+            cells = [f"{row[key]:.1f}" for key in ("attention", "middle", "even", "above_middle")]
+            title = f"glimpse {number}: {name}" if number else name
+            lines.append(f"| {title} | {' | '.join(cells)} | {low:.1f} to {high:.1f} |")
+    return "\n".join(lines)
 
 
 def verdict(content: dict[str, Any]) -> str:

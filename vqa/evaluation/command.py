@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example
 from vqa.evaluation.answers.answering import answer_all
 from vqa.evaluation.answers.questions import examples_of, survey
@@ -19,6 +20,7 @@ from vqa.evaluation.answers.records import Journal, check_output, write_outputs
 from vqa.evaluation.measures.wups import wups
 from vqa.evaluation.options import Options
 from vqa.evaluation.probes.asked_again import Diagnostic
+from vqa.evaluation.probes.boxes import PointingAtBoxes
 from vqa.evaluation.probes.deletion import Deletion
 from vqa.evaluation.probes.photo_swap import PhotoSwap
 from vqa.evaluation.probes.pointing import PointingGame
@@ -31,7 +33,7 @@ from vqa.predict import VQA, VQALike, ours
 from vqa.show.terminal import figures_table, remarks
 
 UNFINISHED = ".unfinished"
-NOT_OF_THE_RUN = ("output", "metric", "predictions", "deletion", "robustness", "processes")  # change no answer
+NOT_OF_THE_RUN = ("output", "metric", "predictions", "deletion", "robustness", "boxes", "processes")  # change no answer
 
 
 def evaluate(options: Options, console: Console | None = None) -> dict[str, Any] | None:
@@ -52,6 +54,7 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
     if options.metric == "wups":
         wups("cat", "dog", 0.9)  # a missing WordNet is reported at once
     surveyed = survey(options)
+    check_boxes(options)
     with Progress(console=console, transient=True) as bar:
         vqa = None if options.predictions is not None else load(options)
         with open_journal(options.output, run_settings(options, vqa)) as journal:
@@ -77,6 +80,20 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
                 names = sorted(path.name for path in Path(options.output).iterdir())
                 say(f"{', '.join(n for n in names if not n.startswith(UNFINISHED))} are in {options.output}")
     return content
+
+
+def check_boxes(options: Options) -> None:
+    """Raise `InputError` for boxes that cannot be used, before any question is answered."""
+    if options.boxes is None:
+        return
+    if options.predictions is not None:
+        raise InputError("Boxes measure attention, which a file of answers does not have; leave --boxes out.")
+    objects = read_boxes(options.boxes)
+    if not any(Path(example.image).name in objects for example in examples_of(options)):
+        raise InputError(
+            f"{options.boxes} has none of the photos of {options.data}; give boxes whose 'image' is the file name of a "
+            "photo in the data."
+        )
 
 
 def load(options: Options) -> VQALike:
@@ -130,7 +147,7 @@ def open_journal(output: str | None, run: dict[str, Any]) -> Iterator[Journal]:
 
 def score(options: Options, vqa: VQALike | None, journal: Journal, n: int, bar: Progress) -> dict[str, Any]:
     """The content of `results.json`; n: how many questions the data has."""
-    files = [Path(path) for path in (options.data, options.annotations) if path is not None]
+    files = [Path(path) for path in (options.data, options.annotations, options.boxes) if path is not None]
     hashes = {path.name: content_hash(path) for path in files if path.is_file()}
     data = {"files": [path.name for path in files[:1]], "n": n, "hashes": hashes}
     skipped = {reason: count for reason, (count, _) in journal.skipped().items()}
@@ -165,6 +182,8 @@ def diagnostics(
     scenes = Path(options.data).with_name("scenes.json")
     if scenes.is_file():
         yield PointingGame(journal.records(), scenes)
+    if options.boxes is not None:
+        yield PointingAtBoxes(journal.records(), options.boxes)
     for asked_again, count in ((Deletion, options.deletion), (Robustness, options.robustness)):
         if count:
             examples = sample(options, journal, scored, count)

@@ -37,6 +37,9 @@ class Options:
     )
     deletion: int = flag("ask N questions with the attended region covered", 0, type=int, metavar="N")
     robustness: int = flag("ask N questions with typos, blurred photos and other damage", 0, type=int, metavar="N")
+    boxes: str | None = flag(
+        "the boxes of objects on the photos: does the attention point at what the question names?", None, metavar="FILE"
+    )
     batch_size: int = flag("photos in a batch (default: 64)", 64, type=int, metavar="N")
     processes: int = flag("processes that answer (default: 1)", 1, type=int, metavar="N")
     model: str | None = None

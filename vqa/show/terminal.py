@@ -104,7 +104,23 @@ def remarks(content: dict[str, Any]) -> list[str]:
             f"The attention peaks at what is asked in {game['hit']:.1f}% of {game['n']:,} questions "
             f"(95% {low:.1f} to {high:.1f}); an even map would in {game['uniform']:.1f}%."
         )
+    if boxes := grounding.get("boxes"):
+        lines.append(in_boxes(boxes) if boxes["n"] else "No question names an object that has a box on its photo.")
     if damage := content.get("robustness"):
         falls = [f"{name} {row['drop']:+.1f}" for name, row in damage["variants"].items() if row["n"]]
         lines.append(f"Points lost on {damage['n']:,} questions: {', '.join(falls)}.")
     return lines
+
+
+def in_boxes(boxes: dict[str, Any]) -> str:
+    """`grounding.boxes` of `results.json` in a sentence."""
+    peak, mass = boxes["peak_grown"], boxes["mass"]
+    low, high = peak["above_middle_interval"]
+    glimpses = [f"{glimpse['peak_grown']['attention']:.1f}%" for glimpse in boxes["glimpses"]]
+    each = f" (glimpse by glimpse: {', '.join(glimpses)})" if glimpses else ""
+    return (
+        f"The attention peaks at a named object in {peak['attention']:.1f}%{each} of {boxes['n']:,} questions, "
+        f"{peak['above_middle']:+.1f} points against the middle of the photo (95% {low:+.1f} to {high:+.1f}); an even "
+        f"map would in {peak['even']:.1f}%. Of its weight {mass['attention']:.1f}% is in the boxes (middle "
+        f"{mass['middle']:.1f}%, even map {mass['even']:.1f}%)."
+    ) + (f" {boxes['unknown']:,} questions are about photos without boxes." if boxes["unknown"] else "")

@@ -57,6 +57,9 @@ def test_answers_are_those_of_asking_one_by_one(vqa: VQA, examples: list[Example
         mean, attention = alone.attention.mean(0), answered.attention
         assert attention is not None and attention.shape == mean.shape and attention.max() == 255
         assert attention / 255 == pytest.approx(mean / mean.max(), abs=0.003)
+        assert answered.glimpses is not None and len(answered.glimpses) == vqa.config.glimpses > 1
+        for glimpse, expected in zip(answered.glimpses, alone.attention, strict=True):
+            assert glimpse / 255 == pytest.approx(expected / expected.max(), abs=0.003)
 
 
 def test_image_only_depends_on_the_photo_alone(vqa: VQA, examples: list[Example]) -> None:

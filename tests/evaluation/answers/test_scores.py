@@ -47,6 +47,7 @@ def test_record_holds_question_answers_and_scores() -> None:
         "swapped": "dog",
         "attention": "AP8zAQ==",
         "grid": [2, 2],
+        "glimpses": None,
     }
     none = {"blind_head": 0, "image_only": 0, "majority": 0, "question_prefix": 0}
     assert scores["exact"] == none | {"model": 0, "type_prior": 0, "upper_bound": 0}

@@ -149,6 +149,13 @@ def test_tables_of_any_figures() -> None:
     assert "left" not in re.sub("<p>.*?</p>", "", html) and "covered" in html
     damage = {"n": 5, "variants": {"typos": {"exact": 1.0, "drop": 2.0}}}
     assert ["typos", "1.0", "2.0"] in cells(figures(robustness=damage))
+    glimpses = [{"peak": {"attention": 30.0}}, {"peak": {"attention": 70.0}}]
+    boxes = {"n": 5, "peak": {"attention": 50.0}, "glimpses": glimpses}
+    assert [line for line in cells(figures(grounding={"boxes": boxes})) if line[0].startswith("peak")] == [
+        ["peak", "50.0"],
+        ["peak, glimpse 1", "30.0"],
+        ["peak, glimpse 2", "70.0"],
+    ]
     assert figures(grounding={"new": {}, "newer": None}, robustness=None) == ""
     assert TAG not in figures(grounding={TAG: {TAG: 1}})
 

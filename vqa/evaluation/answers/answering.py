@@ -116,7 +116,7 @@ def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, ke
     best = np.argsort(-scores, axis=-1, kind="stable")[:, :RUNNERS_UP]
     confidences = np.take_along_axis(scores, best, -1).tolist()
     blind, image_only = (logits.argmax(-1).tolist() for logits in (output.blind, output.image_only))
-    attention = to_bytes(output.attention.mean(1).reshape(-1, *vqa.grid_size))
+    attention = output.attention.reshape(len(asked), -1, *vqa.grid_size)
     return [
         Answered(
             index=index,
@@ -127,11 +127,19 @@ def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, ke
             blind=vqa.answers[blind[i]],
             image_only=vqa.answers[image_only[i]],
             swapped=None if other is None else vqa.answers[swapped[i]],
-            attention=attention[i],
+            **maps(attention[i]),
             logits=(output.logits[i], output.blind[i]) if keep_logits else None,
         )
         for i, ((index, example, _), ranked) in enumerate(zip(asked, best.tolist(), strict=True))
     ]
+
+
+def maps(glimpses: np.ndarray) -> dict[str, np.ndarray | None]:
+    """The mean of the glimpses' maps `(G, h, w)` and, if there are several, each of them, for an `Answered`."""
+    return {
+        "attention": to_bytes(glimpses.mean(0)),
+        "glimpses": to_bytes(glimpses) if len(glimpses) > 1 else None,
+    }
 
 
 def to_bytes(attention: np.ndarray) -> np.ndarray:
@@ -161,10 +169,9 @@ def foreign_answers(
                     results.append(refused(index, example, error))
                     continue
                 swapped = None if other is None else vqa.ask([*looks.values()][other[row]], example.question, 1).text
-                top, attention = tuple((s.answer, s.score) for s in given.top), to_bytes(given.attention.mean(0))
-                results.append(
-                    Answered(index, example, given.text, given.confidence, top, swapped=swapped, attention=attention)
-                )
+                further = {"swapped": swapped, **maps(given.attention)}
+                top = tuple((s.answer, s.score) for s in given.top)
+                results.append(Answered(index, example, given.text, given.confidence, top, **further))
         yield batch.number, results
 
 

@@ -30,8 +30,8 @@ class Answered:
     """A question and the answers of a model.
 
     index: the question's place in the data. blind, image_only: the answers of those heads; swapped: the answer about
-    another photo, if asked. attention: `(h, w)` bytes, the mean of the glimpses' maps with its peak at 255. logits, if
-    kept: of the whole model and of the blind head.
+    another photo, if asked. attention: `(h, w)` bytes, the mean of the glimpses' maps with its peak at 255; glimpses:
+    `(G, h, w)`, each of these maps, if there are several. logits, if kept: of the whole model and of the blind head.
     """
 
     index: int
@@ -43,6 +43,7 @@ class Answered:
     image_only: str | None = None
     swapped: str | None = None
     attention: np.ndarray | None = None
+    glimpses: np.ndarray | None = None
     logits: tuple[np.ndarray, np.ndarray] | None = None
 
 
@@ -155,7 +156,7 @@ class Judge:
     def record(self, answered: Answered) -> Record:
         """The line of a question in `records.jsonl`: question, answers and scores."""
         example, truth = answered.example, reference(answered.example) or None
-        attention = answered.attention
+        attention, glimpses = answered.attention, answered.glimpses
         return {
             "index": answered.index,
             "question_id": question_name(answered.index, example),
@@ -176,6 +177,7 @@ class Judge:
             "swapped": answered.swapped,
             "attention": None if attention is None else base64.b64encode(attention.tobytes()).decode(),
             "grid": None if attention is None else list(attention.shape),
+            "glimpses": None if glimpses is None else base64.b64encode(glimpses.tobytes()).decode(),
             **self.scores(answered, truth),
         }
 
@@ -187,6 +189,15 @@ def attention_of(record: Mapping[str, Any]) -> np.ndarray | None:
         return cells.reshape(record["grid"]) if len(record["grid"]) == 2 and cells.size else None
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def glimpses_of(record: Mapping[str, Any]) -> np.ndarray:
+    """The attention maps `(G, h, w)` of the glimpses of a record, bytes; G is 0 if it has none that can be read."""
+    height, width = record["grid"]
+    try:
+        return np.frombuffer(base64.b64decode(record["glimpses"], validate=True), np.uint8).reshape(-1, height, width)
+    except (KeyError, TypeError, ValueError):
+        return np.empty((0, height, width), np.uint8)
 
 
 def official(answer: str, example: Example) -> float:

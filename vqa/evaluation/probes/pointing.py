@@ -54,10 +54,7 @@ class PointingGame:
             if not question.boxes:
                 left_out += 1
                 continue
-            attention = attention_of(record)
-            if attention is None:
-                name = record["question_id"]
-                raise InputError(f"Question {name} has no attention map; evaluate a model, not a file of its answers.")
+            attention = required_attention(record)
             peaks = np.argwhere(attention == attention.max()).tolist()
             hit, uniform = pointing(peaks, question.boxes, question.size, attention.shape)
             photos.append(record["photo"])
@@ -75,6 +72,15 @@ class PointingGame:
             "plain": figures(relational == 0),
         }
         yield "grounding/pointing", section
+
+
+def required_attention(record: Mapping[str, Any]) -> np.ndarray:
+    """The attention map `(h, w)` of a record. Raises `InputError` for a record without one."""
+    attention = attention_of(record)
+    if attention is None:
+        name = record["question_id"]
+        raise InputError(f"Question {name} has no attention map; evaluate a model, not a file of its answers.")
+    return attention
 
 
 def pointing(

@@ -113,10 +113,13 @@ def verdict(content: Content) -> str:
 
 
 def measurements(content: Content) -> Iterable[dict[str, Any]]:
-    """The figures of each measurement: `single` ones, and `cases`, a dict each, with all their `columns`."""
+    """The figures of each measurement: `single` ones, and `cases`, a dict each, with all their `columns`; the figures
+    of several glimpses are cases, too."""
     for name, entry in ((content.get("grounding") or {}) | {"robustness": content.get("robustness")}).items():
         entry = entry if isinstance(entry, Mapping) else {}
         entry = {key: value for key, value in entry.items() if key != "variants"} | dict(entry.get("variants") or {})
+        for number, glimpse in enumerate(entry.get("glimpses") or (), start=1):
+            entry |= {f"{key}, glimpse {number}": value for key, value in glimpse.items()}
         single = {key: value for key, value in entry.items() if is_number(value) or is_interval(value)}
         cases = {key: value for key, value in entry.items() if isinstance(value, Mapping) and value}
         figures = [
