@@ -60,6 +60,8 @@ def test_a_person_reads_everything_that_the_model_says(ask, capsys, photo, tiny_
     assert f"{answer.blind.answer} ({answer.blind.score:.0%})" in text
     assert f"the {answer.words[3].weight:.0%}" in text
     assert "words not known" in text
+    assert ("not sure, perhaps" in text, "caution" in text) == (not answer.sure, answer.guess)
+    assert f"glimpse {answer.glimpse + 1} carried the answer" in text
     for label in ("without looking", "looked at", "seconds", "zebra"):
         assert label in text
 

@@ -1,6 +1,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import vqa
 from vqa.model import photos
 from vqa.model.errors import InputError
 from vqa.model.processing import VQAProcessor
-from vqa.predict import CACHED_PHOTOS, VQA, softmax
+from vqa.model.text import GUESS
+from vqa.predict import CACHED_PHOTOS, VQA, divergence, softmax
 
 QUESTION = "what is on the table?"
 SCHEMA = Path(vqa.__file__).parent / "schemas" / "answer.json"
@@ -61,6 +63,45 @@ def test_an_answer_is_what_the_model_computes(model, photo):
     assert [word.word for word in answer.words] == ["what", "color", "is", "the", "cat"]
     assert [word.weight for word in answer.words] == pytest.approx(output.word_weights[0].tolist(), abs=1e-6)
     assert answer.unknown_words == []
+    with torch.no_grad():
+        falls = model.model(**inputs, falls=True).falls[0]
+    assert answer.glimpse == int(falls.argmax()) and falls[0] != falls[1]
+    expected = entropy((probabilities + blind.softmax(-1)[0]) / 2)
+    expected -= (entropy(probabilities) + entropy(blind.softmax(-1)[0])) / 2
+    assert answer.photo_mattered == pytest.approx(expected, abs=1e-5)
+
+
+def entropy(p: torch.Tensor) -> float:
+    """In bits."""
+    return -sum(float(x) * np.log2(float(x)) for x in p)
+
+
+def test_the_divergence_runs_from_0_to_1():
+    p, q = np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.0, 1.0])
+    found = divergence(np.stack((p, p, p)), np.stack((p, q, (p + q) / 2)))
+    # of the last: the mean is (3/8, 3/8, 1/4)
+    last = -0.75 * np.log2(3 / 8) - 0.25 * np.log2(1 / 4) - (1 + 1.5) / 2
+    assert found == pytest.approx([0, 1, last])
+
+
+def test_an_answer_is_sure_by_the_threshold_of_its_kind(model, photo, monkeypatch):
+    answer = model.ask(photo, QUESTION)
+    kind = {"yes": "yes/no", "no": "yes/no", "2": "number"}.get(answer.text, "other")
+    assert answer.sure == (answer.confidence >= 1 / 3)
+    others = dict.fromkeys({"yes/no", "number", "other"} - {kind}, 1 - float(answer.sure))
+    for least, sure in ((answer.confidence, True), (answer.confidence + 1e-6, False)):
+        monkeypatch.setattr(model.config, "sure", {kind: least})
+        assert model.ask(photo, QUESTION).sure is sure
+    monkeypatch.setattr(model.config, "sure", others)  # which do not concern it
+    assert model.ask(photo, QUESTION).sure == answer.sure
+
+
+def test_an_answer_is_a_guess_where_the_photo_hardly_mattered(model, photo):
+    answer = model.ask(photo, QUESTION)
+    for mattered, guess in ((GUESS, False), (GUESS - 1e-6, True), (None, False)):
+        assert replace(answer, photo_mattered=mattered).guess is guess
+    foreign = replace(answer, blind=None, photo_mattered=None, glimpse=None).to_dict()
+    Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(foreign)
 
 
 def test_temperature_makes_it_less_sure_and_keeps_the_order(model, photo, monkeypatch):

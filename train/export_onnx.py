@@ -33,21 +33,21 @@ SHAPES = ((1, (1,)), (1, (4, 9)), (2, (7, 22, 1)), (5, (6,)), (4, (3, 1, 5, 5, 2
 COPIED = (CONFIG, PROCESSOR, TOKENIZER, "priors.json", "results.json", "README.md")  # the checkpoint's other files
 # The variable dimensions of each input and output: photos P, questions B, words T.
 AXES = {"pixel_values": "P", "grid": "P", "input_ids": "BT", "attention_mask": "BT", "photo_index": "B"}
-AXES |= {"logits": "B", "blind": "B", "image_only": "B", "attention": "B", "word_weights": "BT"}
+AXES |= {"logits": "B", "blind": "B", "image_only": "B", "attention": "B", "word_weights": "BT", "falls": "B"}
 
 
 class Question(nn.Module):
-    """Grids `(P, N, D)`, questions `(B, T)` and the photo of each `(B,)` to the five arrays of `Logits`."""
+    """Grids `(P, N, D)`, questions `(B, T)` and the photo of each `(B,)` to the six arrays of `Logits`."""
 
     def __init__(self, net: VQAModel):
         super().__init__()
         self.net = net
 
     def forward(self, grid: Tensor, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor) -> Logits:
-        output = self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index)
+        output = self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, falls=True)
         image_only = self.net.image_only_logits(grid)[photo_index]
         blind = self.net.blind_logits(output.question)
-        return Logits(output.logits, blind, output.attention, output.word_weights, image_only)
+        return Logits(output.logits, blind, output.attention, output.word_weights, image_only, output.falls)
 
 
 class Whole(Question):

@@ -16,7 +16,6 @@ from PIL import Image
 from ui.models import Models
 from vqa.model.errors import InputError, missing
 
-NOT_SURE = 1 / 3  # below this calibrated probability the page says so: it is wrong two times out of three
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
 LONGER_SIDE = 640  # pixels of a photo in the page
 
@@ -64,8 +63,7 @@ def drawn_answer(models: Models, photo: dict | None, question: str, model: str |
 
 def drawable(result: dict[str, Any], picture: Image.Image, question: str, title: str = "") -> dict[str, Any]:
     """The object of `vqa ask --json` with what is drawn around it."""
-    page = {"photo": picture_url(picture), "question": question, "title": title, "threshold": NOT_SURE}
-    return page | {"result": result}
+    return {"photo": picture_url(picture), "question": question, "title": title, "result": result}
 
 
 def layer(name: str, answer: str, weights: np.ndarray) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
     vqa = VQA.load(**load)
     answers = vqa.ask_many(file, questions, top)
     for question, answer, path in zip(questions, answers, pictures, strict=False):
-        picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer))
+        picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer.to_dict()))
         heat.save_picture(picture, path)
     for question, answer in zip(questions, answers, strict=True):
         if as_json:

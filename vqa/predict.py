@@ -15,7 +15,7 @@ from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkp
 from vqa.foreign import ADAPTERS
 from vqa.model.errors import InputError
 from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, square
-from vqa.model.text import Answer, Score, Word, check_known, pad, temperature_for, tokenize, words
+from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
 from vqa.runtimes import RUNTIMES, Engine, Logits
 
 CACHED_PHOTOS = 16
@@ -134,12 +134,15 @@ class VQA:
         input_ids, mask = pad(tokenize(self.checkpoint.tokenizer, questions))
         return self.engine.to_device(input_ids), self.engine.to_device(mask)
 
-    def logits(self, grid: Any, questions: Sequence[str], photo_index: Any, image_only: bool = False) -> Logits:
+    def logits(
+        self, grid: Any, questions: Sequence[str], photo_index: Any, image_only: bool = False, falls: bool = False
+    ) -> Logits:
         """Many questions about many photos: grids `(P, N, D)`, B questions and the photo of each `(B,)`.
 
-        image_only: compute the logits of the head without the question too.
+        image_only, falls: compute the logits of the head without the question, and how far the best answer's logit
+        falls without each glimpse (see `VQAModel.falls`), too.
         """
-        return self.engine.logits(grid, *self.encode(questions), photo_index, image_only)
+        return self.engine.logits(grid, *self.encode(questions), photo_index, image_only, falls)
 
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.
@@ -179,8 +182,9 @@ class VQA:
             check_known(question, *text)
         look = self.look(photo)
         start = time.perf_counter()
-        output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), False)
+        output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), falls=True)
         scores, blind = self.calibrated(output.logits), softmax(output.blind / self.config.blind_temperature)
+        mattered = divergence(scores, blind)
         seconds = (time.perf_counter() - start) / len(questions)
         answers = []
         for i, (every, unknown) in enumerate(texts):
@@ -196,6 +200,9 @@ class VQA:
                     words=[Word(*pair) for pair in zip(every, output.word_weights[i].tolist(), strict=False)],
                     unknown_words=unknown,
                     blind=Score(self.answers[guess], float(blind[i, guess])),
+                    photo_mattered=float(mattered[i]),
+                    sure=is_sure(self.config, *ranked[0]),
+                    glimpse=None if output.falls is None else int(output.falls[i].argmax()),
                     seconds={"load": self.load_seconds, "photo": look.seconds, "question": seconds},
                     model=self.name,
                 )
@@ -242,3 +249,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Logits `(…, A)` to probabilities."""
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))
     return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The Jensen-Shannon divergence of distributions `(…, A)` in bits, 0 to 1 (Lin 1991): `(…)`."""
+    p, q = p.astype(float), q.astype(float)
+    mean = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0 is 0
+        bits = sum(np.where(x > 0, x * np.log2(x / mean), 0).sum(-1) for x in (p, q))
+    return (bits / 2).clip(0, 1)

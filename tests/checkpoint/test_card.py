@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from vqa.checkpoint.card import POINTING, TASK, count_parameters, looking, model_card, skipped, slug, table
+from vqa.checkpoint.card import POINTING, TASK, count_parameters, looking, model_card, skipped, slug, stated, table
 from vqa.checkpoint.load import load_checkpoint
 from vqa.model.errors import InputError
 
@@ -120,3 +120,11 @@ def test_the_use_of_the_photo_is_reported() -> None:
 def test_what_was_left_out_is_reported() -> None:
     assert skipped({"skipped": {}}) == ""
     assert "3 questions (photo), 1 questions (answer)" in skipped({"skipped": {"photo": 3, "answer": 1}})
+
+
+def test_what_is_stated_as_sure_is_reported() -> None:
+    assert stated({}) == ""
+    sure = {"all": {"n": 1234, "sure": 567, "right": 76.54}, "number": {"n": 20, "sure": 0, "right": None}}
+    shown = rows(stated({"sure": sure}))
+    assert list(shown["all"].values()) == ["1,234", "567", "76.5"]
+    assert list(shown["number"].values()) == ["20", "0", "-"]

@@ -18,6 +18,7 @@ from vqa.evaluation import results as module
 from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
 from vqa.evaluation.results import results
 from vqa.model.errors import InputError
+from vqa.show.terminal import remarks
 
 SCHEMA = json.loads((Path(module.__file__).parents[1] / "schemas/results.json").read_text())
 PRIORS = {"majority": "yes", "by_type": {"yes/no": "yes"}, "by_prefix": {"what": "red", "is it blue": "no"}}
@@ -153,6 +154,27 @@ def test_calibration_goes_by_the_chosen_metric(done: list[Answered]) -> None:
     content = results(model(), records(done), SIX, metric="official")
     assert content["calibration"]["ece"] == round(100 * (0.5 + 0.5 + 0.6) / 3, 2)
     assert (content["metric"], content["metrics"]["exact"]) == ("official", 33.33)
+
+
+def test_answers_that_are_stated_as_sure_are_counted(done: list[Answered]) -> None:
+    assert "sure" not in results(model(), records(done), SIX)
+    done = [replace(a, sure=sure) for a, sure in zip(done, (True, True, True, False, True, False), strict=True)]
+    content = results(model(), records(done), SIX)
+    # of the sure ones "yes" is right and wrong, "dog" right, and "2" right by ten answers for 0.9
+    assert content["sure"] == {
+        "all": {"n": 6, "sure": 4, "right": 72.5},
+        "yes/no": {"n": 2, "sure": 2, "right": 50.0},
+        "number": {"n": 1, "sure": 1, "right": 90.0},
+        "other": {"n": 3, "sure": 1, "right": 100.0},
+    }
+    valid(content)
+    (line,) = [line for line in remarks(content) if "sure" in line]
+    assert line == (
+        "Stated as sure: 4 (72.5% right) of 6 answers: yes/no 2 (50.0% right), number 1 (90.0% right), "
+        "other 1 (100.0% right)."
+    )
+    official = results(model(), records(done), SIX, metric="official")["sure"]
+    assert official["all"] == {"n": 3, "sure": 2, "right": 95.0}  # those with ten answers
 
 
 def test_a_model_without_priors_has_no_such_baselines(done: list[Answered]) -> None:

@@ -39,6 +39,8 @@ def test_the_command_line_asks_it(
     assert cli.main([*words, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     schema("answer.json").validate(content)
+    assert content["sure"] == (content["confidence"] >= 1 / 3) and not content["guess"]
+    assert content["photo_mattered"] is None and content["glimpse"] is None
     assert content["blind"] is None and content["words"] == [] and "not calibrated" in content["note"]
     assert cli.main([*words, "--overlay", str(tmp_path / "where.png")]) == 0
     out = capsys.readouterr().out

@@ -24,9 +24,17 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"attention": "hard", "glimpses": 2}, "has one glimpse, not 2"),
         ({"coordinates": "polar"}, "coordinates is 'polar'; choose one of False, True, cells"),
         ({"looks": 3, "glimpses": 2}, "Each of 3 looks is one soft glimpse"),
+        ({"sure": {"colour": 0.5}}, "give a confidence from 0 to 1 for each of yes/no, number, other"),
+        ({"sure": {"number": 1.5}}, "give a confidence from 0 to 1"),
         ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_reported(settings, message):
     with pytest.raises(InputError, match=message):
         VQAConfig(**settings)
+
+
+def test_an_older_checkpoint_has_no_thresholds():
+    content = {name: value for name, value in VQAConfig().to_dict().items() if name != "sure"}
+    assert VQAConfig.from_dict(content).sure == VQAConfig().sure == {}
+    assert VQAConfig(sure={"number": 0.5}).sure == {"number": 0.5}

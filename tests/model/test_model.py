@@ -240,3 +240,26 @@ def test_autocast_stays_close():
     assert rough.logits.dtype == torch.float32
     assert torch.allclose(exact.logits, rough.logits, atol=0.05)
     assert torch.allclose(rough.attention.sum((2, 3)), torch.ones(2, 2), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"glimpses": 3}, {"attention": "hard"}, {"looks": 2, "glimpses": 1}, {"fusion": "concat"}]
+)
+def test_falls_without_a_glimpse(settings):
+    """Against a model whose attention puts the mean of the grid in the place of one glimpse."""
+    net, index = make(**settings), torch.tensor([1, 0, 1])
+    given = {"input_ids": questions([3, 5, 1])[0], "attention_mask": questions([3, 5, 1])[1], "photo_index": index}
+    grid = net.encode_image(photos(2))
+    with torch.no_grad():
+        output = net(**given, grid=grid, falls=True)
+        best, v = output.logits.argmax(-1), net.prepare(grid)
+        assert output.falls.shape == output.attention.shape[:2]
+        for g in range(output.attention.shape[1]):
+            z, _ = net.attention(v, output.question, index)
+            for i, photo in enumerate(index):
+                z[i, g * v.shape[-1] : (g + 1) * v.shape[-1]] = v[photo].mean(0)
+            logits = net.answer_head(net.fusion(z, output.question))
+            expected = [output.logits[i, a] - logits[i, a] for i, a in enumerate(best)]
+            torch.testing.assert_close(output.falls[:, g], torch.stack(expected))
+        assert output.falls.abs().max() > 1e-3
+        assert net(**given, grid=grid).falls is None

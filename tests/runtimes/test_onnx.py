@@ -1,10 +1,12 @@
 """The ONNX runtime gives the results of PyTorch, through the same methods."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -43,6 +45,9 @@ def test_answers_are_the_same(ours: VQA, theirs: VQA) -> None:
             ):
                 assert found == (expected[0], pytest.approx(expected[1], abs=1e-4))
             assert one.unknown_words == other.unknown_words
+            assert one.photo_mattered == pytest.approx(other.photo_mattered, abs=1e-4)
+            assert (one.sure, one.guess, one.glimpse) == (other.sure, other.guess, other.glimpse)
+            assert one.glimpse is not None
             assert one.attention == pytest.approx(other.attention, abs=1e-4)
             assert one.to_dict().keys() == other.to_dict().keys()
     assert ours.weights_hash() != theirs.weights_hash()
@@ -56,12 +61,30 @@ def test_every_number_is_the_same_for_any_batch(ours: VQA, theirs: VQA, photos: 
     grids = [vqa.encode_squares(squares) for vqa in (ours, theirs)]
     assert grids[0] == pytest.approx(array(grids[1]), abs=1e-4)
     found, expected = (
-        vqa.logits(g, questions, index, image_only=True) for vqa, g in zip((ours, theirs), grids, strict=True)
+        vqa.logits(g, questions, index, image_only=True, falls=True)
+        for vqa, g in zip((ours, theirs), grids, strict=True)
     )
     for name in found._fields:
         one, other = (getattr(x, name) for x in (found, expected))
         assert one.shape == other.shape, name
         assert one == pytest.approx(other, abs=1e-4), name
+
+
+def test_a_folder_of_an_earlier_version_answers(tiny_onnx: Path, tmp_path: Path, ours: VQA) -> None:
+    """Without the output `falls`, and without the thresholds in its configuration."""
+    folder = Path(shutil.copytree(tiny_onnx, tmp_path / "old"))
+    file = folder / FOLDER / "question.onnx"
+    proto = onnx.load(file)
+    (falls,) = (output for output in proto.graph.output if output.name == "falls")
+    proto.graph.output.remove(falls)
+    onnx.save(proto, file)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["sure"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    old, new = (vqa.ask(photo(0), QUESTION).to_dict() for vqa in (VQA.load(folder, runtime="onnx"), ours))
+    assert old["glimpse"] is None and new["glimpse"] is not None
+    for name in ("answer", "confidence", "sure", "photo_mattered"):
+        assert old[name] == new[name]
 
 
 @pytest.mark.parametrize("mean", [0.5, (0.485, 0.456, 0.406)])

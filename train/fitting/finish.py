@@ -21,10 +21,16 @@ from vqa.evaluation.answers.answering import answers
 from vqa.evaluation.answers.questions import batches
 from vqa.evaluation.answers.records import PREDICTIONS, RESULTS, write_predictions
 from vqa.evaluation.answers.scores import Answered, Judge
-from vqa.evaluation.measures.statistics import expected_calibration_error, fit_temperature
+from vqa.evaluation.measures.statistics import (
+    expected_calibration_error,
+    fit_temperature,
+    lowest_sure,
+    stated_as_sure,
+)
 from vqa.evaluation.results import results
-from vqa.model.text import YES_NO
-from vqa.predict import VQA, ours
+from vqa.model.configuration import VQAConfig
+from vqa.model.text import KINDS, YES_NO, answer_kind, temperature_for
+from vqa.predict import VQA, ours, softmax
 
 MOST = 20_000  # questions that calibrate
 FEWEST = 200  # answers that have a temperature of their own
@@ -43,9 +49,11 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     calibrating, reporting = split_by_photo(prepared.validation, 0.5, CALIBRATION)
     calibrating = calibrating[:MOST]
     ece_before = ece(ask(vqa, reporting, store, name_of)[0], reporting)
-    fitted = temperatures(vqa.answers, ask(vqa, calibrating, store, name_of, keep_logits=True)[0])
+    calibrators = ask(vqa, calibrating, store, name_of, keep_logits=True)[0]
+    fitted = temperatures(vqa.answers, calibrators)
     for name, value in fitted.items():
         setattr(net.config, name, value)
+    net.config.sure = thresholds(net.config, calibrators)
     save_checkpoint(folder, net, prepared.processor, extra)
     vqa = ours(VQA.load(folder))
     done, skipped = ask(vqa, prepared.validation, store, name_of)
@@ -56,11 +64,13 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     content = results(vqa, records, named, settings.seed, skipped) | {"model": settings.title}
     content["calibration"] |= {
         **fitted,
+        "thresholds": net.config.sure,
         "fitted_on": len(calibrating),
         "reported_on": len(reporting),
         "ece_before": ece_before,
         "ece": ece(done, reporting),
     }
+    content["sure"] = stated(done, reporting)
     if settings.start is not None:  # the path of a folder means nothing on other machines
         content["start"] = Path(settings.start).name if Path(settings.start).is_dir() else settings.start
     write_predictions(folder.parent / PREDICTIONS, records)  # not part of the model
@@ -107,10 +117,36 @@ def temperatures(vocabulary: Sequence[str], done: Sequence[Answered]) -> dict[st
     }
 
 
+def thresholds(config: VQAConfig, done: Sequence[Answered]) -> dict[str, float]:
+    """The configuration's `sure`: for each answer kind the lowest confidence, with the temperatures of `config`, for
+    which the answers are right often enough (see `lowest_sure`)."""
+    confidence: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    right: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for answered in done:
+        if answered.logits is not None:
+            kind = answer_kind(answered.prediction)
+            logits = answered.logits[0] / temperature_for(config, answered.prediction)
+            confidence[kind].append(float(softmax(logits).max()))
+            right[kind].append(targets(answered.example).get(answered.prediction, 0.0))
+    return {kind: round(lowest_sure(np.array(confidence[kind]), np.array(right[kind])), 4) for kind in KINDS}
+
+
 def ece(done: Sequence[Answered], reporting: Sequence[Example]) -> float:
     """Expected calibration error in percent over the predictions about the photos of `reporting`."""
+    chosen, right = scored(done, reporting)
+    confidence = [answered.confidence for answered in chosen]
+    return round(100 * expected_calibration_error(np.array(confidence, dtype=float), right), 2)
+
+
+def stated(done: Sequence[Answered], reporting: Sequence[Example]) -> dict[str, Any]:
+    """How many of the answers about the photos of `reporting` are stated as sure, and how many of these are right."""
+    chosen, right = scored(done, reporting)
+    kinds = np.array([answer_kind(answered.prediction) for answered in chosen])
+    return stated_as_sure(kinds, np.array([answered.sure for answered in chosen]), right)
+
+
+def scored(done: Sequence[Answered], reporting: Sequence[Example]) -> tuple[list[Answered], np.ndarray]:
+    """The answers about the photos of `reporting`, and their soft scores."""
     photos = {example.image for example in reporting}
     chosen = [answered for answered in done if answered.example.image in photos]
-    right = [targets(answered.example).get(answered.prediction, 0.0) for answered in chosen]
-    sure = [answered.confidence for answered in chosen]
-    return round(100 * expected_calibration_error(np.array(sure, dtype=float), np.array(right)), 2)
+    return chosen, np.array([targets(answered.example).get(answered.prediction, 0.0) for answered in chosen])

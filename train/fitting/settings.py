@@ -9,7 +9,7 @@ from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 
 # The model's settings are the fields of VQAConfig, but for those that follow from the data.
-FROM_DATA = {"vocab_size", "temperature", "yes_no_temperature", "blind_temperature"}
+FROM_DATA = {"vocab_size", "temperature", "yes_no_temperature", "blind_temperature", "sure"}
 if TYPE_CHECKING:
     Model = dict[str, Any]
 else:

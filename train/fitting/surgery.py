@@ -23,7 +23,7 @@ def extend(net: VQAModel, vocab_size: int, answers: Sequence[str]) -> VQAModel:
     """
     names = {"id2label": dict(enumerate(answers)), "label2id": {answer: i for i, answer in enumerate(answers)}}
     uncalibrated = {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
-    config = VQAConfig(**net.config.to_dict() | uncalibrated | names | {"vocab_size": vocab_size})
+    config = VQAConfig(**net.config.to_dict() | uncalibrated | names | {"sure": {}, "vocab_size": vocab_size})
     tensors = net.state_dict()
     words = tensors["question_encoder.embedding.weight"]
     if vocab_size < len(words):

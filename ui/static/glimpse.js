@@ -65,11 +65,12 @@ window.glimpse = (() => {
   function layers(item) {
     const scaled = (layer, least) => ({ ...layer, top: Math.max(least, ...layer.weights) });
     if (!item.result) return item.layers.map((word) => scaled(word, 2 / word.weights.length));
-    const { maps, height, width } = item.result.attention;
+    const { attention: { maps, height, width }, glimpse } = item.result;
     const even = 2 / (height * width); // so that an even map is not drawn hot everywhere
     const mean = maps[0].map((_, i) => maps.reduce((sum, map) => sum + map[i], 0) / maps.length);
     const top = Math.max(even, ...maps.flat());
-    const all = maps.map((weights, g) => ({ name: `glimpse ${g + 1}`, weights, height, width, top }));
+    const name = (g) => `glimpse ${g + 1}${g === glimpse ? ", which carried the answer" : ""}`;
+    const all = maps.map((weights, g) => ({ name: name(g), weights, height, width, top }));
     if (maps.length > 1) all.unshift({ name: "mean of the glimpses", weights: mean, height, width, top: Math.max(even, ...mean) });
     else all[0].name = "attention";
     return all.concat((item.layers || []).map((extra) => scaled(extra, 1e-9)));
@@ -131,11 +132,10 @@ window.glimpse = (() => {
     return list;
   }
 
-  function headline(item) {
-    const { answer, confidence } = item.result;
-    const sure = confidence >= item.threshold;
+  function headline({ result: { answer, confidence, sure, guess } }) {
     const text = sure ? answer : `not sure, perhaps ${answer}`;
-    return make("p", { class: "headline" }, text, make("span", { class: "confidence" }, ` ${percent(confidence)} sure`));
+    const how = ` ${percent(confidence)} sure${guess ? "; a guess: the photo hardly mattered" : ""}`;
+    return make("p", { class: "headline" }, text, make("span", { class: "confidence" }, how));
   }
 
   function blind(result) {
@@ -144,7 +144,7 @@ window.glimpse = (() => {
     const gain = result.confidence - score;
     const effect = answer !== result.answer ? "another answer"
       : gain > 0.2 ? "the same answer, less sure" : gain < -0.2 ? "the same answer, surer"
-        : "the same answer, about as sure: it may be a guess";
+        : "the same answer, about as sure";
     return make("p", { class: "blind" }, make("b", {}, "Without looking: "), `${answer}, ${percent(score)} (${effect}).`);
   }
 

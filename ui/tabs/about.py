@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from ui import STATIC
-from ui.payload import NOT_SURE
+from vqa.model.text import KINDS, SURE
 
 if TYPE_CHECKING:
     from vqa.predict import VQALike
 
+NAMES = {"yes/no": "yes and no", "number": "numbers", "other": "other answers"}
 FOREIGN = """
 ## {name}
 A model of transformers, of type {kind}. Its own card says what it was trained on, under which terms, and how good it
@@ -21,10 +22,21 @@ def text(vqa: "VQALike") -> str:
     """The tab's Markdown for this model, with the figures of its own `results.json`."""
     if vqa.kind:
         return FOREIGN.format(name=vqa.name, kind=vqa.kind)
+    from vqa.predict import ours  # takes seconds
+
     results = vqa.extra("results.json")
     measured = figures(results) if results else "This model was not measured."
     page = (STATIC / "about.md").read_text(encoding="utf-8")
-    return page.format(answers=len(vqa.answers), sure=NOT_SURE, figures=measured)
+    return page.format(answers=len(vqa.answers), not_sure=not_sure(ours(vqa).config.sure), figures=measured)
+
+
+def not_sure(thresholds: dict[str, float]) -> str:
+    """When the app says 'not sure', in a sentence; thresholds: see `VQAConfig.sure`."""
+    if not thresholds:
+        return f"Below {SURE:.0%} it says 'not sure'."
+    least = {NAMES[kind]: thresholds.get(kind, SURE) for kind in KINDS}
+    parts = [f"{name} below {value:.0%}" if value < 1 else f"{name} always" for name, value in least.items()]
+    return f"It says 'not sure' if the confidence is too low: for {', for '.join(parts)}."
 
 
 def figures(results: dict[str, Any]) -> str:

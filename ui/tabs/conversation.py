@@ -14,6 +14,7 @@ from ui.payload import data_url, refusable_answer
 from ui.question.box import QuestionBox
 from vqa.model.photos import open_photo
 from vqa.show.heat import overlay
+from vqa.show.terminal import caption
 
 MAX_TURNS = 50  # older ones are dropped, so that a page left open does not fill the memory
 Turns = list[dict[str, Any]]
@@ -70,6 +71,4 @@ def card(turn: dict[str, Any]) -> Image.Image:
     field = result["attention"]
     attention = np.array(field["maps"]).reshape(-1, field["height"], field["width"])
     photo = open_photo(io.BytesIO(base64.b64decode(turn["photo"].partition(",")[2])))
-    blind = result["blind"]
-    without = f", without looking: {blind['answer']} ({blind['score']:.0%})" if blind else ""
-    return overlay(photo, attention, turn["question"], f"{result['answer']} ({result['confidence']:.0%}){without}")
+    return overlay(photo, attention, turn["question"], caption(result))

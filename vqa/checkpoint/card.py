@@ -149,9 +149,20 @@ question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 {table(results["tables"])}
 {verdict(results)}{official}
 Confidence: expected calibration error {confidence}.
-{looking(results.get("grounding", {}))}
+{stated(results)}{looking(results.get("grounding", {}))}
 Command: {command}.
 {skipped(results)}"""
+
+
+def stated(results: dict[str, Any]) -> str:
+    """How many answers are stated as sure, as a table; nothing where that was not measured."""
+    if "sure" not in results:
+        return ""
+    lines = ["", "| answers | n | stated as sure | of these right |", "|---|--:|--:|--:|"]
+    for name, row in results["sure"].items():
+        right = "-" if row["right"] is None else f"{row['right']:.1f}"
+        lines.append(f"| {name} | {row['n']:,} | {row['sure']:,} | {right} |")
+    return "\n".join([*lines, ""])
 
 
 def looking(grounding: dict[str, Any]) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 from vqa.data.files import file_errors, whole_file
 from vqa.data.metric import normalize_answer, soft_scores
 from vqa.model.errors import InputError
-from vqa.model.text import YES_NO
+from vqa.model.text import answer_kind
 
-_NUMBER = re.compile(r"\d+(\.\d+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can hold half of a character beyond U+FFFF; no UTF-8 file can
 
 
@@ -48,8 +47,7 @@ class Example:
 
     def __post_init__(self) -> None:
         if self.answer_type is None and (answer := reference(self)) is not None:
-            kind = "yes/no" if answer in YES_NO else "number" if _NUMBER.fullmatch(answer) else "other"
-            object.__setattr__(self, "answer_type", kind)
+            object.__setattr__(self, "answer_type", answer_kind(answer))
 
 
 def targets(example: Example) -> dict[str, float]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.scores import Record, length
 from vqa.evaluation.measures.statistics import (
     expected_calibration_error,
@@ -22,8 +23,10 @@ from vqa.evaluation.measures.statistics import (
     reliability,
     resampled_means,
     selective,
+    stated_as_sure,
 )
 from vqa.model.errors import InputError
+from vqa.model.text import answer_kind
 from vqa.predict import VQALike
 
 SCHEMA_VERSION = 1
@@ -42,12 +45,14 @@ class Scores:
     """The records as columns of numbers: some 100 bytes a question, whatever its texts are.
 
     of: by metric and guess `(n,)` in 0-1, NaN where a question has no such score. confidence: `(n,)`, NaN if not known.
+    kind: of each answer; sure: `(n,)`, 1 if it is stated as sure, NaN if not known.
     photo: `(n,)` numbers of photos. group: by table, a number a question, and the names of these numbers.
     """
 
     def __init__(self, records: Iterable[Record]):
         scores: dict[tuple[str, str], array[float]] = {}
-        confidence, photo, photos = array("f"), array("q"), dict[str, int]()
+        confidence, sure, photo, photos = array("f"), array("f"), array("q"), dict[str, int]()
+        self.kind: list[str] = []
         names: dict[str, dict[str, int]] = {table: {} for table in GROUPS}
         numbers = {table: array("i") for table in GROUPS}
         self.n = self.unscored = 0
@@ -61,6 +66,8 @@ class Scores:
                     column.extend([np.nan] * (self.n - len(column)))
                     column.append(score)
             confidence.append(np.nan if record["confidence"] is None else record["confidence"])
+            sure.append(np.nan if record.get("sure") is None else record["sure"])
+            self.kind.append(answer_kind(normalize_answer(record["prediction"])))
             photo.append(photos.setdefault(record["photo"], len(photos)))
             for table, group_of in GROUPS.items():
                 group = group_of(record)
@@ -70,7 +77,8 @@ class Scores:
         for (metric, guess), column in scores.items():
             column.extend([np.nan] * (self.n - len(column)))
             self.of[metric][guess] = np.array(column, dtype=float)
-        self.confidence, self.photo = np.array(confidence, dtype=float), np.array(photo)
+        self.confidence, self.sure = np.array(confidence, dtype=float), np.array(sure, dtype=float)
+        self.photo = np.array(photo)
         self.group = {table: (np.array(numbers[table]), list(names[table])) for table in GROUPS}
         self._question_only()
 
@@ -109,7 +117,7 @@ def results(
     a known answer count as skipped. metric: the one that calibration uses (for exact: the official one where given).
     baselines: `majority` always gives the most common training answer, `type_prior` that of the answer's type;
     `question_only` is the better of the blind head and the question-prefix prior; `image_only` is that head;
-    `upper_bound` is what the answer vocabulary allows.
+    `upper_bound` is what the answer vocabulary allows. sure: see `stated_as_sure`; right as for calibration.
 
     Raises `InputError` if no record has a score by this metric.
     """
@@ -149,6 +157,7 @@ def results(
         "intervals": intervals(scores, metric),
         "tables": {"overall": overall, **tables},
         **calibration(scores.confidence, right),
+        **stated(scores, right),
         "environment": environment(vqa),
         "seed": seed,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),  # no path of this machine
@@ -180,6 +189,14 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
             "selective": selective(sure, right),
         }
     }
+
+
+def stated(scores: Scores, right: np.ndarray) -> dict[str, Any]:
+    """How many answers are stated as sure, and how many of these are right; {} where that is not known."""
+    known = ~np.isnan(scores.sure) & ~np.isnan(right)
+    if not known.any():
+        return {}
+    return {"sure": stated_as_sure(np.array(scores.kind)[known], scores.sure[known], right[known])}
 
 
 def environment(vqa: VQALike | None) -> dict[str, Any]:

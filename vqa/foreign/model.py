@@ -17,7 +17,7 @@ from vqa.foreign import ADAPTERS
 from vqa.model.device import pick_device
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash
-from vqa.model.text import Answer, Score, check_question
+from vqa.model.text import SURE, Answer, Score, check_question
 
 CACHED_PHOTOS = 16
 
@@ -107,6 +107,9 @@ class ForeignVQA:
             words=[],
             unknown_words=[],
             blind=None,
+            photo_mattered=None,
+            sure=scores[0].score >= SURE,
+            glimpse=None,
             seconds={"load": self.load_seconds, "photo": look.seconds, "question": time.perf_counter() - start},
             model=self.name,
             note=self.adapter.note,

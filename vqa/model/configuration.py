@@ -1,10 +1,12 @@
 """The model's configuration: every argument of its constructor, stored in the checkpoint's `config.json`."""
 
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from transformers import PreTrainedConfig
 
 from .errors import InputError
+from .text import KINDS
 
 if TYPE_CHECKING:  # no import at run time; by this line transformers copies pipeline.py with a checkpoint
     from .pipeline import VQAPipeline  # noqa: F401
@@ -52,6 +54,8 @@ class VQAConfig(PreTrainedConfig):
         confidence (Guo et al. 2017).
     yes_no_temperature: replaces `temperature` if the best answer is yes or no, whose confidence needs another scale;
         None: `temperature` applies to all answers.
+    sure: the lowest confidence of an answer that is stated as sure, for each answer kind ('yes/no', 'number',
+        'other'); 1 is practically never reached. A kind that is missing has 1/3.
     id2label: answer index to answer text.
 
     Raises `InputError` for a value that is not among the choices.
@@ -86,6 +90,7 @@ class VQAConfig(PreTrainedConfig):
     temperature: float = 1.0
     yes_no_temperature: float | None = None
     blind_temperature: float = 1.0
+    sure: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
@@ -93,6 +98,9 @@ class VQAConfig(PreTrainedConfig):
             if getattr(self, name) not in allowed:
                 value, choices = getattr(self, name), ", ".join(map(str, allowed))
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+        if not all(kind in KINDS and 0 <= least <= 1 for kind, least in self.sure.items()):
+            kinds = ", ".join(KINDS)
+            raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")
         if self.attention != "soft" and self.glimpses != 1:
             raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
         if self.looks < 1:

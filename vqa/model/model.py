@@ -20,7 +20,8 @@ from .question_encoder import QuestionEncoder
 @dataclass
 class VQAOutput(ModelOutput):
     """logits `(B, A)`; loss, a scalar, if labels were given; attention `(B, G, h, w)`, each map summing to 1;
-    word_weights `(B, T)`; question `(B, H)`, its vector; states `(B, T, H)` of the recurrent core."""
+    word_weights `(B, T)`; question `(B, H)`, its vector; states `(B, T, H)` of the recurrent core; falls `(B, G)`, if
+    requested (see `VQAModel.falls`)."""
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -28,6 +29,7 @@ class VQAOutput(ModelOutput):
     word_weights: Tensor | None = None
     question: Tensor | None = None
     states: Tensor | None = None
+    falls: Tensor | None = None
 
 
 class VQAModel(PreTrainedModel):
@@ -75,20 +77,22 @@ class VQAModel(PreTrainedModel):
         grid: Tensor | None = None,
         photo_index: Tensor | None = None,
         labels: Tensor | None = None,
+        falls: bool = False,
     ) -> VQAOutput:
         """Compute the equations above.
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
         pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
-        labels: `(B, A)` soft scores in [0, 1].
+        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
         """
         if grid is None:
             assert pixel_values is not None, "give pixel_values or grid"
             grid = self.encode_image(pixel_values)
         v = self.prepare(grid)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
-        logits, attention = self.score(v, q, photo_index)
+        z, attention = self.attention(v, q, photo_index)
+        logits = self.answer_logits(z, q)
         return VQAOutput(
             loss=None if labels is None else self.loss(logits, labels),
             logits=logits,
@@ -96,13 +100,31 @@ class VQAModel(PreTrainedModel):
             word_weights=word_weights,
             question=q,
             states=states,
+            falls=self.falls(v, z, q, logits, photo_index) if falls else None,
         )
 
     def score(self, v: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The last three equations: a prepared grid `v (P, N, D)` and questions `q (B, H)` to logits `(B, A)` and
         attention `(B, G, N)`."""
         z, attention = self.attention(v, q, photo_index)
-        return self.answer_head(self.fusion(z, q)).float(), attention
+        return self.answer_logits(z, q), attention
+
+    def answer_logits(self, z: Tensor, q: Tensor) -> Tensor:
+        """Glimpses `z (…, G·D)` and questions `q (…, H)` to logits `(…, A)`."""
+        return self.answer_head(self.fusion(z, q)).float()
+
+    def falls(self, v: Tensor, z: Tensor, q: Tensor, logits: Tensor, photo_index: Tensor | None = None) -> Tensor:
+        """How far the best answer's logit falls if a glimpse sees the mean of the grid instead: `(B, G)`.
+
+        The glimpse with the largest fall carried the answer. Arguments as above; `logits` are those of `z` and `q`.
+        """
+        size, mean = v.shape[-1], v.mean(1)
+        mean = mean if photo_index is None else mean[photo_index]  # (B, D)
+        glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
+        without = [torch.cat((z[:, : g * size], mean, z[:, (g + 1) * size :]), -1) for g in range(glimpses)]
+        left = self.answer_logits(torch.stack(without, 1), q.unsqueeze(1))  # (B, G, A)
+        best = logits.argmax(-1, keepdim=True)
+        return logits.gather(-1, best) - left.gather(-1, best.unsqueeze(1).expand(-1, glimpses, -1)).squeeze(-1)
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""

@@ -15,6 +15,7 @@ class Logits(NamedTuple):
     logits, blind: `(B, A)`, of the whole model and of the head without the photo.
     attention: `(B, G, N)`, each map summing to 1. word_weights: `(B, T)`, each row summing to 1.
     image_only: `(B, A)`, of the head without the question; None unless requested.
+    falls: `(B, G)`, see `VQAModel.falls`; None unless requested, and from files that an earlier version exported.
     """
 
     logits: Any
@@ -22,6 +23,7 @@ class Logits(NamedTuple):
     attention: Any
     word_weights: Any
     image_only: Any = None
+    falls: Any = None
 
 
 class Engine(Protocol):
@@ -31,7 +33,7 @@ class Engine(Protocol):
     width. device, dtype: device and precision of the image encoder. weights: the files with its weights.
     model: the `VQAModel`, for gradients and cells. to_device: a NumPy array as the engine's own.
     encode_squares: `(P, S, S, 3)` bytes to grids `(P, N, D)` in float32.
-    logits: for grids `(P, N, D)`, questions `(B, T)` and the photo of each `(B,)`; image_only: of this head, too.
+    logits: for grids `(P, N, D)`, questions `(B, T)` and the photo of each `(B,)`; image_only, falls: add these.
     fast: a context in which `logits` runs in the image encoder's precision. made_by: the provenance of the grids.
 
     `model` and `made_by` raise `InputError` in a runtime that has neither.
@@ -48,7 +50,15 @@ class Engine(Protocol):
     def model(self) -> Any: ...
     def to_device(self, values: Any) -> Any: ...
     def encode_squares(self, squares: Any) -> Any: ...
-    def logits(self, grid: Any, input_ids: Any, attention_mask: Any, photo_index: Any, image_only: bool) -> Logits: ...
+    def logits(
+        self,
+        grid: Any,
+        input_ids: Any,
+        attention_mask: Any,
+        photo_index: Any,
+        image_only: bool = False,
+        falls: bool = False,
+    ) -> Logits: ...
     def fast(self) -> AbstractContextManager[None]: ...
     def made_by(self) -> dict[str, Any]: ...
 

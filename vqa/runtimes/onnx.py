@@ -32,6 +32,7 @@ class OnnxEngine:
         self.runtime, self.device, self.dtype = runtime, "cpu", "int8" if suffix else "float32"
         self.checkpoint, self.config = checkpoint, read_config(checkpoint)
         self.image_encoder, self.question = (open_session(path) for path in self.weights)
+        self.outputs = {output.name for output in self.question.get_outputs()}
         try:
             height, width = self.question.get_modelmeta().custom_metadata_map["grid_size"].split("x")
             self.grid_size = int(height), int(width)
@@ -49,10 +50,20 @@ class OnnxEngine:
         pixels = normalize(np.asarray(squares), self.checkpoint)
         return self.image_encoder.run(None, {"pixel_values": pixels})[0]
 
-    def logits(self, grid: Any, input_ids: Any, attention_mask: Any, photo_index: Any, image_only: bool) -> Logits:
+    def logits(
+        self,
+        grid: Any,
+        input_ids: Any,
+        attention_mask: Any,
+        photo_index: Any,
+        image_only: bool = False,
+        falls: bool = False,
+    ) -> Logits:
         names = ("grid", "input_ids", "attention_mask", "photo_index")
         inputs = dict(zip(names, map(np.asarray, (grid, input_ids, attention_mask, photo_index)), strict=True))
-        results = Logits(*self.question.run(list(Logits._fields if image_only else Logits._fields[:-1]), inputs))
+        left_out = {name for name, wanted in (("image_only", image_only), ("falls", falls)) if not wanted}
+        wanted = [name for name in Logits._fields if name in self.outputs - left_out]
+        results = Logits(**dict(zip(wanted, self.question.run(wanted, inputs), strict=True)))
         return results._replace(attention=results.attention.reshape(*results.attention.shape[:2], -1))
 
     def fast(self) -> AbstractContextManager[None]:
@@ -64,12 +75,13 @@ class OnnxEngine:
 
 def read_config(checkpoint: Checkpoint) -> SimpleNamespace:
     """The settings of `VQAConfig` that answering needs. Raises `InputError` for one that is missing or broken."""
-    config = {"yes_no_temperature": None} | checkpoint.config
+    config = {"yes_no_temperature": None, "sure": {}} | checkpoint.config
     names = ("attention", "temperature", "yes_no_temperature", "blind_temperature")
     try:
         labels = config["id2label"]
         answers = [labels[str(i)] for i in range(len(labels))]
-        return SimpleNamespace(answers=answers, **{name: config[name] for name in names})
+        sure = {kind: float(least) for kind, least in config["sure"].items()}
+        return SimpleNamespace(answers=answers, sure=sure, **{name: config[name] for name in names})
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
         raise unreadable(checkpoint.folder, error) from error
 

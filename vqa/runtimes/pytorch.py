@@ -43,15 +43,27 @@ class TorchEngine:
         return self.model.encode_image(pixels.to(self.dtype)).float()
 
     @torch.inference_mode()
-    def logits(self, grid: Any, input_ids: Any, attention_mask: Any, photo_index: Any, image_only: bool) -> Logits:
+    def logits(
+        self,
+        grid: Any,
+        input_ids: Any,
+        attention_mask: Any,
+        photo_index: Any,
+        image_only: bool = False,
+        falls: bool = False,
+    ) -> Logits:
         grid, photo_index = self.to_device(grid), self.to_device(photo_index)
         questions = self.to_device(input_ids), self.to_device(attention_mask)
-        output = self.model(*questions, grid=grid, photo_index=photo_index)
-        results = [output.logits, self.model.blind_logits(output.question), output.attention.flatten(2)]
-        results.append(output.word_weights)
-        if image_only:
-            results.append(self.model.image_only_logits(grid)[photo_index])
-        return Logits(*(result.float().cpu().numpy() for result in results))
+        output = self.model(*questions, grid=grid, photo_index=photo_index, falls=falls)
+        results = Logits(
+            output.logits,
+            self.model.blind_logits(output.question),
+            output.attention.flatten(2),
+            output.word_weights,
+            self.model.image_only_logits(grid)[photo_index] if image_only else None,
+            output.falls,
+        )
+        return Logits(*(None if result is None else result.float().cpu().numpy() for result in results))
 
     def fast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)

@@ -8,7 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vqa.model.text import Answer, places
+from vqa.model.text import KINDS, Answer, places
 
 COLUMNS = ("model", "question_only", "image_only", "type_prior", "majority", "upper_bound")
 COVERED = {"attended": "the most attended", "random": "a random one", "centre": "the middle"}
@@ -19,13 +19,20 @@ OTHERS = {
     "wups_0.9": "WUPS at 0.9",
     "wups_0.0": "WUPS at 0.0",
 }
+GUESSED = "a guess: the photo hardly mattered"
 
 
-def caption(answer: Answer) -> str:
-    """'dog (87 %), without looking: cat (12 %)'."""
-    blind = answer.blind
-    without = "" if blind is None else f", without looking: {blind.answer} ({blind.score:.0%})"
-    return f"{answer.text} ({answer.confidence:.0%}){without}"
+def said(answer: str, sure: bool) -> str:
+    """The answer as it is stated to a person."""
+    return answer if sure else f"not sure, perhaps {answer}"
+
+
+def caption(result: dict[str, Any]) -> str:
+    """'dog (87%), without looking: cat (12%)'; result: an `Answer.to_dict()`."""
+    blind = result["blind"]
+    without = f", without looking: {blind['answer']} ({blind['score']:.0%})" if blind else ""
+    guessed = f"; {GUESSED}" if result["guess"] else ""
+    return f"{said(result['answer'], result['sure'])} ({result['confidence']:.0%}){without}{guessed}"
 
 
 def show(question: str, answer: Answer) -> None:
@@ -35,11 +42,13 @@ def show(question: str, answer: Answer) -> None:
         percent = Text(f"{score:.1%}", justify="right")
         best.add_row(Text(name), ProgressBar(total=1, completed=score, width=30), percent)
     notes = Table.grid(padding=(0, 2))
+    carried = "" if answer.glimpse is None else f"; glimpse {answer.glimpse + 1} carried the answer"
     for name, note in {
+        "caution": GUESSED if answer.guess else "",
         "without looking": answer.blind and f"{answer.blind.answer} ({answer.blind.score:.0%})",
         "words": "  ".join(f"{word} {weight:.0%}" for word, weight in answer.words),
         "words not known": ", ".join(answer.unknown_words),
-        "looked at": places(answer.attention),
+        "looked at": places(answer.attention) + (carried if len(answer.attention) > 1 else ""),
         "note": answer.note,
         "seconds": ", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items()),
     }.items():
@@ -47,7 +56,7 @@ def show(question: str, answer: Answer) -> None:
             notes.add_row(name, Text(note))
 
     console = Console(highlight=False)
-    headline = Text(f"{answer.text}  ({answer.confidence:.0%})", style="bold")
+    headline = Text(f"{said(answer.text, answer.sure)}  ({answer.confidence:.0%})", style="bold")
     for part in (Text(question, style="dim"), headline, "", best, "", notes, ""):
         console.print(part)
 
@@ -85,6 +94,9 @@ def figures_table(content: dict[str, Any]) -> Table:
 def remarks(content: dict[str, Any]) -> list[str]:
     """A sentence for each further measurement."""
     lines, grounding = [], content.get("grounding", {})
+    if stated := content.get("sure"):
+        whole, kinds = stated["all"], [f"{kind} {in_words(stated[kind])}" for kind in KINDS if kind in stated]
+        lines.append(f"Stated as sure: {in_words(whole)} of {whole['n']:,} answers: {', '.join(kinds)}.")
     if swap := grounding.get("photo_swap"):
         low, high = swap["interval"]
         lines.append(
@@ -124,3 +136,8 @@ def in_boxes(boxes: dict[str, Any]) -> str:
         f"map would in {peak['even']:.1f}%. Of its weight {mass['attention']:.1f}% is in the boxes (middle "
         f"{mass['middle']:.1f}%, even map {mass['even']:.1f}%)."
     ) + (f" {boxes['unknown']:,} questions are about photos without boxes." if boxes["unknown"] else "")
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """A row of `sure` in `results.json`: '120 (77.1% right)'."""
+    return f"{row['sure']:,}" + ("" if row["right"] is None else f" ({row['right']:.1f}% right)")

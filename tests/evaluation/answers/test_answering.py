@@ -54,6 +54,8 @@ def test_answers_are_those_of_asking_one_by_one(vqa: VQA, examples: list[Example
         assert [answer for answer, _ in answered.top] == [score.answer for score in alone.top]
         assert [p for _, p in answered.top] == pytest.approx([score.score for score in alone.top], abs=1e-5)
         assert answered.confidence == answered.top[0][1]
+        assert answered.sure == alone.sure
+        assert answered.photo_mattered == pytest.approx(alone.photo_mattered, abs=1e-5)
         mean, attention = alone.attention.mean(0), answered.attention
         assert attention is not None and attention.shape == mean.shape and attention.max() == 255
         assert attention / 255 == pytest.approx(mean / mean.max(), abs=0.003)

@@ -25,7 +25,7 @@ def record(example: Example, prediction: str = "red", priors: Priors | None = PR
 def test_record_holds_question_answers_and_scores() -> None:
     shown = np.array([[0, 255], [51, 1]], np.uint8)
     example = Example("photos/a.jpg", "What color is it?", answers=TEN, question_type="what color", source="s")
-    made = record(example, attention=shown, swapped="dog")
+    made = record(example, attention=shown, swapped="dog", sure=True, photo_mattered=0.25)
     scores = {name: made.pop(name) for name in ("exact", "official")}
     assert made == {
         "index": 7,
@@ -41,6 +41,8 @@ def test_record_holds_question_answers_and_scores() -> None:
         "rank": "not in the list",
         "prediction": "red",
         "confidence": 0.5,
+        "sure": True,
+        "photo_mattered": 0.25,
         "top": [["red", 0.5]],
         "blind": "yes",
         "image_only": "dog",

@@ -10,10 +10,12 @@ from vqa.evaluation.measures.statistics import (
     expected_calibration_error,
     fit_temperature,
     interval,
+    lowest_sure,
     percent,
     reliability,
     resampled_means,
     selective,
+    stated_as_sure,
 )
 
 
@@ -149,3 +151,43 @@ def test_selective_accuracy() -> None:
         {"coverage": 100, "accuracy": 47.5, "threshold": 10.0},
     ]
     assert selective(confidence[:1], right[:1])[0]["accuracy"] == 0.0
+
+
+def lowest(confidence: list[float], right: list[float], share: float, fewest: int) -> float:
+    """By trying every threshold."""
+    for least in sorted(set(confidence)):
+        scores = [r for c, r in zip(confidence, right, strict=True) if c >= least]
+        mean = sum(scores) / len(scores)
+        if len(scores) >= fewest and mean - (mean * (1 - mean) / len(scores)) ** 0.5 >= share:
+            return least
+    return 1.0
+
+
+@given(pairs=st.lists(st.tuples(st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9]), st.sampled_from([0.0, 0.5, 1.0]))))
+def test_the_threshold_is_the_lowest_that_is_right_often_enough(pairs: list[tuple[float, float]]) -> None:
+    confidence, right = [c for c, _ in pairs], [r for _, r in pairs]
+    found = lowest_sure(np.array(confidence), np.array(right), 0.6, 3)
+    assert found == lowest(confidence, right, 0.6, 3)
+
+
+def test_a_threshold_holds_on_other_questions_and_a_handful_chooses_none() -> None:
+    generator = np.random.default_rng(0)
+    confidence = generator.random((50, 1000))
+    right = (generator.random((50, 1000)) < confidence).astype(float)  # calibrated: above 0.5 it is right in 0.75
+    least = [lowest_sure(*one) for one in zip(confidence, right, strict=True)]
+    assert 0.4 < min(least) < max(least) < 0.7
+    assert 0.75 < np.mean([(1 + one) / 2 for one in least]) < 0.77  # on any other questions
+    assert lowest_sure(confidence[0, :49], np.ones(49)) == lowest_sure(np.array([]), np.array([])) == 1.0
+    assert lowest_sure(confidence[0, :50], np.ones(50)) == confidence[0, :50].min()
+
+
+def test_what_is_stated_as_sure_is_counted_by_kind() -> None:
+    kinds = np.array(["yes/no", "other", "yes/no", "other", "other"])
+    found = stated_as_sure(kinds, np.array([1.0, 0.0, 1.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.9, 0.0]))
+    assert found == {
+        "all": {"n": 5, "sure": 3, "right": 63.33},
+        "yes/no": {"n": 2, "sure": 2, "right": 50.0},
+        "other": {"n": 3, "sure": 1, "right": 90.0},
+    }
+    none = stated_as_sure(kinds[:1], np.array([False]), np.array([1.0]))
+    assert none["all"] == none["yes/no"] == {"n": 1, "sure": 0, "right": None}

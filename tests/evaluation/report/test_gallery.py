@@ -68,6 +68,17 @@ def test_long_texts_are_cut_and_odd_numbers_left_out() -> None:
     assert (len(short["q"]), len(short["a"]), short["c"]) == (300, 80, None)
 
 
+def test_a_card_says_what_is_not_sure_and_what_is_a_guess() -> None:
+    for more, expected in (
+        ({}, (False, False)),  # a record of an earlier version
+        ({"sure": True, "photo_mattered": 0.5}, (False, False)),
+        ({"sure": False, "photo_mattered": None}, (True, False)),
+        ({"sure": True, "photo_mattered": 0.0}, (False, True)),
+    ):
+        short = entry(record(**more))
+        assert (short["u"], short["g"]) == expected
+
+
 def test_the_heat_keeps_the_map() -> None:
     cells = np.arange(12, dtype=np.uint8).reshape(3, 4)
     found = heat({"attention": base64.b64encode(cells.tobytes()).decode(), "grid": [3, 4]})

@@ -15,7 +15,9 @@ from train.fitting import finish
 from train.fitting.prepare import CALIBRATION, prepare, split_by_photo
 from train.fitting.settings import parse
 from vqa.data.examples import Example, reference
+from vqa.evaluation.answers.scores import Answered
 from vqa.evaluation.measures.statistics import fit_temperature
+from vqa.model.configuration import VQAConfig
 from vqa.predict import VQA
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +116,32 @@ def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pyt
     monkeypatch.setattr(finish, "FEWEST", count)
     few = finish.temperatures(names, done)
     assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right), None)
+
+
+def test_thresholds_are_chosen_for_each_kind_at_the_calibrated_confidence() -> None:
+    """Of answers whose confidence is the probability of being right, those above about 0.5 are right in 3 of 4."""
+    names, count, generator = ["yes", "red", "2"], 1500, torch.Generator().manual_seed(0)
+    config = VQAConfig(id2label=dict(enumerate(names)), temperature=2.0, yes_no_temperature=0.5)
+    done = []
+    for i in range(count):
+        kind, p = i % 2, 1 / 3 + 2 / 3 * float(torch.rand(1, generator=generator))
+        logits = torch.full((3,), (1 - p) / 2).scatter(0, torch.tensor(kind), p).log() * (0.5, 2.0)[kind]
+        right = float(torch.rand(1, generator=generator)) < (p if kind else 1.0)  # yes is always right
+        example = Example("", "", names[kind] if right else "else")
+        done.append(Answered(i, example, names[kind], logits=(logits.numpy(), logits.numpy())))
+    found = finish.thresholds(config, done)
+    assert 0.5 < found["other"] < 0.65
+    assert found["yes/no"] == pytest.approx(1 / 3, abs=0.01)  # all of them
+    assert found["number"] == 1.0  # none was given
+
+
+def test_what_is_sure_is_reported_on_photos_that_chose_no_threshold(
+    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted: Any
+) -> None:
+    config = json.loads((fitted.folder / "best/config.json").read_text())
+    assert config["sure"] == results["calibration"]["thresholds"] == {"yes/no": 1.0, "number": 1.0, "other": 1.0}
+    assert results["sure"]["all"] == {"n": 24, "sure": 0, "right": None}  # 24 others are too few to choose on
+    assert sum(results["sure"].get(kind, {"n": 0})["n"] for kind in config["sure"]) == 24
 
 
 def test_a_further_run_may_be_evaluated_again(fitted: Any, results: dict[str, Any]) -> None:

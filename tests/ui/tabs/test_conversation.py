@@ -81,7 +81,10 @@ def test_a_card_states_the_answer(turns, monkeypatch):
     assert attention.sum((1, 2)) == pytest.approx([1, 1], abs=1e-5)
     assert seen.size == (160, 120)
     confidence, blind = f"{100 * result['confidence']:.0f}%", result["blind"]["answer"]
-    assert answer.startswith(f"{result['answer']} ({confidence}), without looking: {blind} (")
+    headline = f"{result['answer']} ({confidence}), without looking: {blind} ("
+    assert answer.removeprefix("not sure, perhaps ").startswith(headline)
+    assert answer.startswith("not sure") == (not result["sure"])
+    assert answer.endswith("a guess: the photo hardly mattered") == result["guess"]
 
 
 def test_an_empty_conversation_can_be_saved():

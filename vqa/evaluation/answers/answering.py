@@ -21,7 +21,8 @@ from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
 from vqa.evaluation.answers.submitted import submitted_records
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
-from vqa.predict import VQA, Look, VQALike, ours
+from vqa.model.text import is_sure
+from vqa.predict import VQA, Look, VQALike, divergence, ours, softmax
 
 if TYPE_CHECKING:
     from vqa.data.features import FeatureStore  # needs PyTorch
@@ -116,6 +117,7 @@ def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, ke
     best = np.argsort(-scores, axis=-1, kind="stable")[:, :RUNNERS_UP]
     confidences = np.take_along_axis(scores, best, -1).tolist()
     blind, image_only = (logits.argmax(-1).tolist() for logits in (output.blind, output.image_only))
+    mattered = divergence(scores, softmax(output.blind / vqa.config.blind_temperature)).tolist()
     attention = output.attention.reshape(len(asked), -1, *vqa.grid_size)
     return [
         Answered(
@@ -127,6 +129,8 @@ def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, ke
             blind=vqa.answers[blind[i]],
             image_only=vqa.answers[image_only[i]],
             swapped=None if other is None else vqa.answers[swapped[i]],
+            sure=is_sure(vqa.config, vqa.answers[ranked[0]], confidences[i][0]),
+            photo_mattered=mattered[i],
             **maps(attention[i]),
             logits=(output.logits[i], output.blind[i]) if keep_logits else None,
         )
@@ -169,7 +173,7 @@ def foreign_answers(
                     results.append(refused(index, example, error))
                     continue
                 swapped = None if other is None else vqa.ask([*looks.values()][other[row]], example.question, 1).text
-                further = {"swapped": swapped, **maps(given.attention)}
+                further: dict[str, Any] = {"swapped": swapped, "sure": given.sure, **maps(given.attention)}
                 top = tuple((s.answer, s.score) for s in given.top)
                 results.append(Answered(index, example, given.text, given.confidence, top, **further))
         yield batch.number, results

@@ -30,8 +30,9 @@ class Answered:
     """A question and the answers of a model.
 
     index: the question's place in the data. blind, image_only: the answers of those heads; swapped: the answer about
-    another photo, if asked. attention: `(h, w)` bytes, the mean of the glimpses' maps with its peak at 255; glimpses:
-    `(G, h, w)`, each of these maps, if there are several. logits, if kept: of the whole model and of the blind head.
+    another photo, if asked. sure, photo_mattered: as in `Answer`. attention: `(h, w)` bytes, the mean of the glimpses'
+    maps with its peak at 255; glimpses: `(G, h, w)`, each of these maps, if there are several. logits, if kept: of the
+    whole model and of the blind head.
     """
 
     index: int
@@ -42,6 +43,8 @@ class Answered:
     blind: str | None = None
     image_only: str | None = None
     swapped: str | None = None
+    sure: bool | None = None
+    photo_mattered: float | None = None
     attention: np.ndarray | None = None
     glimpses: np.ndarray | None = None
     logits: tuple[np.ndarray, np.ndarray] | None = None
@@ -171,6 +174,8 @@ class Judge:
             "rank": None if truth is None or self.known is None else rank(truth, self.known),
             "prediction": answered.prediction,
             "confidence": None if answered.confidence is None else round(answered.confidence, 6),
+            "sure": answered.sure,
+            "photo_mattered": None if answered.photo_mattered is None else round(answered.photo_mattered, 6),
             "top": [[answer, round(p, 6)] for answer, p in answered.top],
             "blind": answered.blind,
             "image_only": answered.image_only,

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vqa.model.text import KINDS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 DRAWS = 2000
 LEVEL = 95  # percent of the draws that lie inside an interval
+SHARE = 3 / 4  # of the answers that are stated as sure are right
+FEWEST = 50  # answers that a threshold of 'sure' is chosen on
 CHUNK = 100  # draws at once, so that memory does not grow with the data
 
 
@@ -106,6 +110,39 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> li
         }
         for k in np.unique(number)
     ]
+
+
+def lowest_sure(confidence: np.ndarray, right: np.ndarray, share: float = SHARE, fewest: int = FEWEST) -> float:
+    """The lowest threshold for which the answers that reach it are right in `share` of the cases.
+
+    The mean over these answers must exceed the share by one standard error, and they must be at least `fewest`, so that
+    a handful of questions cannot decide. Where no threshold is such, it is 1: no answer is stated as sure.
+
+    Args:
+        confidence: `(B,)`, 0 to 1.
+        right: `(B,)`, the soft scores of the answers, 0 to 1.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    confidence, n = confidence[order], np.arange(1, len(order) + 1)
+    mean = right[order].cumsum() / n
+    error = np.sqrt(mean * (1 - mean) / n)  # the largest that scores between 0 and 1 with this mean can have
+    whole = np.append(confidence[1:] < confidence[:-1], True)[: len(n)]  # equal confidences are in or out together
+    fit = np.flatnonzero(whole & (n >= fewest) & (mean - error >= share))
+    return float(confidence[fit[-1]]) if fit.size else 1.0
+
+
+def stated_as_sure(kinds: np.ndarray, sure: np.ndarray, right: np.ndarray) -> dict[str, dict[str, Any]]:
+    """For `all` answers and for each kind of answer: their number `n`, how many are stated as `sure`, and how many of
+    these are `right`, in percent (None if there are none).
+
+    Each argument is `(n,)`. kinds: names among `KINDS`; sure: true or false; right: scores, 0 to 1.
+    """
+    sure = sure.astype(bool)
+    groups = {"all": np.ones(len(kinds), bool)} | {kind: kinds == kind for kind in KINDS if (kinds == kind).any()}
+    return {
+        name: {"n": int(group.sum()), "sure": int((group & sure).sum()), "right": percent(right[group & sure])}
+        for name, group in groups.items()
+    }
 
 
 def selective(confidence: np.ndarray, right: np.ndarray, shares: tuple[int, ...] = (25, 50, 75, 100)) -> list[dict]:

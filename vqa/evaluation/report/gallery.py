@@ -18,6 +18,7 @@ from vqa.data.parallel import map_ahead
 from vqa.evaluation.answers.scores import attention_of
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
+from vqa.model.text import is_guess
 
 SIZE = 5000  # questions in the gallery
 BUDGET = 9_000_000  # bytes of all pictures together, in base64
@@ -104,6 +105,8 @@ def entry(record: Mapping[str, Any]) -> dict[str, Any]:
         "x": int(bool(exact.get("model"))),
         "f": number(official.get("model")),
         "w": surprises(record),
+        "u": record.get("sure") is False,
+        "g": is_guess(number(record.get("photo_mattered"))),
     }
     return short | heat(record)
 

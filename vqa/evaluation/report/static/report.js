@@ -77,8 +77,9 @@
       others.append(make("li", { style: `--v: ${100 * p}%` }, make("span", {}, answer), make("span", {}, percent(p))));
     const text = make("div", { class: "about" },
       make("h3", {}, entry.q || "(no question)"),
-      make("p", { class: "answer" }, make("b", {}, entry.a || "(nothing)"), make("span", { class: "mark" }, right ? "✓ right" : "✗ wrong")),
+      make("p", { class: "answer" }, entry.u ? "not sure, perhaps " : "", make("b", {}, entry.a || "(nothing)"), make("span", { class: "mark" }, right ? "✓ right" : "✗ wrong")),
       others.childElementCount ? others : null, known,
+      entry.g ? make("p", { class: "guess" }, "A guess: the photo hardly mattered.") : null,
       ...entry.w.map((reason) => make("p", { class: "why" }, reasons[reason])),
       make("p", { class: "kind" }, [...new Set(entry.k)].join(" · "), entry.f === null ? "" : ` · official accuracy ${percent(entry.f)}`));
     return make("li", { class: `card ${right ? "right" : "wrong"}`, tabindex: "-1" }, picture(entry), text);
