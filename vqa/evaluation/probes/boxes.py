@@ -53,9 +53,9 @@ class PointingAtBoxes:
                 unknown += record["photo"] not in objects
                 continue
             attention = required_attention(record)
-            shape = attention.shape
-            plain, grown = (cells(boxes, *shape, grown=by).reshape(shape) for by in (0.0, GROWN))
-            maps = [middle(*shape), np.ones(shape), attention, *glimpses_of(record)]
+            height, width = attention.shape
+            plain, grown = (cells(boxes, height, width, by).reshape(height, width) for by in (0.0, GROWN))
+            maps = [middle(height, width), np.ones((height, width)), attention, *glimpses_of(record)]
             photos.append(record["photo"])
             rows.append([pointing(weights, plain, grown) for weights in maps])
         count = min(map(len, rows), default=ATTENTION + 1)
