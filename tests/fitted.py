@@ -16,6 +16,7 @@ import pytest
 from vqa.data.world import write_world
 
 if TYPE_CHECKING:
+    from train.fitting.photo_labels import PhotoLabels
     from train.fitting.tasks import QuestionTask
     from vqa.model.model import VQAModel
 
@@ -73,21 +74,19 @@ def net() -> "VQAModel":
     return VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, **sizes, **heads))
 
 
-def make_task(
-    kind: "type[QuestionTask]", net: "VQAModel", captions: Sequence[Sequence[int]] = (), **optim: float
-) -> Any:
-    """A training task for `net`, without augmentation, on data of which only their numbers are there.
-
-    captions: the labels `(P, V)` of the photos' caption words.
-    """
+def make_task(kind: "type[QuestionTask]", net: "VQAModel", labels: "Sequence[PhotoLabels]" = (), **optim: float) -> Any:
+    """A training task for `net`, without augmentation, on data of which only their numbers are there."""
     from train.fitting.settings import Data, Optimisation, Settings
     from vqa.model.processing import VQAImageProcessor
 
     data = SimpleNamespace(
         net=net,
         processor=SimpleNamespace(image_processor=VQAImageProcessor(16)),
-        train=SimpleNamespace(photo=np.arange(2)),
-        captions=SimpleNamespace(labels=np.array(captions, np.uint8), has=np.ones(len(captions), bool)),
+        train=SimpleNamespace(photo=np.arange(2), photos=["a.png", "b.png"], places=None),
+        photos=2,
+        labels=labels,
+        trains_encoder=True,
+        stages=0,
         text=[None] * 3,
     )
     return kind(data, Settings(Data([]), optim=Optimisation(**({"augment": False} | optim))))  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from train.fitting.photos import MIRRORED, augment
+from train.fitting.photos import MIRRORED, relight
+from train.fitting.stages import first_stages, stages_made_by, stored_shape
 from vqa.checkpoint.pretrained import load_pretrained
 from vqa.checkpoint.provenance import provenance
 from vqa.data.features import FeatureStore
@@ -40,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8)
-    parser.add_argument("--mirrored", action="store_true", help="mirror and augment the photos, for training")
+    parser.add_argument("--mirrored", action="store_true", help="mirror the photos and change their lighting")
+    parser.add_argument(
+        "--stages", type=int, metavar="K", help="store the output of the encoder's first K stages, to train the others"
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2, help="threads that decode photos")
     return run(parser, extract_folders, arguments)
@@ -51,7 +55,7 @@ def extract_folders(given: argparse.Namespace) -> None:
     encoder = ImageEncoder(given.backbone, given.image_size)
     load_pretrained(encoder, given.backbone, given.pretrained)
     photos, processor = list_photos(given.images), VQAImageProcessor(given.image_size)
-    options = given.bits, given.batch_size, given.threads, given.mirrored
+    options = given.bits, given.batch_size, given.threads, given.mirrored, given.stages
     print(extract(photos, given.output, encoder, given.backbone, processor, *options))
 
 
@@ -65,20 +69,25 @@ def extract(
     batch_size: int = 32,
     threads: int = 2,
     mirrored: bool = False,
+    stages: int | None = None,
 ) -> str:
     """Fill the store in `output` with `photos`, by name; returns one line about the number of photos and the speed.
 
-    A photo that cannot be read is skipped, counted and named on standard error. mirrored: mirror and augment the photos
-    (`train.fitting.photos`); the seed of a batch is the content hash of its first photo.
+    A photo that cannot be read is skipped, counted and named on standard error. mirrored: mirror the photos and change
+    their lighting; the seed of a batch is the content hash of its first photo. stages: store the output of the first
+    stages only (`train.fitting.stages`).
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
     device = pick_device()
-    made_by = provenance(encoder.state_dict(), backbone, image_processor) | (MIRRORED if mirrored else {})
+    made_by = provenance(encoder.state_dict(), backbone, image_processor)
+    shape = encoder.height * encoder.width, encoder.channels
+    if stages is not None:
+        shape = stored_shape(encoder.eval(), image_processor.size, stages)
+        made_by = stages_made_by(encoder, stages, backbone, image_processor)
     encoder = copy.deepcopy(encoder)  # the caller's weights keep their bits
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
-    places = encoder.height * encoder.width
-    store = FeatureStore.create(output, made_by, places, encoder.channels, bits)
+    store = FeatureStore.create(output, made_by | (MIRRORED if mirrored else {}), *shape, bits)
     known, skipped, start = 0, 0, time.perf_counter()
 
     def read(item: tuple[str, Path]) -> tuple[str, str, np.ndarray | None, str]:
@@ -104,9 +113,10 @@ def extract(
                 pixels = image_processor.normalize(squares)
                 if mirrored:
                     torch.manual_seed(int(next(iter(new))[:12], 16))
-                    pixels = augment(pixels.flip(-1))
+                    pixels = relight(pixels.flip(-1))
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-                grids = encoder(pixels.to(next(encoder.parameters()).dtype))
+                pixels = pixels.to(next(encoder.parameters()).dtype)
+                grids = encoder(pixels) if stages is None else first_stages(encoder, pixels, stages)
                 store.append([name for name, _ in new.values()], list(new), grids)
             for name, digest, _, error in batch:
                 if error:
@@ -120,7 +130,7 @@ def extract(
     encoded = len(photos) - known
     return (
         f"{encoded:,} photos encoded in {seconds:.0f} s ({encoded / seconds:.0f} a second), {known - skipped:,} known "
-        f"already, {skipped:,} skipped; {len(store):,} rows of {places} x {encoder.channels} in {output}"
+        f"already, {skipped:,} skipped; {len(store):,} rows of {shape[0]} x {shape[1]} in {output}"
     )
 
 

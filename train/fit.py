@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 
-from train.fitting.caption_words import CaptionTask
 from train.fitting.distillation import mean_probabilities
 from train.fitting.finish import finish
 from train.fitting.loop import Run
@@ -57,8 +56,7 @@ def fit(settings: Settings) -> dict[str, Any]:
             data.train.soft_targets = mean_probabilities(
                 data.teachers, data.train, data.train_photos, optim.batch_size, accelerator.device
             )
-    task = AnswerTask if data.captions is None else CaptionTask
-    run.train(task(data, settings, *process))
+    run.train(AnswerTask(data, settings, *process))
     data.train.soft_targets = None
     baselines = BaselineTask(data, settings, *process)
     run.train(baselines)

@@ -202,10 +202,10 @@ def test_mirrored_photos_have_a_store_of_their_own(extraction: Extraction, monke
     extraction.run(mirrored=True, bits=16)
     with pytest.raises(InputError, match="was made with mirrored True"):
         extraction.store()
-    for step in (1, -1):  # they are augmented, too
+    for step in (1, -1):  # their lighting is changed, too
         with pytest.raises(AssertionError):
             extraction.assert_stored(*NAMES, step=step, atol=1e-2, mirrored=True)
-    monkeypatch.setattr(extract_features, "augment", lambda pixels: pixels)
-    (extraction.folder / "store").rename(extraction.folder / "augmented")
+    monkeypatch.setattr(extract_features, "relight", lambda pixels: pixels)
+    (extraction.folder / "store").rename(extraction.folder / "relit")
     extraction.run(mirrored=True, bits=16)
     extraction.assert_stored(*NAMES, step=-1, atol=2e-3, mirrored=True)

@@ -39,7 +39,9 @@ class Questions:
 
     input_ids `(Q, T)`; lengths `(Q,)`; photo `(Q,)`, an index into `photos`; the soft scores of question i are
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; other_words `(V,)`, other_answers `(A,)`: what each word
-    and answer becomes in a mirrored photo. soft_targets: the teachers' probabilities of their answers.
+    and answer becomes in a mirrored photo. soft_targets: the teachers' probabilities of their answers. places
+    `(Q, h, w)`: where the things are that each question names (`train.fitting.box_labels`). untaught `(Q,)`: whether
+    the teachers' answers are ignored.
     """
 
     photos: list[str]
@@ -52,6 +54,8 @@ class Questions:
     other_words: Tensor
     other_answers: Tensor
     soft_targets: SoftTargets | None = None
+    places: np.ndarray | None = None
+    untaught: np.ndarray | None = None
 
     @classmethod
     def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":
@@ -76,14 +80,17 @@ class Questions:
     def __len__(self) -> int:
         return len(self.photo)
 
-    def batch(self, chosen: np.ndarray, order: np.random.Generator | None = None) -> dict[str, Tensor]:
+    def batch(
+        self, chosen: np.ndarray, order: np.random.Generator | None = None, alone: Sequence[int] | np.ndarray = ()
+    ) -> dict[str, Tensor]:
         """The model's inputs for the questions `chosen (B,)`, padded to the longest of them only; `rows (P,)` are
-        their photos, each once.
+        their photos, each once, and after these the photos without questions `alone`.
 
         With `order` half of the photos, at random, are to be mirrored (`mirror (P,)`): left and right are exchanged in
         their questions and answers.
         """
         rows, photo_index = np.unique(self.photo[chosen], return_inverse=True)
+        rows = np.concatenate((rows, np.asarray(alone, dtype=np.int64)))
         lengths = self.lengths[chosen]
         width = int(lengths.max())
         counts = self.starts[chosen + 1] - self.starts[chosen]
@@ -106,6 +113,9 @@ class Questions:
         batch["input_ids"][turned] = self.other_words[batch["input_ids"][turned]]
         for name in {"labels", "soft_targets"} & batch.keys():
             batch[name][turned] = batch[name][turned][:, self.other_answers]
+        if self.places is not None:
+            batch["places"] = torch.from_numpy(self.places[chosen]).float()
+            batch["places"][turned] = batch["places"][turned].flip(-1)
         return batch
 
 

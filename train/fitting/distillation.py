@@ -12,6 +12,8 @@ from torch import Tensor
 from train.fitting.batches import Questions, SoftTargets, photo_batches
 from train.fitting.loop import Batch
 from train.fitting.photos import LoadPhotos, Squares
+from train.fitting.stages import later_stages, stages_made_by
+from train.fitting.surgery import extend
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.provenance import provenance
 from vqa.data.parallel import prefetch
@@ -30,37 +32,52 @@ class Teacher:
     net: VQAModel
     image_processor: VQAImageProcessor
     photos: LoadPhotos | None = None
+    stages: int = 0
 
     def probabilities(self, batch: Batch) -> Tensor:
-        """Those of the answers `(B, A)`, for a batch with its photos' `grid` or `squares`."""
+        """Those of the answers `(B, A)`, for a batch with its photos' `grid` (or what the first `stages` of the image
+        encoder compute) or `squares`."""
         questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
         if "grid" in batch:
-            return self.net(**questions, grid=batch["grid"]).logits.softmax(-1)
+            grid = batch["grid"].float()
+            if self.stages:
+                grid = later_stages(self.net.image_encoder, grid, self.stages)
+            return self.net(**questions, grid=grid).logits.softmax(-1)
         pixel_values = self.image_processor.normalize(batch["squares"])
         return self.net(**questions, pixel_values=pixel_values).logits.softmax(-1)
 
 
 def read_teacher(
-    folder: str, net: VQAModel, processor: VQAProcessor, made_by: dict[str, Any] | None, photos: list[str]
+    folder: str,
+    net: VQAModel,
+    processor: VQAProcessor,
+    made_by: dict[str, Any] | None,
+    photos: list[str],
+    stages: int = 0,
 ) -> Teacher:
     """The model in `folder`. Its photo input is that of `net` where this fits, a store's grids (made by `made_by`) or
-    pixels, or else it reads `photos` itself.
+    pixels, or else it reads `photos` itself. It may lack the last words and answers of `net`.
 
     Raises `InputError` if it has other words or other answers than `net`.
     """
     teacher, its = load_checkpoint(folder)
+    vocabulary, answers = processor.tokenizer.get_vocab(), net.config.answers
     same = {
-        "words": its.tokenizer.get_vocab() == processor.tokenizer.get_vocab(),
-        "answers": teacher.config.answers == net.config.answers,
+        "words": its.tokenizer.get_vocab().items() <= vocabulary.items(),
+        "answers": teacher.config.answers == answers[: len(teacher.config.answers)],
     }
     for what, equal in same.items():
         if not equal:
             raise InputError(f"The teacher in {folder} has other {what} than the model; train it from the same data.")
-    reader = its.image_processor
-    own = provenance(teacher.image_encoder.state_dict(), teacher.config.backbone, reader)
-    shared = reader.size == processor.image_processor.size if made_by is None else own == made_by
-    squares = None if shared else Squares(photos, reader)
-    return Teacher(teacher.requires_grad_(False), reader, squares)
+    backbone, reader = teacher.config.backbone, its.image_processor
+    if made_by is None:
+        shared = reader.size == processor.image_processor.size
+    elif stages:
+        shared = stages_made_by(teacher.image_encoder, stages, backbone, reader) == made_by
+    else:
+        shared = provenance(teacher.image_encoder.state_dict(), backbone, reader) == made_by
+    teacher = extend(teacher, len(vocabulary), answers).requires_grad_(False)
+    return Teacher(teacher, reader, stages=stages) if shared else Teacher(teacher, reader, Squares(photos, reader))
 
 
 @torch.inference_mode()
@@ -88,9 +105,14 @@ def mean_probabilities(
     for chosen, loaded in zip(batches, prefetch(inputs()), strict=True):
         moved = [{name: value.to(device) for name, value in batch.items()} for batch in loaded]
         pairs = zip(teachers, moved, strict=True)
-        best = torch.stack([teacher.probabilities(batch) for teacher, batch in pairs]).mean(0).topk(shape[1])
+        mean = torch.stack([teacher.probabilities(batch) for teacher, batch in pairs]).mean(0)
+        if questions.untaught is not None:
+            own = torch.from_numpy(questions.untaught[chosen]).to(device)
+            labels = moved[0]["labels"][own]
+            mean[own] = labels / labels.sum(-1, keepdim=True).clamp_min(1e-6)
+        best = mean.topk(shape[1])
         targets.answers[chosen] = best.indices.cpu().numpy()
-        targets.probabilities[chosen] = (best.values / best.values.sum(-1, keepdim=True)).cpu().numpy()
+        targets.probabilities[chosen] = (best.values / best.values.sum(-1, keepdim=True).clamp_min(1e-6)).cpu().numpy()
     for teacher in teachers:
         teacher.net.cpu()
     return targets

@@ -18,23 +18,27 @@ THREADS = min(8, os.cpu_count() or 1)
 LoadPhotos = Callable[..., dict[str, Tensor]]
 
 
-def augment(pixels: Tensor) -> Tensor:
-    """Shift and zoom each photo `(P, 3, S, S)`, normalised, and change its brightness and contrast.
+def relight(pixels: Tensor) -> Tensor:
+    """Change the brightness and contrast of each photo `(P, 3, S, S)`, normalised.
 
     Draws from torch's generator, which the training loop seeds at every step.
     """
-    photos = len(pixels)
+    return pixels * uniform(pixels, 0.8, 1.2, 1, 1, 1) + uniform(pixels, -0.2, 0.2, 1, 1, 1)
 
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(photos, *shape, device=pixels.device, dtype=pixels.dtype)
 
-    zoom = uniform(0.8, 1.0)
-    affine = pixels.new_zeros(photos, 2, 3)
+def move(pixels: Tensor) -> Tensor:
+    """Shift and zoom each photo `(P, 3, S, S)`. Draws as `relight`."""
+    zoom = uniform(pixels, 0.8, 1.0)
+    affine = pixels.new_zeros(len(pixels), 2, 3)
     affine[:, 0, 0] = affine[:, 1, 1] = zoom
-    affine[:, :, 2] = uniform(-1, 1, 2) * (1 - zoom)[:, None]
+    affine[:, :, 2] = uniform(pixels, -1, 1, 2) * (1 - zoom)[:, None]
     where = F.affine_grid(affine, list(pixels.shape), align_corners=False)
-    moved = F.grid_sample(pixels, where, padding_mode="reflection", align_corners=False)
-    return moved * uniform(0.8, 1.2, 1, 1, 1) + uniform(-0.2, 0.2, 1, 1, 1)
+    return F.grid_sample(pixels, where, padding_mode="reflection", align_corners=False)
+
+
+def uniform(pixels: Tensor, low: float, high: float, *shape: int) -> Tensor:
+    """`(P, *shape)`: a number for each photo between `low` and `high`."""
+    return low + (high - low) * torch.rand(len(pixels), *shape, device=pixels.device, dtype=pixels.dtype)
 
 
 class Squares:

@@ -8,14 +8,18 @@ import numpy as np
 import torch
 
 from train.fitting.batches import Questions
-from train.fitting.caption_words import CaptionedQuestions
+from train.fitting.box_labels import BoxKinds, question_places
+from train.fitting.caption_words import CaptionWords, read_caption_words
 from train.fitting.distillation import Teacher, read_teacher
+from train.fitting.photo_labels import PhotoLabels
 from train.fitting.photos import MIRRORED, LoadPhotos, Squares, photo_rows, stored_grids
 from train.fitting.settings import Data, Settings
+from train.fitting.stages import stages_made_by
 from train.fitting.surgery import extend
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.pretrained import load_pretrained
 from vqa.checkpoint.provenance import provenance
+from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
 from vqa.data.readers import drop_missing_photos, read_examples
@@ -38,15 +42,19 @@ class Prepared:
 
     train_photos, holdout_photos: the model's photo input for rows of the `Questions` beside them.
     validation: questions that neither the weights nor the choice of an epoch depend on. text: questions without photos.
-    captions: the training questions with captions, if there are any.
-    teachers: finished models of the same words and answers. messages: sentences for the user.
+    photos: how many photos are trained on: those of the training questions, and after these some without questions.
+    labels: what is known of these photos. trains_encoder: whether the image encoder is trained; stages: how many of its
+    first stages are stored. teachers: finished models of the same words and answers. messages: sentences for the user.
     """
 
     train: Questions
     holdout: Questions
     validation: list[Example]
     text: Questions | None
-    captions: CaptionedQuestions | None
+    photos: int
+    labels: list[PhotoLabels]
+    trains_encoder: bool
+    stages: int
     train_photos: LoadPhotos
     holdout_photos: LoadPhotos
     net: VQAModel
@@ -84,34 +92,51 @@ def prepare(settings: Settings) -> Prepared:
         messages.append(f"{len(again):,} questions of {', '.join(data.often)} occur three times in each epoch.")
         train += again + again
     train_questions, holdout_questions = (Questions.build(part, answers.index, processor) for part in (train, holdout))
-    captions, made_by = None, None
+    encoder, image_processor = net.image_encoder, processor.image_processor
+    trains_encoder, stages = not data.features or settings.optim.frozen_stages > 0, 0
+    photos, labels = train_questions.photos, list[PhotoLabels]()
+    torch.manual_seed(settings.seed)
+    if trains_encoder and data.captions:
+        captions = read_caption_words(data.captions, data.caption_images, held_names)
+        photos = list(dict.fromkeys((*photos, *captions)))
+        words = CaptionWords(photos, captions, encoder.channels)
+        labels.append(words)
+        messages.append(f"{words.has.sum():,} photos with captions, of which {len(words.words):,} words are learned")
+    if data.boxes:
+        objects = {name: one for file in data.boxes for name, one in read_boxes(file).items()}
+        train_questions.places = question_places(train, objects, *net.grid_size)
+        messages.append(f"{train_questions.places.any((1, 2)).sum():,} training questions name things with boxes.")
+        if trains_encoder:
+            labels.append(BoxKinds(photos, objects, encoder.channels, *net.grid_size))
+    made_by = None
     if data.features:
-        made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
-        store, folders = FeatureStore.open(data.features, made_by), [*data.images, *data.validation_images]
+        stages = settings.optim.frozen_stages
+        made_by = provenance(encoder.state_dict(), net.config.backbone, image_processor)
+        if stages:
+            made_by = stages_made_by(encoder, stages, net.config.backbone, image_processor)
+        folders = [*data.images, *data.caption_images, *data.validation_images]
+        store = FeatureStore.open(data.features, made_by)
         mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED) if data.mirrored else None
-        train_photos = stored_grids(train_questions.photos, folders, store, mirrored)
+        train_photos = stored_grids(photos, folders, store, mirrored)
         holdout_photos = stored_grids(holdout_questions.photos, folders, store)
         photo_rows(list({example.image: 0 for example in validation}), folders, store)  # all are there, also at the end
     else:
-        photos = train_questions.photos
-        if data.captions:
-            captions = CaptionedQuestions.read(train_questions, data.captions, data.caption_images, held_names)
-            photos = captions.photos
-            messages.append(
-                f"{captions.has.sum():,} photos with captions, of which {len(captions.words):,} words are learned"
-            )
-        train_photos = Squares(photos, processor.image_processor, data.memory)
-        holdout_photos = Squares(holdout_questions.photos, processor.image_processor, data.memory)
+        train_photos = Squares(photos, image_processor, data.memory)
+        holdout_photos = Squares(holdout_questions.photos, image_processor, data.memory)
+    train_questions.untaught = np.array([example.source in data.untaught for example in train])
     return Prepared(
         train=train_questions,
         holdout=holdout_questions,
         validation=validation,
         text=Questions.build(pairs, answers.index, processor) if pairs else None,
-        captions=captions,
+        photos=len(photos),
+        labels=labels,
+        trains_encoder=trains_encoder,
+        stages=stages,
         train_photos=train_photos,
         holdout_photos=holdout_photos,
         net=net,
-        teachers=[read_teacher(t, net, processor, made_by, train_questions.photos) for t in settings.teachers],
+        teachers=[read_teacher(t, net, processor, made_by, train_questions.photos, stages) for t in settings.teachers],
         processor=processor,
         priors=priors,
         messages=messages,

@@ -37,6 +37,8 @@ class Data:
     """Sources whose questions are held out and validated on, but not trained on."""
     often: list[str] = field(default_factory=list)
     """Sources whose questions occur three times in each epoch, such as those with ten answers a question."""
+    untaught: list[str] = field(default_factory=list)
+    """Sources whose questions are learned from their own answers only, not from the teachers."""
     extra: list[str] = field(default_factory=list)
     """Further files of questions that are only trained on, such as those of `train.caption_questions`. Questions about
     photos that are held out or validated on are left out."""
@@ -51,7 +53,8 @@ class Data:
     holdout: float = 0.05
     """Share of the training photos that is held out to choose the best epoch."""
     features: str | None = None
-    """A feature store of all photos. Without it the image encoder is trained, end to end."""
+    """A feature store of all photos. Without it the image encoder is trained, end to end; with one of its first
+    `optim.frozen_stages` stages (`--stages`), its later stages are."""
     mirrored: str | None = None
     """A second store of the same photos, made with `--mirrored`. In each epoch half of the photos, at random, are read
     from it, with left and right exchanged in their questions and answers."""
@@ -60,6 +63,9 @@ class Data:
     answers (see `train.fitting.caption_words`)."""
     caption_images: list[str] = field(default_factory=list)
     """As `images`, of the photos with captions."""
+    boxes: list[str] = field(default_factory=list)
+    """Boxes of the objects on the photos (`vqa.data.boxes`). The attention learns to lie in the boxes of what a
+    question names, and an image encoder that is trained learns which kinds each place holds."""
     memory: float = 2.0
     """GB of memory for decoded photos where the image encoder is trained."""
     text: str | None = None
@@ -109,6 +115,8 @@ class Optimisation:
     """Most epochs that train the question-only and image-only heads after the model. They stop early."""
     trust: float = 0.5
     """Weight of the teachers' soft targets in the loss."""
+    place_weight: float = 0.5
+    """Weight of the attention's loss where there are boxes."""
     mix_blind: bool = False
     """At the end mix the question-only head into the answer, with the share that makes held-out answers likeliest. For
     little data (see `train.fitting.surgery`)."""
@@ -186,9 +194,10 @@ def check(settings: Settings) -> None:
         least = 1 if type(value) is int and name not in MAY_BE_ZERO else 0
         if type(value) in (int, float) and value < least:
             raise InputError(f"The setting {name} is {value}; give at least {least}.")
-    if data.captions and data.features:
+    if data.captions and data.features and not settings.optim.frozen_stages:
         raise InputError(
-            "The image encoder cannot learn captions from a feature store; leave out data.features or data.captions."
+            "The image encoder cannot learn captions from a feature store of finished grids; leave out data.features "
+            "or data.captions, or give a store of its first stages and their number as optim.frozen_stages."
         )
     if data.captions and len(data.caption_images) not in (1, len(data.captions)):
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")

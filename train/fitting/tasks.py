@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.fitting.batches import photo_batches, plain_batches, share
+from train.fitting.box_labels import place_loss
 from train.fitting.loop import Batch, Task
-from train.fitting.photos import LoadPhotos, augment
+from train.fitting.photos import LoadPhotos, move, relight
 from train.fitting.settings import Settings
+from train.fitting.stages import later_stages
 
 if TYPE_CHECKING:
     from train.fitting.prepare import Prepared
@@ -33,6 +35,7 @@ class QuestionTask(Task):
         super().__init__()
         self.net, self.data, self.settings, self.optim = data.net, data, settings, settings.optim
         self.process, self.processes, self.epochs = process, processes, settings.optim.epochs
+        self.labels, self.photos = nn.ModuleList(), len(data.train.photos)
         self.steps = len(photo_batches(data.train.photo, self.optim.batch_size)) // processes
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in self.parts)
@@ -48,9 +51,15 @@ class QuestionTask(Task):
         data = self.settings.data
         order = np.random.default_rng((self.settings.seed, 2, epoch))
         batches = photo_batches(self.data.train.photo, self.optim.batch_size, order)
+        alone = np.arange(len(self.data.train.photos), self.photos)
         mirror = data.mirrored is not None if data.features else self.optim.augment
-        for chosen in share(batches, self.process, self.processes):
-            yield load(self.data.train.batch(chosen, order if mirror else None), self.data.train_photos)
+        pairs = list(zip(batches, np.array_split(order.permutation(alone), len(batches)), strict=True))
+        for chosen, more in share(pairs, self.process, self.processes):
+            batch = self.data.train.batch(chosen, order if mirror else None, more)
+            rows, turned = batch["rows"].numpy(), batch["mirror"].numpy()
+            for labels in self.labels:
+                batch |= labels.batch(rows, turned)
+            yield load(batch, self.data.train_photos)
 
     def held_out(self) -> dict[str, float]:
         """Mean soft score, in percent, of the best answer of each of the heads on the held-out questions."""
@@ -77,17 +86,19 @@ class QuestionTask(Task):
             yield logits, batch["labels"]
 
     def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
-        """The photos' grids, from a feature store or computed of their pixels `(P, S, S, 3)`."""
+        """The photos' grids, from a feature store or computed of its first stages or of pixels `(P, S, S, 3)`."""
         if squares is not None:
             return self.net.encode_image(self.pixels(squares))
         assert grid is not None, "give grid or squares"
-        return grid
+        return later_stages(self.net.image_encoder, grid, self.data.stages) if self.data.stages else grid
 
     def pixels(self, squares: Tensor) -> Tensor:
         """Bytes to the image encoder's input `(P, 3, S, S)`, in the memory format in which convolutions are fastest."""
         pixel_values = self.data.processor.image_processor.normalize(squares)
         if self.augmented and self.training:
-            pixel_values = augment(pixel_values)
+            pixel_values = relight(pixel_values)
+            if self.data.train.places is None:  # boxes stay where they are
+                pixel_values = move(pixel_values)
         return pixel_values.contiguous(memory_format=torch.channels_last)
 
 
@@ -119,6 +130,8 @@ class AnswerTask(QuestionTask):
     """The model itself: binary cross-entropy (or softmax) on the answers' soft scores.
 
     Where a batch has soft targets, the share `trust` of the loss is the cross-entropy to these (Hinton et al. 2015).
+    With boxes `place_weight` times the `place_loss` of the attention is added; an image encoder that is trained learns
+    the photos' labels too.
     """
 
     name = "model"
@@ -126,9 +139,11 @@ class AnswerTask(QuestionTask):
     heads = ("answer",)
 
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
-        if not settings.data.features:
+        if data.trains_encoder:
             self.parts = ("image_encoder", *self.parts)
         super().__init__(data, settings, process, processes)
+        self.labels.extend(data.labels)
+        self.photos = data.photos
         self.augmented = self.optim.augment
         for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
             stage.requires_grad_(False)
@@ -149,14 +164,24 @@ class AnswerTask(QuestionTask):
         photo_index: Tensor,
         labels: Tensor,
         soft_targets: Tensor | None = None,
-        **photos: Tensor,
+        places: Tensor | None = None,
+        grid: Tensor | None = None,
+        squares: Tensor | None = None,
+        **photo_labels: Tensor,
     ) -> Tensor:
-        """labels, soft_targets: scores and probabilities `(B, A)`; photos: as in `grid`; the rest: as the model's."""
-        output = self.net(input_ids, attention_mask, grid=self.grid(**photos), photo_index=photo_index, labels=labels)
-        if soft_targets is None:
-            return output.loss
-        trust = self.optim.trust
-        return (1 - trust) * output.loss + trust * F.cross_entropy(output.logits, soft_targets)
+        """labels, soft_targets: scores and probabilities `(B, A)`; places: `(B, h, w)`; grid, squares: as in `grid`;
+        photo_labels: those of `labels`; the rest: as the model's."""
+        grid = self.grid(grid, squares)
+        output = self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, labels=labels)
+        loss = output.loss
+        if soft_targets is not None:
+            trust = self.optim.trust
+            loss = (1 - trust) * loss + trust * F.cross_entropy(output.logits, soft_targets)
+        if places is not None:
+            loss = loss + self.optim.place_weight * place_loss(output.attention, places)
+        for part in self.labels:
+            loss = loss + part(grid, **{name: photo_labels[name] for name in part.names})
+        return loss
 
 
 class BaselineTask(QuestionTask):
@@ -172,11 +197,18 @@ class BaselineTask(QuestionTask):
         self.patience = max(2, self.epochs // 5)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor, labels: Tensor, **photos: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        photo_index: Tensor,
+        labels: Tensor,
+        grid: Tensor | None = None,
+        squares: Tensor | None = None,
+        **_: Tensor,
     ) -> Tensor:
         with torch.no_grad():
             question = self.net.question_encoder(input_ids, attention_mask).vector
-            grid = self.grid(**photos)
+            grid = self.grid(grid, squares)
         image_only = self.net.image_only_logits(grid)[photo_index]
         return self.net.loss(self.net.blind_logits(question), labels) + self.net.loss(image_only, labels)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.photos import Squares, augment, stored_grids
+from train.fitting.photos import Squares, move, relight, stored_grids
 from vqa.data.features import FeatureStore
 
 PHOTOS = [str(number) for number in range(20)]
@@ -17,7 +17,7 @@ SIZE = 32
 
 def augmented(pixels: Tensor, seed: int) -> Tensor:
     torch.manual_seed(seed)
-    return augment(pixels)
+    return relight(move(pixels))
 
 
 def test_each_photo_is_augmented_by_itself_as_the_seed_decides() -> None:
