@@ -262,4 +262,6 @@ def test_falls_without_a_glimpse(settings):
             expected = [output.logits[i, a] - logits[i, a] for i, a in enumerate(best)]
             torch.testing.assert_close(output.falls[:, g], torch.stack(expected))
         assert output.falls.abs().max() > 1e-3
-        assert net(**given, grid=grid).falls is None
+        plain = net(**given, grid=grid)
+        assert plain.falls is None
+        torch.testing.assert_close(plain.logits, output.logits)

@@ -92,7 +92,7 @@ class VQAModel(PreTrainedModel):
         v = self.prepare(grid)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index)
-        logits = self.answer_logits(z, q)
+        logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)
         return VQAOutput(
             loss=None if labels is None else self.loss(logits, labels),
             logits=logits,
@@ -100,7 +100,7 @@ class VQAModel(PreTrainedModel):
             word_weights=word_weights,
             question=q,
             states=states,
-            falls=self.falls(v, z, q, logits, photo_index) if falls else None,
+            falls=fall,
         )
 
     def score(self, v: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -113,18 +113,20 @@ class VQAModel(PreTrainedModel):
         """Glimpses `z (…, G·D)` and questions `q (…, H)` to logits `(…, A)`."""
         return self.answer_head(self.fusion(z, q)).float()
 
-    def falls(self, v: Tensor, z: Tensor, q: Tensor, logits: Tensor, photo_index: Tensor | None = None) -> Tensor:
-        """How far the best answer's logit falls if a glimpse sees the mean of the grid instead: `(B, G)`.
+    def falls(self, v: Tensor, z: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
+        instead: `(B, G)`. The glimpse with the largest fall carried the answer.
 
-        The glimpse with the largest fall carried the answer. Arguments as above; `logits` are those of `z` and `q`.
+        Computed in one pass, as the time for a few questions is that of reading the weights.
         """
         size, mean = v.shape[-1], v.mean(1)
         mean = mean if photo_index is None else mean[photo_index]  # (B, D)
         glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
         without = [torch.cat((z[:, : g * size], mean, z[:, (g + 1) * size :]), -1) for g in range(glimpses)]
-        left = self.answer_logits(torch.stack(without, 1), q.unsqueeze(1))  # (B, G, A)
-        best = logits.argmax(-1, keepdim=True)
-        return logits.gather(-1, best) - left.gather(-1, best.unsqueeze(1).expand(-1, glimpses, -1)).squeeze(-1)
+        logits = self.answer_logits(torch.stack((z, *without), 1), q.unsqueeze(1))  # (B, 1 + G, A)
+        best = logits[:, 0].argmax(-1)[:, None, None].expand(-1, 1 + glimpses, -1)
+        first, *others = logits.gather(-1, best).squeeze(-1).unbind(1)
+        return logits[:, 0], torch.stack([first - other for other in others], 1)
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""
