@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vqa.data.examples import Example, targets
+from vqa.data.spellings import readings, replacements
 from vqa.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | No
     """A word-level tokenizer over the words of `questions`; 0 is the padding, 1 an unknown word.
 
     Words are runs of letters and digits, in lower case and without accents, clitics separated as in the Penn
-    Treebank and GloVe ("what's" is "what" and "'s", "isn't" is "is" and "n't"); everything else is dropped.
+    Treebank and GloVe ("what's" is "what" and "'s", "isn't" is "is" and "n't"); everything else is dropped. Other
+    spellings, some synonyms, plurals and singulars of known words are read as these (`vqa.data.spellings`).
     Offsets refer to the question as it was asked.
 
     Args:
@@ -71,22 +73,21 @@ def build_tokenizer(questions: Iterable[str], min_count: int = 1, size: int | No
         min_count: rarer words become unknown.
         size: the most words, the most common ones, beside the padding and the unknown word.
     """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-    apostrophe = normalizers.Replace(Regex("[\u2019\u2018\u02bc`\u00b4]"), "'")
     word = Regex(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[\p{L}\p{N}]+?(?=n't\b)|[\p{L}\p{N}]+")
     tokenizer = Tokenizer(models.WordLevel({PADDING: 0, UNKNOWN: 1}, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase(), apostrophe]
-    )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(word, behavior="removed", invert=True)  # removes what is no word
     return _with_words(tokenizer, questions, min_count, size)
 
 
 def extend_tokenizer(
-    tokenizer: "PreTrainedTokenizerFast", questions: Iterable[str], min_count: int = 1
+    tokenizer: "PreTrainedTokenizerFast", questions: Iterable[str] = (), min_count: int = 1
 ) -> "PreTrainedTokenizerFast":
-    """The same tokenizer with the unknown words of `questions` appended. Arguments as for `build_tokenizer`."""
+    """The same tokenizer with the unknown words of `questions` appended. Arguments as for `build_tokenizer`.
+
+    Known words keep their numbers. Without questions only what is read as known words is brought up to date.
+    """
     return _with_words(tokenizer.backend_tokenizer, questions, min_count)
 
 
@@ -94,20 +95,33 @@ def _with_words(
     tokenizer: Any, questions: Iterable[str], min_count: int, size: int | None = None
 ) -> "PreTrainedTokenizerFast":
     """A tokenizer extended by the words that occur at least `min_count` times, the most common first."""
-    from tokenizers import Tokenizer
+    from tokenizers import Regex, Tokenizer, normalizers
     from transformers import PreTrainedTokenizerFast
 
-    count: Counter[str] = Counter()
-    for question in questions:
-        normalized = tokenizer.normalizer.normalize_str(question)
-        count.update(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized))
-    words = sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))[:size]
+    apostrophe = normalizers.Replace(Regex("[\u2019\u2018\u02bc`\u00b4]"), "'")
+    steps = [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase(), apostrophe]
     content = json.loads(tokenizer.to_str())
     vocabulary = content["model"]["vocab"]
-    for word in words:
+    old = sorted(vocabulary, key=vocabulary.__getitem__)
+
+    def pieces(text: str) -> list[str]:
+        return [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+
+    def common() -> list[str]:
+        return sorted((w for w, n in count.items() if n >= min_count), key=lambda w: (-count[w], w))[:size]
+
+    normalizer = normalizers.Sequence(steps)
+    count = Counter(piece for question in questions for piece in pieces(normalizer.normalize_str(question)))
+    for word, target in readings([*old, *(w for w in common() if w not in vocabulary)]).items():
+        for piece in pieces(target) if word in count else ():
+            count[piece] += count[word]
+        del count[word]
+    for word in common():
         vocabulary.setdefault(word, len(vocabulary))
+    extended = Tokenizer.from_str(json.dumps(content))
+    extended.normalizer = normalizers.Sequence([*steps, *replacements(readings(list(vocabulary)))])
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(content)),
+        tokenizer_object=extended,
         pad_token=PADDING,
         unk_token=UNKNOWN,
         padding_side="right",
