@@ -73,7 +73,7 @@ def replacements(readings: Mapping[str, str]) -> "list[normalizers.Replace]":
     the rest ("lorry", "t_orry", "truck"). The offsets of a word then remain those of the word as asked.
 
     As few questions have such a word, the first normalizer searches for all of them and marks them, and the others
-    search for the mark, which costs next to nothing where there is none.
+    search for the mark only, which is faster.
     """
     from tokenizers import Regex, normalizers
 
@@ -116,7 +116,7 @@ def _numbers(words: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 
 
 def plurals(word: str) -> list[str]:
-    """The plurals that an English noun may have, the likeliest first: none of what looks like a plural or participle.
+    """The plurals that an English noun may have; an empty list for a word that looks like a plural or a participle.
 
     It may be the singular of several words ("cell phone"), of which the last one changes.
     """
@@ -132,7 +132,7 @@ def plurals(word: str) -> list[str]:
 
 
 def _patterns(targets: Mapping[str, str]) -> dict[str, str]:
-    """For each text that is to be written, a regular expression of all places where it is."""
+    """For each text that is written, a regular expression of what it replaces."""
     places: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
     for word, target in targets.items():
         before, old, new, after = _edit(word, target)
@@ -160,7 +160,7 @@ def _same(one: str, other: str) -> int:
 
 
 def _tree(texts: Iterable[str]) -> str:
-    """A regular expression of texts in letters, as a prefix tree, as which it is matched in a short time."""
+    """A regular expression of texts in letters: a prefix tree, in which few branches are tried for each word."""
     heads: dict[str, list[str]] = defaultdict(list)
     for text in texts:
         heads[text[:1]].append(text[1:])
