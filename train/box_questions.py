@@ -102,7 +102,7 @@ def fill(wording: str, kind: str, **words: str) -> str:
 
 
 def choose(wordings: Sequence[str], generator: np.random.Generator) -> str:
-    return wordings[generator.integers(len(wordings))]
+    return wordings[int(generator.integers(len(wordings)))]
 
 
 def presence(photos: Mapping[str, Objects], per_photo: int, generator: np.random.Generator) -> Iterator[Item]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from train.fitting.batches import photo_batches, plain_batches, share
 from train.fitting.box_labels import place_loss
 from train.fitting.loop import Batch, Task
+from train.fitting.photo_labels import PhotoLabels
 from train.fitting.photos import LoadPhotos, move, relight
 from train.fitting.settings import Settings
 from train.fitting.stages import later_stages
@@ -28,6 +29,8 @@ class QuestionTask(Task):
 
     parts: Sequence[str]
     heads: Sequence[str] = ()
+    labels: Sequence[PhotoLabels] = ()
+    """What is known of the photos and learned too."""
     augmented = False
     """Whether photos are augmented in training mode."""
 
@@ -35,7 +38,7 @@ class QuestionTask(Task):
         super().__init__()
         self.net, self.data, self.settings, self.optim = data.net, data, settings, settings.optim
         self.process, self.processes, self.epochs = process, processes, settings.optim.epochs
-        self.labels, self.photos = nn.ModuleList(), len(data.train.photos)
+        self.photos = len(data.train.photos)
         self.steps = len(photo_batches(data.train.photo, self.optim.batch_size)) // processes
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in self.parts)
@@ -142,8 +145,8 @@ class AnswerTask(QuestionTask):
         if data.trains_encoder:
             self.parts = ("image_encoder", *self.parts)
         super().__init__(data, settings, process, processes)
-        self.labels.extend(data.labels)
-        self.photos = data.photos
+        self.labels, self.photos = data.labels, data.photos
+        self.label_layers = nn.ModuleList(data.labels)
         self.augmented = self.optim.augment
         for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
             stage.requires_grad_(False)
