@@ -1,6 +1,6 @@
 """Questions from the boxes of photos: what is there, how many, which kind, and where.
 
-    python -m train.box_questions --boxes boxes.jsonl --output questions.jsonl [--per-photo 1] [--seed 1]
+    python -m train.box_questions --boxes boxes.jsonl --output questions.jsonl [--per-photo 2] [--seed 1]
     python -m train.box_questions --boxes boxes_val.jsonl --output presence.jsonl --measure
 
 The answer cannot be guessed from the question: each kind has in each wording as many questions with yes as with no,
@@ -34,7 +34,17 @@ PRESENCE = (
     "Can you see any {many} in this photo?",
     "Does this photo show {a} {one}?",
     "Are any {many} visible?",
+    "Does the picture have {a} {one} in it?",
+    "Is {a} {one} visible in the photo?",
+    "Are there {many} in the photo?",
+    "Can {a} {one} be seen?",
+    "Does this picture show any {many}?",
+    "Do you see any {many} here?",
+    "Is there {a} {one} anywhere?",
+    "Is {a} {one} in the photo?",
+    "Does the photo include {a} {one}?",
 )
+MEASURED = PRESENCE[:7]
 HELD_OUT_WORDINGS = (
     "Is there {a} {one} in this image?",
     "Does the image contain {a} {one}?",
@@ -64,7 +74,7 @@ class Item(NamedTuple):
     answer: str
 
 
-def box_questions(photos: Mapping[str, Objects], per_photo: int = 1, seed: int = 1) -> list[Example]:
+def box_questions(photos: Mapping[str, Objects], per_photo: int = 2, seed: int = 1) -> list[Example]:
     """Balanced questions of all families, in the order of the photos.
 
     per_photo: at most so many kinds of a photo are asked for with the answer yes. Photos whose boxes are not aligned
@@ -89,7 +99,7 @@ def measure_presence(photos: Mapping[str, Objects], seed: int = 1) -> list[Examp
     """Presence in all ten wordings of the same pairs of photo and kind, half of them with yes."""
     generator = np.random.default_rng(seed)
     pairs = [pair for kind in KINDS for pair in draw_pairs(photos, kind, 4, generator)]
-    wordings = (*PRESENCE, *HELD_OUT_WORDINGS)
+    wordings = (*MEASURED, *HELD_OUT_WORDINGS)
     return numbered(
         [Item(photo, wording, fill(wording, kind), answer) for photo, kind, answer in pairs for wording in wordings]
     )
@@ -239,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.box_questions", description=__doc__.split("\n")[0])
     parser.add_argument("--boxes", required=True, type=Path, metavar="FILE", help="the boxes, as JSON lines")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the questions, as JSON lines")
-    parser.add_argument("--per-photo", type=int, default=1, metavar="K", help="kinds with yes a photo (default: 1)")
+    parser.add_argument("--per-photo", type=int, default=2, metavar="K", help="kinds with yes a photo (default: 2)")
     parser.add_argument("--seed", type=int, default=1, help="of all choices (default: 1)")
     parser.add_argument("--measure", action="store_true", help="presence only, in all wordings")
 

@@ -19,9 +19,9 @@ import torch
 from train.fitting.distillation import mean_probabilities
 from train.fitting.finish import finish
 from train.fitting.loop import Run
-from train.fitting.prepare import prepare
+from train.fitting.prepare import Prepared, prepare
 from train.fitting.settings import Settings, parse
-from train.fitting.surgery import best_share, mix_blind_head
+from train.fitting.surgery import best_share, mean_weights, mix_blind_head
 from train.fitting.tasks import AnswerTask, BaselineTask, TextTask
 from vqa.model.errors import InputError
 
@@ -48,6 +48,23 @@ def fit(settings: Settings) -> dict[str, Any]:
     run = Run(folder, optim, settings.seed, settings.fingerprint(), settings.resume)
     data, accelerator = prepare(settings), run.accelerator
     accelerator.print("\n".join(data.messages))
+    if settings.average:
+        data.net = mean_weights(data.net, settings.average)
+    else:
+        learn(run, data, settings)
+    run.close()
+    content: dict[str, Any] = {}
+    if accelerator.is_main_process:
+        if optim.mix_blind:
+            print(mix(data, settings))
+        content = finish(data, settings, folder / "best")
+    accelerator.wait_for_everyone()
+    return content
+
+
+def learn(run: Run, data: Prepared, settings: Settings) -> None:
+    """Train the tasks in turn."""
+    optim, accelerator = settings.optim, run.accelerator
     process = accelerator.process_index, accelerator.num_processes
     if data.text is not None and optim.text_epochs:
         run.train(TextTask(data, settings, *process))
@@ -58,21 +75,13 @@ def fit(settings: Settings) -> dict[str, Any]:
             )
     run.train(AnswerTask(data, settings, *process))
     data.train.soft_targets = None
-    baselines = BaselineTask(data, settings, *process)
-    run.train(baselines)
-    run.close()
-    content: dict[str, Any] = {}
-    if accelerator.is_main_process:
-        if optim.mix_blind:
-            print(mix(baselines))
-        content = finish(data, settings, folder / "best")
-    accelerator.wait_for_everyone()
-    return content
+    run.train(BaselineTask(data, settings, *process))
 
 
 @torch.no_grad()
-def mix(task: BaselineTask) -> str:
+def mix(data: Prepared, settings: Settings) -> str:
     """Mix the question-only head into the model's answer (see `train.fitting.surgery`); returns a sentence about it."""
+    task = BaselineTask(data, settings)
     batches = task.eval().held_out_logits(("answer", "blind"))
     parts = [(logits["answer"], logits["blind"], labels) for logits, labels in batches]
     share = best_share(*(torch.cat(part) for part in zip(*parts, strict=True)))

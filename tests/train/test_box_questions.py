@@ -9,6 +9,7 @@ from train.box_questions import (
     COUNT,
     HELD_OUT_KINDS,
     HELD_OUT_WORDINGS,
+    MEASURED,
     PRESENCE,
     box_questions,
     fill,
@@ -85,7 +86,7 @@ def test_measured_presence_asks_every_wording_alike(photos: dict[str, Objects]) 
     count: dict[str, Counter] = defaultdict(Counter)
     for example in measure_presence(photos):
         count[example.question_type][example.answer] += 1
-    assert set(count) == {*PRESENCE, *HELD_OUT_WORDINGS} and len(count) == 10
+    assert set(count) == {*MEASURED, *HELD_OUT_WORDINGS} and len(count) == 10
     (same,) = {(answers["yes"], answers["no"]) for answers in count.values()}
     assert same[0] == same[1] > 200
 

@@ -147,6 +147,9 @@ class Settings:
     start: str | None = None
     """A checkpoint to fine-tune: a folder, a Hub id, or `bundled`. New words and answers are added to its own; its
     configuration replaces `model`, which must be left out."""
+    average: list[str] = field(default_factory=list)
+    """Folders of checkpoints that were fine-tuned from the same `start`: the mean of their weights is the result, and
+    nothing is trained."""
     teachers: list[str] = field(default_factory=list)
     """Folders of checkpoints with the same words and answers, whose mean probabilities are learned as soft targets.
     They may have other image encoders."""

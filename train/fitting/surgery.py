@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vqa.checkpoint.load import load_checkpoint
 from vqa.model.configuration import VQAConfig
+from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 
 HEADS = ("answer_head", "blind_head", "image_only_head")
@@ -39,6 +41,27 @@ def extend(net: VQAModel, vocab_size: int, answers: Sequence[str]) -> VQAModel:
             tensors[name] = tensors[name][old]
             tensors[name][old < 0] = mean
     return build(config, tensors)
+
+
+def mean_weights(net: VQAModel, folders: Sequence[str]) -> VQAModel:
+    """The model whose weights are the mean of those of the checkpoints in `folders`: often better than each of them if
+    they were fine-tuned from the same weights ("model soups", Wortsman et al. 2022).
+
+    Raises `InputError` for a checkpoint of another form than `net`.
+    """
+    each = [load_checkpoint(folder)[0].state_dict() for folder in folders]
+    sizes = {name: value.shape for name, value in net.state_dict().items()}
+    for folder, tensors in zip(folders, each, strict=True):
+        if {name: value.shape for name, value in tensors.items()} != sizes:
+            raise InputError(f"The model in {folder} has other sizes than the others; give runs from the same start.")
+
+    def mean(name: str) -> Tensor:
+        first = each[0][name]
+        if all(torch.equal(tensors[name], first) for tensors in each):
+            return first  # to the bit, as the provenance of grids is that of the image encoder's bits
+        return (sum(tensors[name].double() for tensors in each) / len(each)).to(first.dtype)
+
+    return build(net.config, {name: mean(name) for name in sizes})
 
 
 def best_share(answer: Tensor, blind: Tensor, labels: Tensor) -> float:

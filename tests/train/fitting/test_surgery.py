@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.fitting.surgery import SHARES, best_share, extend, mix_blind_head
+from train.fitting.surgery import SHARES, best_share, extend, mean_weights, mix_blind_head
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.vocabulary import extend_tokenizer
 from vqa.model.configuration import VQAConfig
+from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
 
@@ -113,3 +114,21 @@ def test_the_best_share_maximises_the_likelihood_of_held_out_answers() -> None:
     assert best_share(unsure, sure, labels) == max(SHARES)
     assert best_share(2 * (labels + noise[0]), 2 * (labels + noise[1]), labels) == 0.5
     assert best_share(unsure, unsure, labels) == 0.0
+
+
+def test_the_mean_of_weights(old: tuple[VQAModel, VQAProcessor], tmp_path: Path) -> None:
+    """Of checkpoints of one form; batch norms' counts stay whole."""
+    net, processor = old
+    torch.manual_seed(1)
+    other = VQAModel(net.config)
+    for name, model in (("a", net), ("b", other)):
+        save_checkpoint(tmp_path / name, model, processor)
+    mean = mean_weights(net, [str(tmp_path / "a"), str(tmp_path / "b")])
+    pairs = zip(net.state_dict().values(), other.state_dict().values(), strict=True)
+    for (one, two), (name, value) in zip(pairs, mean.state_dict().items(), strict=True):
+        assert value.dtype == one.dtype, name
+        torch.testing.assert_close(value, (one + two) / 2 if one.is_floating_point() else one, atol=1e-3, rtol=1e-3)
+    larger = VQAModel(VQAConfig(**net.config.to_dict() | {"fusion_size": 32}))
+    save_checkpoint(tmp_path / "c", larger, processor)
+    with pytest.raises(InputError, match="has other sizes than the others"):
+        mean_weights(net, [str(tmp_path / "a"), str(tmp_path / "c")])
