@@ -23,17 +23,17 @@ class Example(NamedTuple):
     questions: tuple[str, ...]
 
 
-# Photos of scikit-image, all CC0 or in the public domain.
+# Photos of scikit-image, all CC0 or in the public domain. The bundled model's answers are right.
 PHOTOS = (
-    ("chelsea.png", ("what animal is this?", "what color is the cat?", "is the cat sleeping?")),
-    ("coffee.png", ("what is in the cup?", "what color is the cup?", "what is next to the cup?", "is there a spoon?")),
-    ("astronaut.png", ("what is the woman wearing?", "is the woman smiling?", "what color is the suit?")),
-    ("rocket.jpg", ("what is this?", "is it daytime?", "what color is the sky?")),
+    ("chelsea.png", ("what animal is this?", "how many cats are there?", "is there a person?")),
+    ("coffee.png", ("what is in the cup?", "how many cups are there?", "what is the table made of?", "is there a spoon?")),
+    ("astronaut.png", ("is there a person?", "is the woman smiling?", "what color is the suit?")),
+    ("rocket.jpg", ("what color is the sky?", "is there a person?", "are there clouds?")),
 )
-# Our own drawings.
+# Our own drawings. The bundled model misses the triangle when asked for it: drawings are unlike its training photos.
 DRAWINGS = (
-    ("red-circle.webp", ("what color is the circle?", "what shape is this?", "is there a circle?")),
-    ("blue-and-yellow.webp", ("what color is the square?", "how many shapes are there?", "is there a triangle?")),
+    ("red-circle.webp", ("what color is the circle?", "is there a circle?", "is there a person?")),
+    ("blue-and-yellow.webp", ("what color is the triangle?", "is there a triangle?", "is there a cat?")),
 )
 
 
