@@ -26,7 +26,10 @@ class Example(NamedTuple):
 # Photos of scikit-image, all CC0 or in the public domain. The bundled model's answers are right.
 PHOTOS = (
     ("chelsea.png", ("what animal is this?", "how many cats are there?", "is there a person?")),
-    ("coffee.png", ("what is in the cup?", "how many cups are there?", "what is the table made of?", "is there a spoon?")),
+    (
+        "coffee.png",
+        ("what is in the cup?", "how many cups are there?", "what is the table made of?", "is there a spoon?"),
+    ),
     ("astronaut.png", ("is there a person?", "is the woman smiling?", "what color is the suit?")),
     ("rocket.jpg", ("what color is the sky?", "is there a person?", "are there clouds?")),
 )
