@@ -209,16 +209,15 @@ def apart(one: Box, other: Box, axis: str) -> bool:
 
 def balanced(items: Iterator[Item], generator: np.random.Generator) -> list[Item]:
     """At most as many items of an answer as the family's third most common answer has, or its last if it has two."""
-    by_answer: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    families: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
-        by_answer[item.family, item.answer].append(item)
+        families[item.family][item.answer].append(item)
     kept: list[Item] = []
-    for family in {family for family, _ in by_answer}:
-        sizes = sorted((len(group) for (of, _), group in by_answer.items() if of == family), reverse=True)
+    for _, by_answer in sorted(families.items()):
+        sizes = sorted(map(len, by_answer.values()), reverse=True)
         limit = sizes[min(2, len(sizes) - 1)]
-        for (of, _), group in sorted(by_answer.items()):
-            if of == family:
-                kept += [group[i] for i in sorted(generator.permutation(len(group))[:limit])]
+        for _, group in sorted(by_answer.items()):
+            kept += [group[i] for i in sorted(generator.permutation(len(group))[:limit])]
     return kept
 
 
@@ -257,10 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photos = read_boxes(given.boxes)
         if given.per_photo < 1 or given.seed < 0:
             raise InputError(f"--per-photo is {given.per_photo}, --seed {given.seed}; give at least 1 and at least 0.")
-        measured = given.measure
-        examples = (
-            measure_presence(photos, given.seed) if measured else box_questions(photos, given.per_photo, given.seed)
-        )
+        if given.measure:
+            examples = measure_presence(photos, given.seed)
+        else:
+            examples = box_questions(photos, given.per_photo, given.seed)
         write_jsonl(examples, given.output)
         print(report(examples))
 

@@ -152,7 +152,7 @@ class Settings:
     nothing is trained."""
     teachers: list[str] = field(default_factory=list)
     """Folders of checkpoints with the same words and answers, whose mean probabilities are learned as soft targets.
-    They may have other image encoders."""
+    They may lack the newest words and answers, and have other image encoders."""
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that determine the result; a run may only be resumed with the same ones."""
