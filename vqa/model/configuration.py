@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from transformers import PreTrainedConfig
 
 from .errors import InputError
-from .text import KINDS
+from .text import KINDS, check_temperatures
 
 if TYPE_CHECKING:  # no import at run time; by this line transformers copies pipeline.py with a checkpoint
     from .pipeline import VQAPipeline  # noqa: F401
@@ -98,6 +98,7 @@ class VQAConfig(PreTrainedConfig):
             if getattr(self, name) not in allowed:
                 value, choices = getattr(self, name), ", ".join(map(str, allowed))
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+        check_temperatures(self)
         if not all(kind in KINDS and 0 <= least <= 1 for kind, least in self.sure.items()):
             kinds = ", ".join(KINDS)
             raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")

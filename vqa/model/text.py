@@ -95,6 +95,14 @@ def temperature_for(config: Any, answer: str) -> float:
     return config.temperature if own is None else own
 
 
+def check_temperatures(config: Any) -> None:
+    """Raise an `InputError` for a temperature of a configuration that cannot divide logits."""
+    for name in ("temperature", "yes_no_temperature", "blind_temperature"):
+        value = getattr(config, name)
+        if not (value is None and name == "yes_no_temperature") and not 1e-3 <= value <= 1e3:
+            raise InputError(f"The model's {name} is {value}; set a number from 0.001 to 1,000 in its config.json.")
+
+
 def answer_kind(answer: str) -> str:
     """The kind of a normalised answer: 'yes/no', 'number' or 'other'."""
     return "yes/no" if answer in YES_NO else "number" if _NUMBER.fullmatch(answer) else "other"

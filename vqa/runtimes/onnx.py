@@ -11,6 +11,7 @@ import onnxruntime
 
 from vqa.checkpoint.find import Checkpoint, unreadable
 from vqa.model.errors import InputError
+from vqa.model.text import check_temperatures
 from vqa.runtimes import Logits
 
 FOLDER = "onnx"
@@ -81,7 +82,11 @@ def read_config(checkpoint: Checkpoint) -> SimpleNamespace:
         labels = config["id2label"]
         answers = [labels[str(i)] for i in range(len(labels))]
         sure = {kind: float(least) for kind, least in config["sure"].items()}
-        return SimpleNamespace(answers=answers, sure=sure, **{name: config[name] for name in names})
+        settings = SimpleNamespace(answers=answers, sure=sure, **{name: config[name] for name in names})
+        check_temperatures(settings)
+        return settings
+    except InputError:
+        raise
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
         raise unreadable(checkpoint.folder, error) from error
 
