@@ -218,8 +218,9 @@ class VQA:
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""
-        best = logits.argmax(-1)
-        temperatures = [temperature_for(self.config, self.answers[answer]) for answer in best.ravel()]
+        best, confidence = logits.argmax(-1), softmax(logits).max(-1)
+        pairs = zip(best.ravel(), confidence.ravel().tolist(), strict=True)
+        temperatures = [temperature_for(self.config, self.answers[answer], p) for answer, p in pairs]
         return softmax(logits / np.array(temperatures, logits.dtype).reshape(*best.shape, 1))
 
 

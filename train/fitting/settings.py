@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
+from vqa.model.text import UNCALIBRATED
 
 # The model's settings are the fields of VQAConfig, but for those that follow from the data.
-FROM_DATA = {"vocab_size", "temperature", "yes_no_temperature", "blind_temperature", "sure"}
+FROM_DATA = {"vocab_size", "sure", *UNCALIBRATED}
 if TYPE_CHECKING:
     Model = dict[str, Any]
 else:

@@ -54,6 +54,8 @@ class VQAConfig(PreTrainedConfig):
         confidence (Guo et al. 2017).
     yes_no_temperature: replaces `temperature` if the best answer is yes or no, whose confidence needs another scale;
         None: `temperature` applies to all answers.
+    temperature_slope, yes_no_temperature_slope: a temperature t with the slope k is t exp(k (p - 1/2)) for an answer
+        whose probability is p before the scaling.
     sure: the lowest confidence of an answer that is stated as sure, for each answer kind ('yes/no', 'number',
         'other'); 1 is practically never reached. A kind that is missing has 1/3.
     id2label: answer index to answer text.
@@ -88,7 +90,9 @@ class VQAConfig(PreTrainedConfig):
     word_dropout: float = 0.0
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     temperature: float = 1.0
+    temperature_slope: float = 0.0
     yes_no_temperature: float | None = None
+    yes_no_temperature_slope: float = 0.0
     blind_temperature: float = 1.0
     sure: dict[str, float] = field(default_factory=dict)
 
