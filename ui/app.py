@@ -2,13 +2,17 @@
 
 import importlib.util
 import os
+import ssl
+import urllib.request
 from collections.abc import Sequence
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ui import STATIC
+from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
 from ui.models import Models
 from ui.page import build_page
@@ -16,7 +20,6 @@ from vqa.model.errors import InputError
 
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
-LOOPBACK = ("127.0.0.1", "localhost")
 MAX_FILE = "64mb"
 SCRIPTS = ("glimpse.js", "paint.js", "describe.js")
 WAITING = 256  # events in the queue; further ones are refused
@@ -32,21 +35,26 @@ def launch(
     mcp: bool = False,
     window: bool = False,
     runtime: str = "auto",
+    root_path: str | None = None,
+    ssl_certfile: str | None = None,
+    ssl_keyfile: str | None = None,
 ) -> None:
     """Serve the app until Ctrl-C, or until its window is closed.
 
     compare: further models on offer; where only this machine can reach the page, any may be typed there.
     auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: in a window of its own.
+    root_path: where a reverse proxy serves the app, such as /glimpse. ssl_certfile, ssl_keyfile: for HTTPS.
     Raises `InputError` for a model that cannot be read or an address that cannot be listened on.
     """
     if not 1 <= port <= 65535:
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
     if ":" in host:
         raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
-    private = host in LOOPBACK and "SPACE_ID" not in os.environ
+    private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     models = Models(model, device, compare, any_model=private, runtime=runtime)
     page = build_page(models)
-    address = open_page(page, host, port, credentials(auth), mcp)
+    https = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+    address = open_page(page, host, port, credentials(auth), mcp, **https)
     try:
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
@@ -67,19 +75,44 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
     return name, password
 
 
-def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False) -> str:
+def reach_directly(host: str) -> None:
+    """Let no proxy stand between this process and its own page, which gradio asks for when it starts."""
+    direct = ",".join(dict.fromkeys([*urllib.request.getproxies().get("no", "").split(","), *LOOPBACK, "::1", host]))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = direct.strip(",")
+
+
+def check_certificate(ssl_certfile: str | None, ssl_keyfile: str | None) -> None:
+    """Raise `InputError` if the two files are no certificate and its key."""
+    if (ssl_certfile is None) != (ssl_keyfile is None):
+        raise InputError("HTTPS needs both --ssl-certfile and --ssl-keyfile; give the other one, too.")
+    if ssl_certfile is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(ssl_certfile, ssl_keyfile, password="")
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            raise InputError(f"{ssl_certfile} and {ssl_keyfile} are no certificate and its key ({error}).") from error
+
+
+def open_page(
+    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: str | None
+) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 
-    Raises `InputError` for an address that cannot be listened on.
+    https: `root_path`, `ssl_certfile` and `ssl_keyfile` as for `launch`. Raises `InputError` for an address that cannot
+    be listened on, or a certificate that cannot be used.
     """
+    reach_directly(host)
+    check_certificate(https.get("ssl_certfile"), https.get("ssl_keyfile"))
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
     scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    guard(page)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
+            ssl_verify=False,  # gradio asks its own page, whose certificate may be self-signed
+            **https,
             auth=auth,
             auth_message="Glimpse asks for a name and a password." if auth else None,
             mcp_server=mcp,
@@ -89,6 +122,7 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
             enable_monitoring=False,
             ssr_mode=False,
             run_history=False,
+            app_kwargs={"middleware": [Middleware(Guard, host)]},
             footer_links=["api", "settings"],
             max_file_size=MAX_FILE,
             pwa=True,
