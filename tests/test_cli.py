@@ -134,7 +134,7 @@ def test_options_may_stand_between_photos_and_questions(tiny_checkpoint, photo, 
     [
         ("evaluate", "vqa.evaluation.options:Options", ["--data", "d", "--swap-photos", "--runtime", "onnx"]),
         ("compare", "vqa.evaluation.compare:compare", ["a", "b", "--seed", "1"]),
-        ("train", "train.own_data:train", ["d", "--images", "i", "--start", "m"]),
+        ("train", "train.own_data:train", ["d", "--images", "i", "--start", "m", "--minutes", "3"]),
         ("publish", "ui.hosting.publish:publish", ["m", "--space", "ann/birds", "--upload"]),
         ("ui", "ui.app:launch", ["--compare", "a", "b", "--auth", "ann:secret", "--mcp", "--window", "--port", "80"]),
         ("ask", "vqa.cli:ask", ["photo.jpg", "what?", "--json", "--csv", "a.csv", "--top", "3"]),

@@ -90,7 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--images", required=True, metavar="DIR", help="the folder of the photos")
     add("--output", metavar="MODEL", help="the folder of the new model (without it, only check the data)")
     add("--start", default="bundled", metavar="M", help="the model to fine-tune (default: bundled)")
-    add("--epochs", type=int, metavar="N", help="passes over the questions (default: depends on their number)")
+    add("--minutes", type=float, default=10.0, metavar="M", help="time for the whole command (default: 10)")
+    add("--epochs", type=int, metavar="N", help="most passes over the questions (default: as held-out photos decide)")
+    add("--no-refit", dest="refit", action="store_false", help="do not learn from the held-out photos at the end")
     add("--seed", type=int, default=1, help="of everything random (default: 1)")
 
     add = command(publish, "combine a model and the app into a Hugging Face Space")
