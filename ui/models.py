@@ -72,6 +72,11 @@ class Models:
             self._own.set_exception(error)
             raise
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the own model can answer."""
+        return self._own.done() and self._own.exception() is None
+
     def get(self, name: str | None = None) -> "VQALike":
         """A model by its name; without one, the own. Raises `InputError` for one that is not offered."""
         own = self._own.result()

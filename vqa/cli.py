@@ -123,6 +123,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--mcp", action="store_true", help="serve MCP clients too (needs the extra mcp)")
     add("--window", action="store_true", help="open the app in a window of its own")
     return parser
+    add("--root-path", metavar="PATH", help="where a reverse proxy serves the app, such as /glimpse")
+    add("--ssl-certfile", metavar="FILE", help="serve HTTPS with this certificate (a camera in the network needs it)")
+    add("--ssl-keyfile", metavar="FILE", help="the key of the certificate")
 
 
 def add_model(add: Callable[..., Any]) -> None:
