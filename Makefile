@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 TEST_JOBS ?= 2
 # pip shows its progress bars to a person and says little to a CI log.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install $(if $(CI),--quiet)
+# `make app CPU=1` installs PyTorch for processors alone, without the 4 GB of NVIDIA's libraries that pip takes on Linux.
+PIP += $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 # Browser tests need some Chromium: the system's, or the one of `playwright install chromium`.
 CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-browser || command -v google-chrome) \
@@ -23,7 +25,7 @@ help: ## list the targets
 
 install: $(VENV)/.installed ## make the environment .venv and install Glimpse into it
 
-app: install ## open the app on http://127.0.0.1:7860 (make app PORT=8000: another port)
+app: install ## open the app on http://127.0.0.1:7860 (PORT=8000: another port; CPU=1: install PyTorch without CUDA)
 	$(BIN)/vqa ui --host 127.0.0.1 --port $(PORT)
 
 test: $(VENV)/.developed ## lint, check the types and run every test
@@ -132,7 +134,7 @@ $(BIN)/python:
 # The stamps: installed again only when pyproject.toml has changed (the install is editable).
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[examples]'
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
