@@ -43,7 +43,7 @@ test-lowest: ## run every test with the lowest versions that pyproject.toml allo
 	$(LOWEST)/bin/uv pip compile pyproject.toml --quiet --no-header --no-deps --resolution lowest-direct \
 		--output-file $(LOWEST)/constraints.txt
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(LOWEST)/bin/python -m pip install --quiet \
-		--constraint $(LOWEST)/constraints.txt --editable '.[train,onnx,test]'
+		--constraint $(LOWEST)/constraints.txt --editable '.[train,tables,onnx,test]'
 	$(LOWEST)/bin/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
 
 bench: $(VENV)/.developed ## measure speed on this machine
@@ -139,6 +139,6 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[train,onnx,docs,test]'
+	@$(PIP) --editable '.[train,tables,onnx,docs,test]'
 	@$(PIP) --no-deps lmms-eval==0.7.3
 	@touch $(VENV)/.installed $@

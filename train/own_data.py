@@ -23,8 +23,9 @@ from train.fitting.settings import check_seed
 from train.fitting.surgery import extend
 from train.own.conclude import conclude, joint_model
 from train.own.learning import Material
+from train.own.merging import merged, near_equal
 from train.own.pool import best_pool
-from train.own.precheck import Checked, check, counted
+from train.own.precheck import Checked, check, counted, some
 from train.own.report import recipes_table, sentences, worst_table
 from train.own.trials import Trials
 from vqa.checkpoint.card import verdict
@@ -41,6 +42,7 @@ from vqa.model.processing import VQAProcessor
 from vqa.show.terminal import figures_table
 
 QUESTIONS, FEATURES, SETTINGS = "questions.jsonl", "features", "settings.json"
+PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 BALANCE = 10  # answers in the table of the most common ones
 
 
@@ -53,13 +55,15 @@ def train(
     epochs: int | None = None,
     seed: int = 1,
     refit: bool = True,
+    merge: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any] | None:
     """Check the data, train, evaluate, and write a complete checkpoint to `output`.
 
     start: the model to fine-tune, `bundled`, a folder or a Hub id. minutes: of the whole command. epochs: the most
     passes over the questions; by default as many as lower the loss on held-out photos. refit: at the end learn from the
-    held-out photos too. Without `output` the data are only checked.
+    held-out photos too. merge: count nearly equal answers as one (`train.own.merging`). Without `output` the data are
+    only checked.
 
     Returns the content of `results.json`, None after a check. Raises `InputError` for data from which no model can be
     trained, or an `output` that is not empty.
@@ -74,7 +78,7 @@ def train(
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise InputError(f"{folder} is not empty; choose another --output.")
         check_output(folder.parent)
-    checked = read_checked(data, images, console)
+    checked = read_checked(data, images, console, merge)
     checked.refuse()
     if folder is None:
         return None
@@ -102,7 +106,7 @@ def train(
     for part in (recipes_table(content["learning"]), figures_table(content), worst_table(content["learning"])):
         console.print(part)
     for line in (*sentences(content), verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, **PLAIN)
     return content
 
 
@@ -114,14 +118,23 @@ def enlarged(net: VQAModel, processor: VQAProcessor, checked: Checked) -> tuple[
     return extend(net, len(tokenizer), answers).eval(), VQAProcessor(processor.image_processor, tokenizer)
 
 
-def read_checked(data: str, images: str, console: Console) -> Checked:
-    """Read and check the data, and print a report on them."""
+def read_checked(data: str, images: str, console: Console, merge: bool = False) -> Checked:
+    """Read and check the data, merge nearly equal answers if requested, and print a report."""
     examples = read_examples(data, images=images)
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("photos checked", total=len({example.image for example in examples}))
         checked = check(examples, images, lambda: bar.advance(row))
+    if near := near_equal(checked.answers):
+        listed = some([f"{rare!r} and {common!r}" for rare, common in near.items()])
+        advice = f"count them as one with: vqa train {data} --images {images} --merge"
+        console.print(
+            f"{counted(len(near), 'answer')} nearly equal to a more common one ({listed}); "
+            f"{'they are counted as one' if merge else advice}.",
+            **PLAIN,
+        )
+        checked.examples = merged(checked.examples, near) if merge else checked.examples
     for line in checked.remarks():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, **PLAIN)
     console.print(balance(checked))
     return checked
 
@@ -165,6 +178,6 @@ def write_settings(run: Path, settings: dict[str, Any], console: Console) -> Non
                 raise InputError(
                     f"{run} holds an unfinished run with --{name} {value}; give that, or delete the folder."
                 )
-        console.print(f"Continuing the run in {run}.", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Continuing the run in {run}.", **PLAIN)
     else:
         write_json(file, settings)

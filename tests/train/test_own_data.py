@@ -126,6 +126,22 @@ def test_without_output_the_data_is_only_checked(words: list[str], capsys: pytes
     assert f"{ROWS} questions about 30 photos" in printed and "epoch" not in printed
 
 
+def test_nearly_equal_answers_are_listed_and_merged_on_request(
+    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "plural.csv"
+    table.write_text(data.read_text().replace(",square\n", ",squares\n", 1))
+    check = ["train", str(table), *words[2:]]
+    assert cli.main(check) == 0
+    printed = capsys.readouterr().out
+    assert "'squares' and 'square'" in printed and f"vqa train {table} --images {words[3]} --merge." in printed
+    assert cli.main([*check, "--merge"]) == 0
+    assert (
+        "1 answer nearly equal to a more common one ('squares' and 'square'); they are counted"
+        in capsys.readouterr().out
+    )
+
+
 def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     capsys.readouterr()
     assert cli.main(arguments) == 2
