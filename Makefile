@@ -18,7 +18,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel clean distclean
+.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel release clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -117,6 +117,16 @@ runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-capti
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
 	$(BIN)/python -m build --wheel --no-isolation
+
+release: $(VENV)/.developed ## build wheel and sdist for upload, check them, and try the wheel in an empty environment
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	@$(PYTHON) -m venv --clear .venv-release
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-release/bin/python -m pip install --quiet dist/*.whl \
+		$(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
+	cd dist && ../.venv-release/bin/vqa ask ../ui/static/examples/chelsea.webp "what animal is this?"
+	@echo 'Ready for upload: twine upload dist/*'
 
 clean: ## remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio *.egg-info
