@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.collect import Corrections
 from ui.components import HIDDEN, QUICK, WITH_PHOTO, compute
 from ui.models import Models
 from ui.payload import refuse_by
@@ -17,12 +18,13 @@ from ui.tabs.inside.alignment import Alignment
 from ui.tabs.inside.cells import Cells
 from ui.tabs.inside.flows import Flows
 from ui.tabs.what_if import WhatIf
+from vqa.data.collect import Collection
 
 LOADING = "The model is loading: a few seconds, once. You can choose a photo meanwhile."
 
 
-def build_page(models: Models) -> gr.Blocks:
-    """The app over models that may still be loading."""
+def build_page(models: Models, collection: Collection | None = None) -> gr.Blocks:
+    """The app over models that may still be loading. collection: for the answers that people confirm or correct."""
     ask, what_if, conversation, compare = Ask(models), WhatIf(models), Conversation(models), Compare(models)
     describe = Describe(models)
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
@@ -35,6 +37,8 @@ def build_page(models: Models) -> gr.Blocks:
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="tabs") as tabs:
                 with gr.Tab("Ask", id="ask"):
                     ask.build(box)
+                    if collection is not None:
+                        Corrections(collection).build(box, ask.viewer)
                 with gr.Tab("What if", id="what_if"):
                     what_if.build(box)
                 with gr.Tab("Many questions", id="talk"):

@@ -122,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare", nargs="+", default=[], metavar="M", help="further models to offer for comparison")
     add("--auth", metavar="NAME:PASSWORD", help="require this name and password")
     add("--mcp", action="store_true", help="serve MCP clients too (needs the extra mcp)")
+    add("--collect", metavar="DIR", help="let people confirm or correct answers, and add them to DIR/questions.csv")
     add("--window", action="store_true", help="open the app in a window of its own")
     return parser
     add("--root-path", metavar="PATH", help="where a reverse proxy serves the app, such as /glimpse")
