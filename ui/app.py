@@ -5,6 +5,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import Sequence
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -59,7 +60,7 @@ def launch(
         raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")
     models = Models(model, device, compare, any_model=private, runtime=runtime)
     page = build_page(models, None if collect is None else Collection(collect))
-    https = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+    https: dict[str, Any] = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     address = open_page(page, host, port, credentials(auth), mcp, **https)
     add_routes(page.app, models, credentials(auth))
     try:
@@ -100,7 +101,7 @@ def check_certificate(ssl_certfile: str | None, ssl_keyfile: str | None) -> None
 
 
 def open_page(
-    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: str | None
+    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: Any
 ) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 

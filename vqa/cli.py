@@ -229,7 +229,7 @@ def describe(
     one = many.is_one(inputs) and not (csv or jsonl)
     if overlay is not None and not one:
         raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
-    photos = [read_photo(inputs[0])] if one else many.list_photos(inputs)
+    photos: list[Any] = [read_photo(inputs[0])] if one else many.list_photos(inputs)
     table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)

@@ -18,8 +18,8 @@ def read_hub(name: str, images: Path | None = None) -> Iterator[Example]:
     lacks its question or its photo.
     """
     identifier, *rest = name.split(":")
-    *configuration, split = rest or [None]
-    rows = _opened(identifier, *configuration, split=split)
+    split = rest.pop() if rest else None
+    rows = _opened(identifier, rest[0] if rest else None, split)
     fields = columns(tuple(rows.column_names or ()), Path(identifier))
     if missing := {"image", "question"} - set(fields.values()):
         known = ", ".join(rows.column_names or ())
@@ -36,7 +36,7 @@ def read_hub(name: str, images: Path | None = None) -> Iterator[Example]:
             yield example_from_dict(usual(named), where, images)
 
 
-def _opened(identifier: str, configuration: str | None = None, split: str | None = None) -> Any:
+def _opened(identifier: str, configuration: str | None, split: str | None) -> Any:
     """The rows of a split, pictures not decoded."""
     try:
         import datasets

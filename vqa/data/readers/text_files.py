@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vqa.data.readers.rows import remark
 from vqa.model.errors import InputError
@@ -47,8 +47,8 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
                     yield number, line
                 return
             lines = (line for block in file for line in block.splitlines(keepends=True))
-            for number, line in enumerate(lines, start=1):
-                yield number, line.decode("utf-8" if number > 1 and encoding == "utf-8-sig" else encoding)
+            for number, raw in enumerate(lines, start=1):
+                yield number, raw.decode("utf-8" if number > 1 and encoding == "utf-8-sig" else encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
         raise InputError(
@@ -61,7 +61,7 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
         raise _unreadable(path, error) from error
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> Any:
     """The bytes of a file (plain or .gz)."""
     return Unpacked(path) if path.suffix == ".gz" else path.open("rb")
 
