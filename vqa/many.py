@@ -263,7 +263,9 @@ def write(batches: Iterable[list[Row]], total: int, table: Table | None, as_json
 
 def in_a_line(row: Row) -> str:
     """A row for a person: the photo, the question, and the answer, the caption or the error, between tabs."""
-    answer = f"{said(row['answer'], row['sure'])} ({row['confidence']:.0%})" if "answer" in row else row.get("caption", "")
+    answer = row.get("caption", "")
+    if "answer" in row:
+        answer = f"{said(row['answer'], row['sure'])} ({row['confidence']:.0%})"
     names = [row[name] for name in ("photo", "question") if name in row]
     return printable("\t".join([*names, row.get("error") or answer]))
 
