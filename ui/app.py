@@ -130,7 +130,7 @@ def open_page(
             enable_monitoring=False,
             ssr_mode=False,
             run_history=False,
-            app_kwargs={"middleware": [Middleware(Guard, host)]},
+            app_kwargs={"middleware": [Middleware(Guard, host in LOOPBACK and not https.get("root_path"))]},
             footer_links=["api", "settings"],
             max_file_size=MAX_FILE,
             pwa=True,
