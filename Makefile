@@ -73,7 +73,7 @@ screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (r
 # photos by the image encoder of the model that was bundled before (revision PREVIOUS), also mirrored; two runs that go on
 # from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
 # there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
-# and the captioner that was bundled before, which learns to read the new grids (30 minutes).
+# and the captioner that was bundled before, which learns to read the new grids (20 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2
@@ -117,7 +117,7 @@ runs/boxes/best/results.json: runs/mean/best/results.json features/stages/.done 
 
 runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-caption/config.json
 	$(BIN)/python -m train.caption --output runs/caption $(if $(wildcard runs/caption/last),--resume) \
-		--start runs/previous-caption --model runs/boxes/best --epochs 2 --batch 32 --rate 5e-4 --average 0.998 \
+		--start runs/previous-caption --model runs/boxes/best --epochs 1 --batch 32 --rate 5e-4 --average 0.998 \
 		--captions $(DATA)/coco/captions_train.jsonl $(DATA)/flickr8k/captions_train.jsonl \
 		--images $(DATA)/coco/photos $(DATA)/flickr8k/photos --features features/boxes features/boxes \
 		--measure $(DATA)/flickr8k/captions_val.jsonl --measure-features features/boxes
