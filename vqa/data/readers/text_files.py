@@ -139,4 +139,4 @@ def read_document(path: Path) -> Any:
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read: {error.strerror}; check its name and place.")
+    return InputError(f"{path} cannot be read: {error.strerror or error}; check its name and place.")
