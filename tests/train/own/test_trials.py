@@ -1,0 +1,73 @@
+"""What is learned within a budget of time, on which photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from train.extract_features import extract
+from train.own.learning import Material, Recipe, fit, predict
+from train.own.members import fresh
+from train.own.trials import COPIES, CURVE, FOLDS, FRESH, START, Trials
+from train.own_data import enlarged, read_checked
+from vqa.checkpoint.load import load_checkpoint
+from vqa.data.features import FeatureStore, stored_name
+
+
+@pytest.fixture(scope="module")
+def material(world: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
+    images, store = str(world / "photos"), tmp_path_factory.mktemp("own") / "store"
+    checked = read_checked(str(world / "questions.jsonl"), images, Console(quiet=True))
+    net, processor = enlarged(*load_checkpoint(tiny_checkpoint), checked)
+    photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
+    extract(photos, store, net.image_encoder, net.config.backbone, processor.image_processor)
+    return Material(net, processor, checked.examples, images, FeatureStore.open(store))
+
+
+def trials(folder: Path, material: Material, minutes: float) -> Trials:
+    return Trials(folder, material, 1, minutes, 0.0, epochs=1, keep=False, console=Console(quiet=True))
+
+
+def test_no_photo_is_in_a_fold_and_outside(tmp_path: Path, material: Material) -> None:
+    found = trials(tmp_path, material, 1)
+    for fold in range(FOLDS):
+        held, rest = found.held(fold), found.rest(fold)
+        assert not {*material.photo[held]} & {*material.photo[rest]} and len(held) + len(rest) == len(material)
+        assert 0.15 < len(held) / len(material) < 0.25
+    assert {*found.rest(0, 0.5)} < {*found.rest(0)}
+    assert sorted(np.concatenate([found.held(fold) for fold in range(FOLDS)])) == list(range(len(material)))
+
+
+def test_as_much_is_measured_as_there_is_time_for(tmp_path: Path, material: Material) -> None:
+    short = trials(tmp_path / "short", material, 1e-4)
+    short.measure()
+    assert list(short.measured) == [0] and not short.curve
+    assert [name for name, _ in short.finals(refit=True)] == [START, FRESH]
+    long = trials(tmp_path / "long", material, 60)
+    long.measure()
+    assert list(long.measured) == list(range(FOLDS)) and list(long.curve) == list(CURVE)
+    assert [name for name, _ in long.finals(refit=True)] == [START] + [FRESH] * COPIES
+    held = long.together(long.measured)
+    assert sorted(held.rows) == list(range(len(material))) and len(held.answers) == len(held.guesses) == 2
+    assert held.own.any(1).all() and not held.own.all()
+
+
+def test_the_pass_with_the_lowest_loss_is_the_result(material: Material) -> None:
+    """Few questions are soon learned by heart: the result is an early pass, with its weights."""
+    chosen, held = np.arange(0, 16), np.arange(160, 240)
+    member = fresh(material.net, 0)
+    passes = fit(member, material, chosen, held, Recipe(0.03, 40), 0)
+    assert 1 <= passes < 40
+    again = fresh(material.net, 0)
+    assert fit(again, material, chosen, None, Recipe(0.03, passes), 0) == passes
+    for one, other in zip(predict(member, material, held), predict(again, material, held), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_answers_follow_the_order_of_the_questions(material: Material) -> None:
+    member, chosen = fresh(material.net, 0), np.array([100, 3, 57, 4, 200])
+    together = predict(member, material, chosen)[0]
+    one_by_one = torch.cat([predict(member, material, chosen[i : i + 1])[0] for i in range(len(chosen))])
+    torch.testing.assert_close(together, one_by_one)
