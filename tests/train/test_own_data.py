@@ -49,11 +49,13 @@ def made(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return tmp_path / "model", capsys.readouterr().out
 
 
-def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path, tiny_checkpoint: Path) -> None:
+def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path) -> None:
     folder, printed = made
     assert not folder.with_name("model.run").exists()
-    vqa, start = VQA.load(folder), VQA.load(tiny_checkpoint)
-    assert vqa.answers[: len(start.answers)] == start.answers and "green" in vqa.answers
+    vqa = VQA.load(folder)
+    assert "green" in vqa.answers
+    only_own = json.loads((folder / "results.json").read_text())["learning"]["only_own_answers"]
+    assert ("teddy bear" in vqa.answers) is not only_own  # an answer of the start model that the data do not have
     assert vqa.ask(world / "photos/000003.png", "what shape is green?").unknown_words == []
     for part in (f"{ROWS} questions about 30 photos", "1 question left out, as there is no such photo: nowhere.png."):
         assert part in printed
