@@ -2,24 +2,36 @@
 
 import importlib.util
 import os
+import threading
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from ui import STATIC
+from ui import FOLDER, STATIC
 from ui.hosting.window import open_window
 from ui.models import Models
 from ui.page import build_page
+from ui.stage.examples import examples
 from vqa.model.errors import InputError
 
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
 LOOPBACK = ("127.0.0.1", "localhost")
 MAX_FILE = "64mb"
-SCRIPTS = ("glimpse.js", "paint.js", "describe.js")
 WAITING = 256  # events in the queue; further ones are refused
+SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
+SERVED = (".js", ".css")
+# The question box stands above a phone's keyboard.
+HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
+<link rel="stylesheet" href="glimpse/static/page.css">"""
 
 
 def launch(
@@ -51,10 +63,28 @@ def launch(
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
         print("The model is loaded.", flush=True)
+        threading.Thread(target=models.load_further, daemon=True).start()
         if not (window and open_window(address)):
             page.block_thread()
     finally:
         page.close(verbose=False)
+
+
+class Scripts(StaticFiles):
+    """The page's scripts, which lie beside the Python code that belongs to them."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return super().lookup_path(path) if path.endswith(SERVED) else ("", None)
+
+
+def routes() -> list[BaseRoute]:
+    """What the page fetches besides gradio's own: scripts, and the example photos."""
+    photos = [Route(f"/glimpse/examples/{i}", partial(_send, example.photo)) for i, example in enumerate(examples())]
+    return [*photos, Mount("/glimpse", Scripts(directory=FOLDER))]
+
+
+async def _send(photo: Path, request: Request) -> FileResponse:
+    return FileResponse(photo)
 
 
 def credentials(auth: str | None) -> tuple[str, str] | None:
@@ -74,7 +104,6 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
-    scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         _, address, _ = page.launch(
@@ -89,13 +118,14 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
             enable_monitoring=False,
             ssr_mode=False,
             run_history=False,
-            footer_links=["api", "settings"],
+            footer_links=[],
+            state_session_capacity=SESSIONS,
+            app_kwargs={"routes": routes()},
             max_file_size=MAX_FILE,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",
             theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
-            css=(STATIC / "glimpse.css").read_text(encoding="utf-8"),
-            head=f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
+            head=HEAD,
         )
     except OSError as error:
         raise InputError(f"The app cannot listen on {host}:{port}; choose another --port or --host.") from error
