@@ -24,7 +24,6 @@ THUMBNAIL = 200  # pixels of an example's longer side
 def build_page(models: Models) -> gr.Blocks:
     """The app over models that may still be loading."""
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
-        gr.Navbar(visible=False)  # the pages have a header of ours
         script(
             "static/main.js",
             elem_id="glimpse",

@@ -39,13 +39,15 @@ async function insist(attempt) {
   }
 }
 
-// The result in a stream of server-sent events; undefined if the stream was cut off.
+const BROKEN = "Something went wrong in the app; the terminal that serves it says what.";
+
+// The result in a stream of server-sent events; undefined if it was cut off, or if a new server knows nothing of it.
 export function resultOf(stream) {
   for (const block of stream.split("\n\n")) {
     const [, name, data] = /^event: (\w+)\ndata: (.*)$/s.exec(block) ?? [];
     if (name === "complete") return JSON.parse(data)[0];
-    const { error } = name === "error" ? (JSON.parse(data) ?? {}) : {};
-    if (error) throw new Refused(error);
+    const failure = name === "error" ? JSON.parse(data) : "";
+    if (typeof failure !== "string") throw new Refused(failure?.error ?? BROKEN);
   }
 }
 
@@ -62,13 +64,11 @@ export const call = (name, ...data) => insist(async () => {
   const url = new URL(`call/${name}`, API);
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data, session_hash: session }) };
   const { event_id: event } = await (await checked(await fetch(url, options))).json();
-  try {
-    const result = resultOf(await (await checked(await fetch(`${url}/${event}`))).text());
-    if (result === undefined) throw new Error("The answer was cut off.");
-    return result;
-  } finally {
-    sessions.push(session);
-  }
+  const stream = await (await checked(await fetch(`${url}/${event}`))).text();
+  if (/^event: (complete|error)/m.test(stream)) sessions.push(session); // nothing of this call is left in it
+  const result = resultOf(stream);
+  if (result === undefined) throw new Error("The answer was cut off.");
+  return result;
 });
 
 // Upload a file: its path on the server, and the hash of its content.

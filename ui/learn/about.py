@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 NAMES = {"yes/no": "yes and no", "number": "numbers", "other": "other answers"}
 FOREIGN = """
+# About
+
 ## {name}
 A model of transformers, of type {kind}. Its own card says what it was trained on, under which terms, and how good it
 is. It can be asked and compared here; covering a part, *Learn* and the evidence for an answer need a Glimpse model.
@@ -61,4 +63,4 @@ def figures(results: dict[str, Any]) -> str:
         sentences.append(f"Its confidence is off by {calibration:.1f} points on average.")
     if command := results.get("command"):
         sentences.append(f"Measured by `{command}`.")
-    return "\n".join(["| right answers | |", "|---|--:|", *lines, "", " ".join(sentences)])
+    return "\n".join(["| answers | right |", "|---|--:|", *lines, "", " ".join(sentences)])

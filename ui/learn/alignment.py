@@ -7,7 +7,7 @@ from ui.api.register import Part, compute
 from ui.learn.parts import picture
 from vqa.inside.pictures import alignment_picture
 
-ABOUT = """### Repairing what was mistyped
+ABOUT = """## Repairing what was mistyped
 A second model reads the question letter by letter and writes it anew, and for each letter looks back at all that it has
 read. A row is a letter that it wrote, from top to bottom; the darker a place in it, the more it looked there."""
 

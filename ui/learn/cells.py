@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from vqa.inside.cells import Reading
     from vqa.inside.search import Search
 
-ABOUT_READING = """### Reading a cell
+ABOUT_READING = """## Reading a cell
 The question is read word by word, or letter by letter. Choose one of the numbers that the model keeps and see its value
 at each of them: orange is positive, blue negative. Below are its gates: what is written, kept and passed on."""
-ABOUT_SEARCH = """### Finding a cell
+ABOUT_SEARCH = """## Finding a cell
 Which numbers follow something that has a name? All are compared over some hundred questions that the completing model
 has made up. The best are chosen on one half of these; the score is that on the other half."""
 WORDS, CHARACTERS = "the one that answers (words)", "the one that completes (characters)"

@@ -10,11 +10,11 @@ from ui.api.register import WITH_PHOTO, Part, compute
 from ui.learn.parts import picture
 from vqa.inside.pictures import flow_chart
 
-ABOUT_CORE = """### How far the gradient reaches
+ABOUT_CORE = """## How far the gradient reaches
 While a model learns, an error at the last step has to flow back through all steps before. This is the first gradient of
 an untrained network that has to name the very first of 100 symbols, or to answer your question: where the line falls
 toward step 1, the gradient vanishes; where it rises, it explodes."""
-ABOUT_OWN = """### In the model that answers here
+ABOUT_OWN = """## In the model that answers here
 How much each word's state weighs in its answer to your question about your photo."""
 COPY, QUESTION = "a long copy task", "the question above"
 CLIP = 1.0

@@ -18,7 +18,7 @@ export async function takePhoto() {
     dialog.close();
   }, { class: "primary", disabled: true });
   const dialog = make("dialog", { class: "camera", "aria-label": "Camera" }, video, sentence, make("div", { class: "tools" }, take, button("Cancel", () => dialog.close())));
-  document.querySelector(".app").append(dialog);
+  document.querySelector(".scene").append(dialog);
   dialog.showModal();
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });

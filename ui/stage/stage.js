@@ -4,6 +4,7 @@ import { looked } from "../thread/sentences.js";
 import { drawHeat, peakPlace } from "./heat.js";
 import { marking } from "./marking.js";
 
+const more = (text) => make("span", { class: "more" }, ` ${text}`); // left out on a phone
 const ZOOMS = [1, 1.5, 2, 3, 4];
 
 export function createStage({ onMark, onCover, onNew }) {
@@ -18,14 +19,14 @@ export function createStage({ onMark, onCover, onNew }) {
   let zoom = 0, drawn = null, pinned = false;
 
   const eye = button(icon("eye"), () => plain((pinned = !pinned)), { "aria-pressed": "false", title: "Show the photo without heat (hold Space)" });
-  eye.append("Plain photo");
+  eye.append("Plain", more("photo"));
   const cover = button(icon("brush"), () => {
     const on = marks.mode(marks.mode() === "cover" ? "mark" : "cover") === "cover";
     cover.setAttribute("aria-pressed", on);
     brush.hidden = !on;
     marks.canvas.focus({ preventScroll: true });
   }, { "aria-pressed": "false", title: "Paint over a part of the photo and see what the answer becomes" });
-  cover.append("Cover a part");
+  cover.append("Cover", more("a part"));
   const brush = make("span", { class: "brush", hidden: true },
     make("label", {}, "Brush", make("input", { type: "range", min: 1, max: 9, step: 2, value: 5, oninput: (event) => marks.size(+event.target.value) })),
     button("Uncover", () => marks.clear()));
@@ -35,7 +36,7 @@ export function createStage({ onMark, onCover, onNew }) {
   };
   const tools = make("div", { class: "tools", role: "group", "aria-label": "Photo" }, eye, cover, brush,
     make("span", { class: "pair" }, button(icon("minus"), zoomed(-1), { "aria-label": "zoom out" }), button(icon("plus"), zoomed(1), { "aria-label": "zoom in" })),
-    button("New photo", onNew, { class: "new" }));
+    make("button", { type: "button", class: "new", onclick: onNew }, "New", more("photo")));
   const element = make("div", { class: "shown", hidden: true }, frame, legend, marks.status, tools);
 
   // The photo fills the frame, small ones too; zoomed in, the frame scrolls.

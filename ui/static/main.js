@@ -36,11 +36,11 @@ export function start({ element, props }) {
     complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
   });
   const loading = make("p", { class: "loading", role: "status" });
-  element.querySelector(".app")?.remove();
-  element.append(make("div", { class: "app" },
+  element.querySelector(".scene")?.remove();
+  element.append(make("div", { class: "scene" },
     make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loading,
       make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
-    make("main", {}, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element), view.element, notice)));
+    make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element), view.element, notice)));
 
   async function tried(action) {
     try {
@@ -65,7 +65,7 @@ export function start({ element, props }) {
     thread = next;
     [selected, part] = [null, null];
     empty.element.hidden = Boolean(next);
-    document.querySelector(".app").classList.toggle("with-photo", Boolean(next));
+    document.querySelector(".scene").classList.toggle("with-photo", Boolean(next));
     view.draw(next?.turns ?? null);
     box.clear();
     box.marked(false);

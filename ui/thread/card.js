@@ -51,7 +51,7 @@ export function createCard(turn, { onSelect, onShow, onRemove, explain, cover, l
   }
 
   function runnersUp({ top, answer }) {
-    const chips = top.filter((one) => one.answer !== answer).slice(0, 4).map((one) =>
+    const chips = top.filter((one, i) => one.answer !== answer && (i < 2 || one.score >= 0.01)).slice(0, 4).map((one) =>
       shows(`${one.answer} ${percent(one.score)}`, () => explain(turn, one.answer), { title: `Show which places speak for '${one.answer}'` }));
     return chips.length ? make("div", { class: "chips", role: "group", "aria-label": "Runners-up" }, ...chips) : null;
   }

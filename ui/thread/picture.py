@@ -9,6 +9,7 @@ from PIL import Image
 from ui.api.payload import data_url, photo_bytes
 from ui.api.register import Part, register
 from ui.thread.answers import MAX_QUESTIONS
+from vqa.model.errors import InputError
 from vqa.show.heat import overlay
 from vqa.show.terminal import caption
 
@@ -21,6 +22,8 @@ class Picture(Part):
 
     def picture(self, photo: dict[str, Any] | None, questions: list[str]) -> dict[str, str]:
         """A PNG with a card for every question, one below the other, as a `data:` address."""
+        if not questions:
+            raise InputError("There are no answers yet; ask a question first.")
         content = photo_bytes(photo)
         with self.models.use() as vqa:
             answers = vqa.ask_many(content, questions[:MAX_QUESTIONS])

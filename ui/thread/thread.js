@@ -25,7 +25,7 @@ export function createThread({ models, anyModel, cards: actions, onCaptionLayer,
 
   const asJson = () => new Blob(
     [JSON.stringify([...shown.keys()].filter(({ result }) => result).map(({ question, result }) => ({ question, ...result })), null, 1)], { type: "application/json" });
-  const bottom = () => (element.scrollTop = element.scrollHeight);
+  const reveal = (turn) => (element.scrollTop = shown.get(turn)?.element.offsetTop - 12); // its question at the top
 
   return {
     element, caption,
@@ -44,13 +44,13 @@ export function createThread({ models, anyModel, cards: actions, onCaptionLayer,
       shown.set(turn, card);
       list.append(card.element);
       this.changed();
-      bottom();
+      reveal(turn);
     },
     changed: () => (head.querySelector(".downloads").hidden = !shown.size),
     update(turn) {
       const last = [...shown.keys()].at(-1) === turn;
       shown.get(turn)?.draw();
-      if (last) bottom();
+      if (last) reveal(turn);
       this.announce(turn.error ?? `${turn.question} ${headline(turn.result)}. ${confidence(turn.result)}`);
     },
     announce: (text) => (live.textContent = text),

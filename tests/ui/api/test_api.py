@@ -11,7 +11,7 @@ from PIL import Image
 
 import vqa as package
 from tests.ui.conftest import NAMES, QUESTION
-from ui.tabs.ask import MAX_QUESTIONS
+from ui.thread.answers import MAX_QUESTIONS
 from vqa.evidence import evidence, occlusion, what_if
 
 
@@ -28,6 +28,30 @@ def test_every_public_event_has_a_name_types_and_a_docstring(client):
         assert all(parameter["python_type"]["type"] for parameter in endpoint["parameters"]), name
         first = endpoint["parameters"][0]["parameter_name"]
         assert first == ("text" if name in ("/complete", "/repair") else "photo")
+
+
+def test_what_only_the_page_calls_is_not_documented(client, models, photo, tmp_path):
+    upload = client.predict(handle_file(photo), True, api_name="/look")
+    assert upload["picture"].startswith("data:image/jpeg;base64,")
+    assert client.predict(handle_file(photo), False, api_name="/look") == {"picture": ""}
+    assert client.predict(api_name="/status") == {"loading": models.loading, "done": 4, "of": 4}
+    assert client.predict("waht is on the table?", api_name="/did_you_mean") == {"text": QUESTION}
+
+
+def test_a_link_names_an_upload_by_its_hash_and_nothing_else(client, address, photo):
+    path = httpx.post(f"{address}gradio_api/upload", files={"files": ("photo.png", photo.read_bytes())}).json()[0]
+    assert client.predict(Path(path).parent.name, api_name="/uploaded") == {"path": path}
+    assert httpx.get(f"{address}gradio_api/file={path}").content == photo.read_bytes()
+    for name in ("0" * 64, "..", "", f"../{Path(path).parent.name}", str(Path(path).parent)):
+        with pytest.raises(AppError, match="no longer on this server"):
+            client.predict(name, api_name="/uploaded")
+
+
+def test_only_scripts_styles_and_examples_are_served(address):
+    for path in ("static/main.js", "static/page.css", "thread/card.js", "examples/0"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
+    for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path
 
 
 def test_every_private_event_has_a_name_too(address):
@@ -47,6 +71,8 @@ def test_answers_are_the_objects_of_the_command_line(client, vqa, models, photo)
     assert [without_seconds(answer) for answer in found] == [without_seconds(answer.to_dict()) for answer in both]
     found = client.predict(handle_file(photo), QUESTION, "", models.own, api_name="/compare")
     assert [without_seconds(answer) for answer in found] == [expected, expected]
+    first, second = client.predict(handle_file(photo), QUESTION, "", "", api_name="/compare")
+    assert without_seconds(first) == expected and second["model"] != first["model"]  # never the same model twice
 
 
 def test_the_reasons_are_those_of_the_library(client, vqa, photo):

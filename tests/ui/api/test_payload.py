@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ui.payload import LONGER_SIDE, photo_bytes, picture_url
+from ui.api.payload import LONGER_SIDE, photo_bytes, picture_url
 from vqa.model.errors import InputError
 
 NONE_YET = "There is no photo yet; upload, paste or take one first."

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.tabs import about
+from ui.learn import about
 from vqa.predict import VQA
 
 MODEL = Path(__file__).resolve().parents[3] / "assets" / "model"

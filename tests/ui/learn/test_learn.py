@@ -1,4 +1,4 @@
-"""The tab Inside: its pictures, and a sentence in their place where there can be none."""
+"""The page Learn: its pictures, and a sentence in their place where there can be none."""
 
 import re
 from types import SimpleNamespace
@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.ui.conftest import QUESTION
-from ui.tabs.inside.cells import CHARACTERS, NAMES, PARTS, WORDS, Cells
-from ui.tabs.inside.flows import COPY, Flows
-from ui.tabs.inside.flows import QUESTION as ASKED
+from ui.learn.cells import CHARACTERS, NAMES, PARTS, WORDS, Cells
+from ui.learn.flows import COPY, Flows
+from ui.learn.flows import QUESTION as ASKED
 from vqa.inside.cells import read_question
 
 

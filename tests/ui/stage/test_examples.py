@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from ui import STATIC
-from ui.question import examples as module
-from ui.question.examples import GENERAL, examples
+from ui.stage import examples as module
+from ui.stage.examples import GENERAL, examples
 from vqa.checkpoint.load import load_checkpoint
 from vqa.model.photos import open_photo
 
@@ -22,7 +22,8 @@ def fresh():
 def test_every_photo_opens_and_has_questions():
     pytest.importorskip("skimage", reason="its photos are needed: pip install scikit-image")
     found = examples()
-    assert [example.photo.name for example in found] == [name for name, _ in module.PHOTOS] + DRAWN
+    assert [example.photo.name for example in found] == [file for _, file, _ in module.PHOTOS] + DRAWN
+    assert len({example.name for example in found}) == len(found) == 6
     for example in found:
         assert min(open_photo(example.photo).size) >= 200, example.photo
         assert len(set(example.questions)) == len(example.questions) >= 3
@@ -31,7 +32,7 @@ def test_every_photo_opens_and_has_questions():
 
 def test_the_model_knows_every_word():
     _, processor = load_checkpoint(MODEL)
-    questions = [*GENERAL, *(question for _, asked in (*module.PHOTOS, *module.DRAWINGS) for question in asked)]
+    questions = [*GENERAL, *(question for _, _, asked in (*module.PHOTOS, *module.DRAWINGS) for question in asked)]
     for question in questions:
         words, unknown = processor.words(question)
         assert len(words) >= 3 and unknown == [], question

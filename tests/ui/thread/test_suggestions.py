@@ -1,26 +1,19 @@
-"""Completions and 'Did you mean …?' under the question, from the bundled models, and their API."""
+"""Completions and 'Did you mean …?' above the question, from the bundled models, and their API."""
 
 import html
 
 import pytest
 from gradio_client.exceptions import AppError
 
-from ui.question.suggestions import Complete, Repair
-from ui.tabs.inside.alignment import Alignment
+from ui.learn.alignment import Alignment
+from ui.thread.suggestions import Suggestions
 from vqa.language.complete import Completer
 from vqa.language.repair import Repairer
 
 
-def test_a_question_that_is_being_typed_is_completed(models):
-    found = Complete(models).suggest_completions("what colo")
-    assert len(found) == 3 and all(text.startswith("what color") and text.endswith("?") for text in found)
-    assert found == [completion.text for completion in Completer.load().complete("what colo")]
-    for typed in ("", "   ", "a" * 301):
-        assert Complete(models).suggest_completions(typed) == []
-
-
 def test_the_api_gives_probabilities(client):
     found = client.predict("how many peo", 2, api_name="/complete")
+    assert [one["text"] for one in found] == [one.text for one in Completer.load().complete("how many peo", 2)]
     assert [completion.keys() for completion in found] == [{"text", "probability"}] * 2
     assert found[0]["text"].startswith("how many people") and found[0]["probability"] >= found[1]["probability"]
     for text, top, message in (("a" * 301, 3, "has 301 characters"), ("what", 0, "1 to 10"), ("what", 11, "1 to")):
@@ -31,15 +24,15 @@ def test_the_api_gives_probabilities(client):
 @pytest.mark.parametrize(
     ("typed", "repaired"),
     [
-        ("waht is on the table?", ["what is on the table?"]),
-        ("what is on the table?", []),  # all of its words are known
-        ("", []),
-        ("a" * 200, []),
-        ("猫は何色ですか", []),
+        ("waht is on the table?", "what is on the table?"),
+        ("what is on the table?", ""),  # all of its words are known
+        ("", ""),
+        ("a" * 200, ""),
+        ("猫は何色ですか", ""),
     ],
 )
 def test_only_a_question_with_unknown_words_is_repaired(models, typed, repaired):
-    assert Repair(models).suggest_repair(typed) == repaired
+    assert Suggestions(models).did_you_mean(typed) == {"text": repaired}
 
 
 def test_the_alignment_is_drawn_or_the_reason_reported(models):
