@@ -93,7 +93,7 @@ export async function about(photo, name, ...data) {
 
 // A photo that somebody uploaded to this server, by the hash in a shared link.
 export async function shared(id) {
-  const { path } = await call("uploaded", id);
+  const { upload: path } = await call("uploaded", id);
   const response = await checked(await fetch(new URL(`file=${path}`, API)));
   return { path, name: path.split(/[\\/]/).at(-1), file: await response.blob() };
 }

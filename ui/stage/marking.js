@@ -38,8 +38,11 @@ export function marking({ onMark, onCover }) {
     const width = (canvas.width = canvas.clientWidth * ratio), height = (canvas.height = canvas.clientHeight * ratio);
     const context = canvas.getContext("2d");
     context.fillStyle = "rgba(16, 14, 24, 0.9)";
-    const step = [width / CELLS, height / CELLS];
-    cells.forEach((on, i) => on && context.fillRect(Math.floor((i % CELLS) * step[0]), Math.floor(Math.floor(i / CELLS) * step[1]), Math.ceil(step[0]), Math.ceil(step[1])));
+    const edge = (k, length) => Math.round((k * length) / CELLS); // whole pixels: cells neither overlap nor leave gaps
+    cells.forEach((on, i) => {
+      const x = i % CELLS, y = Math.floor(i / CELLS);
+      if (on) context.fillRect(edge(x, width), edge(y, height), edge(x + 1, width) - edge(x, width), edge(y + 1, height) - edge(y, height));
+    });
     const frame = ([x, y, w, h], colour) => {
       for (const [line, style] of [[4, "#000"], [2, colour]]) {
         context.lineWidth = line * ratio;

@@ -34,4 +34,4 @@ class Photo(Part):
         file = next((file for file in folder.iterdir() if file.is_file()), None) if folder and folder.is_dir() else None
         if file is None:
             raise InputError("The photo of this link is no longer on this server; choose it again.")
-        return {"path": str(file)}
+        return {"upload": str(file)}

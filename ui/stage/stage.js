@@ -37,7 +37,7 @@ export function createStage({ onMark, onCover, onNew }) {
   const tools = make("div", { class: "tools", role: "group", "aria-label": "Photo" }, eye, cover, brush,
     make("span", { class: "pair" }, button(icon("minus"), zoomed(-1), { "aria-label": "zoom out" }), button(icon("plus"), zoomed(1), { "aria-label": "zoom in" })),
     make("button", { type: "button", class: "new", onclick: onNew }, "New", more("photo")));
-  const element = make("div", { class: "shown", hidden: true }, frame, legend, marks.status, tools);
+  const element = make("div", { class: "shown", hidden: true }, frame, make("div", { class: "under" }, legend, marks.status), tools);
 
   // The photo fills the frame, small ones too; zoomed in, the frame scrolls.
   function fit() {

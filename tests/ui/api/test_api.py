@@ -40,7 +40,7 @@ def test_what_only_the_page_calls_is_not_documented(client, models, photo, tmp_p
 
 def test_a_link_names_an_upload_by_its_hash_and_nothing_else(client, address, photo):
     path = httpx.post(f"{address}gradio_api/upload", files={"files": ("photo.png", photo.read_bytes())}).json()[0]
-    assert client.predict(Path(path).parent.name, api_name="/uploaded") == {"path": path}
+    assert client.predict(Path(path).parent.name, api_name="/uploaded") == {"upload": path}
     assert httpx.get(f"{address}gradio_api/file={path}").content == photo.read_bytes()
     for name in ("0" * 64, "..", "", f"../{Path(path).parent.name}", str(Path(path).parent)):
         with pytest.raises(AppError, match="no longer on this server"):
