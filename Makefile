@@ -59,24 +59,26 @@ figures: $(VENV)/.developed ## write the measured figures into README.md and doc
 screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (requires Chromium)
 	$(BIN)/python -m tools.screenshots
 
-# What `make model` does, from the README's data in ../shared/data: the grids of all photos by the image encoder of the
-# model that was bundled before (revision PREVIOUS), also mirrored; questions from boxes and captions; two runs that go on
-# from that model over these grids and questions; the mean of their weights; and from there two shorter runs, of which the
-# better on held-out questions is bundled. About two hours on two CPU cores.
+# What `make model` does, from the README's data in ../shared/data: questions from boxes and captions; the grids of all
+# photos by the image encoder of the model that was bundled before (revision PREVIOUS), also mirrored; two runs that go on
+# from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
+# there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
+# and the captioner that was bundled before, which learns to read the new grids (30 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2
-TRAIN = $(BIN)/python -m train.fit --config train/configs/coco.yaml --output $(@D:/best=) \
-	$(if $(wildcard $(@D:/best=)/last),--resume)
+TRAIN = $(BIN)/python -m train.fit --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume) --config
+EXTRACT = $(BIN)/python -m train.extract_features --pretrained runs/previous --output $(@D) --images $(DATA)/coco/photos \
+	$(if $(findstring mirrored,$@),--mirrored)
 comma := ,
 empty :=
-model: $(SEEDS:%=runs/seed%/best/results.json) ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
+model: runs/boxes/best/results.json runs/caption/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
 
-.PRECIOUS: runs/first%/best/results.json runs/seed%/best/results.json runs/mean/best/results.json features/%/.done
+.PRECIOUS: runs/first%/best/results.json runs/mean/best/results.json
 
-runs/previous/config.json:
+runs/previous/config.json runs/previous-caption/config.json:
 	@mkdir -p $(@D)
-	git archive $(PREVIOUS) assets/model | tar -x -C $(@D) --strip-components 2
+	git archive $(PREVIOUS) assets/$(if $(findstring caption,$@),caption,model) | tar -x -C $(@D) --strip-components 2
 	@touch $@
 
 runs/caption_questions.jsonl: | $(VENV)/.developed
@@ -85,21 +87,30 @@ runs/caption_questions.jsonl: | $(VENV)/.developed
 runs/box_questions.jsonl: | $(VENV)/.developed
 	$(BIN)/python -m train.box_questions --boxes $(DATA)/coco/boxes_train.jsonl --output $@
 
-features/%/.done: runs/previous/config.json
-	$(BIN)/python -m train.extract_features --pretrained runs/previous --output $(@D) \
-		--images $(DATA)/coco/photos $(if $(findstring mirrored,$@),--mirrored,$(DATA)/flickr8k/photos)
+features/seen/.done features/seen-mirrored/.done: runs/previous/config.json
+	$(EXTRACT)
+	@touch $@
+
+features/stages/.done features/stages-mirrored/.done: runs/previous/config.json
+	$(EXTRACT) --stages 6 --bits 16
 	@touch $@
 
 runs/first%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/caption_questions.jsonl \
 		runs/box_questions.jsonl
-	$(TRAIN) --seed $*
+	$(TRAIN) train/configs/coco.yaml --seed $*
 
 runs/mean/best/results.json: $(SEEDS:%=runs/first%/best/results.json)
-	$(TRAIN) --teachers '[]' --average '[$(subst $(empty) $(empty),$(comma),$(^:/results.json=))]'
+	$(TRAIN) train/configs/coco.yaml --teachers '[]' --average '[$(subst $(empty) $(empty),$(comma),$(^:/results.json=))]'
 
-runs/seed%/best/results.json: runs/mean/best/results.json
-	$(TRAIN) --seed $* --start runs/mean/best --teachers '[runs/mean/best]' \
-		--optim.epochs 1 --optim.rate 3e-4 --optim.head_epochs 1
+runs/boxes/best/results.json: runs/mean/best/results.json features/stages/.done features/stages-mirrored/.done
+	$(TRAIN) train/configs/coco_boxes.yaml
+
+runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-caption/config.json
+	$(BIN)/python -m train.caption --output runs/caption $(if $(wildcard runs/caption/last),--resume) \
+		--start runs/previous-caption --model runs/boxes/best --epochs 2 --batch 32 --rate 5e-4 --average 0.998 \
+		--captions $(DATA)/coco/captions_train.jsonl $(DATA)/flickr8k/captions_train.jsonl \
+		--images $(DATA)/coco/photos $(DATA)/flickr8k/photos --features features/boxes features/boxes \
+		--measure $(DATA)/flickr8k/captions_val.jsonl --measure-features features/boxes
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }

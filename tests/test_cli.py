@@ -110,9 +110,23 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ask, capsys, arguments, messa
     assert captured.err.count("\n") == 1
 
 
-def test_a_failed_question_writes_no_picture(ask, tmp_path):
-    assert ask(QUESTION, "zyzzyva", "--overlay", str(tmp_path / "out.png")) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+def test_a_bad_question_does_not_cancel_the_others(ask, capsys, tmp_path):
+    assert ask("zyzzyva", QUESTION, "--json", "--overlay", str(tmp_path / "out.png")) == 1
+    captured = capsys.readouterr()
+    bad, good = map(json.loads, captured.out.splitlines())
+    assert bad["question"] == "zyzzyva" and "knows none of the words" in bad["error"] and "answer" in good
+    assert captured.err == "vqa: 1 of 2 could not be answered; the reasons are with them.\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.png", "photo.png"]
+
+
+def test_options_may_stand_between_photos_and_questions(tiny_checkpoint, photo, capsys):
+    given = cli.build_parser().parse_args(["ask", "a.jpg", "b.jpg", "--top", "2", "what?", "--json", "who?"])
+    assert given.inputs == ["a.jpg", "b.jpg", "what?", "who?"] and given.top == 2 and given.as_json
+    assert cli.main(["ask", str(photo), "--model", str(tiny_checkpoint), QUESTION, "--json"]) == 0
+    with pytest.raises(SystemExit):
+        cli.main(["ask", "a.jpg", "what?", "--none", "1"])
+    with pytest.raises(SystemExit):
+        cli.main(["compare", "a", "b", "c"])
 
 
 @pytest.mark.parametrize(
@@ -123,8 +137,8 @@ def test_a_failed_question_writes_no_picture(ask, tmp_path):
         ("train", "train.own_data:train", ["d", "--images", "i", "--start", "m"]),
         ("publish", "ui.hosting.publish:publish", ["m", "--space", "ann/birds", "--upload"]),
         ("ui", "ui.app:launch", ["--compare", "a", "b", "--auth", "ann:secret", "--mcp", "--window", "--port", "80"]),
-        ("ask", "vqa.cli:ask", ["photo.jpg", "what?", "--json"]),
-        ("describe", "vqa.cli:describe", ["photo.jpg", "--temperature", "1"]),
+        ("ask", "vqa.cli:ask", ["photo.jpg", "what?", "--json", "--csv", "a.csv", "--top", "3"]),
+        ("describe", "vqa.cli:describe", ["photo.jpg", "--temperature", "1", "--jsonl", "a.jsonl"]),
         ("complete", "vqa.cli:complete", ["what"]),
         ("repair", "vqa.cli:repair", ["waht"]),
     ],

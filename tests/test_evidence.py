@@ -102,6 +102,7 @@ def test_an_unknown_answer_is_refused(vqa, photo, explain):
         *(([[cell, 1]], "not a table of 0 and 1") for cell in (2, 0.5, float("nan"), -1, None, 10**400)),
         *((mask, "not a table of 0 and 1") for mask in ([1, 0], [[[1]]], [], [[]], "all", None, {})),
         *((np.ones(shape), "has 129 cells a side; give at most 128") for shape in ((1, 129), (129, 1))),
+        ([[0], [1]] * 500_000, "has 1,000,000 cells a side"),  # without a look at its numbers
     ],
 )
 def test_an_invalid_mask_is_refused(vqa, photo, mask, message):

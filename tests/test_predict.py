@@ -193,6 +193,17 @@ def test_the_last_few_photos_are_cached(model, encoded):
     assert len(encoded) == CACHED_PHOTOS + 2
 
 
+def test_what_is_drawn_is_cached_not_the_original(model):
+    """Sixteen photos of 64 million pixels would hold 4 GB."""
+    assert model.look(np.zeros((3000, 1500, 3), np.uint8)).photo.size == (512, 1024)
+
+
+def test_scores_that_are_undefined_are_refused(model):
+    for damage in (np.nan, np.inf):
+        with pytest.raises(InputError, match="undefined or infinite scores"):
+            model.calibrated(np.array([[0.0, damage]], np.float32))
+
+
 def test_every_kind_of_input_gives_the_same_answer(model, photo):
     expected = model.ask(photo, QUESTION)
     image = Image.open(photo).convert("RGB")

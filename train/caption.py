@@ -5,7 +5,7 @@
 
 Photos of --images that are not yet in --features are encoded first; without it these stores are used as they are. At
 the end the captions for --measure are scored, where Java and pycocoevalcap are installed. An interrupted run continues
-with --resume.
+with --resume. With --start it goes on from a finished captioner, such as that of an encoder that was trained further.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from train.caption_scores import card, score
 from train.captions.data import Batches, encode, read_captions
 from train.fitting.loop import Batch, Task
 from vqa.captioning.captioner import ATTENTIONS, Captioner
-from vqa.captioning.describe import KIND
+from vqa.captioning.describe import KIND, build
 from vqa.captioning.objectives import Baseline, caption_loss, word_scores
 from vqa.captioning.words import Words
-from vqa.checkpoint.auxiliary import save_bundle
+from vqa.checkpoint.auxiliary import find_bundle, load_bundle, save_bundle
 from vqa.data.features import FeatureStore
 from vqa.model.errors import InputError
 from vqa.script import run
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "--features", type=Path, nargs="+", required=True, help="the feature store of each file of captions"
     )
     parser.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
+    parser.add_argument("--start", help="a captioner to go on from (or 'bundled'): its attention, sizes and words")
     parser.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
     parser.add_argument("--measure", type=Path, required=True, help="JSON lines of photos to be scored on")
     parser.add_argument("--measure-features", type=Path, required=True, help="the feature store of these photos")
@@ -71,15 +72,25 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     every = read_captions(given.captions, stores)
     photos, held = [photo for i, photo in enumerate(every) if i % HELD_OUT], every[::HELD_OUT]
-    words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
+    if given.start:
+        place = find_bundle("caption", None if given.start == "bundled" else given.start)
+        net, config = load_bundle(place, KIND, build)
+        words = Words(config["words"])
+    else:
+        words = Words.build((caption for photo in photos for caption in photo.captions), given.min_count)
+        config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
+        net = Captioner(words.size, **config)
+    if stores[0].channels != config["channels"]:
+        raise InputError(
+            f"The captioner in {given.start} reads grids of {config['channels']} channels, but {stores[0].folder} has "
+            f"{stores[0].channels}; start from another one."
+        )
     data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
-    config = {"attention": given.attention, "hidden": given.hidden, "channels": stores[0].channels}
-    net = Captioner(words.size, **config)
     task = CaptionerTask(net, data, held_data, given.most, given.seed, given.epochs)
     training.train(task)
     net.cpu().eval()
     loss = task.held_out()["nats a word"]
-    results: dict[str, Any] = {"attention": given.attention, "held_out_loss": round(loss, 4), "photos": len(photos)}
+    results: dict[str, Any] = {"attention": config["attention"], "held_out_loss": round(loss, 4), "photos": len(photos)}
     results |= {"settings": settings(given)}
     config |= {"encoder": stores[0].made_by, "most": given.most, "words": words.words}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))

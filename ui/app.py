@@ -2,33 +2,29 @@
 
 import importlib.util
 import os
+import ssl
 import threading
+import urllib.request
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
-from starlette.requests import Request
-from starlette.responses import FileResponse
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.middleware import Middleware
 
-from ui import FOLDER, STATIC
+from ui import STATIC
+from ui.api.files import routes
+from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
 from ui.models import Models
 from ui.page import build_page
-from ui.stage.examples import examples
 from vqa.model.errors import InputError
 
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
-LOOPBACK = ("127.0.0.1", "localhost")
 MAX_FILE = "64mb"
 WAITING = 256  # events in the queue; further ones are refused
 SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
-SERVED = (".js", ".css")
 # The question box stands above a phone's keyboard.
 HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
 <link rel="stylesheet" href="glimpse/static/page.css">"""
@@ -44,21 +40,26 @@ def launch(
     mcp: bool = False,
     window: bool = False,
     runtime: str = "auto",
+    root_path: str | None = None,
+    ssl_certfile: str | None = None,
+    ssl_keyfile: str | None = None,
 ) -> None:
     """Serve the app until Ctrl-C, or until its window is closed.
 
     compare: further models on offer; where only this machine can reach the page, any may be typed there.
     auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: in a window of its own.
+    root_path: where a reverse proxy serves the app, such as /glimpse. ssl_certfile, ssl_keyfile: for HTTPS.
     Raises `InputError` for a model that cannot be read or an address that cannot be listened on.
     """
     if not 1 <= port <= 65535:
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
     if ":" in host:
         raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
-    private = host in LOOPBACK and "SPACE_ID" not in os.environ
+    private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     models = Models(model, device, compare, any_model=private, runtime=runtime)
     page = build_page(models)
-    address = open_page(page, host, port, credentials(auth), mcp)
+    https = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+    address = open_page(page, host, port, credentials(auth), mcp, **https)
     try:
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
@@ -68,23 +69,6 @@ def launch(
             page.block_thread()
     finally:
         page.close(verbose=False)
-
-
-class Scripts(StaticFiles):
-    """The page's scripts, which lie beside the Python code that belongs to them."""
-
-    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        return super().lookup_path(path) if path.endswith(SERVED) else ("", None)
-
-
-def routes() -> list[BaseRoute]:
-    """What the page fetches besides gradio's own: scripts, and the example photos."""
-    photos = [Route(f"/glimpse/examples/{i}", partial(_send, example.photo)) for i, example in enumerate(examples())]
-    return [*photos, Mount("/glimpse", Scripts(directory=FOLDER))]
-
-
-async def _send(photo: Path, request: Request) -> FileResponse:
-    return FileResponse(photo)
 
 
 def credentials(auth: str | None) -> tuple[str, str] | None:
@@ -97,18 +81,43 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
     return name, password
 
 
-def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False) -> str:
+def reach_directly(host: str) -> None:
+    """Let no proxy stand between this process and its own page, which gradio asks for when it starts."""
+    direct = ",".join(dict.fromkeys([*urllib.request.getproxies().get("no", "").split(","), *LOOPBACK, "::1", host]))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = direct.strip(",")
+
+
+def check_certificate(ssl_certfile: str | None, ssl_keyfile: str | None) -> None:
+    """Raise `InputError` if the two files are no certificate and its key."""
+    if (ssl_certfile is None) != (ssl_keyfile is None):
+        raise InputError("HTTPS needs both --ssl-certfile and --ssl-keyfile; give the other one, too.")
+    if ssl_certfile is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(ssl_certfile, ssl_keyfile, password="")
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            raise InputError(f"{ssl_certfile} and {ssl_keyfile} are no certificate and its key ({error}).") from error
+
+
+def open_page(
+    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: str | None
+) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 
-    Raises `InputError` for an address that cannot be listened on.
+    https: `root_path`, `ssl_certfile` and `ssl_keyfile` as for `launch`. Raises `InputError` for an address that cannot
+    be listened on, or a certificate that cannot be used.
     """
+    reach_directly(host)
+    check_certificate(https.get("ssl_certfile"), https.get("ssl_keyfile"))
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
+    guard(page)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
+            ssl_verify=False,  # gradio asks its own page, whose certificate may be self-signed
+            **https,
             auth=auth,
             auth_message="Glimpse asks for a name and a password." if auth else None,
             mcp_server=mcp,
@@ -120,7 +129,7 @@ def open_page(page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | Non
             run_history=False,
             footer_links=[],
             state_session_capacity=SESSIONS,
-            app_kwargs={"routes": routes()},
+            app_kwargs={"routes": routes(), "middleware": [Middleware(Guard, host)]},
             max_file_size=MAX_FILE,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",

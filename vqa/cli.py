@@ -12,10 +12,22 @@ from vqa import __version__, script
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
 
-PHOTO: dict[str, Any] = {"metavar": "PHOTO", "help": "a JPEG, PNG, WebP, BMP or GIF file"}
+PHOTOS = "image files, folders, patterns, or - for a list on standard input"
 DEVICE: dict[str, Any] = {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto)"}
 SEED: dict[str, Any] = {"type": int, "default": 0, "help": "of the random draw (default: 0)"}
 TEMPERATURE: dict[str, Any] = {"type": float, "metavar": "T"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes photos and questions before, between and after options, which `ArgumentParser` alone does not."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given, further = self.parse_known_args(args, namespace)
+        if further and (not hasattr(given, "inputs") or any(text[:1] == "-" != text for text in further)):
+            self.error(f"unrecognized arguments: {' '.join(further)}")
+        if further:
+            given.inputs += further
+        return given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands. The arguments of a command have the names of its function's parameters."""
     about = "Ask a photo a question, and see where the model looked."
-    parser = argparse.ArgumentParser(prog="vqa", description=about)
+    parser = Parser(prog="vqa", description=about)
     parser.add_argument("--version", action="version", version=f"glimpse-vqa {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -39,9 +51,10 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(command=function)
         return added.add_argument
 
-    add = command(ask, "ask one or more questions about a photo")
-    add("photo", **PHOTO)
-    add("questions", metavar="QUESTION", nargs="+", help='such as "what is on the table?"')
+    add = command(ask, "ask one or more questions about one or more photos")
+    add("inputs", metavar="PHOTO … QUESTION", nargs="+", help=f'{PHOTOS}; and questions, such as "what is this?"')
+    add("--questions", dest="question_file", metavar="FILE", help="ask the questions in this file too, one a line")
+    add_table(add)
     add_model(add)
     add("--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)")
     add("--overlay", metavar="FILE", help="write the attention over the photo; of several questions out-1.png, …")
@@ -59,8 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("second", metavar="B/results.json", help="another, on the same questions")
     add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
 
-    add = command(describe, "write a caption for a photo")
-    add("photo", **PHOTO)
+    add = command(describe, "write a caption for each photo")
+    add("inputs", metavar="PHOTO", nargs="+", help=PHOTOS)
+    add_table(add)
     add("--beam", type=int, default=3, metavar="N", help="captions kept at each word (default: 3)")
     add("--temperature", **TEMPERATURE, help="draw the words at random; below 1 from the likelier ones")
     add("--top-p", type=float, default=0.9, metavar="P", help="draw from the likeliest words only (default: 0.9)")
@@ -116,8 +130,37 @@ def add_model(add: Callable[..., Any]) -> None:
     add("--runtime", default="auto", metavar="NAME", help="torch, onnx or onnx-int8 (default: torch if installed)")
 
 
-def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json: bool, **load: Any) -> None:
-    """Answer every question about the photo; errors in the paths are reported before the model is loaded."""
+def add_table(add: Callable[..., Any]) -> None:
+    """The arguments of a run over many photos."""
+    add("--csv", metavar="FILE", help="write a row for each answer there; the same command continues an unfinished run")
+    add("--jsonl", metavar="FILE", help="the same as JSON lines")
+
+
+def ask(
+    inputs: list[str],
+    question_file: str | None,
+    csv: str | None,
+    jsonl: str | None,
+    top: int,
+    overlay: str | None,
+    as_json: bool,
+    **load: Any,
+) -> None:
+    """Answer every question about every photo; errors in the paths are reported before the model is loaded."""
+    from vqa import many
+
+    photos, questions = many.split(inputs, question_file)
+    if many.is_one(photos) and not (csv or jsonl):
+        ask_one(photos[0], questions, top, overlay, as_json, **load)
+    elif overlay is not None:
+        raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
+    else:
+        many.ask(photos, questions, top, many.open_table(csv, jsonl, many.ANSWER, load["model"]), as_json, **load)
+
+
+def ask_one(photo: str, questions: list[str], top: int, overlay: str | None, as_json: bool, **load: Any) -> None:
+    """Answer the questions about one photo in detail; of several, those that cannot be answered are left out."""
+    from vqa import many
     from vqa.model.photos import read_photo
     from vqa.show import heat, terminal
 
@@ -128,15 +171,21 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
     from vqa.predict import VQA  # takes seconds
 
     vqa = VQA.load(**load)
-    answers = vqa.ask_many(file, questions, top)
-    for question, answer, path in zip(questions, answers, pictures, strict=False):
-        picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer.to_dict()))
-        heat.save_picture(picture, path)
-    for question, answer in zip(questions, answers, strict=True):
+    errors = {question: many.refusal(vqa, question) for question in questions} if len(questions) > 1 else {}
+    answers = iter(vqa.ask_many(file, [question for question in questions if not errors.get(question)], top))
+    for i, question in enumerate(questions):
+        if error := errors.get(question):
+            print(json.dumps({"question": question, "error": error}) if as_json else f"{question}\n{error}\n")
+            continue
+        answer = next(answers)
+        if pictures:
+            picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer.to_dict()))
+            heat.save_picture(picture, pictures[i])
         if as_json:
             print(json.dumps(answer.to_dict()))
         else:
             terminal.show(question, answer)
+    many.check_failed(sum(map(bool, errors.values())), len(questions))
 
 
 def evaluate(**options: Any) -> None:
@@ -154,23 +203,40 @@ def compare(**options: Any) -> None:
 
 
 def describe(
-    photo: str, overlay: str | None, as_json: bool, model: str | None, encoder: str | None, device: str, **search: Any
+    inputs: list[str],
+    csv: str | None,
+    jsonl: str | None,
+    overlay: str | None,
+    as_json: bool,
+    model: str | None,
+    encoder: str | None,
+    device: str,
+    **search: Any,
 ) -> None:
-    """Print a caption; errors in the paths are reported before the models are loaded."""
+    """Print or write a caption of each photo; errors in the paths are reported before the models are loaded."""
+    from vqa import many
     from vqa.model.photos import read_photo
     from vqa.show import heat
 
-    file = read_photo(photo)
+    one = many.is_one(inputs) and not (csv or jsonl)
+    if overlay is not None and not one:
+        raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
+    photos = [read_photo(inputs[0])] if one else many.list_photos(inputs)
+    table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)
     from vqa.captioning.describe import Describer  # takes seconds
     from vqa.predict import VQA, ours
 
     vqa = ours(VQA.load(encoder, device))
-    described = Describer.load(model, vqa).describe(file, **search)
+    describer = Describer.load(model, vqa)
+    if not one:
+        many.describe(describer, photos, table, as_json, **search)
+        return
+    described = describer.describe(photos[0], **search)
     if overlay is not None:
         names = [word.word for word in described.words]
-        picture = heat.overlay(vqa.look(file).photo, described.attention(), described.text, names=names)
+        picture = heat.overlay(vqa.look(photos[0]).photo, described.attention(), described.text, names=names)
         heat.save_picture(picture, overlay)
     print(json.dumps(described.to_dict()) if as_json else described.text)
 

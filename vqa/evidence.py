@@ -133,14 +133,16 @@ def answer_index(vqa: VQA, answer: str) -> int:
 
 def check_mask(mask: Any) -> np.ndarray:
     """The mask as `(h, w)` booleans. Raises `InputError` for anything but rows of 0 and 1, some of them 1."""
+    side = 0
     try:
-        cells = np.asarray(mask, dtype=float)
-    except (TypeError, ValueError, OverflowError):
+        side = max(len(mask), *map(len, mask[:1]))
+        cells = np.empty(0) if side > MAX_CELLS else np.asarray(mask, dtype=float)
+    except (TypeError, ValueError, OverflowError, KeyError):
         cells = np.empty(0)
+    if side > MAX_CELLS:
+        raise InputError(f"The mask has {side:,} cells a side; give at most {MAX_CELLS}.")
     if cells.ndim != 2 or 0 in cells.shape or not np.isin(cells, (0, 1)).all():
         raise InputError("The mask is not a table of 0 and 1; give rows of equal length, 1 where the photo is covered.")
-    if max(cells.shape) > MAX_CELLS:
-        raise InputError(f"The mask has {max(cells.shape)} cells a side; give at most {MAX_CELLS}.")
     if not cells.any():
         raise InputError("Nothing is painted over; cover a part of the photo first.")
     return cells.astype(bool)

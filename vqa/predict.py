@@ -14,7 +14,7 @@ from PIL import Image
 from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkpoint, read_json, weights_hash
 from vqa.foreign import ADAPTERS
 from vqa.model.errors import InputError
-from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, square
+from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
 from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
 from vqa.runtimes import RUNTIMES, Engine, Logits
 
@@ -39,6 +39,7 @@ class VQALike(Protocol):
     load_seconds: float
 
     def look(self, photo: Any) -> Any: ...
+    def check(self, question: str) -> None: ...
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer: ...
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]: ...
     def weights_hash(self) -> str: ...
@@ -48,7 +49,7 @@ class VQALike(Protocol):
 
 @dataclass(frozen=True)
 class Look:
-    """An encoded photo: the image and its grid `(1, N, D)`, an array of the model's runtime."""
+    """An encoded photo: the image, scaled down to be drawn, and its grid `(1, N, D)`, an array of the model's runtime."""
 
     photo: Image.Image
     grid: Any = field(repr=False)
@@ -126,6 +127,12 @@ class VQA:
         """The question's words as the model reads them, and those that are not in its vocabulary."""
         return words(self.checkpoint.tokenizer, question)
 
+    def check(self, question: str) -> None:
+        """Raises `InputError` for a question that `ask` refuses."""
+        check_known(
+            question, *words(self.checkpoint.tokenizer, question, *tokenize(self.checkpoint.tokenizer, [question]))
+        )
+
     def encode(self, questions: Sequence[str]) -> tuple[Any, Any]:
         """Questions to `input_ids` and `attention_mask`, each `(B, T)`, the engine's own arrays.
 
@@ -159,7 +166,7 @@ class VQA:
         if look is None:
             image = photo if decoded else open_photo(photo, size)
             grid = self.encode_squares(resize(image, size)[None])
-            look = Look(image, grid, time.perf_counter() - start)
+            look = Look(shrink_to_show(image), grid, time.perf_counter() - start)
         self._looks[key] = look  # the last used stands last
         if len(self._looks) > CACHED_PHOTOS:
             del self._looks[next(iter(self._looks))]
@@ -211,8 +218,9 @@ class VQA:
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""
-        best = logits.argmax(-1)
-        temperatures = [temperature_for(self.config, self.answers[answer]) for answer in best.ravel()]
+        best, confidence = logits.argmax(-1), softmax(logits).max(-1)
+        pairs = zip(best.ravel(), confidence.ravel().tolist(), strict=True)
+        temperatures = [temperature_for(self.config, self.answers[answer], p) for answer, p in pairs]
         return softmax(logits / np.array(temperatures, logits.dtype).reshape(*best.shape, 1))
 
 
@@ -246,7 +254,9 @@ def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits `(…, A)` to probabilities."""
+    """Logits `(…, A)` to probabilities. Raises `InputError` for undefined or infinite ones, which damaged weights give."""
+    if not np.isfinite(logits).all():
+        raise InputError("The model computes undefined or infinite scores; copy or download its folder again.")
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))
     return exponentials / exponentials.sum(-1, keepdims=True)
 

@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 
 from vqa.model.errors import InputError, missing
 
-BAD_INPUT, INTERRUPTED = 2, 130
+PARTLY, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class PartlyFailed(Exception):
+    """Some of many photos or questions failed, and each has been reported; the message counts them."""
 
 
 def run(
@@ -17,7 +21,8 @@ def run(
 ) -> int:
     """Parse the arguments (default: those of the process), call `command` with them, and return the exit code.
 
-    0: done; 2: bad input, a missing package or a file that cannot be used, reported in one sentence; 130: Ctrl-C.
+    0: done; 1: done except for some of many (`PartlyFailed`); 2: bad input, a missing package or a file that cannot be
+    used, reported in one sentence; 130: Ctrl-C.
     """
     given = parser.parse_args(arguments)
     try:
@@ -29,6 +34,9 @@ def run(
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except PartlyFailed as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return PARTLY
     except InputError as error:
         message = str(error)
     except ModuleNotFoundError as error:

@@ -103,6 +103,7 @@ def test_a_pair_applies_only_to_a_word_that_is_unknown_or_much_later() -> None:
     assert "colour" not in readings(["red", "cat"])
     assert "grey" not in readings(["a", "gray", "grey"])
     assert readings(["a", "gray", "the", "grey"])["grey"] == "gray"
+    assert readings(["a", "gray", "the", "grey"])["greys"] == "gray"
     assert readings(["that", "'s"])["thats"] == "that's" and readings(["that"])["thats"] == "that"
     assert "cats" not in readings(["cat", "cats"]) and "cat" not in readings(["cat", "cats"])
 

@@ -26,6 +26,9 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"looks": 3, "glimpses": 2}, "Each of 3 looks is one soft glimpse"),
         ({"sure": {"colour": 0.5}}, "give a confidence from 0 to 1 for each of yes/no, number, other"),
         ({"sure": {"number": 1.5}}, "give a confidence from 0 to 1"),
+        ({"temperature": 0.0}, "temperature is 0.0; set a number from 0.001 to 1,000"),
+        ({"yes_no_temperature": float("nan")}, "yes_no_temperature is nan"),
+        ({"blind_temperature": -1.0}, "blind_temperature is -1.0"),
         ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
     ],
 )

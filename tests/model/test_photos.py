@@ -1,5 +1,7 @@
 import io
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from tests.data.refusal import refusal
 from vqa.model.errors import InputError
-from vqa.model.photos import MAX_BYTES, MAX_PIXELS, SUFFIXES, content_hash, open_photo, pixels_hash
+from vqa.model.photos import MAX_BYTES, MAX_PIXELS, SUFFIXES, content_hash, open_photo, pixels_hash, shrink_to_show
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
@@ -182,7 +184,7 @@ def test_bombs_are_refused_by_their_header(
     for content in bombs.values():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert "10,000 x 10,000 pixels, more than 64,000,000" in refusal(open_photo, content)
+            assert "10,000 x 10,000 pixels, more than " in refusal(open_photo, content)
     assert open_photo(saved(scene(), "PNG")).size == (40, 30)  # whatever the limit that is global to Pillow
 
 
@@ -295,3 +297,46 @@ def test_hash_of_pixels_depends_on_pixels_and_size() -> None:
     large = Image.new("RGB", (6000, 4000))
     assert pixels_hash(large) == pixels_hash(large.copy()) != pixels_hash(Image.new("RGB", (4000, 6000)))
     assert pixels_hash(large) != pixels_hash(Image.new("RGB", (6000, 4000), (0, 0, 1)))
+
+
+def jpeg_of_scans(scans: int) -> bytes:
+    """A progressive JPEG whose last scan, cut to its header, is repeated."""
+    content = saved(scene(800, 600), "JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:-2] + content[last : last + 10] * scans + b"\xff\xd9"
+
+
+def png_of_texts(texts: int, after: bool) -> bytes:
+    content, text = saved(scene(), "PNG"), b"a\0b"
+    chunk = struct.pack(">I4s", len(text), b"tEXt") + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
+    place = content.index(b"IEND" if after else b"IDAT") - 4
+    return content[:place] + chunk * texts + content[place:]
+
+
+def test_files_that_cost_more_than_their_photo_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of scans, a million chunks or fill bytes in a file that is small otherwise."""
+    plain = saved(scene(), "JPEG")
+    costly = {
+        "scans": jpeg_of_scans(3000),
+        "fill": plain[:2] + b"\xff" * 100_000 + plain[2:],
+        "comments": plain[:2] + b"\xff\xfe\0\2" * 50_000 + plain[2:],
+        "texts": png_of_texts(20_000, after=False),
+        "texts after the pixels": png_of_texts(20_000, after=True),
+    }
+    monkeypatch.setattr("vqa.model.photos.HEADER_SECONDS", 0.01)
+    monkeypatch.setattr("vqa.model.photos.SECONDS", 0.03)
+    assert {name: "too long to decode" in refusal(open_photo, content) for name, content in costly.items()} == {
+        name: True for name in costly
+    }
+
+
+def test_a_photo_of_one_row_or_too_many_pixels_for_its_decoder() -> None:
+    assert "a side of 70,000 pixels" in refusal(open_photo, saved(Image.new("1", (1, 70_000)), "PNG"))
+    webp = saved(Image.new("RGB", (9, 9)), "WEBP", lossless=True)
+    large = webp[:21] + (5_999 | 5_999 << 14).to_bytes(4, "little") + webp[25:]
+    assert "6,000 x 6,000 pixels, more than 32,000,000" in refusal(open_photo, large)
+
+
+def test_a_photo_is_scaled_down_to_be_shown() -> None:
+    assert shrink_to_show(scene(3000, 1500)).size == (1024, 512)
+    assert shrink_to_show(scene(40, 30)).size == (40, 30)

@@ -17,7 +17,7 @@ from vqa.model.errors import InputError
 from vqa.model.processing import VQAImageProcessor
 from vqa.predict import VQA
 from vqa.runtimes import array
-from vqa.runtimes.onnx import FOLDER, normalize
+from vqa.runtimes.onnx import FOLDER, normalize, read_config
 
 QUESTION = "what is on the table?"
 QUESTIONS = (QUESTION, "cat", "how many dogs are there on the zebra table?")
@@ -85,6 +85,12 @@ def test_a_folder_of_an_earlier_version_answers(tiny_onnx: Path, tmp_path: Path,
     assert old["glimpse"] is None and new["glimpse"] is not None
     for name in ("answer", "confidence", "sure", "photo_mattered"):
         assert old[name] == new[name]
+
+
+def test_a_temperature_that_divides_by_nothing_is_refused(tiny_onnx: Path) -> None:
+    checkpoint = read_checkpoint(tiny_onnx)
+    with pytest.raises(InputError, match="temperature is 0"):
+        read_config(replace(checkpoint, config=checkpoint.config | {"temperature": 0}))
 
 
 @pytest.mark.parametrize("mean", [0.5, (0.485, 0.456, 0.406)])

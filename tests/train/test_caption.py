@@ -66,6 +66,20 @@ def test_a_few_captions_are_learned_by_heart(attention: str, data: list[str], tm
     assert json.loads((tmp_path / "run/best/results.json").read_text()) == results
 
 
+def test_a_run_goes_on_from_a_finished_captioner(data: list[str], tmp_path: Path) -> None:
+    run = [*data, "--epochs", "2", "--batch", "3", "--output"]
+    options = ["--attention", "none", "--hidden", "8"]
+    first = train(arguments().parse_args([*run, str(tmp_path / "first"), *options]))
+    more = train(arguments().parse_args([*run, str(tmp_path / "more"), "--start", str(tmp_path / "first/best")]))
+    before, after = (load_bundle(tmp_path / name / "best", KIND, build) for name in ("first", "more"))
+    assert more["attention"] == "none" and before[1] == after[1]
+    assert more["held_out_loss"] < first["held_out_loss"]
+    FeatureStore.create(tmp_path / "wide", {}, 4, 16).append(["0.webp"], ["0"], torch.rand(1, 4, 16))
+    (tmp_path / "one.jsonl").write_text(json.dumps({"image": "0.webp", "captions": ["a dog"]}))
+    data[1], data[3] = str(tmp_path / "one.jsonl"), str(tmp_path / "wide")
+    assert main([*data, "--output", str(tmp_path / "no"), "--start", str(tmp_path / "first/best")]) == 2
+
+
 def test_a_killed_run_resumes_to_the_same_weights(data: list[str], tmp_path: Path) -> None:
     run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--output"]
     whole, resumed = whole_and_resumed(main, run, tmp_path)

@@ -44,7 +44,8 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     net, data, extra = prepared.net.cpu(), settings.data, {"priors.json": asdict(prepared.priors)}
     save_checkpoint(folder, net, prepared.processor, extra)
     vqa = ours(VQA.load(folder))
-    store = FeatureStore.open(data.features, vqa.made_by()) if data.features else None
+    finished = data.features and not prepared.stages  # grids, and not what the first stages compute
+    store = FeatureStore.open(data.features, vqa.made_by()) if finished else None
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
     calibrating, reporting = split_by_photo(prepared.validation, 0.5, CALIBRATION)
     calibrating = calibrating[:MOST]
@@ -110,11 +111,12 @@ def temperatures(vocabulary: Sequence[str], done: Sequence[Answered]) -> dict[st
     closed = torch.tensor([vocabulary[answer] in YES_NO for answer in whole.argmax(1).tolist()])
     apart = min(int(closed.sum()), int((~closed).sum())) >= FEWEST
     others = ~closed if apart else slice(None)
-    return {
-        "temperature": fit_temperature(whole[others], right[others]),
-        "yes_no_temperature": fit_temperature(whole[closed], right[closed]) if apart else None,
-        "blind_temperature": fit_temperature(blind, right),
-    }
+    fitted: dict[str, float | None] = {"yes_no_temperature": None}
+    fitted["temperature"], fitted["temperature_slope"] = fit_temperature(whole[others], right[others])
+    if apart:
+        pair = fit_temperature(whole[closed], right[closed])
+        fitted["yes_no_temperature"], fitted["yes_no_temperature_slope"] = pair
+    return fitted | {"blind_temperature": fit_temperature(blind, right, adaptive=False)[0]}
 
 
 def thresholds(config: VQAConfig, done: Sequence[Answered]) -> dict[str, float]:
@@ -125,8 +127,9 @@ def thresholds(config: VQAConfig, done: Sequence[Answered]) -> dict[str, float]:
     for answered in done:
         if answered.logits is not None:
             kind = answer_kind(answered.prediction)
-            logits = answered.logits[0] / temperature_for(config, answered.prediction)
-            confidence[kind].append(float(softmax(logits).max()))
+            logits = answered.logits[0]
+            temperature = temperature_for(config, answered.prediction, float(softmax(logits).max()))
+            confidence[kind].append(float(softmax(logits / temperature).max()))
             right[kind].append(targets(answered.example).get(answered.prediction, 0.0))
     return {kind: round(lowest_sure(np.array(confidence[kind]), np.array(right[kind])), 4) for kind in KINDS}
 

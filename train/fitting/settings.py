@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
+from vqa.model.text import UNCALIBRATED
 
 # The model's settings are the fields of VQAConfig, but for those that follow from the data.
-FROM_DATA = {"vocab_size", "temperature", "yes_no_temperature", "blind_temperature", "sure"}
+FROM_DATA = {"vocab_size", "sure", *UNCALIBRATED}
 if TYPE_CHECKING:
     Model = dict[str, Any]
 else:
@@ -117,6 +118,9 @@ class Optimisation:
     """Weight of the teachers' soft targets in the loss."""
     place_weight: float = 0.5
     """Weight of the attention's loss where there are boxes."""
+    covered: float = 0.0
+    """Share of the photos of which a part is covered, for questions about which the answer then becomes that of the
+    question-only head of `start` (see `train.fitting.covers`). Requires `data.boxes` and `data.features`."""
     mix_blind: bool = False
     """At the end mix the question-only head into the answer, with the share that makes held-out answers likeliest. For
     little data (see `train.fitting.surgery`)."""
@@ -204,6 +208,10 @@ def check(settings: Settings) -> None:
         )
     if data.captions and len(data.caption_images) not in (1, len(data.captions)):
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
+    if settings.optim.covered and not (data.boxes and data.features and settings.start):
+        raise InputError(
+            "Photos can only be covered (optim.covered) with data.boxes, data.features and start; set them."
+        )
     if settings.start is not None and settings.model:
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     check_seed(settings.seed)

@@ -9,6 +9,7 @@ from vqa.checkpoint.load import load_checkpoint
 from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
+from vqa.model.text import UNCALIBRATED
 
 HEADS = ("answer_head", "blind_head", "image_only_head")
 SHARES = (0.0, 0.25, 0.5, 0.75)
@@ -24,8 +25,7 @@ def extend(net: VQAModel, vocab_size: int, answers: Sequence[str]) -> VQAModel:
     Raises `ValueError` if words would be lost.
     """
     names = {"id2label": dict(enumerate(answers)), "label2id": {answer: i for i, answer in enumerate(answers)}}
-    uncalibrated = {"temperature": 1.0, "yes_no_temperature": None, "blind_temperature": 1.0}
-    config = VQAConfig(**net.config.to_dict() | uncalibrated | names | {"sure": {}, "vocab_size": vocab_size})
+    config = VQAConfig(**net.config.to_dict() | UNCALIBRATED | names | {"sure": {}, "vocab_size": vocab_size})
     tensors = net.state_dict()
     words = tensors["question_encoder.embedding.weight"]
     if vocab_size < len(words):

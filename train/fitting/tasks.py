@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from train.fitting.batches import photo_batches, plain_batches, share
 from train.fitting.box_labels import place_loss
+from train.fitting.covers import Covers
 from train.fitting.loop import Batch, Task
 from train.fitting.photo_labels import PhotoLabels
 from train.fitting.photos import LoadPhotos, move, relight
@@ -133,8 +134,8 @@ class AnswerTask(QuestionTask):
     """The model itself: binary cross-entropy (or softmax) on the answers' soft scores.
 
     Where a batch has soft targets, the share `trust` of the loss is the cross-entropy to these (Hinton et al. 2015).
-    With boxes `place_weight` times the `place_loss` of the attention is added; an image encoder that is trained learns
-    the photos' labels too.
+    With boxes `place_weight` times the `place_loss` of the attention is added, and the share `covered` of the photos is
+    covered in part; an image encoder that is trained learns the photos' labels too.
     """
 
     name = "model"
@@ -148,6 +149,10 @@ class AnswerTask(QuestionTask):
         self.labels, self.photos = data.labels, data.photos
         self.label_layers = nn.ModuleList(data.labels)
         self.augmented = self.optim.augment
+        self.covers = None
+        if self.optim.covered:
+            stages = data.stages or len(self.net.image_encoder.stages())
+            self.covers = Covers(self.net, self.optim.covered, stages)
         for stage in self.net.image_encoder.stages()[: self.optim.frozen_stages]:
             stage.requires_grad_(False)
 
@@ -174,6 +179,13 @@ class AnswerTask(QuestionTask):
     ) -> Tensor:
         """labels, soft_targets: scores and probabilities `(B, A)`; places: `(B, h, w)`; grid, squares: as in `grid`;
         photo_labels: those of `labels`; the rest: as the model's."""
+        if self.covers is not None and self.training:
+            assert grid is not None and places is not None, "covers need a feature store and boxes"
+            question, targets = (input_ids, attention_mask), [labels]
+            if soft_targets is not None:
+                targets.append(soft_targets)
+            grid, places, labels, *soft = self.covers(grid, places, photo_index, question, *targets)
+            soft_targets = soft[0] if soft else None
         grid = self.grid(grid, squares)
         output = self.net(input_ids, attention_mask, grid=grid, photo_index=photo_index, labels=labels)
         loss = output.loss

@@ -65,7 +65,9 @@ def load_model(checkpoint: Checkpoint) -> VQAModel:
 
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise an `InputError` unless `tensors` are exactly those of `net`."""
+    """Raise an `InputError` unless `tensors` are exactly those of `net`, and finite."""
+    if undefined := next((name for name, value in tensors.items() if not value.isfinite().all()), None):
+        raise InputError(f"The checkpoint {folder} has undefined or infinite weights in {undefined}; copy it again.")
     own = net.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     wrong = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]

@@ -130,9 +130,15 @@ def example_from_dict(row: object, where: str, images: Path | None = None) -> Ex
     for name in ("image", "question"):
         if name not in values:
             raise InputError(f"{where} has no '{name}': add that field or delete the row.")
-    if images is not None:
-        values["image"] = os.path.join(images, values["image"])
+    values["image"] = _path(values["image"], images)
     return Example(**values | {"answers": tuple(values.get("answers", ()))})
+
+
+def _path(image: str, images: Path | None) -> str:
+    """The photo in its folder; a path as Windows writes it is also sought with slashes, and by its last part."""
+    paths = [image] if "\\" not in image else [image, image.replace("\\", "/"), image.rpartition("\\")[2]]
+    paths = paths if images is None else [os.path.join(images, path) for path in paths]
+    return next(filter(os.path.isfile, paths), paths[0]) if len(paths) > 1 else paths[0]
 
 
 def example_to_dict(example: Example) -> dict[str, Any]:

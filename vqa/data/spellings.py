@@ -62,7 +62,7 @@ def readings(words: Sequence[str]) -> dict[str, str]:
             first = max(number[part] for part in parts.split())
             if MUCH_LATER * first <= number.get(word, float("inf")):
                 found.setdefault(word, parts.replace(" '", "'").replace(" n't", "n't"))
-    return found
+    return {word: found.get(target, target) for word, target in found.items()}  # "greys" is "grey", and so "gray"
 
 
 def replacements(readings: Mapping[str, str]) -> "list[normalizers.Replace]":

@@ -16,7 +16,7 @@ from vqa.checkpoint.find import WEIGHTS, unreadable, weights_hash
 from vqa.foreign import ADAPTERS
 from vqa.model.device import pick_device
 from vqa.model.errors import InputError
-from vqa.model.photos import open_photo, pixels_hash
+from vqa.model.photos import open_photo, pixels_hash, shrink_to_show
 from vqa.model.text import SURE, Answer, Score, check_question
 
 CACHED_PHOTOS = 16
@@ -76,11 +76,15 @@ class ForeignVQA:
         look = self._looks.pop(key := pixels_hash(image), None)
         if look is None:
             with torch.inference_mode():
-                look = ForeignLook(image, self.adapter.encode(image), time.perf_counter() - start)
+                encoded = self.adapter.encode(image)
+            look = ForeignLook(shrink_to_show(image), encoded, time.perf_counter() - start)
         self._looks[key] = look  # the last used stands last
         if len(self._looks) > CACHED_PHOTOS:
             del self._looks[next(iter(self._looks))]
         return look
+
+    def check(self, question: str) -> None:
+        check_question(question)
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         return self.ask_many(photo, [question], top)[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from transformers import PreTrainedConfig
 
 from .errors import InputError
-from .text import KINDS
+from .text import KINDS, check_temperatures
 
 if TYPE_CHECKING:  # no import at run time; by this line transformers copies pipeline.py with a checkpoint
     from .pipeline import VQAPipeline  # noqa: F401
@@ -54,6 +54,8 @@ class VQAConfig(PreTrainedConfig):
         confidence (Guo et al. 2017).
     yes_no_temperature: replaces `temperature` if the best answer is yes or no, whose confidence needs another scale;
         None: `temperature` applies to all answers.
+    temperature_slope, yes_no_temperature_slope: a temperature t with the slope k is t exp(k (p - 1/2)) for an answer
+        whose probability is p before the scaling.
     sure: the lowest confidence of an answer that is stated as sure, for each answer kind ('yes/no', 'number',
         'other'); 1 is practically never reached. A kind that is missing has 1/3.
     id2label: answer index to answer text.
@@ -88,7 +90,9 @@ class VQAConfig(PreTrainedConfig):
     word_dropout: float = 0.0
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     temperature: float = 1.0
+    temperature_slope: float = 0.0
     yes_no_temperature: float | None = None
+    yes_no_temperature_slope: float = 0.0
     blind_temperature: float = 1.0
     sure: dict[str, float] = field(default_factory=dict)
 
@@ -98,6 +102,7 @@ class VQAConfig(PreTrainedConfig):
             if getattr(self, name) not in allowed:
                 value, choices = getattr(self, name), ", ".join(map(str, allowed))
                 raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+        check_temperatures(self)
         if not all(kind in KINDS and 0 <= least <= 1 for kind, least in self.sure.items()):
             kinds = ", ".join(KINDS)
             raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,11 @@ from .errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535  # the longest of a JPEG
 MAX_BYTES = 64 << 20
+HEADER_SECONDS, SECONDS = 0.5, 1.8  # of processor time: until the size is known, and until the photo is decoded
+SCANS = 20  # of a progressive JPEG; one with more is decoded in small steps, so that its time is checked often
+SHOWN_SIDE = 1024  # pixels of the longer side of a photo that is drawn beside an answer
 BACKGROUND = (255, 255, 255)  # of transparent photos
 
 # The first bytes of each format and the reader of its header. `Image.open` also applies a size limit that is global to
@@ -48,6 +53,21 @@ class PhotoFile(NamedTuple):
     content: bytes
 
 
+class _TimedReader(io.BytesIO):
+    """A photo's bytes, which a decoder reads in small blocks: a read beyond the thread's `deadline` in processor time
+    raises an `InputError`. It ends what a file of a few kilobytes can cost: thousands of scans, millions of chunks."""
+
+    def __init__(self, content: bytes, name: str):
+        super().__init__(content)
+        self.name, self.start = name, time.thread_time()
+        self.deadline = self.start + HEADER_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.thread_time() > self.deadline:
+            raise InputError(f"{self.name} takes too long to decode; open it in an image editor and save it again.")
+        return super().read(size)
+
+
 def read_photo(source: Any) -> PhotoFile:
     """Read a path, bytes or an open binary file once, for `content_hash` and `open_photo`. Raises `InputError` as
     `open_photo` does, except for a file whose damage only decoding reveals."""
@@ -56,7 +76,7 @@ def read_photo(source: Any) -> PhotoFile:
     name = _name(source)
     file = PhotoFile(name, _read(source, name))
     with _damage_reported(name):
-        _check_size(*_read_header(file.content, name).size, name)
+        _read_header(file.content, name)
     return file
 
 
@@ -72,8 +92,9 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
     Returns:
         A new image with the pixels only, without the file's metadata.
 
-    Raises `InputError` if it is missing, empty, too large (64 million pixels or 64 MB), broken, or no JPEG, PNG, WebP,
-    BMP or GIF. The size is read from the header, before anything is decoded.
+    Raises `InputError` if it is missing, empty, too large (64 million pixels, half as many in a WebP, 65,535 a side, or
+    64 MB), broken, no JPEG, PNG, WebP, BMP or GIF, or takes more than 1.8 seconds of processor time to decode. The size
+    is read from the header, before anything is decoded.
     """
     name = _name(source)
     with _damage_reported(name):
@@ -83,7 +104,6 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
         if isinstance(source, np.ndarray):
             return _upright_rgb(_from_array(source))
         image = _read_header(_read(source, name), name)
-        _check_size(*image.size, name)
         if shortest_side is not None:
             image.draft("RGB", (shortest_side, shortest_side))
         return _upright_rgb(image)
@@ -99,6 +119,12 @@ def resize(image: Image.Image, size: int) -> np.ndarray:
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.array(image)
+
+
+def shrink_to_show(image: Image.Image) -> Image.Image:
+    """The image itself, scaled down in place until its longer side has at most `SHOWN_SIDE` pixels."""
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return image
 
 
 def content_hash(source: str | Path | bytes | PhotoFile) -> str:
@@ -174,10 +200,17 @@ def _read_path(path: Path, name: str) -> bytes:
 
 
 def _read_header(content: bytes, name: str) -> Image.Image:
-    """The image with its size and mode, not decoded yet."""
+    """The image with its size, which is checked, and mode, not decoded yet."""
     for start, read in _HEADERS.items():
         if re.match(start, content, re.DOTALL):
-            return read(io.BytesIO(content), "")
+            reader = _TimedReader(content, name)
+            image = read(reader, "")
+            # the WebP decoder cannot be stopped once it has begun
+            _check_size(*image.size, name, MAX_PIXELS // 2 if image.format == "WEBP" else MAX_PIXELS)
+            reader.deadline = reader.start + SECONDS
+            if content.count(b"\xff\xda") > SCANS:
+                image.decodermaxblock = 256  # bytes, in which some 20 empty scans fit
+            return image
     raise InputError(f"{name} is not a JPEG, PNG, WebP, BMP or GIF image; save it as one of these.")
 
 
@@ -191,14 +224,17 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}; scale it down first.")
+def _check_size(width: int, height: int, name: str, limit: int = MAX_PIXELS) -> None:
+    if width * height > limit:
+        raise InputError(f"{name} has {width:,} x {height:,} pixels, more than {limit:,}; scale it down first.")
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{name} has a side of {max(width, height):,} pixels, more than {MAX_SIDE:,}; crop it first.")
     if width < 1 or height < 1:
         raise InputError(f"{name} has no pixels; save it again.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
+    image.load()
     turn = None
     with suppress(Exception):  # broken metadata is no reason to refuse a photo
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))

@@ -75,7 +75,8 @@ class VQAPipeline(Pipeline):
         """Logits `(1, A)` to the best answers and their probabilities after temperature scaling (Guo et al. 2017)."""
         config = self.model.config
         logits = model_outputs["logits"][0]
-        temperature = temperature_for(config, config.answers[int(logits.argmax())])
+        confidence, first = logits.softmax(-1).max(-1)
+        temperature = temperature_for(config, config.answers[int(first)], float(confidence))
         probabilities = (logits / temperature).softmax(-1)
         scores, best = probabilities.topk(min(top_k, len(probabilities)))
         maps = {"attention": model_outputs["attention"][0].float().tolist()} if attention else {}

@@ -1,5 +1,6 @@
 """Questions and answers as text: a question becomes word ids, scores become an `Answer`. Needs no PyTorch."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,10 @@ SURE = 1 / 3  # the lowest confidence of an answer that is stated as sure, where
 # trained on, about photos outside validation: below 0.05 (2,100 questions) it answers 45.5% right, its question-only
 # head 45.7% (95% interval of the difference -1.8 to +1.4); from 0.05 to 0.1 it is better by 4.2 points (1.1 to 7.3).
 GUESS = 0.05
+UNCALIBRATED: dict[str, float | None] = {
+    **{"temperature": 1.0, "temperature_slope": 0.0, "yes_no_temperature": None, "yes_no_temperature_slope": 0.0},
+    "blind_temperature": 1.0,
+}
 PLACES = (
     ("upper left", "top", "upper right"),
     ("left", "centre", "right"),
@@ -89,10 +94,24 @@ def short(text: str, length: int = 40) -> str:
     return repr(text if len(text) <= length else text[: length - 1] + "…")
 
 
-def temperature_for(config: Any, answer: str) -> float:
-    """The temperature that divides the logits when `answer` is the best (see `VQAConfig`)."""
-    own = config.yes_no_temperature if answer in YES_NO else None
-    return config.temperature if own is None else own
+def temperature_for(config: Any, answer: str, confidence: float) -> float:
+    """The temperature that divides the logits when `answer` is the best (see `VQAConfig`).
+
+    confidence: max softmax(logits), not calibrated.
+    """
+    own = "yes_no_" if answer in YES_NO and config.yes_no_temperature is not None else ""
+    slope = getattr(config, f"{own}temperature_slope")
+    return getattr(config, f"{own}temperature") * math.exp(slope * (confidence - 0.5))
+
+
+def check_temperatures(config: Any) -> None:
+    """Raise an `InputError` for a temperature of a configuration that cannot divide logits."""
+    for name, default in UNCALIBRATED.items():
+        value, (least, most) = getattr(config, name), (-10, 10) if name.endswith("slope") else (0.001, 1000)
+        if not (value is None and default is None) and not least <= value <= most:
+            raise InputError(
+                f"The model's {name} is {value}; set a number from {least} to {most:,} in its config.json."
+            )
 
 
 def answer_kind(answer: str) -> str:

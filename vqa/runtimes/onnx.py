@@ -11,6 +11,7 @@ import onnxruntime
 
 from vqa.checkpoint.find import Checkpoint, unreadable
 from vqa.model.errors import InputError
+from vqa.model.text import UNCALIBRATED, check_temperatures
 from vqa.runtimes import Logits
 
 FOLDER = "onnx"
@@ -75,13 +76,17 @@ class OnnxEngine:
 
 def read_config(checkpoint: Checkpoint) -> SimpleNamespace:
     """The settings of `VQAConfig` that answering needs. Raises `InputError` for one that is missing or broken."""
-    config = {"yes_no_temperature": None, "sure": {}} | checkpoint.config
-    names = ("attention", "temperature", "yes_no_temperature", "blind_temperature")
+    config = UNCALIBRATED | {"sure": {}} | checkpoint.config
     try:
         labels = config["id2label"]
         answers = [labels[str(i)] for i in range(len(labels))]
         sure = {kind: float(least) for kind, least in config["sure"].items()}
-        return SimpleNamespace(answers=answers, sure=sure, **{name: config[name] for name in names})
+        others = {name: config[name] for name in ("attention", *UNCALIBRATED)}
+        settings = SimpleNamespace(answers=answers, sure=sure, **others)
+        check_temperatures(settings)
+        return settings
+    except InputError:
+        raise
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
         raise unreadable(checkpoint.folder, error) from error
 

@@ -27,7 +27,7 @@ def test_the_format_may_be_named(tmp_path: Path) -> None:
     assert "There is no format 'xml': choose one of auto, official" in refusal(
         read_examples, tmp_path / "data.txt", format="xml"
     )
-    known = "auto official easy-vqa jsonl csv xlsx daquar-jsonl daquar coco-qa clevr gqa parquet"
+    known = "auto official easy-vqa json jsonl csv xlsx daquar-jsonl daquar coco-qa clevr gqa parquet"
     assert set(FORMATS) == set(known.split())
 
 
@@ -37,7 +37,7 @@ def test_missing_and_unknown_files_are_reported(tmp_path: Path) -> None:
     assert "There is no file or folder" in refusal(read_examples, "x" * 300)
     assert "is no COCO-QA split" in refusal(read_examples, tmp_path)
     (tmp_path / "data.xyz").write_text(ROW)
-    assert "does not show its format: end it in .jsonl" in refusal(read_examples, tmp_path / "data.xyz")
+    assert "does not show its format: save it as one of .jsonl" in refusal(read_examples, tmp_path / "data.xyz")
     assert "cannot be read" in refusal(read_examples, tmp_path, format="jsonl")
     (tmp_path / "data.jsonl").write_text(ROW)
     assert "There is no folder" in refusal(read_examples, tmp_path / "data.jsonl", images=tmp_path / "none")

@@ -72,7 +72,6 @@ def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:
         ("", "Line 1 of {path} has no column 'image' (it has: none)"),
         ("a.jpg,What?\n", "Line 1 of {path} has no column 'image' (it has: a.jpg, What?)"),
         ("image,answer\n", "Line 1 of {path} has no column 'question'"),
-        ("image,question\ra.jpg,What?\r", "Line 1 of {path} has no column"),
         ("image,question\na,What?\nb,this, or that?\n", "Line 3 of {path} has 3 columns where the header has 2"),
         ("image,question\na.jpg,What?\n,Who?\n", "Line 3 of {path} has no 'image': add"),
         ('image,question\na.jpg,"What?\n', "Line 2 of {path} is not CSV"),
@@ -114,8 +113,8 @@ def test_numbers_of_a_data_set_and_names(tmp_path: Path) -> None:
     assert [e.question_id for e in read_examples(path)] == [0, 25000, *ids[2:]]
 
 
-def test_csv_that_is_not_utf8(tmp_path: Path) -> None:
+def test_a_damaged_line_of_utf_8_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    path.write_bytes("image,question\na.jpg,O\xf9?\n".encode("latin-1"))
+    path.write_bytes("image,question\na.jpg,O\xf9?\n".encode("latin-1") + "b.jpg,Où?\n".encode())
     message = refusal(read_examples, path)
     assert message.startswith(f"Line 2 of {path} is not UTF-8 text (byte 8)") and "CSV UTF-8" in message

@@ -77,7 +77,20 @@ def drawn(temperature: float, questions: int = 20_000) -> tuple[torch.Tensor, to
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_temperature_is_recovered(temperature: float) -> None:
     logits, right = drawn(temperature)
-    assert fit_temperature(logits, right) == pytest.approx(temperature, rel=0.05)
+    assert fit_temperature(logits, right, adaptive=False) == (pytest.approx(temperature, rel=0.05), 0.0)
+    assert fit_temperature(logits, right) == pytest.approx((temperature, 0.0), rel=0.15, abs=0.4)
+
+
+def test_a_temperature_that_depends_on_the_confidence_is_recovered() -> None:
+    """Of many answers the surest are overconfident, the others underconfident."""
+    logits, right = drawn(1.0)
+    p = logits.softmax(-1).amax(1)
+    logits = logits * (1.2 * torch.exp(0.8 * (p - 0.5)))[:, None]
+    t, slope = fit_temperature(logits, right)
+    scaled = logits.softmax(-1).amax(1)
+    calibrated = (logits / (t * torch.exp(slope * (scaled - 0.5)))[:, None]).softmax(-1).amax(1)
+    assert t == pytest.approx(1.2, rel=0.1) and 0.2 < slope < 1.2
+    assert (calibrated - p).abs().mean() < 0.02 < (scaled - p).abs().mean()
 
 
 def test_temperature_is_the_most_likely() -> None:
@@ -90,19 +103,19 @@ def test_temperature_is_the_most_likely() -> None:
         return float(torch.nn.functional.binary_cross_entropy(p, correct))
 
     best = min(np.arange(0.5, 4, 0.01), key=loss)
-    assert loss(fit_temperature(logits, right)) == pytest.approx(loss(best), abs=1e-5)
+    assert loss(fit_temperature(logits, right, adaptive=False)[0]) == pytest.approx(loss(best), abs=1e-5)
 
 
 def test_questions_that_no_answer_fits_lower_the_confidence() -> None:
     logits, right = drawn(1.0)
     right[::2] = 0.0
-    assert fit_temperature(logits, right) > 1.5
+    assert fit_temperature(logits, right, adaptive=False)[0] > 1.5
 
 
 def test_extremes_stay_finite() -> None:
     sure = 50 * torch.eye(4)
-    assert 0 < fit_temperature(sure, torch.eye(4)) < 20
-    assert 0 < fit_temperature(sure, torch.zeros(4, 4)) < 20
+    assert 0 < fit_temperature(sure, torch.eye(4))[0] <= 2
+    assert 5 < fit_temperature(sure, torch.zeros(4, 4))[0] < 20
 
 
 def naive(confidence: list[float], right: list[float], bins: int) -> float:

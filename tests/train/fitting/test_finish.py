@@ -1,6 +1,7 @@
 """The finished checkpoint: what it says of itself is true."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -92,8 +93,10 @@ def test_the_temperatures_are_those_of_the_other_half(
         answer = reference(example)
         if answer in model.answers:
             right[row, model.answers.index(answer)] = 1.0
-    assert results["calibration"]["temperature"] == pytest.approx(fit_temperature(whole, right), rel=0.02)
-    assert results["calibration"]["blind_temperature"] == pytest.approx(fit_temperature(blind, right), rel=0.02)
+    calibration = results["calibration"]
+    pair = calibration["temperature"], calibration["temperature_slope"]
+    assert pair == pytest.approx(fit_temperature(whole, right), rel=0.02, abs=0.02)
+    assert calibration["blind_temperature"] == pytest.approx(fit_temperature(blind, right, False)[0], rel=0.02)
     assert model.config.blind_temperature == results["calibration"]["blind_temperature"]
 
 
@@ -110,12 +113,15 @@ def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pyt
         for answer, row in zip(said, logits, strict=True)
     ]
     found = finish.temperatures(names, done)
-    assert found["temperature"] == fit_temperature(logits[~closed], right[~closed]) == pytest.approx(1.5, rel=0.25)
-    assert found["yes_no_temperature"] == fit_temperature(logits[closed], right[closed]) == pytest.approx(4, rel=0.25)
-    assert found["blind_temperature"] == fit_temperature(logits, right)
+    for name, chosen, expected in (("temperature", ~closed, 1.5), ("yes_no_temperature", closed, 4)):
+        pair = found[name], found[f"{name}_slope"]
+        assert pair == fit_temperature(logits[chosen], right[chosen])
+        p = float(logits[chosen].softmax(-1).amax(1).mean())
+        assert pair[0] * math.exp(pair[1] * (p - 0.5)) == pytest.approx(expected, rel=0.4)
+    assert found["blind_temperature"] == fit_temperature(logits, right, adaptive=False)[0]
     monkeypatch.setattr(finish, "FEWEST", count)
     few = finish.temperatures(names, done)
-    assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right), None)
+    assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right)[0], None)
 
 
 def test_thresholds_are_chosen_for_each_kind_at_the_calibrated_confidence() -> None:

@@ -1,8 +1,14 @@
 """The image encoder in two parts."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.fitted import Fitted
+from train.extract_features import main as extract
+from train.fit import main
 from train.fitting.stages import first_stages, later_stages, stages_made_by, stored_shape
 from vqa.model.errors import InputError
 from vqa.model.image_encoder import ImageEncoder
@@ -34,3 +40,21 @@ def test_what_stages_compute_depends_on_their_own_weights_only() -> None:
         next(encoder.stages()[5].parameters()).add_(1)
     assert stages_made_by(encoder, 4, "tiny", reader) == before[0]
     assert stages_made_by(encoder, 8, "tiny", reader)["weights"] != before[1]["weights"]
+
+
+def test_a_run_from_stored_stages(world: Path, fitted: Fitted, tmp_path: Path) -> None:
+    """The later stages of a finished model's encoder are trained and its first ones are not."""
+    start, config = fitted.folder / "best", tmp_path / "run.yaml"
+    store = ["--pretrained", str(start), "--images", str(world / "photos"), "--stages", "8", "--bits", "16"]
+    store += ["--backbone", "tiny", "--image-size", "64"]
+    assert extract([*store, "--output", str(tmp_path / "stages")]) == 0
+    config.write_text(f"""
+start: {start}
+data: {{train: [{world}/questions.jsonl], images: [{world}/photos], holdout: 0.2, validation_share: 0.2,
+  features: {tmp_path}/stages}}
+optim: {{epochs: 1, head_epochs: 1, batch_size: 32, frozen_stages: 8}}
+""")
+    assert main([f"--config={config}", f"--output={tmp_path}/run"]) == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (start, tmp_path / "run/best"))
+    changed = {name for name in before if "image_encoder" in name and not torch.equal(before[name], after[name])}
+    assert changed and all(int(name.split(".")[2]) >= 8 for name in changed), changed

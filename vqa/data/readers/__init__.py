@@ -1,6 +1,7 @@
 """Readers: one file a format, and two functions that choose among them."""
 
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,20 +13,22 @@ from vqa.data.readers.coco_qa import read_coco_qa
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
 from vqa.data.readers.easy_vqa import read_easy_vqa
 from vqa.data.readers.gqa import read_gqa
-from vqa.data.readers.jsonl import read_jsonl
+from vqa.data.readers.jsonl import read_json, read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
 from vqa.data.readers.tables import read_csv, read_xlsx
-from vqa.data.readers.text_files import json_rows
+from vqa.data.readers.text_files import json_rows, numbered_lines, opened
 from vqa.model.errors import InputError
 
 __all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
 
 EASY_VQA = "easy-vqa"
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FilePath = str | Path | None
 
 _READERS: dict[str, Callable[[Path, Path | None], Iterator[Example]]] = {
     "jsonl": read_jsonl,
+    "json": read_json,
     "csv": read_csv,
     "xlsx": read_xlsx,
     "daquar-jsonl": read_daquar_jsonl,
@@ -42,7 +45,7 @@ _BY_SUFFIX = {
     ".csv": "csv",
     ".tsv": "csv",
     ".xlsx": "xlsx",
-    ".json": "official",
+    ".json": "json",
     ".txt": "daquar",
     ".parquet": "parquet",
 }
@@ -67,8 +70,9 @@ def iter_examples(
     """Yields the examples of a data set one by one.
 
     Args:
-        data: a JSONL, CSV or XLSX file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text file, a
-            Parquet file or a folder of them, a COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
+        data: a JSON, JSONL, CSV, TSV or XLSX file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text
+            file, a Parquet file or a folder of them, a folder of photos with a metadata.csv or metadata.jsonl, a
+            COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
         annotations: the annotations file that belongs to an official questions file; without it the
             questions have no answers.
         images: the folder of the photos, put before each example's `image`; without it the pictures inside a
@@ -84,8 +88,12 @@ def iter_examples(
         format = EASY_VQA
     if format != EASY_VQA and not os.path.exists(data):
         raise InputError(f"There is no file or folder {data}: check its name and place.")
+    if format == "auto" and (table := _metadata(Path(data))) is not None:  # an image folder of `datasets`
+        images, data = images or data, table
     if format == "auto":
         format = _detect(Path(data))
+    if annotations is not None and format == "json":
+        format = "official"
     if annotations is not None and format != "official":
         raise InputError(f"Annotations belong to official VQA questions, and {data} is {format}: leave them out.")
     folder = None if images is None else Path(images)
@@ -100,6 +108,14 @@ def iter_examples(
     return _READERS[format](Path(data), folder)
 
 
+def _metadata(folder: Path) -> Path | None:
+    """The table in a folder of photos, as `datasets` has it. Raises `InputError` for a folder with several splits."""
+    tables = [folder / name for name in METADATA if (folder / name).is_file()]
+    if not tables and (splits := sorted({str(path.parent) for name in METADATA for path in folder.glob(f"*/{name}")})):
+        raise InputError(f"The folder {folder} holds several splits: give one of {', '.join(splits)}.")
+    return tables[0] if tables else None
+
+
 def _detect(path: Path) -> str:
     if path.is_dir():
         if all((path / name).is_file() for name in COCO_QA_FILES):
@@ -112,17 +128,30 @@ def _detect(path: Path) -> str:
     suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
-        raise InputError(f"The name of {path} does not show its format: end it in {known}, or name the format.")
+        raise InputError(f"The name of {path} does not show its format: save it as one of {known}, or name the format.")
     format = _BY_SUFFIX[suffix]
-    if format == "jsonl":
-        first, _ = next(json_rows(path), (None, ""))
-        return "daquar-jsonl" if isinstance(first, dict) and "answers_list" in first else format
-    if format == "official":
-        # The field names in the first bytes suffice; the files are too large to be read twice.
-        with suppress(OSError), path.open("rb") as file:  # the reader reports an unreadable file
-            head = file.read(1 << 16)
-            return "clevr" if b'"image_filename"' in head else "gqa" if b'"imageId"' in head else format
+    if format == "daquar" and "\t" in next(numbered_lines(path, guess=True), (0, ""))[1]:
+        return "csv"  # 'Unicode text' of a spreadsheet program
+    if format in ("json", "jsonl"):
+        return _kind_of_json(path)
     return format
+
+
+def _kind_of_json(path: Path) -> str:
+    """The format of a JSON file by its first bytes, which suffice; the files are too large to be read twice."""
+    head, first = b"", None
+    with suppress(OSError, EOFError, zlib.error), opened(path) as file:  # the reader reports an unreadable file
+        head = file.read(1 << 16)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return "json"
+    with suppress(InputError):
+        first, _ = next(json_rows(path), (None, ""))
+    if isinstance(first, dict) and (path.suffix != ".json" or len(head.splitlines()) > 1):
+        return "daquar-jsonl" if "answers_list" in first else "jsonl"
+    if Path(path.stem if path.suffix == ".gz" else path).suffix.lower() != ".json":
+        return "jsonl"
+    names = {"image_filename": "clevr", "imageId": "gqa", "questions": "official", "annotations": "official"}
+    return next((kind for name, kind in names.items() if f'"{name}"'.encode() in head), "json")
 
 
 def drop_missing_photos(examples: Iterable[Example]) -> tuple[list[Example], int]:

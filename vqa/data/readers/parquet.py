@@ -1,56 +1,51 @@
-"""Parquet: VQA v2 as on the Hugging Face Hub, with the pictures inside, and plain tables of one's own.
+"""Parquet: tables with any usual names of columns, and with photos by name or with the pictures inside.
 
-The first is the schema of the data set lmms-lab/VQAv2: the columns of the official annotations, and `image`, a struct
-of the picture's `bytes` and its `path`. The second is a table with the columns of `Example`, where `image` is text.
+Pictures are inside as on the Hugging Face Hub: a struct of the picture's `bytes` and its `path`, or the bytes alone.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.files import file_errors, whole_file
-from vqa.data.readers.official import annotation_fields, whole_number
-from vqa.data.readers.photo_names import SUFFIXES, PhotoNames, photos_by_stem
+from vqa.data.readers.official import whole_number
+from vqa.data.readers.photo_names import PhotoNames, photos_by_stem
+from vqa.data.readers.rows import columns, usual
 from vqa.model.errors import InputError
+from vqa.model.photos import SUFFIXES
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 ROWS_A_BATCH = 32  # some 5 MB with pictures inside
 _PREFIXES = ("", "COCO_train2014_", "COCO_val2014_", "COCO_test2015_")
-_NEEDED = ("image_id", "question_id", "question")
-_OPTIONAL = ("multiple_choice_answer", "answers", "question_type", "answer_type")
+_TEXT = re.compile(r"(list<\w+: |dictionary<values=)?(large_)?string")
 _STARTS = {rb"\xff\xd8\xff": ".jpg", rb"\x89PNG\r\n\x1a\n": ".png", rb"RIFF....WEBP": ".webp"}
 
 
 def read_parquet(path: Path, images: Path | None = None) -> Iterator[Example]:
     """Yields the examples of a Parquet file, or of a folder's *.parquet in the order of their names.
 
-    Pictures inside are not read if `images` is given: a photo is then the file there that is named by its `image_id`,
-    as for the official files. Otherwise each is unpacked once into a folder beside the data (val.parquet into
-    val.photos/000000000025.jpg); existing files are not overwritten. Raises `InputError` if pyarrow is not installed, a
-    file is not as expected, a row lacks its question or its photo, or the photos cannot be unpacked.
+    The columns are found as `vqa.data.readers.rows.columns` describes. Pictures inside are not read if `images` is
+    given: a photo is then the file there that is named by its `image_id`, as for the official files, or by its `path`.
+    Otherwise each is unpacked once into a folder beside the data (val.parquet into val.photos/000000000025.jpg, without
+    a numeric image_id into a name by its content); existing files are not overwritten. Raises `InputError` if pyarrow
+    is not installed, a file is not as expected, a row lacks its question or its photo, or the photos cannot be
+    unpacked.
     """
     shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not shards:
         raise InputError(f"The folder {path} holds no *.parquet: give one that does, or a file.")
     beside = Path(os.path.abspath(path))
-    photos: PhotoNames | _Unpacked
-    if images is None:
-        photos = _Unpacked(beside.with_name((beside.name if path.is_dir() else beside.stem) + ".photos"))
-    else:
-        photos = PhotoNames(images, _PREFIXES)
+    photos = Photos(beside.with_name((beside.name if path.is_dir() else beside.stem) + ".photos"), images)
     for shard in shards:
         with _opened(shard) as file:
-            if _kind_of_image(file) == "text":
-                yield from _read_plain(file, shard, images)
-            else:
-                yield from _read_vqa(file, shard, photos)
+            yield from _read(file, shard, photos)
 
 
 @contextmanager
@@ -72,73 +67,66 @@ def _opened(path: Path) -> Iterator["ParquetFile"]:
         raise InputError(f"{path} cannot be read as Parquet ({reason:.200}): check it or download it again.") from error
 
 
-def _kind_of_image(file: "ParquetFile") -> str:
-    """What the column `image` holds: "text", "struct" or something else."""
-    index = file.schema_arrow.get_field_index("image")
-    kind = str(file.schema_arrow.types[index]) if index >= 0 else "none"
-    return "text" if re.match(r"(large_)?string$|dictionary<values=(large_)?string,", kind) else kind.split("<")[0]
+def _read(file: "ParquetFile", path: Path, photos: "Photos") -> Iterator[Example]:
+    schema = file.schema_arrow
+    fields = columns(tuple(schema.names), path)
+    name_of = {field: name for name, field in fields.items()}
+    kind_of = {field: str(schema.field(name).type) for name, field in fields.items()}
+    numbered = kind_of.get("image_id", "").startswith("int")
+    for field in ("image", "question"):
+        if field not in name_of and not (field == "image" and numbered and photos.images):
+            raise InputError(
+                f"{path} has no column '{field}' (it has: {', '.join(schema.names) or 'none'}): give a table with the "
+                "columns image, question and answer."
+            )
+    inside = not _TEXT.match(kind_of.get("image", ""))
+    number = 0
+    for group in range(file.num_row_groups):
+        wanted = list(fields)
+        if inside and numbered and "image" in name_of:
+            ids = (row[name_of["image_id"]] for row in _rows(file, group, [name_of["image_id"]]))
+            if all(image_id in photos for image_id in ids):
+                wanted.remove(name_of["image"])  # pictures are large
+        for row in _rows(file, group, wanted):
+            number += 1
+            where = f"Row {number} of {path}"
+            named = {fields[name]: cell for name, cell in row.items()}
+            if inside:
+                image_id = whole_number(named, "image_id", where) if numbered else None
+                named["image"] = photos(image_id, named.get("image"), where)
+            yield example_from_dict(usual(named), where, None if inside else photos.images)
 
 
-def _rows(file: "ParquetFile", groups: list[int], columns: list[str]) -> Iterator[dict[str, Any]]:
-    for batch in file.iter_batches(ROWS_A_BATCH, row_groups=groups, columns=columns, use_threads=False):
+def _rows(file: "ParquetFile", group: int, names: list[str]) -> Iterator[dict[str, Any]]:
+    for batch in file.iter_batches(ROWS_A_BATCH, row_groups=[group], columns=names, use_threads=False):
         yield from batch.to_pylist()
 
 
-def _columns(file: "ParquetFile", path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
-    """The needed columns and those of the optional ones that exist. Raises `InputError` if a needed one is missing."""
-    present = file.schema_arrow.names
-    if missing := [name for name in needed if name not in present]:
-        raise InputError(
-            f"{path} has no column '{missing[0]}' (it has: {', '.join(present) or 'none'}): give a table "
-            "with the columns image and question, or one like lmms-lab/VQAv2."
-        )
-    return [*needed, *(name for name in optional if name in present)]
+class Photos:
+    """The photos of a table: those in the folder `images`; without it in `folder`, which is filled as they are read."""
 
-
-def _read_plain(file: "ParquetFile", path: Path, images: Path | None) -> Iterator[Example]:
-    needed = ("image", "question")
-    columns = _columns(file, path, needed, tuple(f.name for f in fields(Example) if f.name not in needed))
-    for number, row in enumerate(_rows(file, list(range(file.num_row_groups)), columns), start=1):
-        if isinstance(scores := row.get("answer_scores"), list | dict):
-            # A map is read as pairs; a struct has all answers of the table in each row, most of them null.
-            row["answer_scores"] = {answer: score for answer, score in dict(scores).items() if score is not None}
-        yield example_from_dict(row, f"Row {number} of {path}", images)
-
-
-def _read_vqa(file: "ParquetFile", path: Path, photos: "PhotoNames | _Unpacked") -> Iterator[Example]:
-    unpacked = photos if isinstance(photos, _Unpacked) else None
-    columns = _columns(file, path, _NEEDED + ("image",) * (unpacked is not None), _OPTIONAL)
-    if unpacked is not None and _kind_of_image(file) != "struct":
-        raise InputError(
-            f"The column 'image' of {path} is neither text nor a struct of bytes and path: give photo names."
-        )
-    without_pictures = [name for name in columns if name != "image"]
-    number = 0
-    for group in range(file.num_row_groups):
-        present = unpacked is None or all(row["image_id"] in unpacked for row in _rows(file, [group], ["image_id"]))
-        for row in _rows(file, [group], without_pictures if present else columns):
-            number += 1
-            where = f"Row {number} of {path}"
-            image_id = whole_number(row, "image_id", where)
-            row["image"] = photos(image_id) if unpacked is None else unpacked(image_id, row.get("image"), where)
-            yield example_from_dict(row | annotation_fields(row, where), where)
-
-
-class _Unpacked:
-    """A folder of photos named by their number, filled as the pictures are read."""
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, images: Path | None = None) -> None:
+        self.images = images
         self._folder = folder
-        self._names = photos_by_stem(folder) if folder.is_dir() else {}
+        self._names = photos_by_stem(folder) if images is None and folder.is_dir() else {}
+        self._numbered = None if images is None else PhotoNames(images, _PREFIXES)
 
     def __contains__(self, image_id: object) -> bool:
-        return isinstance(image_id, int) and f"{image_id:012d}" in self._names
+        return isinstance(image_id, int) and (self.images is not None or f"{image_id:012d}" in self._names)
 
-    def __call__(self, image_id: int, picture: Mapping[str, Any] | None = None, where: str = "") -> str:
-        """The path of the photo, which is written if it does not exist yet, whole or not at all."""
-        stem = f"{image_id:012d}"
+    def __call__(self, image_id: int | None, picture: Any, where: str) -> str:
+        """The path of a photo: by its number, else by the path or the content of the picture, which is a mapping of
+        `bytes` and `path` or the bytes alone. It is written if it does not exist yet, whole or not at all."""
+        if self._numbered is not None and image_id is not None:
+            return self._numbered(image_id)
+        if isinstance(picture, list) and len(picture) == 1:
+            picture = picture[0]
+        picture = picture if isinstance(picture, Mapping) else {"bytes": picture}
+        content, origin = picture.get("bytes") or b"", picture.get("path")
+        if self.images is not None and origin:
+            return os.path.join(self.images, origin)
+        stem = f"{image_id:012d}" if image_id is not None else hashlib.blake2b(content, digest_size=8).hexdigest()
         if stem not in self._names:
-            content, origin = (picture or {}).get("bytes"), (picture or {}).get("path")
             if not content:
                 if origin and os.path.isfile(origin):
                     return str(origin)

@@ -1,47 +1,52 @@
 """Tables with a header row: CSV, and the first sheet of an XLSX workbook, as spreadsheet programs save them."""
 
 import csv
+import itertools
 import re
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.readers.text_files import numbered_lines
+from vqa.data.readers.rows import columns
+from vqa.data.readers.text_files import numbered_lines, opened
 from vqa.model.errors import InputError
 
-_DELIMITERS = ",;\t"  # spreadsheets of many countries write ";", since the comma marks decimals
+_DELIMITERS = ",;\t|"  # spreadsheets of many countries write ";", since the comma marks decimals
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # a first line for Excel
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
-    """Yields the examples of a CSV file (UTF-8; columns separated by ",", ";" or tab).
+    """Yields the examples of a CSV file as spreadsheet programs of any country save it.
 
-    The columns are named as the fields of `Example`: `image` and `question`, and optionally `answer`, `answers`
-    (separated by "|"), `question_id` and the others except `answer_scores`. An empty cell is a missing field; other
-    columns are ignored. Raises `InputError` if the file cannot be read, a required column is missing, or a row is
+    The columns are separated by ",", ";", tab, "|" or what a first line `sep=` names, and have the names of the fields
+    of `Example` or usual synonyms (see `vqa.data.readers.rows`): `image` and `question`, and optionally `answer`,
+    `answers` (separated by "|") and the others. Titles above the header are skipped. An empty cell is a missing field;
+    other columns are ignored. Raises `InputError` if the file cannot be read, a required column is missing, or a row is
     invalid.
     """
-    lines = (line for _, line in numbered_lines(path))
-    header = next(lines, "")
-    delimiter = max(_DELIMITERS, key=header.count)
-    columns = [name.strip(' "\r\n') for name in header.split(delimiter)]
-    _check_header(columns, f"Line 1 of {path}")
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    with suppress(OSError, EOFError, zlib.error), opened(path) as file:  # which the next line reports
+        if file.read(4) in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+            raise InputError(f"{path} is a workbook or an archive and no CSV: save the table as CSV UTF-8 or as XLSX.")
+    lines = (line for _, line in numbered_lines(path, guess=True))
+    first = next(lines, "")
+    above = 0
+    if separator := _SEPARATOR.fullmatch(first):
+        first, above = next(lines, ""), 1
+    start = [first, *itertools.islice(lines, 4)]
+    header = next((line for line in start if any(mark in line for mark in _DELIMITERS)), "")
+    delimiter = separator[1] if separator else max(_DELIMITERS, key=header.count)
+    start = [re.sub(r'" +(?=\W)', '"', line) if line == header else line for line in start]  # '"image" , "question"'
+    rows = csv.reader(itertools.chain(start, lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
-        for cells in rows:
-            if not any(cell.strip() for cell in cells):
-                continue  # a blank line, or a row of empty cells as spreadsheets leave at the end
-            where = f"Line {rows.line_num + 1} of {path}"
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"{where} has {len(cells)} columns where the header has {len(columns)}: "
-                    'put text that contains the separator between double quotes (").'
-                )
-            yield _example(columns, cells, where, images)
+        yield from _examples(((rows.line_num + above, cells) for cells in rows), "Line", path, images)
     except csv.Error as error:
-        raise InputError(f"Line {rows.line_num + 1} of {path} is not CSV ({error}): correct that line.") from error
+        where = f"Line {rows.line_num + above} of {path}"
+        raise InputError(f"{where} is not CSV ({error}): correct that line.") from error
 
 
 def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -50,15 +55,7 @@ def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:
     A formula is read as its saved value; rows without any value are skipped. Raises `InputError` if openpyxl is not
     installed, the file is no workbook, a required column is missing, or a row invalid.
     """
-    rows = _sheet(path)
-    columns = [name.strip() for name in next(rows, [])]
-    while columns and not columns[-1]:
-        columns.pop()
-    _check_header(columns, f"Row 1 of {path}")
-    for number, cells in enumerate(rows, start=2):
-        if any(cell.strip() for cell in cells):
-            cells += [""] * (len(columns) - len(cells))  # a row ends with the last cell that was ever written
-            yield _example(columns, cells[: len(columns)], f"Row {number} of {path}", images)
+    yield from _examples(enumerate(_sheet(path), start=1), "Row", path, images)
 
 
 def _sheet(path: Path) -> Iterator[list[str]]:
@@ -89,21 +86,34 @@ def _sheet(path: Path) -> Iterator[list[str]]:
             book.close()
 
 
-def _check_header(columns: list[str], where: str) -> None:
+def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, images: Path | None) -> Iterator[Example]:
+    """The examples of numbered rows, of which the first with two cells or more is the header."""
+    several = (row for row in rows if sum(bool(cell.strip()) for cell in row[1]) > 1)
+    number, header = next(several, (1, []))
+    while header and not header[-1].strip():
+        header.pop()
+    fields = columns(tuple(header), path)
     for name in ("image", "question"):
-        if name not in columns:
+        if name not in fields.values():
+            names = ", ".join(map(str.strip, header)) or "none"
             raise InputError(
-                f"{where} has no column '{name}' (it has: {', '.join(columns) or 'none'}): "
+                f"{kind} {number} of {path} has no column '{name}' (it has: {names}): "
                 "add a header line with the columns image, question, answer."
             )
-
-
-def _example(columns: list[str], cells: list[str], where: str, images: Path | None) -> Example:
-    row: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell.strip()}
-    if "answers" in row:
-        row["answers"] = [answer.strip() for answer in row["answers"].split("|")]
-    for name in ("question_id", "image_id"):
-        if _NUMBER.fullmatch(row.get(name, "")):
-            row[name] = int(row[name])  # "25000" is the number of VQA; "000025" is a name
-    row.pop("answer_scores", None)
-    return example_from_dict(row, where, images)
+    for number, cells in rows:
+        where = f"{kind} {number} of {path}"
+        if any(cell.strip() for cell in cells[len(header) :]):
+            raise InputError(
+                f"{where} has {len(cells)} columns where the header has {len(header)}: "
+                'put text that contains the separator between double quotes (").'
+            )
+        row: dict[str, Any] = {fields[name]: cell for name, cell in zip(header, cells, strict=False) if name in fields}
+        row = {field: cell for field, cell in row.items() if cell.strip() and field != "answer_scores"}
+        if not row and not any(cell.strip() for cell in cells):
+            continue  # a blank line, or a row of empty cells as spreadsheets leave at the end
+        if "answers" in row:
+            row["answers"] = [answer.strip() for answer in row["answers"].split("|")]
+        for name in ("question_id", "image_id"):
+            if _NUMBER.fullmatch(row.get(name, "")):
+                row[name] = int(row[name])  # "25000" is the number of VQA; "000025" is a name
+        yield example_from_dict(row, where, images)

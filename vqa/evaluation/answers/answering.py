@@ -50,14 +50,15 @@ def answers(
     name_of: Callable[[str], str] = lambda image: Path(image).name,
     swap_seed: int | None = None,
     keep_logits: bool = False,
+    top: int = RUNNERS_UP,
 ) -> Iterator[tuple[int, list[Result]]]:
     """Answer batch by batch: its number, and a result for each of its questions.
 
     features: grids to read instead of photos, by `name_of(image)`. swap_seed: ask each question about another photo of
-    its batch, too. The results of a batch do not depend on the batches before it.
+    its batch, too. top: how many of the best answers to list. The results of a batch do not depend on those before it.
     """
     if vqa.kind:
-        yield from foreign_answers(vqa, batches, swap_seed)
+        yield from foreign_answers(vqa, batches, swap_seed, top)
         return
     vqa = ours(vqa)
     grids = encoded_grids(vqa, batches) if features is None else stored_grids(features, batches, name_of)
@@ -67,11 +68,11 @@ def answers(
         other = None if swap_seed is None else derangement(len(images), (swap_seed, batch.number))
         with vqa.fast():
             try:
-                results += answer(vqa, grid, asked, other, keep_logits)
+                results += answer(vqa, grid, asked, other, keep_logits, top)
             except InputError:  # some of the questions cannot be asked; this is rare, so they are sought only now
                 reasons = {index: reason for index, e, _ in asked if (reason := refusal(vqa, e.question))}
                 results += [refused(index, e, reasons[index]) for index, e, _ in asked if index in reasons]
-                results += answer(vqa, grid, [a for a in asked if a[0] not in reasons], other, keep_logits)
+                results += answer(vqa, grid, [a for a in asked if a[0] not in reasons], other, keep_logits, top)
         yield batch.number, results
 
 
@@ -104,7 +105,9 @@ def refused(index: int, example: Example, error: object) -> Skipped:
     return Skipped(index, "question", f"question {question_name(index, example)}: {error}")
 
 
-def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, keep_logits: bool) -> list[Answered]:
+def answer(
+    vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, keep_logits: bool, top: int = RUNNERS_UP
+) -> list[Answered]:
     """Ask about grids `(P, N, D)`; other: `(P,)`, the photo that each is swapped with."""
     if not asked:
         return []
@@ -114,7 +117,7 @@ def answer(vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, ke
     if other is not None:
         swapped = vqa.logits(grid, questions, other[rows]).logits.argmax(-1).tolist()
     scores = vqa.calibrated(output.logits)
-    best = np.argsort(-scores, axis=-1, kind="stable")[:, :RUNNERS_UP]
+    best = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
     confidences = np.take_along_axis(scores, best, -1).tolist()
     blind, image_only = (logits.argmax(-1).tolist() for logits in (output.blind, output.image_only))
     mattered = divergence(scores, softmax(output.blind / vqa.config.blind_temperature)).tolist()
@@ -152,7 +155,7 @@ def to_bytes(attention: np.ndarray) -> np.ndarray:
 
 
 def foreign_answers(
-    vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None
+    vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None, best: int = RUNNERS_UP
 ) -> Iterator[tuple[int, list[Result]]]:
     """As `answers`, for another kind of model (see `vqa.foreign`), which is asked one question after the other."""
     for batch in batches:
@@ -168,7 +171,7 @@ def foreign_answers(
         for row, image in enumerate(looks):
             for index, example in batch.photos[image]:
                 try:
-                    given = vqa.ask(looks[image], example.question, RUNNERS_UP)
+                    given = vqa.ask(looks[image], example.question, best)
                 except InputError as error:
                     results.append(refused(index, example, error))
                     continue

@@ -1,5 +1,6 @@
 """Figures from scores: means in percent, their intervals by the bootstrap over photos, and calibration."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ DRAWS = 2000
 LEVEL = 95  # percent of the draws that lie inside an interval
 SHARE = 3 / 4  # of the answers that are stated as sure are right
 FEWEST = 50  # answers that a threshold of 'sure' is chosen on
+RIDGE = 1e-4  # holds the temperature finite where all answers are right, or wrong
 CHUNK = 100  # draws at once, so that memory does not grow with the data
 
 
@@ -55,32 +57,48 @@ def interval(means: np.ndarray) -> list[float] | None:
     return [round(100 * float(x), 2) for x in np.percentile(known, (edge, 100 - edge))]
 
 
-def fit_temperature(logits: "Tensor", right: "Tensor") -> float:
-    """The temperature T for which max softmax(logits / T) is the most likely probability of being right.
+def fit_temperature(logits: "Tensor", right: "Tensor", adaptive: bool = True) -> tuple[float, float]:
+    """The temperature t and its slope k for which max softmax(logits / T) is the most likely probability of being
+    right, with T = t exp(k (p - 1/2)) and p = max softmax(logits).
 
-    Temperature scaling (Guo et al. 2017) changes no answer. It is fitted here to whether the answer is right, as that
-    is what a confidence means to a user, so that questions whose answer is not in the vocabulary count, too.
+    Temperature scaling (Guo et al. 2017) changes no answer. A temperature that depends on p also corrects a model that
+    is overconfident where it is sure and underconfident where it is not. It is fitted here to whether the answer is
+    right, as that is what a confidence means to a user, so that questions whose answer is not in the vocabulary count,
+    too.
 
     Args:
         logits: `(B, A)`.
         right: `(B, A)` soft scores of the answers, 0 to 1.
+        adaptive: without it k is 0.
 
     Returns:
-        T, searched on a logarithmic scale between about 0.1 and 10.
+        t and k; T is between 0.1 and 10.
     """
+    import torch
+
     correct = right.gather(1, logits.argmax(1, keepdim=True)).squeeze(1).double()
     below = logits - logits.amax(1, keepdim=True)
+    p = 1 / below.exp().sum(1).double()  # the highest of the softmax
 
-    def loss(temperature: float) -> float:
-        p = 1 / (below / temperature).exp().sum(1).double()  # the highest of the softmax
-        p = p.clamp(1e-6, 1 - 1e-6)
-        return float(-(correct * p.log() + (1 - correct) * (1 - p).log()).mean())
+    def loss(log_t: "Tensor", slope: "Tensor | float" = 0.0) -> "Tensor":
+        temperature = (log_t + slope * (p - 0.5)).exp().clamp(0.1, 10)
+        scaled = (1 / (below / temperature[:, None].float()).exp().sum(1).double()).clamp(1e-6, 1 - 1e-6)
+        return torch.nn.functional.binary_cross_entropy(scaled, correct)
 
-    temperatures = np.geomspace(0.1, 10, 41)
-    for _ in range(2):  # a coarse grid, then a fine one around its best
-        best = min(temperatures, key=loss)
-        temperatures = best * np.geomspace(0.9, 1.1, 21)
-    return round(float(min(temperatures, key=loss)), 4)
+    start = min(torch.linspace(-2, 2, 9).double(), key=lambda log_t: float(loss(log_t)))
+    fitted = torch.stack((start, torch.zeros_like(start))).requires_grad_()
+    optimizer = torch.optim.LBFGS([fitted], max_iter=100, line_search_fn="strong_wolfe")
+
+    def step() -> "Tensor":
+        optimizer.zero_grad()
+        value = loss(fitted[0], fitted[1] * adaptive) + RIDGE * fitted.square().sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(step)
+    log_t, slope = fitted.tolist()
+    return round(math.exp(log_t), 4), round(slope, 4) if adaptive else 0.0
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:

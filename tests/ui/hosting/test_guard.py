@@ -1,0 +1,67 @@
+"""What reaches the app, and what never leaves it. The browser's side is in test_browser.py."""
+
+import socket
+
+import httpx
+import pytest
+
+from tests.ui.conftest import QUESTION
+from ui.hosting import guard
+
+
+def call(address: str, name: str, *values: object) -> str:
+    """The answer to a call by plain HTTP, the refusal included."""
+    sent = httpx.post(f"{address}gradio_api/call/{name}", json={"data": values}, timeout=30)
+    if sent.status_code != 200:
+        return sent.text
+    return httpx.get(f"{address}gradio_api/call/{name}/{sent.json()['event_id']}", timeout=30).text
+
+
+@pytest.mark.parametrize("name", ["evil.example", "localhost.evil.example", "127.0.0.2", ""])
+def test_an_app_of_this_machine_answers_to_no_other_name(address, name):
+    """Another site's page whose name leads here by DNS rebinding sends its own name."""
+    port = address.rstrip("/").rpartition(":")[2]
+    answer = httpx.get(f"{address}config", headers={"Host": f"{name}:{port}"})
+    assert answer.status_code == 403 and "serves this machine only" in answer.json()["error"]
+    assert httpx.get(f"{address}config", headers={"Host": f"localhost:{port}"}).status_code == 200
+
+
+def test_no_name_is_looked_up_for_anybody(address, monkeypatch):
+    asked: list[str] = []
+    lookup = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: (asked.append(host), lookup(host, *a, **k))[1])
+    photo = {"path": "https://photos.example.org/x.jpg", "meta": {"_type": "gradio.FileData"}}
+    assert "The photo was not uploaded" in call(address, "ask", photo, QUESTION)
+    assert not [host for host in asked if "photos" in str(host)]
+
+
+def test_nothing_is_fetched_from_elsewhere(address):
+    for path in ("file=https://tracker.example/x.png", "proxy=https://tracker.example/x.png"):
+        assert httpx.get(f"{address}gradio_api/{path}").status_code == 403
+    for path in ("", "config", "gradio_api/info"):  # a picture in a model's Markdown, too
+        assert httpx.get(f"{address}{path}").headers["Content-Security-Policy"] == guard.POLICY
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("ask", [], "do not have the number or the types"),
+        ("ask", [None, 7], "'question' is text, not int"),
+        ("ask", [7, QUESTION], "do not have the number or the types"),
+        ("ask", [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, QUESTION], "was not uploaded"),
+        ("ask", [{"path": ["a"], "meta": {"_type": "gradio.FileData"}}, QUESTION], "was not uploaded"),
+        ("what_if", [None, QUESTION, [[0, 1]] * 100_000], "more than 256 kB"),
+        ("what_if", [None, QUESTION, [[0, 1]] * 10_000], "There is no photo yet"),
+    ],
+)
+def test_a_bad_call_is_refused_in_a_sentence(address, capfd, name, values, message):
+    answer = call(address, name, *values)
+    assert message in answer and "null}" not in answer
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("path", ["call/none", "call/v2/none", "call/v2/ask"])
+def test_an_unknown_event_is_refused_in_a_sentence(address, capfd, path):
+    answer = httpx.post(f"{address}gradio_api/{path}", json={"data": []})
+    assert 400 <= answer.status_code < 500
+    assert "Traceback" not in "".join(capfd.readouterr())

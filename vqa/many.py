@@ -1,0 +1,267 @@
+"""Many photos at once: which photos and questions are meant, a row for each answer, and a file that a run continues."""
+
+import csv
+import glob
+import json
+import os
+import sys
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from vqa.data.examples import Example
+from vqa.data.files import file_errors
+from vqa.data.parallel import map_ahead
+from vqa.data.readers.text_files import numbered_lines
+from vqa.model.errors import InputError
+from vqa.model.photos import SUFFIXES, open_photo
+from vqa.model.text import is_guess
+from vqa.script import PartlyFailed
+from vqa.show.terminal import said
+
+if TYPE_CHECKING:
+    from vqa.captioning.describe import Describer
+    from vqa.predict import VQALike
+
+Row = dict[str, Any]
+ANSWER = ("photo", "question", "answer", "confidence", "sure", "guess", "without_photo", "model", "error")
+CAPTION = ("photo", "caption", "score", "model", "error")
+
+
+def split(inputs: Sequence[str], question_file: str | None = None) -> tuple[list[str], list[str]]:
+    """The arguments of `vqa ask` that name photos, and the questions, with those of a file, each once.
+
+    The first argument always names photos. Raises `InputError` if there is no question.
+    """
+    photos = [text for i, text in enumerate(inputs) if i == 0 or names_photos(text)]
+    questions = [text for i, text in enumerate(inputs) if i > 0 and not names_photos(text)]
+    if question_file is not None:
+        questions += [line.strip() for _, line in numbered_lines(Path(question_file)) if line.strip()]
+    if not questions:
+        raise InputError("There is no question; write it after the photos, such as 'what is on the table?'.")
+    return photos, list(dict.fromkeys(questions))
+
+
+def is_one(inputs: Sequence[str]) -> bool:
+    """Whether the arguments name a single file, which may not exist."""
+    if len(inputs) > 1 or inputs[0] == "-" or os.path.isdir(inputs[0]):
+        return False
+    return os.path.exists(inputs[0]) or not glob.has_magic(inputs[0])
+
+
+def names_photos(text: str) -> bool:
+    """Whether an argument is `-`, an existing file or folder, a pattern that matches, or the name of an image file."""
+    if text == "-" or os.path.exists(text) or (glob.has_magic(text) and glob.glob(text, recursive=True)):
+        return True
+    return Path(text).suffix.lower() in SUFFIXES
+
+
+def list_photos(inputs: Iterable[str]) -> list[str]:
+    """The photos that the arguments name, each once: files, the photos in folders and below them in alphabetical order,
+    what patterns match, and for `-` the lines of standard input. Files that do not exist remain, to be reported.
+
+    Raises `InputError` for a folder or a pattern without any photo.
+    """
+    photos: dict[str, None] = {}
+    for text in inputs:
+        if text == "-":
+            found = [line for line in map(str.strip, sys.stdin) if line]
+        elif os.path.isdir(text):
+            found = sorted(photos_in(text))
+        elif glob.has_magic(text) and not os.path.exists(text):
+            found = sorted(glob.glob(text, recursive=True))
+        else:
+            found = [text]
+        if not found:
+            raise InputError(
+                f"{'Standard input' if text == '-' else text} names no photo; check the name and the place."
+            )
+        photos |= dict.fromkeys(found)
+    return list(photos)
+
+
+def photos_in(folder: str) -> Iterator[str]:
+    """The image files in a folder and below it; hidden ones are left out, such as the `._*` of macOS."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+                yield os.path.join(place, name)
+
+
+def ask_all(
+    vqa: "VQALike", photos: Sequence[str], questions: Sequence[str], top: int = 5, done: Container[Any] = ()
+) -> Iterator[list[Row]]:
+    """Ask each photo each question, except the pairs in `done`; the rows of a batch of photos at a time, in order.
+
+    A photo or a question that cannot be read gives rows with an `error`.
+    """
+    from vqa.evaluation.answers.answering import Answered, answers  # takes seconds
+    from vqa.evaluation.answers.questions import batches
+
+    errors = {question: reason for question in questions if (reason := refusal(vqa, question))}
+    for photo in photos if errors else ():
+        yield [{"photo": photo, "question": q, "error": e} for q, e in errors.items() if (photo, q) not in done]
+    waiting: dict[int, Example] = {}
+
+    def examples() -> Iterator[Example]:
+        pairs = ((p, q) for p in photos for q in questions if q not in errors and (p, q) not in done)
+        for index, pair in enumerate(pairs):
+            waiting[index] = Example(*pair)
+            yield waiting[index]
+
+    for _, results in answers(vqa, batches(examples()), top=top):
+        rows = []
+        for result in sorted(results, key=lambda result: result.index):
+            example = waiting.pop(result.index)
+            row: Row = {"photo": example.image, "question": example.question}
+            if isinstance(result, Answered):
+                row |= {
+                    "answer": result.prediction,
+                    "confidence": result.confidence,
+                    "top": [{"answer": answer, "score": score} for answer, score in result.top],
+                    "sure": result.sure,
+                    "guess": is_guess(result.photo_mattered),
+                    "without_photo": result.blind,
+                    "photo_mattered": result.photo_mattered,
+                    "model": vqa.name,
+                }
+            else:
+                row["error"] = result.message
+            rows.append(row)
+        yield rows
+
+
+def refusal(vqa: "VQALike", question: str) -> str | None:
+    """Why a model cannot be asked a question; None if it can."""
+    try:
+        vqa.check(question)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def describe_all(describer: "Describer", photos: Iterable[str], **search: Any) -> Iterator[list[Row]]:
+    """A row with the caption of each photo, which are read ahead; search: as for `Describer.describe`."""
+
+    def read(photo: str) -> tuple[str, Any, str | None]:
+        try:
+            return photo, open_photo(photo, describer.vqa.checkpoint.size), None
+        except InputError as error:
+            return photo, None, str(error)
+
+    for photo, image, error in map_ahead(read, photos, depth=16):
+        if error is None:
+            caption = describer.describe(image, **search)
+            yield [{"photo": photo, "caption": caption.text, "score": caption.score, "model": describer.vqa.name}]
+        else:
+            yield [{"photo": photo, "error": error}]
+
+
+class Table:
+    """A file of rows, to which a run that is started again adds those that are missing: CSV or JSON lines.
+
+    done: the photo, and the question if the rows have one, of every row in the file; failed: how many rows have an
+    error. Raises `InputError` for a file that cannot be written, or holds something else or rows of another model.
+    """
+
+    def __init__(self, path: str, as_csv: bool, columns: Sequence[str], model: str):
+        self.path, self.as_csv, self.columns, self.failed = Path(path), as_csv, columns, 0
+        self.keys = [name for name in ("photo", "question") if name in columns]
+        self.done: set[Any] = set()
+        encoding = "utf-8-sig" if as_csv else "utf-8"  # Excel recognises UTF-8 by the mark
+        with file_errors(f"{path} cannot be written", "choose another place"):
+            self.file = self.path.open("a+", encoding=encoding, newline="", errors="surrogateescape")
+            self.file.seek(0)
+            end = self._read(model)
+            self.file.truncate(end)  # a row that was cut short
+            self.file.seek(0, os.SEEK_END)
+        self.writer = csv.DictWriter(self.file, columns, extrasaction="ignore", lineterminator="\n")
+        if as_csv and not end:
+            self.writer.writeheader()
+
+    def _read(self, model: str) -> int:
+        """Read the rows of an earlier run; the length of the file without a row that was cut short, in bytes."""
+        whole = (line for line in self.file if line.endswith("\n"))
+        try:
+            for row in csv.DictReader(whole) if self.as_csv else map(json.loads, whole):
+                if (other := row.get("model") or model) != model:
+                    raise InputError(f"{self.path} holds answers of the model {other}; name another file.")
+                self.done.add(self.key(row))
+                self.failed += bool(row.get("error"))
+        except (KeyError, ValueError, AttributeError, csv.Error) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.path} holds something else than such rows; name another file.") from error
+        content = self.path.read_bytes()
+        return content.rfind(b"\n") + 1
+
+    def key(self, row: Row) -> Any:
+        return row["photo"] if len(self.keys) == 1 else tuple(row[name] for name in self.keys)
+
+    def append(self, rows: Iterable[Row]) -> None:
+        with file_errors(f"{self.path} cannot be written", "free some space and run the command again to continue"):
+            for row in rows:
+                if self.as_csv:
+                    self.writer.writerow(row)
+                else:
+                    self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self.file.flush()
+
+
+def open_table(csv: str | None, jsonl: str | None, columns: Sequence[str], model: str | None) -> Table | None:
+    """The table that the options ask for. Raises `InputError` as `Table`, and for two."""
+    if csv and jsonl:
+        raise InputError("There are both --csv and --jsonl; choose one of them.")
+    return Table(csv or jsonl or "", bool(csv), columns, model or "bundled") if csv or jsonl else None
+
+
+def ask(
+    inputs: Sequence[str], questions: Sequence[str], top: int, table: Table | None, as_json: bool, **load: Any
+) -> None:
+    """`vqa ask` about many photos; load: as for `VQA.load`. Raises `PartlyFailed` if rows have errors."""
+    from vqa.predict import VQA  # takes seconds
+
+    photos, done = list_photos(inputs), table.done if table else set()
+    left = sum((photo, question) not in done for photo in photos for question in questions)
+    write(ask_all(VQA.load(**load), photos, questions, top, done), left, table, as_json)
+
+
+def describe(describer: "Describer", photos: Sequence[str], table: Table | None, as_json: bool, **search: Any) -> None:
+    """`vqa describe` for many photos. Raises `PartlyFailed` if rows have errors."""
+    left = [photo for photo in photos if not table or photo not in table.done]
+    write(describe_all(describer, left, **search), len(left), table, as_json)
+
+
+def write(batches: Iterable[list[Row]], total: int, table: Table | None, as_json: bool) -> None:
+    """Add rows to the table with a progress bar, or print each if there is none; total: how many there will be."""
+    failed, before = (table.failed, len(table.done)) if table else (0, 0)
+    console, columns = Console(stderr=True), (*Progress.get_default_columns(), MofNCompleteColumn())
+    hidden = table is None or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("rows", total=total)
+        for rows in batches:
+            if table:
+                table.append(rows)
+            for row in () if table else rows:
+                print(json.dumps(row) if as_json else in_a_line(row), flush=True)
+            failed += sum("error" in row for row in rows)
+            bar.advance(task, len(rows))
+    if table:
+        print(f"{before + total:,} rows are in {table.path}.")
+    check_failed(failed, before + total)
+
+
+def in_a_line(row: Row) -> str:
+    """A row for a person: the photo, the question, and the answer, the caption or the error, between tabs."""
+    answer = f"{said(row['answer'], row['sure'])} ({row['confidence']:.0%})" if "answer" in row else row.get("caption")
+    return "\t".join([*(row[name] for name in ("photo", "question") if name in row), row.get("error") or answer])
+
+
+def check_failed(failed: int, total: int) -> None:
+    """Raise `PartlyFailed` if any failed."""
+    if failed:
+        raise PartlyFailed(f"{failed:,} of {total:,} could not be answered; the reasons are with them.")
