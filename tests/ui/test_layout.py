@@ -85,9 +85,13 @@ def test_a_later_question_sends_little_and_nothing_of_earlier_ones(opened, photo
     sizes = []
     for _ in range(3):
         sent: list = []
-        opened.on("request", sent.append)
+
+        def record(request, sent=sent):
+            sent.append(request)
+
+        opened.on("requestfinished", record)
         ask(opened)
-        opened.remove_listener("request", sent.append)
+        opened.remove_listener("requestfinished", record)
         sizes.append(sum(request.sizes()["requestBodySize"] + request.sizes()["responseBodySize"] for request in sent))
     assert max(sizes) < 5000 and max(sizes) - min(sizes) < 100
 

@@ -55,8 +55,9 @@ export function drawHeat(canvas, { weights, height, width, top }, part) {
   context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, width, height, 0, 0, SIZE, SIZE);
   const pixels = context.getImageData(0, 0, SIZE, SIZE);
-  const table = Array.from({ length: 256 }, (_, i) => colour(i / 255));
-  for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(table[pixels.data[i]], i);
+  const table = Uint32Array.from({ length: 256 }, (_, i) => new Uint32Array(Uint8ClampedArray.from(colour(i / 255)).buffer)[0]);
+  const whole = new Uint32Array(pixels.data.buffer); // a pixel at a time, its red in the lowest byte
+  for (let i = 0; i < whole.length; i++) whole[i] = table[pixels.data[4 * i]];
   context.putImageData(pixels, 0, 0);
   const [x, y, w, h] = part ?? [0, 0, 1, 1];
   Object.assign(canvas.style, { left: `${100 * x}%`, top: `${100 * y}%`, width: `${100 * w}%`, height: `${100 * h}%` });

@@ -11,6 +11,7 @@ import { createThread } from "../thread/thread.js";
 import { button, make, save } from "./dom.js";
 
 export function start({ element, props }) {
+  if (new URLSearchParams(location.search).has("view")) return; // gradio's page about the API
   const { examples, general } = props;
   let thread = null; // { id, file, name, path, url, questions, caption, turns, ready }
   let selected = null, part = null, covering = 0, seeds = 0;
@@ -145,6 +146,7 @@ export function start({ element, props }) {
     if (!thread) return say("There is no photo yet; choose one first.");
     if (!question) return box.input.focus();
     const one = thread, turn = { question, part, result: null }, other = view.comparedWith();
+    say("");
     one.turns.push(turn);
     view.add(turn);
     box.clear();
