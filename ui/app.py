@@ -127,7 +127,7 @@ def open_page(
             enable_monitoring=False,
             ssr_mode=False,
             run_history=False,
-            footer_links=[],
+            footer_links=["api"],  # without it there is no page about the API; the link itself is on the page About
             state_session_capacity=SESSIONS,
             app_kwargs={"routes": routes(), "middleware": [Middleware(Guard, host)]},
             max_file_size=MAX_FILE,

@@ -2,6 +2,7 @@
 
 const NEAR = 0.05; // differences of probabilities that are not worth a word
 const UNLIKELY = 0.15; // an answer below it is hardly one
+const HIGH = 0.75; // what is stated as sure is right at least as often
 const TOSS_UP = 0.6; // of yes or no, below it neither is an answer
 
 export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : share < 1 && share > 0.99 ? ">99%" : `${Math.round(100 * share)}%`);
@@ -21,10 +22,12 @@ export function often(share) {
   return times === 0 ? "right less than once in 10 times" : `right about ${times === 1 ? "once" : `${times} times`} in 10`;
 }
 
-// The confidence, and whether the photo had to do with it.
+// The confidence, and whether the photo had to do with it. An answer that is not stated as sure although it is probable
+// is of a kind whose probabilities have proved too high.
 export function confidence(result) {
   const share = tossUp(result) ? `${result.answer} ${percent(result.confidence)}` : percent(result.confidence);
-  return `${share}: ${often(result.confidence)}${result.guess ? "; a guess: the photo hardly mattered" : ""}`;
+  const meaning = result.sure || result.confidence < HIGH ? often(result.confidence) : "but answers of this kind are right less often";
+  return `${share}${meaning.startsWith("but") ? "," : ":"} ${meaning}${result.guess ? "; a guess: the photo hardly mattered" : ""}`;
 }
 
 // How one answer `{ answer, score }` differs from another, earlier one.

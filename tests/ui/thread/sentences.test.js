@@ -21,6 +21,8 @@ test("the confidence in words", () => {
     [0.04, "right less than once in 10 times"], [0.96, "right nearly every time"], [0.94, "right about 9 times in 10"],
   ]) assert.equal(say.often(share), text);
   assert.equal(say.confidence(result("cup", 0.6, { guess: true })), "60%: right about 6 times in 10; a guess: the photo hardly mattered");
+  assert.equal(say.confidence(result("yes", 0.94, { sure: false })), "94%, but answers of this kind are right less often");
+  assert.equal(say.confidence(result("cup", 0.4, { sure: false })), "40%: right about 4 times in 10");
   assert.equal(say.confidence(result("yes", 0.53)), "yes 53%: right about 5 times in 10");
 });
 
