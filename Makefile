@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 TEST_JOBS ?= 2
 # pip shows its progress bars to a person and says little to a CI log.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install $(if $(CI),--quiet)
+# `make app CPU=1` installs PyTorch for processors alone, without the 4 GB of NVIDIA's libraries that pip takes on Linux.
+PIP += $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 # Browser tests need some Chromium: the system's, or the one of `playwright install chromium`.
 CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-browser || command -v google-chrome) \
@@ -16,14 +18,14 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel clean distclean
+.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel release clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(VENV)/.installed ## make the environment .venv and install Glimpse into it
 
-app: install ## open the app on http://127.0.0.1:7860 (make app PORT=8000: another port)
+app: install ## open the app on http://127.0.0.1:7860 (PORT=8000: another port; CPU=1: install PyTorch without CUDA)
 	$(BIN)/vqa ui --host 127.0.0.1 --port $(PORT)
 
 test: $(VENV)/.developed ## lint, check the types and run every test
@@ -41,7 +43,7 @@ test-lowest: ## run every test with the lowest versions that pyproject.toml allo
 	$(LOWEST)/bin/uv pip compile pyproject.toml --quiet --no-header --no-deps --resolution lowest-direct \
 		--output-file $(LOWEST)/constraints.txt
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(LOWEST)/bin/python -m pip install --quiet \
-		--constraint $(LOWEST)/constraints.txt --editable '.[train,onnx,test]'
+		--constraint $(LOWEST)/constraints.txt --editable '.[train,tables,onnx,test]'
 	$(LOWEST)/bin/python -m pytest $(BROWSER_FILTER) $(PYTEST_ARGS)
 
 bench: $(VENV)/.developed ## measure speed on this machine
@@ -116,6 +118,16 @@ wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
 	$(BIN)/python -m build --wheel --no-isolation
 
+release: $(VENV)/.developed ## build wheel and sdist for upload, check them, and try the wheel in an empty environment
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	@$(PYTHON) -m venv --clear .venv-release
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-release/bin/python -m pip install --quiet dist/*.whl \
+		$(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
+	cd dist && ../.venv-release/bin/vqa ask ../ui/static/examples/chelsea.webp "what animal is this?"
+	@echo 'Ready for upload: twine upload dist/*'
+
 clean: ## remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio *.egg-info
 	find . -path './.venv*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
@@ -132,11 +144,11 @@ $(BIN)/python:
 # The stamps: installed again only when pyproject.toml has changed (the install is editable).
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[examples]'
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[train,onnx,docs,test]'
+	@$(PIP) --editable '.[train,tables,onnx,docs,test]'
 	@$(PIP) --no-deps lmms-eval==0.7.3
 	@touch $(VENV)/.installed $@

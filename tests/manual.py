@@ -12,7 +12,7 @@ from tests.pages import ROOT
 from vqa.data.world import generate, write_world
 from vqa.model.photos import open_photo
 
-PHOTO = "coffee.png"  # of scikit-image, CC0
+PHOTO = ROOT / "ui" / "static" / "examples" / "coffee.webp"
 SCENES, QUESTIONS = 24, 3
 CAPTIONS = ("a dog on a couch", "a cat near a lamp", "a boy with a kite", "a bus next to a tree")
 TEXT_SCENES = 60  # synthetic scenes whose questions train the character models
@@ -20,10 +20,8 @@ TEXT_SCENES = 60  # synthetic scenes whose questions train the character models
 
 @pytest.fixture(scope="session")
 def furnished_once(tmp_path_factory: pytest.TempPathFactory, vilt: Path, tiny_checkpoint: Path) -> Path:
-    import skimage
-
     folder = tmp_path_factory.mktemp("manual")
-    open_photo(Path(skimage.__file__).parent / "data" / PHOTO).save(folder / "photo.jpg")
+    open_photo(PHOTO).save(folder / "photo.jpg")
     shutil.copytree(tiny_checkpoint, folder / "runs" / "mine" / "best")
     shutil.copytree(vilt, folder / "their-folder")
     (folder / "train").symlink_to(ROOT / "train")

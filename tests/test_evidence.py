@@ -182,9 +182,8 @@ def test_occlusion_equals_a_naive_loop(vqa, photo, answer):
 
 
 def test_the_bundled_model_sees_a_cat():
-    skimage = pytest.importorskip("skimage", reason="its photos are needed: pip install scikit-image")
     bundled = VQA.load(Path(__file__).resolve().parents[1] / "assets" / "model", device="cpu")
-    chelsea = Path(skimage.__file__).parent / "data" / "chelsea.png"
+    chelsea = Path(__file__).resolve().parents[1] / "ui" / "static" / "examples" / "chelsea.webp"
     assert bundled.ask(chelsea, "what animal is this?").text == "cat"
     found = evidence(bundled, chelsea, "what animal is this?", "cat")
     assert found.shape == (7, 7)

@@ -1,11 +1,14 @@
 """`vqa train`: from a table of one's own questions and a folder of photos to a model, on an ordinary computer.
 
-The questions are checked, the photos are encoded once, and `train.fit` fine-tunes a finished model with settings for
-little data. Everything is in `OUTPUT.run` until the model in OUTPUT is complete, so that the same command continues an
-interrupted run.
+The questions are checked and the photos encoded once. Then members learn (`train.own.trials`): a finished model that is
+fine-tuned, and small new ones. They are measured on photos that they have not learned from, their shares in the answer
+are chosen there (`train.own.pool`); at last they learn from everything and become one model. Everything is in
+`OUTPUT.run` until the model in OUTPUT is complete, so that the same command continues an interrupted run.
 """
 
+import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,25 +19,31 @@ from rich.table import Table
 from rich.text import Text
 
 from train.extract_features import extract
-from train.fit import fit
-from train.fitting.settings import Data, Optimisation, Settings
-from train.fitting.settings import check as check_settings
-from train.fitting.state import has_state
-from train.own.precheck import Checked, check, counted
+from train.fitting.settings import check_seed
+from train.fitting.surgery import extend
+from train.own.conclude import conclude, joint_model
+from train.own.learning import Material
+from train.own.merging import merged, near_equal
+from train.own.pool import best_pool
+from train.own.precheck import Checked, check, counted, some
+from train.own.report import recipes_table, sentences, worst_table
+from train.own.trials import Trials
 from vqa.checkpoint.card import verdict
 from vqa.checkpoint.load import load_checkpoint
+from vqa.checkpoint.provenance import provenance
 from vqa.data.examples import write_jsonl
-from vqa.data.features import stored_name
-from vqa.data.files import whole_file
+from vqa.data.features import FeatureStore, stored_name
+from vqa.data.files import check_output, whole_file, write_json
 from vqa.data.readers import read_examples
-from vqa.evaluation.answers.records import check_output
+from vqa.data.vocabulary import AnswerVocabulary, extend_tokenizer
 from vqa.model.errors import InputError
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAProcessor
 from vqa.show.terminal import figures_table
 
-QUESTIONS, FEATURES = "questions.jsonl", "features"
+QUESTIONS, FEATURES, SETTINGS = "questions.jsonl", "features", "settings.json"
+PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 BALANCE = 10  # answers in the table of the most common ones
-REPETITIONS = 15_000  # questions in all epochs together, as far as FEWEST and MOST epochs allow
-FEWEST, MOST = 4, 20
 
 
 def train(
@@ -42,58 +51,90 @@ def train(
     images: str,
     output: str | None = None,
     start: str = "bundled",
+    minutes: float = 10.0,
     epochs: int | None = None,
     seed: int = 1,
+    refit: bool = True,
+    merge: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any] | None:
     """Check the data, train, evaluate, and write a complete checkpoint to `output`.
 
-    start: the model to fine-tune, `bundled`, a folder or a Hub id. epochs: by default as suits the number of questions.
-    Without `output` the data are only checked.
+    start: the model to fine-tune, `bundled`, a folder or a Hub id. minutes: of the whole command. epochs: the most
+    passes over the questions; by default as many as lower the loss on held-out photos. refit: at the end learn from the
+    held-out photos too. merge: count nearly equal answers as one (`train.own.merging`). Without `output` the data are
+    only checked.
 
     Returns the content of `results.json`, None after a check. Raises `InputError` for data from which no model can be
     trained, or an `output` that is not empty.
     """
-    console = console or Console()
-    if epochs is not None and epochs < 1:
-        raise InputError(f"--epochs is {epochs}; give at least 1.")
+    began, console = time.perf_counter(), console or Console()
+    for name, value, least in (("--epochs", epochs, 1), ("--minutes", minutes, 0.01)):
+        if value is not None and not value >= least:
+            raise InputError(f"{name} is {value:g}; give at least {least}.")
+    check_seed(seed)
     folder = None if output is None else Path(output)
     if folder is not None:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise InputError(f"{folder} is not empty; choose another --output.")
         check_output(folder.parent)
-    checked = read_checked(data, images, console)
+    checked = read_checked(data, images, console, merge)
     checked.refuse()
     if folder is None:
         return None
-    run = folder.with_name(folder.name + ".run")
-    settings = settings_for(checked, images, run, start, epochs, seed)
-    check_settings(settings)
-    write_questions(checked, images, run)
-    if settings.resume:
-        console.print(f"Continuing the run in {run}.", markup=False, highlight=False, soft_wrap=True)
     net, processor = load_checkpoint(None if start == "bundled" else start)
+    run = folder.with_name(folder.name + ".run")
+    write_questions(checked, images, run)
+    write_settings(run, {"start": start, "epochs": epochs, "seed": seed, "refit": refit}, console)
     photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
     console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
-    content = fit(settings)
+    known = set(net.config.answers)
+    net, processor = enlarged(net, processor, checked)
+    made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
+    material = Material(net, processor, checked.examples, images, FeatureStore.open(run / FEATURES, made_by))
+    trials = Trials(run / "fits", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
+    trials.measure()
+    held = trials.together(trials.measured)
+    pool = best_pool(held)
+    joint = joint_model(trials, pool, trials.finals(refit))
+    facts = {"model": folder.name, "start": Path(start).name if Path(start).is_dir() else start}
+    content = conclude(trials, pool, held, joint, processor, known, refit, data, facts, run / "best")
     if folder.is_dir():
         folder.rmdir()
     (run / "best").rename(folder)
     shutil.rmtree(run)
-    console.print(figures_table(content))
-    for line in (verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for part in (recipes_table(content["learning"]), figures_table(content), worst_table(content["learning"])):
+        console.print(part)
+    for line in (*sentences(content), verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
+        console.print(line, **PLAIN)
     return content
 
 
-def read_checked(data: str, images: str, console: Console) -> Checked:
-    """Read and check the data, and print a report on them."""
+def enlarged(net: VQAModel, processor: VQAProcessor, checked: Checked) -> tuple[VQAModel, VQAProcessor]:
+    """The model with the words and answers of the data, which follow its own."""
+    own = AnswerVocabulary.build(checked.examples, len(checked.examples) * 10)
+    answers = tuple(dict.fromkeys((*net.config.answers, *own.answers)))
+    tokenizer = extend_tokenizer(processor.tokenizer, [example.question for example in checked.examples])
+    return extend(net, len(tokenizer), answers).eval(), VQAProcessor(processor.image_processor, tokenizer)
+
+
+def read_checked(data: str, images: str, console: Console, merge: bool = False) -> Checked:
+    """Read and check the data, merge nearly equal answers if requested, and print a report."""
     examples = read_examples(data, images=images)
     with Progress(console=console, transient=True) as bar:
         row = bar.add_task("photos checked", total=len({example.image for example in examples}))
         checked = check(examples, images, lambda: bar.advance(row))
+    if near := near_equal(checked.answers):
+        listed = some([f"{rare!r} and {common!r}" for rare, common in near.items()])
+        advice = f"count them as one with: vqa train {data} --images {images} --merge"
+        console.print(
+            f"{counted(len(near), 'answer')} nearly equal to a more common one ({listed}); "
+            f"{'they are counted as one' if merge else advice}.",
+            **PLAIN,
+        )
+        checked.examples = merged(checked.examples, near) if merge else checked.examples
     for line in checked.remarks():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, **PLAIN)
     console.print(balance(checked))
     return checked
 
@@ -128,22 +169,15 @@ def write_questions(checked: Checked, images: str, run: Path) -> None:
             )
 
 
-def settings_for(checked: Checked, images: str, run: Path, start: str, epochs: int | None, seed: int) -> Settings:
-    """Settings for a few hundred to some ten thousand questions: a fifth of the photos are for validation, a tenth
-    choose the best epoch, and the baseline heads are trained until they no longer improve."""
-    optim = Optimisation(
-        epochs=epochs or min(MOST, max(FEWEST, REPETITIONS // len(checked.examples))),
-        batch_size=64,
-        average=0.99,
-        head_epochs=40,
-        mix_blind=True,
-    )
-    data = Data(
-        train=[str(run / QUESTIONS)],
-        images=[images],
-        features=str(run / FEATURES),
-        holdout=0.1,
-        validation_share=0.2,
-    )
-    title, resume = run.name.removesuffix(".run"), has_state(run / "last")
-    return Settings(data, optim=optim, output=str(run), seed=seed, resume=resume, title=title, start=start)
+def write_settings(run: Path, settings: dict[str, Any], console: Console) -> None:
+    """Write what determines the result into the run's folder. Raises `InputError` if a run there has other settings."""
+    file = run / SETTINGS
+    if file.exists():
+        for name, value in json.loads(file.read_bytes()).items():
+            if settings.get(name) != value:
+                raise InputError(
+                    f"{run} holds an unfinished run with --{name} {value}; give that, or delete the folder."
+                )
+        console.print(f"Continuing the run in {run}.", **PLAIN)
+    else:
+        write_json(file, settings)

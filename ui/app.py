@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from ui import STATIC
 from ui.api.files import routes
+from ui.hosting.chat import add_routes
 from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
 from ui.models import Models
@@ -60,6 +61,7 @@ def launch(
     page = build_page(models)
     https = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     address = open_page(page, host, port, credentials(auth), mcp, **https)
+    add_routes(page.app, models, credentials(auth))
     try:
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()

@@ -84,6 +84,11 @@ class Models:
                 load()
         self.loading = ""
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the own model can answer."""
+        return self._own.done() and self._own.exception() is None
+
     def get(self, name: str | None = None) -> "VQALike":
         """A model by its name; without one, the own. Raises `InputError` for one that is not offered."""
         own = self._own.result()

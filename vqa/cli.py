@@ -90,7 +90,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--images", required=True, metavar="DIR", help="the folder of the photos")
     add("--output", metavar="MODEL", help="the folder of the new model (without it, only check the data)")
     add("--start", default="bundled", metavar="M", help="the model to fine-tune (default: bundled)")
-    add("--epochs", type=int, metavar="N", help="passes over the questions (default: depends on their number)")
+    add("--minutes", type=float, default=10.0, metavar="M", help="time for the whole command (default: 10)")
+    add("--epochs", type=int, metavar="N", help="most passes over the questions (default: as held-out photos decide)")
+    add("--merge", action="store_true", help="count nearly equal answers as one (the check lists them)")
+    add("--no-refit", dest="refit", action="store_false", help="do not learn from the held-out photos at the end")
     add("--seed", type=int, default=1, help="of everything random (default: 1)")
 
     add = command(publish, "combine a model and the app into a Hugging Face Space")
@@ -121,6 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--mcp", action="store_true", help="serve MCP clients too (needs the extra mcp)")
     add("--window", action="store_true", help="open the app in a window of its own")
     return parser
+    add("--root-path", metavar="PATH", help="where a reverse proxy serves the app, such as /glimpse")
+    add("--ssl-certfile", metavar="FILE", help="serve HTTPS with this certificate (a camera in the network needs it)")
+    add("--ssl-keyfile", metavar="FILE", help="the key of the certificate")
 
 
 def add_model(add: Callable[..., Any]) -> None:

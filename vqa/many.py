@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vqa.predict import VQALike
 
 Row = dict[str, Any]
-ANSWER = ("photo", "question", "answer", "confidence", "sure", "guess", "without_photo", "model", "error")
+ANSWER = ("photo", "question", "answer", "confidence", "sure", "guess", "without_photo", "note", "model", "error")
 CAPTION = ("photo", "caption", "score", "model", "error")
 
 
@@ -102,7 +102,12 @@ def ask_all(
     from vqa.evaluation.answers.answering import Answered, answers  # takes seconds
     from vqa.evaluation.answers.questions import batches
 
-    errors = {question: reason for question in questions if (reason := refusal(vqa, question))}
+    errors, notes = {}, {}
+    for question in questions:
+        try:
+            notes[question] = vqa.check(question)
+        except InputError as error:
+            errors[question] = str(error)
     for photo in photos if errors else ():
         yield [{"photo": photo, "question": q, "error": e} for q, e in errors.items() if (photo, q) not in done]
     waiting: dict[int, Example] = {}
@@ -123,10 +128,11 @@ def ask_all(
                     "answer": result.prediction,
                     "confidence": result.confidence,
                     "top": [{"answer": answer, "score": score} for answer, score in result.top],
-                    "sure": result.sure,
+                    "sure": bool(result.sure) and not notes[example.question],
                     "guess": is_guess(result.photo_mattered),
                     "without_photo": result.blind,
                     "photo_mattered": result.photo_mattered,
+                    "note": notes[example.question],
                     "model": vqa.name,
                 }
             else:

@@ -39,7 +39,7 @@ class VQALike(Protocol):
     load_seconds: float
 
     def look(self, photo: Any) -> Any: ...
-    def check(self, question: str) -> None: ...
+    def check(self, question: str) -> str: ...
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer: ...
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]: ...
     def weights_hash(self) -> str: ...
@@ -49,7 +49,7 @@ class VQALike(Protocol):
 
 @dataclass(frozen=True)
 class Look:
-    """An encoded photo: the image, scaled down to be drawn, and its grid `(1, N, D)`, an array of the model's runtime."""
+    """An encoded photo: the image, scaled down to be drawn, and its grid `(1, N, D)`, an array of the runtime."""
 
     photo: Image.Image
     grid: Any = field(repr=False)
@@ -127,11 +127,10 @@ class VQA:
         """The question's words as the model reads them, and those that are not in its vocabulary."""
         return words(self.checkpoint.tokenizer, question)
 
-    def check(self, question: str) -> None:
-        """Raises `InputError` for a question that `ask` refuses."""
-        check_known(
-            question, *words(self.checkpoint.tokenizer, question, *tokenize(self.checkpoint.tokenizer, [question]))
-        )
+    def check(self, question: str) -> str:
+        """A remark if most of its words are unknown, else "". Raises `InputError` for a question that `ask` refuses."""
+        tokenizer = self.checkpoint.tokenizer
+        return check_known(question, *words(tokenizer, question, *tokenize(tokenizer, [question])))
 
     def encode(self, questions: Sequence[str]) -> tuple[Any, Any]:
         """Questions to `input_ids` and `attention_mask`, each `(B, T)`, the engine's own arrays.
@@ -185,8 +184,7 @@ class VQA:
         tokenizer = self.checkpoint.tokenizer
         encodings = tokenize(tokenizer, questions)  # before the photo: a bad question is reported at once
         texts = [words(tokenizer, *pair) for pair in zip(questions, encodings, strict=True)]
-        for question, text in zip(questions, texts, strict=True):
-            check_known(question, *text)
+        notes = [check_known(question, *text) for question, text in zip(questions, texts, strict=True)]
         look = self.look(photo)
         start = time.perf_counter()
         output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), falls=True)
@@ -208,10 +206,11 @@ class VQA:
                     unknown_words=unknown,
                     blind=Score(self.answers[guess], float(blind[i, guess])),
                     photo_mattered=float(mattered[i]),
-                    sure=is_sure(self.config, *ranked[0]),
+                    sure=is_sure(self.config, *ranked[0]) and not notes[i],
                     glimpse=None if output.falls is None else int(output.falls[i].argmax()),
                     seconds={"load": self.load_seconds, "photo": look.seconds, "question": seconds},
                     model=self.name,
+                    note=notes[i],
                 )
             )
         return answers
@@ -254,7 +253,7 @@ def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits `(…, A)` to probabilities. Raises `InputError` for undefined or infinite ones, which damaged weights give."""
+    """Logits `(…, A)` to probabilities. Raises `InputError` for undefined or infinite ones, as of damaged weights."""
     if not np.isfinite(logits).all():
         raise InputError("The model computes undefined or infinite scores; copy or download its folder again.")
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))

@@ -39,6 +39,20 @@ def test_every_official_accuracy(shared: Path) -> None:
     assert [vqa_accuracy(c["pred"], c["answers"]) for c in cases] == [c["expected"] for c in cases]
 
 
+@pytest.mark.parametrize(
+    ("prediction", "answers", "official", "normalized"),
+    [
+        ("Black.", ["black"] * 10, 0, 100),
+        ("dog", ["the dog"] * 10, 0, 100),
+        ("the dog", ["the dog"] * 10, 100, 100),
+        ("Black.", ["black"] * 9 + ["red"], 100, 100),
+    ],
+)
+def test_unanimous_answers_with_and_without_normalisation(prediction, answers, official, normalized) -> None:
+    assert vqa_accuracy(prediction, answers) == official
+    assert vqa_accuracy(prediction, answers, normalize_all=True) == normalized
+
+
 def test_official_run_over_real_questions(shared: Path) -> None:
     run = load(shared, "vqa_metric_val_run.json")
     annotations = json.loads((shared / "data/vqa-v2-official/annotations_val.json").read_text())["annotations"]

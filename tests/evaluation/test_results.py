@@ -92,7 +92,17 @@ def test_official_accuracy_is_of_the_questions_with_ten_answers(content: dict[st
         "upper_bound": 93.33,  # dog, red, 2
     }
     assert "official" not in content["tables"]["by_source"]["a"]
+    assert "official_normalized" not in content["metrics"]  # it is the same
     assert content["tables"]["by_source"]["b"]["official"] == row
+
+
+def test_unanimous_answers_are_also_scored_normalised(done: list[Answered]) -> None:
+    done[2] = replace(done[2], example=Example("2", "What is it?", answers=("the dog",) * 10))
+    content = results(model(), records(done), SIX)
+    valid(content)
+    assert content["metrics"]["official"] == 60.0  # 0, 90, 90
+    assert content["metrics"]["official_normalized"] == 93.33
+    assert "60.00% as its own code computes it, 93.33% with unanimous" in remarks(content)[0]
 
 
 def test_tables_by_length_and_by_rank_of_the_answer(content: dict[str, Any]) -> None:

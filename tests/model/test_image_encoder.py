@@ -1,14 +1,10 @@
-from pathlib import Path
-
 import pytest
-import skimage
 import torch
 
 from tests.data.refusal import refusal
 from vqa.model.image_encoder import ImageEncoder
 
 LITE = "timm:tf_efficientnet_lite0"
-SKIMAGE = Path(skimage.__file__).parent / "data"
 
 
 def test_tiny_by_hand():

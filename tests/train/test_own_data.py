@@ -1,6 +1,7 @@
 """`vqa train`: from a table and a folder of photos to a model, on a small drawn world."""
 
 import csv
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.train.killed import killed
-from train import own_data as own
+from train.own import learning, trials
 from train.own_data import train
 from vqa import cli
 from vqa.checkpoint.card import verdict
@@ -38,7 +38,7 @@ def data(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def words(data: Path, world: Path, tiny_checkpoint: Path) -> list[str]:
     """The command line but for its output."""
-    start = ["--start", str(tiny_checkpoint), "--epochs", "2"]
+    start = ["--start", str(tiny_checkpoint), "--epochs", "2", "--minutes", "0.1"]
     return ["train", str(data), "--images", str(world / "photos"), *start]
 
 
@@ -61,36 +61,85 @@ def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path, 
     content = json.loads((folder / "results.json").read_text())
     assert verdict(content) in printed and f"vqa ui --model {folder}" in printed
     assert verdict(content) in (folder / "README.md").read_text()
-    assert content["n"] == 24  # a fifth of the photos
+    assert content["n"] % 24 == 0 and content["learning"]["refit"]  # each part is a fifth of the photos
+    assert "a fifth of the 30 photos was kept apart." in printed
 
 
 def test_everything_but_the_image_encoder_has_learned(made: tuple[Path, str], tiny_checkpoint: Path) -> None:
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, made[0]))
+    assert len(after["question_encoder.embedding.weight"]) > len(before["question_encoder.embedding.weight"])
     for name, value in before.items():
         if name.startswith("image_encoder."):
             assert value.numpy().tobytes() == after[name].numpy().tobytes(), name
-        elif name.endswith("head.1.weight"):
-            assert not torch.equal(value, after[name][: len(value)]), name
+    size = before["attention.score.weight"].shape
+    assert not torch.equal(before["attention.score.weight"], after["attention.score.weight"][: size[0], : size[1]])
 
 
 def test_an_interrupted_run_is_continued_by_the_same_command(
-    words: list[str], made: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], made: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    arguments = [*words, "--output", str(tmp_path / "again")]
-    with killed(lambda facts: facts["task"] == "heads"):
+    arguments, done = [*words, "--output", str(tmp_path / "again")], []
+
+    def fit_once(*given: object, **more: object) -> int:
+        if done:
+            raise KeyboardInterrupt
+        done.append(given)
+        return fit(*given, **more)  # type: ignore[arg-type]
+
+    fit = trials.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "fit", fit_once)
         assert cli.main(arguments) == 130
     assert "the same command resumes" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
-    assert cli.main(arguments) == 0
+    (first,) = (tmp_path / "again.run" / "fits").iterdir()
+    before = first.stat().st_mtime_ns
+    assert "--epochs 2; give that" in refusal(capsys, [*arguments, "--epochs", "3"])
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            trials, "fit", lambda *given, **more: done.append(first.stat().st_mtime_ns) or fit(*given, **more)
+        )
+        assert cli.main(arguments) == 0
     assert "Continuing the run in" in capsys.readouterr().out
+    assert set(done[1:]) == {before}, "a finished fit was repeated"
     weights = "model.safetensors"
     assert (tmp_path / "again" / weights).read_bytes() == (made[0] / weights).read_bytes()
+
+
+def test_the_measured_model_is_kept_on_request(words: list[str], tmp_path: Path, capsys) -> None:
+    assert cli.main([*words, "--output", str(tmp_path / "measured"), "--no-refit"]) == 0
+    assert "has not learned from the fifth" in capsys.readouterr().out
+    assert VQA.load(tmp_path / "measured").answers
+
+
+def test_too_little_time_is_refused_in_a_sentence(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(learning, "BATCH", 4)  # enough steps a pass to foresee its end
+    arguments = [*words, "--output", str(tmp_path / "hasty"), "--minutes", "0.01"]
+    assert "too long for a budget of 0.01; give --minutes" in refusal(capsys, arguments)
 
 
 def test_without_output_the_data_is_only_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
     assert f"{ROWS} questions about 30 photos" in printed and "epoch" not in printed
+
+
+def test_nearly_equal_answers_are_listed_and_merged_on_request(
+    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "plural.csv"
+    table.write_text(data.read_text().replace(",square\n", ",squares\n", 1))
+    check = ["train", str(table), *words[2:]]
+    assert cli.main(check) == 0
+    printed = capsys.readouterr().out
+    assert "'squares' and 'square'" in printed and f"vqa train {table} --images {words[3]} --merge." in printed
+    assert cli.main([*check, "--merge"]) == 0
+    assert (
+        "1 answer nearly equal to a more common one ('squares' and 'square'); they are counted"
+        in capsys.readouterr().out
+    )
 
 
 def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
@@ -130,21 +179,27 @@ def test_a_run_with_other_questions_is_not_continued(
 
     output = ["--output", str(tmp_path / "model")]
     with monkeypatch.context() as patch:
-        patch.setattr(own, "fit", stop)
+        patch.setattr(trials, "fit", stop)
         assert cli.main([*words, *output]) == 130
-    assert {path.name for path in (tmp_path / "model.run").iterdir()} == {"questions.jsonl", "features"}
+    assert {path.name for path in (tmp_path / "model.run").iterdir()} == {
+        "questions.jsonl",
+        "settings.json",
+        "features",
+    }
     other = tmp_path / "other.csv"
     other.write_text("\n".join(data.read_text().splitlines()[:-3]))
     assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
 
 
-def test_missing_packages_are_reported_in_one_sentence(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_it_needs_nothing_but_the_core_install(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("train.own_data", "train.fit", "train.fitting.loop"):
+    for name in [name for name in sys.modules if name.startswith("train.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "accelerate", None)
-    assert "pip install 'glimpse-vqa[train]'" in refusal(capsys, words)
+    for name in ("accelerate", "jsonargparse", "tensorboard", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert cli.main(words) == 0
+    importlib.import_module("train.own.conclude")
 
 
 @pytest.mark.parametrize(

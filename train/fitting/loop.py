@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from rich.progress import Progress, TextColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from train.fitting.settings import Optimisation
 from train.fitting.state import Average, has_state, load_state, read_facts, save_state
@@ -22,6 +20,10 @@ from vqa.data.files import whole_file
 from vqa.data.parallel import prefetch
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
+
+if TYPE_CHECKING:  # needed by a `Run` only
+    from accelerate import Accelerator
+    from torch.utils.tensorboard import SummaryWriter
 
 Batch = dict[str, Tensor]
 SAVE_SECONDS = 300.0  # the state is saved after each epoch and at least this often
@@ -74,6 +76,9 @@ class Run:
         resume: bool = False,
         device: str = "auto",
     ):
+        from accelerate import Accelerator
+        from torch.utils.tensorboard import SummaryWriter
+
         self.folder, self.optim, self.seed, self.settings = folder, optim, seed, settings
         place = pick_device(device)
         self.accelerator = Accelerator(mixed_precision=precision(optim.precision, place), cpu=place.type == "cpu")
@@ -171,7 +176,7 @@ class Run:
 class Display(Progress):
     """A progress bar over the steps of a task, a line for each epoch, and the curves for TensorBoard."""
 
-    def __init__(self, task: Task, total: int, accelerator: Accelerator, curves: SummaryWriter | None):
+    def __init__(self, task: Task, total: int, accelerator: "Accelerator", curves: "SummaryWriter | None"):
         columns = (*Progress.get_default_columns(), TextColumn("{task.fields[now]}"))
         super().__init__(*columns, transient=True, disable=not accelerator.is_main_process)
         self.learned, self.epochs, self.curves = task, math.ceil(total / task.steps), curves

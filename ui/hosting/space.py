@@ -34,6 +34,7 @@ from ui.app import launch
 
 launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 """
+CPU = "--extra-index-url https://download.pytorch.org/whl/cpu"  # PyTorch without CUDA; a GPU Space deletes the line
 BUNDLES = ("complete", "caption", "repair")
 # .* is also the .git of a model that was cloned from the Hub; training.json names folders of this machine.
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*", "training.json")
@@ -67,7 +68,7 @@ def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> 
                 megabytes=size(folder / "assets") / 1e6,
             )
             files = {"README.md": readme, "app.py": APP, ".gitattributes": ATTRIBUTES}
-            for name, text in (files | {"requirements.txt": "\n".join(requirements()) + "\n"}).items():
+            for name, text in (files | {"requirements.txt": "\n".join([CPU, *requirements()]) + "\n"}).items():
                 (folder / name).write_text(text, encoding="utf-8")
             if (output / ".git").is_dir():  # of a Space that was pushed: its history stays
                 shutil.copytree(output / ".git", folder / ".git", symlinks=True)
@@ -100,12 +101,12 @@ def size(folder: Path) -> int:
 
 
 def requirements() -> list[str]:
-    """The package's dependencies without gradio, which comes with `sdk_version`, and the package of example photos."""
+    """The package's dependencies without gradio, which comes with `sdk_version`."""
     try:
         needed = [line for line in metadata.requires("glimpse-vqa") or [] if "extra ==" not in line]
     except metadata.PackageNotFoundError as error:
         raise InputError("glimpse-vqa is not installed, only unpacked; run: pip install -e . in its folder.") from error
-    return [line for line in needed if re.split(r"[^\w-]", line)[0] != "gradio"] + ["scikit-image"]
+    return [line for line in needed if re.split(r"[^\w-]", line)[0] != "gradio"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

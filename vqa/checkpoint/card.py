@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,8 @@ def figures(results: dict[str, Any] | None) -> str:
         confidence = f"""{calibration["ece"]}% ({calibration["ece_before"]}% before temperature scaling),
 fitted on half of the validation photos and reported on the other half"""
         command = f"`python -m train.fit --config` with the settings in `training.json`, seed {results['seed']}"
+        if "learning" in results:
+            command = f"`{results['command']}`"
     else:
         confidence = f"""{calibration["ece"]}%,
 with the temperatures that training fitted on half of its validation photos"""
@@ -147,7 +149,7 @@ with the temperatures that training fitted on half of its validation photos"""
 question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 
 {table(results["tables"])}
-{verdict(results)}{official}
+{" ".join([*measured(results), verdict(results)])}{official}
 Confidence: expected calibration error {confidence}.
 {stated(results)}{looking(results.get("grounding", {}))}
 Command: {command}.
@@ -200,6 +202,22 @@ def pointing(boxes: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def measured(content: dict[str, Any]) -> Iterator[str]:
+    """How `vqa train` measured a model, in sentences; nothing for other models."""
+    if "learning" not in content:
+        return
+    learning = content["learning"]
+    kept = f"a fifth of the {learning['photos']:,} photos was kept apart"
+    times = f"{learning['folds']} times " if learning["folds"] > 1 else ""
+    yield f"Measured on {content['n']:,} questions: {times}{kept}."
+    if learning["refit"]:
+        yield "After that the model has learned from all photos."
+    else:
+        yield "The model has not learned from the fifth of the photos that was kept apart first."
+    if not learning["photo_helps"]:
+        yield "The photos do not help: the model answers from the question alone, as that is right more often."
+
+
 def verdict(content: dict[str, Any]) -> str:
     """Whether the model beats guessing without looking, in one sentence; nothing where that was not computed."""
     if "intervals" not in content:
@@ -224,13 +242,13 @@ def origin(results: dict[str, Any] | None, config: VQAConfig) -> str:
     if not results:
         return f"Photos are not part of the model. {encoder}\n"
     files = ", ".join(f"`{name}`" for name in results["data"]["files"])
+    others = "" if "learning" in results else " and the training files that `training.json`\nnames"
     if start := results.get("start"):
         name = "Glimpse's bundled model" if start == "bundled" else f"`{start}`"
         encoder = f"Training went on from {name}, whose own card says what that had learned from."
     else:
         encoder += "\nVQA annotations: CC BY 4.0. COCO photos belong to their owners (Flickr terms)."
-    return f"""Questions: {files} and the training files that `training.json`
-names. Photos are not part of the model. {encoder}
+    return f"""Questions: {files}{others}. Photos are not part of the model. {encoder}
 """
 
 

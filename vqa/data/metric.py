@@ -71,27 +71,29 @@ def normalize_answer(text: str) -> str:
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
 
 
-def _fraction(prediction: str, answers: Sequence[str]) -> float:
-    """The official accuracy of one prediction, 0 to 1, summed in the official order."""
+def _fraction(prediction: str, answers: Sequence[str], normalize_all: bool = False) -> float:
+    """The accuracy of one prediction, 0 to 1, summed in the official order; see `vqa_accuracy`."""
     if not answers:
         raise InputError("A question without human answers cannot be scored: give its answers or leave it out.")
     prediction, given = _clean(prediction), [_clean(answer) for answer in answers]
-    if len(set(given)) > 1:  # officially, answers that all agree are compared without normalisation
+    if normalize_all or len(set(given)) > 1:  # officially, answers that all agree are compared without normalisation
         prediction, given = normalize_answer(prediction), [normalize_answer(answer) for answer in given]
     matches = given.count(prediction)
     return sum(min(1.0, (matches - (answer == prediction)) / 3) for answer in given) / len(given)
 
 
-def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
+def vqa_accuracy(prediction: str, answers: Sequence[str], normalize_all: bool = False) -> float:
     """The official accuracy of one prediction, in percent: 0, 30, 60, 90 or 100 with ten answers.
 
     Args:
         prediction: the predicted answer.
         answers: the human answers, officially ten; with fewer than four even a unanimous answer stays below 100.
+        normalize_all: normalise unanimous answers, too, as lmms-eval does since its pull request 794; the official code
+            compares these as they are.
 
     Raises `InputError` if `answers` is empty.
     """
-    return round(100 * _fraction(prediction, answers), 2)
+    return round(100 * _fraction(prediction, answers, normalize_all), 2)
 
 
 def soft_scores(answers: Sequence[str]) -> dict[str, float]:

@@ -56,6 +56,7 @@ class Scores:
         names: dict[str, dict[str, int]] = {table: {} for table in GROUPS}
         numbers = {table: array("i") for table in GROUPS}
         self.n = self.unscored = 0
+        self.normalized = 0.0  # how much higher the sum of the official scores is if all answers are normalised
         for record in records:
             if record["exact"] is None:
                 self.unscored += 1
@@ -65,6 +66,8 @@ class Scores:
                     column = scores.setdefault((metric, guess), array("f"))
                     column.extend([np.nan] * (self.n - len(column)))
                     column.append(score)
+            if (normalized := record.get("official_normalized")) is not None:
+                self.normalized += normalized - record["official"]["model"]
             confidence.append(np.nan if record["confidence"] is None else record["confidence"])
             sure.append(np.nan if record.get("sure") is None else record["sure"])
             self.kind.append(answer_kind(normalize_answer(record["prediction"])))
@@ -137,6 +140,10 @@ def results(
     right = np.where(np.isnan(official), exact, official) if metric == "exact" else columns["model"]
     counted = Counter(skipped or {})
     counted += Counter({"answer": scores.unscored})
+    n_official = overall.get("official", {}).get("n", 0)
+    normalized = {}
+    if scores.normalized:
+        normalized = {"official_normalized": round(100 * (np.nansum(official) + scores.normalized) / n_official, 2)}
     shares = {t: {group: row["model"] for group, row in tables[t].items()} for t in ("by_answer_type", "by_source")}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -149,7 +156,8 @@ def results(
         "metrics": {
             "exact": overall["model"],
             "official": overall.get("official", {}).get("model"),
-            "n_official": overall.get("official", {}).get("n", 0),
+            "n_official": n_official,
+            **normalized,
             **{wups: overall[wups]["model"] for wups in METRICS[2:] if wups in overall},
             **shares,
         },

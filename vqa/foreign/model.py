@@ -83,8 +83,9 @@ class ForeignVQA:
             del self._looks[next(iter(self._looks))]
         return look
 
-    def check(self, question: str) -> None:
+    def check(self, question: str) -> str:
         check_question(question)
+        return ""
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         return self.ask_many(photo, [question], top)[0]

@@ -1,7 +1,9 @@
 """The only place that opens an image file: formats, size limits, orientation, transparency."""
 
 import hashlib
+import importlib
 import io
+import logging
 import os
 import re
 import time
@@ -11,11 +13,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from .errors import InputError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}) | {
+    *(".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k")
+}
+FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, HEIC or JPEG 2000"
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535  # the longest of a JPEG
 MAX_BYTES = 64 << 20
@@ -23,6 +38,19 @@ HEADER_SECONDS, SECONDS = 0.5, 1.8  # of processor time: until the size is known
 SCANS = 20  # of a progressive JPEG; one with more is decoded in small steps, so that its time is checked often
 SHOWN_SIDE = 1024  # pixels of the longer side of a photo that is drawn beside an answer
 BACKGROUND = (255, 255, 255)  # of transparent photos
+
+
+def _heif(file: io.BytesIO, name: str) -> Image.Image:
+    """The reader of HEIC photos, by the package pillow-heif."""
+    try:
+        heif = importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise InputError(
+            f"{getattr(file, 'name', name)} is a HEIC photo, which needs a further package; run: pip install "
+            "'glimpse-vqa[heic]', or save the photo as JPEG."
+        ) from error
+    return heif.HeifImageFile(file, name)
+
 
 # The first bytes of each format and the reader of its header. `Image.open` also applies a size limit that is global to
 # Pillow, which any other part of a program may have changed.
@@ -32,7 +60,13 @@ _HEADERS = {
     rb"RIFF....WEBP": WebPImagePlugin.WebPImageFile,
     rb"BM": BmpImagePlugin.BmpImageFile,
     rb"GIF8[79]a": GifImagePlugin.GifImageFile,
+    rb"II[*+]\0|MM\0[*+]": TiffImagePlugin.TiffImageFile,
+    rb"....ftyp.{0,64}avi[fs]": AvifImagePlugin.AvifImageFile,
+    rb"....ftyp.{0,64}(hei[cxms]|hev[cxms]|mif1|msf1)": _heif,
+    rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
+# How much smaller photos must be in formats whose decoders cannot be stopped once they have begun.
+_AT_ONCE = {"WEBP": 2, "TIFF": 2, "AVIF": 2, "HEIF": 2, "JPEG2000": 8}
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT: dict[Any, Image.Transpose] = {
@@ -81,7 +115,8 @@ def read_photo(source: Any) -> PhotoFile:
 
 
 def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
-    """A photo in RGB, upright as its EXIF tag says, on white where transparent; an animation's first frame.
+    """A photo in RGB, upright as its EXIF tag says, on white where transparent; the first frame of an animation, and
+    the first page of a TIFF, which is reported.
 
     Args:
         source: a path, bytes, an open binary file, a `PhotoFile`, a Pillow image, or an array `(H, W)`, `(H, W, 3)`
@@ -92,9 +127,9 @@ def open_photo(source: Any, shortest_side: int | None = None) -> Image.Image:
     Returns:
         A new image with the pixels only, without the file's metadata.
 
-    Raises `InputError` if it is missing, empty, too large (64 million pixels, half as many in a WebP, 65,535 a side, or
-    64 MB), broken, no JPEG, PNG, WebP, BMP or GIF, or takes more than 1.8 seconds of processor time to decode. The size
-    is read from the header, before anything is decoded.
+    Raises `InputError` if it is missing, empty, too large (64 million pixels, less in formats that are decoded at once;
+    65,535 a side, or 64 MB), broken, in none of `FORMATS`, or takes more than 1.8 seconds of processor time to decode.
+    The size is read from the header, before anything is decoded.
     """
     name = _name(source)
     with _damage_reported(name):
@@ -205,13 +240,14 @@ def _read_header(content: bytes, name: str) -> Image.Image:
         if re.match(start, content, re.DOTALL):
             reader = _TimedReader(content, name)
             image = read(reader, "")
-            # the WebP decoder cannot be stopped once it has begun
-            _check_size(*image.size, name, MAX_PIXELS // 2 if image.format == "WEBP" else MAX_PIXELS)
+            _check_size(*image.size, name, MAX_PIXELS // _AT_ONCE.get(image.format or "", 1))
             reader.deadline = reader.start + SECONDS
             if content.count(b"\xff\xda") > SCANS:
                 image.decodermaxblock = 256  # bytes, in which some 20 empty scans fit
+            if image.format == "TIFF" and image.tag_v2.next:  # type: ignore[attr-defined]
+                logging.getLogger("glimpse").warning("%s has several pages; the first one is used.", name)
             return image
-    raise InputError(f"{name} is not a JPEG, PNG, WebP, BMP or GIF image; save it as one of these.")
+    raise InputError(f"{name} is not a {FORMATS} image; save it as one of these.")
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

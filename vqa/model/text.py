@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .errors import InputError
+from .language import language_of
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -67,10 +68,22 @@ def words(tokenizer: "Tokenizer", question: str, encoding: "Encoding | None" = N
     return every, [word for word, i in zip(every, encoding.ids, strict=True) if i == unknown]
 
 
-def check_known(question: str, every: Sequence[str], unknown: Sequence[str]) -> None:
-    """Raise an `InputError` if the model knows none of a question's words; the last two are the result of `words`."""
+def check_known(question: str, every: Sequence[str], unknown: Sequence[str]) -> str:
+    """A remark if the model does not know most of a question's words, else ""; the last two are the result of `words`.
+
+    Raises `InputError` if it knows none, or not enough of a question that is clearly in another language.
+    """
+    if 3 * len(unknown) >= len(every) and (language := language_of(every)):
+        known = len(every) - len(unknown)
+        raise InputError(
+            f"The question {short(question)} is in {language}, and the model knows {known} of its {len(every)} words; "
+            "ask in plain English words."
+        )
     if len(unknown) == len(every):
         raise InputError(f"The model knows none of the words in {short(question)}; ask in plain English words.")
+    if 2 * len(unknown) > len(every):
+        return f"the model does not know {len(unknown)} of the {len(every)} words of the question"
+    return ""
 
 
 def check_question(question: str) -> str:
@@ -152,7 +165,7 @@ class Answer:
     glimpse: the index of the glimpse that carried the answer: the best answer's logit falls the most if this glimpse
         sees the mean of the grid instead; None for a model or an exported file that does not compute it.
     seconds: time for `load`, `photo` and `question`.
-    note: a remark on the scores of a foreign model (see `vqa.foreign`).
+    note: a remark on a question of which most words are unknown, or on the scores of a foreign model.
     """
 
     text: str

@@ -95,6 +95,11 @@ def remarks(content: dict[str, Any]) -> list[str]:
     """A sentence for each further measurement."""
     lines, grounding = [], content.get("grounding", {})
     if stated := content.get("sure"):
+    if (normalized := content["metrics"].get("official_normalized")) is not None:
+        lines.append(
+            f"Official accuracy {content['metrics']['official']:.2f}% as its own code computes it, {normalized:.2f}% "
+            "with unanimous answers normalised, too, as some tools do."
+        )
         whole, kinds = stated["all"], [f"{kind} {in_words(stated[kind])}" for kind in KINDS if kind in stated]
         lines.append(f"Stated as sure: {in_words(whole)} of {whole['n']:,} answers: {', '.join(kinds)}.")
     if swap := grounding.get("photo_swap"):

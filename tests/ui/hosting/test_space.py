@@ -80,12 +80,13 @@ def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
 
 
 def test_the_requirements_are_the_core(folder):
-    lines = (folder / "requirements.txt").read_text().split()
+    first, *lines = (folder / "requirements.txt").read_text().splitlines()
+    assert first.startswith("--extra-index-url ") and first.endswith("/whl/cpu")
     names = {re.split(r"[^\w-]", line)[0] for line in lines}
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     core = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
     assert "gradio" in core and "timm" in core
-    assert names == core - {"gradio"} | {"scikit-image"}  # gradio comes with sdk_version
+    assert names == core - {"gradio"}  # gradio comes with sdk_version
 
 
 def test_only_a_space_is_replaced(tmp_path, tiny_checkpoint):

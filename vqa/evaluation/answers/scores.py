@@ -136,7 +136,8 @@ class Judge:
 
     def scores(self, answered: Answered, truth: str | None) -> dict[str, Any]:
         """By metric the score in 0-1 of each guess; None where there is no reference or, for official, fewer than ten
-        answers. truth: the reference, normalised."""
+        answers; where it differs, also the official score of the model with `normalize_all` (see `vqa_accuracy`).
+        truth: the reference, normalised."""
         if truth is None:
             return {"exact": None, "official": None}
         example, raw = answered.example, self.guesses(answered)
@@ -151,6 +152,9 @@ class Judge:
         scores["official"] = None
         if len(example.answers) >= OFFICIAL:
             worth = {answer: official(answer, example) for answer in set(guesses.values())}
+            normalized = vqa_accuracy(answered.prediction, example.answers, normalize_all=True) / 100
+            if normalized != scores["official"]["model"]:
+                scores["official_normalized"] = normalized
             scores["official"] = {guess: worth[answer] for guess, answer in guesses.items()}
             if self.known is not None:
                 scores["official"]["upper_bound"] = best_official(example, self.known)

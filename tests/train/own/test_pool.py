@@ -1,0 +1,71 @@
+"""The shares of members that answer together."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from train.own.pool import Held, best_pool, fit_factors, mixed, scores
+
+QUESTIONS, ANSWERS = 400, 6
+
+
+@pytest.fixture
+def labels() -> Tensor:
+    return F.one_hot(torch.randint(ANSWERS, (QUESTIONS,), generator=torch.Generator().manual_seed(0)), ANSWERS).float()
+
+
+def member(labels: Tensor, knows: float, seed: int) -> Tensor:
+    """Logits of which the part that is right is `knows`."""
+    return knows * labels + torch.randn(labels.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def held(labels: Tensor, answers: list[Tensor], guesses: list[Tensor], own: Tensor | None = None) -> Held:
+    own = torch.ones_like(labels, dtype=torch.bool) if own is None else own
+    return Held(np.arange(QUESTIONS), np.arange(QUESTIONS) % 4, labels, own, answers, guesses, [])
+
+
+def test_the_factors_make_the_labels_likeliest(labels: Tensor) -> None:
+    parts = [member(labels, 2, 1), member(labels, 1, 2), member(labels, 0, 3)]
+    factors = fit_factors(parts, labels, torch.ones_like(labels, dtype=torch.bool))
+    assert factors[0] == pytest.approx(2, abs=0.4) and factors[1] == pytest.approx(1, abs=0.4)  # unit noise: Bayes
+    assert factors[2] < 0.2
+    together = mixed(parts, factors)
+    assert scores(together, labels).mean() > max(scores(part, labels).mean() for part in parts)
+
+
+def test_a_useless_photo_has_no_share(labels: Tensor) -> None:
+    guess, noise = member(labels, 2, 1), 3 * member(labels, -1, 2)
+    pool = best_pool(held(labels, [noise], [guess]))
+    assert scores(pool.logits, labels).mean() >= scores(pool.guessed, labels).mean()
+    assert not pool.looks or pool.answer[0] < 0.1
+    useful = best_pool(held(labels, [member(labels, 3, 2)], [guess]))
+    assert useful.looks and scores(useful.logits, labels).mean() > scores(useful.guessed, labels).mean()
+
+
+def test_factors_come_from_the_other_groups(labels: Tensor) -> None:
+    """What a group of questions says must not change how its own members are weighted."""
+    parts = [member(labels, 2, 1)], [member(labels, 1, 2)]
+    before = best_pool(held(labels, *parts))
+    changed = labels.clone()
+    first = torch.arange(QUESTIONS) % 4 == 0
+    changed[first] = changed[first].roll(1, dims=1)
+    after = best_pool(held(changed, *parts))
+    torch.testing.assert_close(before.logits[first], after.logits[first])
+    assert not torch.allclose(before.logits[~first], after.logits[~first])
+
+
+def test_foreign_answers_are_left_out_where_they_only_disturb(labels: Tensor) -> None:
+    """The last answer is right nowhere in the data, and the first member likes it."""
+    labels = labels[:, :-1].clone()
+    labels[labels.sum(1) == 0, 0] = 1
+    labels = F.pad(labels, (0, 1))
+    own = torch.ones_like(labels, dtype=torch.bool)
+    own[:, -1] = False
+    likes = member(labels, 2, 1)
+    likes[:, -1] += 3
+    pool = best_pool(held(labels, [likes], [torch.zeros_like(labels)], own))
+    assert pool.only_own and (pool.logits.argmax(1) < ANSWERS - 1).all()
+    foreign = F.one_hot(torch.full((QUESTIONS,), ANSWERS - 1), ANSWERS).float()
+    assert not best_pool(held(foreign, [foreign], [torch.zeros_like(labels)], own)).only_own

@@ -1,0 +1,95 @@
+"""The routes that chat clients and other tools know, asked by the package `openai`."""
+
+import base64
+
+import httpx
+import openai
+import pytest
+
+from tests.ui.conftest import QUESTION, free_port
+from ui import app
+from ui.hosting.chat import add_routes
+from ui.models import Models
+from ui.page import build_page
+
+
+@pytest.fixture(scope="module")
+def chat(models):
+    page = build_page(models)
+    address = app.open_page(page, "127.0.0.1", free_port())
+    add_routes(page.app, models, ("ann", "secret"))
+    yield address
+    page.close(verbose=False)
+
+
+@pytest.fixture
+def client(chat):
+    return openai.OpenAI(base_url=f"{chat}v1", api_key="secret", max_retries=0)
+
+
+def messages(url: str | None, *texts: str) -> list[dict]:
+    parts: list[dict] = [{"type": "text", "text": text} for text in texts]
+    return [{"role": "user", "content": ([{"type": "image_url", "image_url": {"url": url}}] if url else []) + parts}]
+
+
+@pytest.fixture
+def url(photo) -> str:
+    return "data:image/png;base64," + base64.b64encode(photo.read_bytes()).decode()
+
+
+def test_the_answer_is_that_of_python(client, models, vqa, photo, url):
+    prompt = f"{QUESTION}\nAnswer the question using a single word or phrase."  # as lmms-eval asks
+    made = client.chat.completions.create(model="gpt-4o", messages=messages(url, prompt), temperature=0)
+    expected = vqa.ask(photo, QUESTION).to_dict()
+    assert made.choices[0].message.content == expected["answer"] and made.choices[0].finish_reason == "stop"
+    assert made.glimpse["attention"] == expected["attention"] and made.model == expected["model"]
+    assert [model.id for model in client.models.list()] == models.offered
+
+
+def test_a_stream_has_the_answer(client, vqa, photo, url):
+    chunks = list(client.chat.completions.create(model="x", messages=messages(url, QUESTION), stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == vqa.ask(photo, QUESTION).text
+
+
+def test_later_turns_are_about_the_same_photo(client, vqa, photo, url):
+    talk = [*messages(url, "is it red?"), {"role": "assistant", "content": "no"}, {"role": "user", "content": QUESTION}]
+    made = client.chat.completions.create(model="x", messages=talk)
+    assert made.choices[0].message.content == vqa.ask(photo, QUESTION).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([], "have no photo and question"),
+        (messages(None, QUESTION), "have no photo and question"),
+        (messages("https://example.com/a.jpg", QUESTION), "nothing is fetched from other machines"),
+        (messages("data:image/png;base64,%%%", QUESTION), "is not in base64"),
+        (messages("data:image/png;base64,AAAA", QUESTION), "is not a JPEG"),
+        ([{"role": "user", "content": [3, {"image_url": 4, "text": 5}]}], "have no photo and question"),
+    ],
+)
+def test_a_bad_request_is_refused_in_a_sentence(client, wrong, message):
+    with pytest.raises(openai.BadRequestError, match=message):
+        client.chat.completions.create(model="x", messages=wrong)
+
+
+def test_what_is_no_request(chat):
+    for content in (b"no JSON", b"[]", b"{}"):
+        answer = httpx.post(f"{chat}v1/chat/completions", content=content, headers={"authorization": "Bearer secret"})
+        assert answer.status_code == 400 and answer.json()["error"]["message"].endswith(".")
+
+
+def test_the_password_is_the_key(chat, url):
+    with pytest.raises(openai.AuthenticationError, match="The API key is wrong"):
+        openai.OpenAI(base_url=f"{chat}v1", api_key="guess", max_retries=0).models.list()
+
+
+def test_health(chat, models):
+    assert httpx.get(f"{chat}healthz").json() == {"status": "ok", "model": models.own}
+    page = build_page(loading := Models("tiny"))
+    try:
+        address = app.open_page(page, "127.0.0.1", free_port())
+        add_routes(page.app, loading)
+        assert httpx.get(f"{address}healthz").status_code == 503
+    finally:
+        page.close(verbose=False)

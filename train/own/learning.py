@@ -1,0 +1,149 @@
+"""A member learns from up to some ten thousand questions; the grids of their photos are read from a store."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.fitting.batches import Questions, photo_batches
+from train.fitting.photos import LoadPhotos, stored_grids
+from train.own.members import Member
+from vqa.data.examples import Example
+from vqa.data.features import FeatureStore
+from vqa.model.model import VQAModel
+from vqa.model.processing import VQAProcessor
+
+BATCH = 64
+PATIENCE = 3  # passes without a lower held-out loss
+AVERAGE = 0.98  # decay of the moving average of the weights
+Logits = tuple[Tensor, Tensor, Tensor]
+"""Those `(Q, A)` of the answer, of the guess without the photo and of the guess without the question."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a kind of member learns: its learning rate and the most passes over the questions."""
+
+    rate: float
+    passes: int
+
+
+class TooSlow(Exception):
+    """A pass over the questions takes the given number of seconds, more than there is time for."""
+
+
+class Material:
+    """The questions, as arrays, and the prepared grids of their photos in `folder`."""
+
+    def __init__(
+        self, net: VQAModel, processor: VQAProcessor, examples: Sequence[Example], folder: str, store: FeatureStore
+    ):
+        index = {answer: number for number, answer in enumerate(net.config.answers)}
+        self.net, self.examples = net, examples
+        self.questions = Questions.build(examples, index, processor)
+        self.grids: LoadPhotos = stored_grids(self.questions.photos, [folder], store)
+        self.photo = self.questions.photo
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def batches(self, chosen: np.ndarray, order: np.random.Generator | None = None) -> Iterator[np.ndarray]:
+        """The chosen questions in batches that keep each photo's questions together."""
+        _, photo = np.unique(self.photo[chosen], return_inverse=True)
+        return (chosen[part] for part in photo_batches(photo, BATCH, order))
+
+    def labels(self, chosen: np.ndarray) -> Tensor:
+        """The answers' scores `(Q, A)`."""
+        return self.questions.batch(chosen)["labels"]
+
+    def batch(self, chosen: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
+        """The inputs of a member, and the answers' scores `(B, A)`."""
+        batch = self.questions.batch(chosen)
+        grid = self.grids(batch["rows"].numpy())["grid"]
+        names = ("input_ids", "attention_mask", "photo_index")
+        return {"grid": self.net.prepare(grid)} | {name: batch[name] for name in names}, batch["labels"]
+
+
+def loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy to the shares of the answers' scores; questions without a known answer count as 0."""
+    return -(labels / labels.sum(-1, keepdim=True).clamp_min(1e-6) * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def fit(
+    member: Member,
+    material: Material,
+    chosen: np.ndarray,
+    held: np.ndarray | None,
+    recipe: Recipe,
+    seed: int,
+    deadline: float = math.inf,
+    advance: Callable[[], None] = lambda: None,
+) -> int:
+    """Train on the `chosen` questions, and leave the moving average of the weights in the member.
+
+    With `held` questions the pass with the lowest loss on them is the result, and training ends `PATIENCE` passes after
+    it, or at the `deadline` (of `time.perf_counter`). Returns the passes of the result. advance: called after each
+    batch. Raises `TooSlow` if a single pass would last longer.
+    """
+    order, steps = np.random.default_rng((seed, 11)), -(-len(chosen) // BATCH)
+    torch.manual_seed(seed)
+    parameters = [parameter for parameter in member.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4, fused=True)
+    average = [p.detach().clone() for p in parameters]
+    best, best_pass, best_weights, step, start = math.inf, 0, average, 0, time.perf_counter()
+    for number in range(1, recipe.passes + 1):
+        member.train()
+        for part in material.batches(chosen, order):
+            inputs, labels = material.batch(part)
+            optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / steps)
+            value = sum((loss(logits, labels) for logits in member(**inputs)), torch.zeros(()))
+            optimizer.zero_grad()
+            value.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            step += 1
+            decay = min(AVERAGE, (1 + step) / (10 + step))
+            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
+            advance()
+            if step == 5 and (time.perf_counter() - start) / step * steps > deadline - start:
+                raise TooSlow((time.perf_counter() - start) / step * steps)
+        if held is not None:
+            swap(parameters, average)
+            now = held_loss(member, material, held)
+            if now < best:
+                best, best_pass, best_weights = now, number, [p.detach().clone() for p in parameters]
+            swap(parameters, average)
+            if number - best_pass >= PATIENCE or time.perf_counter() > deadline:
+                break
+    swap(parameters, best_weights if held is not None else average)
+    return best_pass if held is not None else recipe.passes
+
+
+def swap(parameters: Sequence[Tensor], others: Sequence[Tensor]) -> None:
+    """Exchange the values of both; call again to undo."""
+    for parameter, other in zip(parameters, others, strict=True):
+        parameter.data, other.data = other.data, parameter.data
+
+
+@torch.inference_mode()
+def predict(member: Member, material: Material, chosen: np.ndarray) -> Logits:
+    """The logits for the `chosen` questions, in their order."""
+    member.eval()
+    parts, rows = [], []
+    for part in material.batches(chosen):
+        parts.append(member(**material.batch(part)[0]))
+        rows.append(part)
+    back = np.argsort(np.concatenate(rows), kind="stable")[np.argsort(np.argsort(chosen, kind="stable"), kind="stable")]
+    answer, blind, image_only = (torch.cat(logits)[back].float() for logits in zip(*parts, strict=True))
+    return answer, blind, image_only
+
+
+def held_loss(member: Member, material: Material, held: np.ndarray) -> float:
+    """The loss of the answer and of the guess, each at its best temperature, as that is fitted later."""
+    labels = material.labels(held)
+    heads = predict(member, material, held)[:2]
+    return sum(min(float(loss(logits / t, labels)) for t in (1.0, 1.5, 2.0, 3.0)) for logits in heads)

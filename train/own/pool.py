@@ -1,0 +1,115 @@
+"""The shares with which members answer together, chosen on questions that none of them has learned from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.own.learning import loss
+
+MOST = 1000  # questions that factors are fitted on
+LEAST = 0.02  # smaller shares are 0
+IMPOSSIBLE = -1e4  # the logit of an answer that the model does not have
+
+
+@dataclass
+class Held:
+    """The answers of members to questions that they have not learned from.
+
+    rows `(Q,)`: the questions; group `(Q,)`: questions of equal numbers share their fitted shares; labels `(Q, A)`;
+    own `(Q, A)`: the answers in what the members learned from; answers, guesses, images: logits `(Q, A)`, one a member.
+    """
+
+    rows: np.ndarray
+    group: np.ndarray
+    labels: Tensor
+    own: Tensor
+    answers: list[Tensor]
+    guesses: list[Tensor]
+    images: list[Tensor]
+
+
+@dataclass
+class Pool:
+    """How members answer together: factors of their answers' logits and of their guesses' in the answer, and of their
+    guesses' in the guess without the photo; only_own: only the answers of one's own data are possible; logits, guess:
+    those `(Q, A)` of the held-out questions, with factors that were fitted on the other groups."""
+
+    answer: list[float]
+    blind: list[float]
+    guess: list[float]
+    only_own: bool
+    logits: Tensor
+    guessed: Tensor
+
+    @property
+    def looks(self) -> bool:
+        """Whether the photo has a share in the answer."""
+        return any(self.answer)
+
+
+def best_pool(held: Held) -> Pool:
+    """The pool with the best answers to held-out questions; that of the guesses alone where no other is better.
+
+    The factors of each group of questions are fitted on the other groups, so that what they reach is not overrated.
+    """
+    each = []
+    for only_own in (True, False):
+        guess, guessed = fitted(held, held.guesses, only_own)
+        factors, logits = fitted(held, [*held.answers, *held.guesses], only_own)
+        count = len(held.answers)
+        each.append(Pool(factors[:count], factors[count:], guess, only_own, logits, guessed))
+    best = max(each, key=lambda pool: float(scores(pool.logits, held.labels).mean()))  # of equal ones the smaller
+    if scores(best.logits, held.labels).mean() < scores(best.guessed, held.labels).mean():
+        return Pool([0.0] * len(best.answer), best.guess, best.guess, best.only_own, best.guessed, best.guessed)
+    return best
+
+
+def fitted(held: Held, parts: Sequence[Tensor], only_own: bool) -> tuple[list[float], Tensor]:
+    """The factors for all held-out questions, and logits `(Q, A)` with those of the other groups."""
+    allowed = held.own if only_own else torch.ones_like(held.own)
+    logits = torch.empty_like(parts[0])
+    for group in np.unique(held.group):
+        inside = torch.from_numpy(held.group == group)
+        factors = fit_factors([part[~inside] for part in parts], held.labels[~inside], allowed[~inside])
+        logits[inside] = mixed([part[inside] for part in parts], factors).masked_fill(~allowed[inside], IMPOSSIBLE)
+    return fit_factors(parts, held.labels, allowed), logits
+
+
+def mixed(parts: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
+    """The weighted sum of logits, a log-linear pool (Genest & Zidek 1986)."""
+    return sum((factor * part for part, factor in zip(parts, factors, strict=True)), torch.zeros_like(parts[0]))
+
+
+def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> list[float]:
+    """The factors, none negative, with which the sum of `parts (Q, A)` makes the labels likeliest.
+
+    allowed `(Q, A)`: the possible answers; questions without a possible right one are left out.
+    """
+    drawn = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:MOST])
+    right, possible = labels[drawn] * allowed[drawn], allowed.any(0)
+    known = drawn[right.sum(1) > 0]
+    if not len(known):
+        return [1 / len(parts)] * len(parts)
+    right, outside = (labels * allowed)[known][:, possible], ~allowed[known][:, possible]
+    each = torch.stack([part[known][:, possible].masked_fill(outside, IMPOSSIBLE) for part in parts])
+    logs = torch.full((len(parts),), -float(np.log(len(parts))), requires_grad=True)
+    optimizer = torch.optim.LBFGS([logs], max_iter=25, line_search_fn="strong_wolfe")
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        value = loss(torch.einsum("m,mqa->qa", logs.exp(), each), right) + 1e-3 * logs.exp().square().sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(step)
+    factors = logs.detach().exp().tolist()
+    return [factor if factor >= LEAST else 0.0 for factor in factors]
+
+
+def scores(logits: Tensor, labels: Tensor) -> Tensor:
+    """The soft scores `(Q,)` of the best answers."""
+    return labels.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)

@@ -1,0 +1,218 @@
+"""What is learned within a budget of time: members on parts of the photos, to measure, then on all of them.
+
+Each fit is stored in the run's folder, so that an interrupted run goes on from there; the seconds that it took are
+stored too, as they decide what else is done.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from train.own.learning import Material, Recipe, TooSlow, fit, predict
+from train.own.members import Member, can_join, continued, fresh
+from train.own.pool import Held
+from vqa.data.files import whole_file
+from vqa.model.errors import InputError
+
+FOLDS = 5
+SPLIT_SEED = 1  # apart from the run's seed, so that all runs are compared on the same photos
+CURVE = (0.25, 0.5)  # shares of the photos
+MOST_HELD = 4000  # questions of a fold that are measured on
+COPIES = 3  # of a fresh member in the final model
+RESERVE = 0.1  # of the time, for the end
+GROWN = 1.25  # seconds on all photos as a multiple of those on four fifths
+HEADS = ("answers", "guesses", "images")
+START, FRESH = "from the start model", "new, small"
+RECIPES = {START: Recipe(1e-3, 12), FRESH: Recipe(3e-3, 40)}
+
+
+@dataclass
+class Fitted:
+    """A finished fit: the passes of its result, the seconds that it took, and the file of its tensors."""
+
+    passes: int
+    seconds: float
+    file: Path
+
+
+class Trials:
+    """The fits of a run, at most `minutes` of them together, of which `spent` seconds are over.
+
+    epochs: the most passes, None: as the recipes say. keep: store the weights of the first fold.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        material: Material,
+        seed: int,
+        minutes: float,
+        spent: float,
+        epochs: int | None,
+        keep: bool,
+        console: Console,
+    ):
+        self.folder, self.material, self.seed, self.keep, self.console = folder, material, seed, keep, console
+        self.seconds, self.spent = 60 * minutes, spent
+        photos = np.random.default_rng(SPLIT_SEED).permutation(len(material.questions.photos))
+        self.fold = (np.argsort(photos) % FOLDS)[material.photo]
+        self.rank = np.argsort(photos)[material.photo] / len(photos)  # a photo's questions are learned from together
+        names = (START, FRESH) if can_join(material.net.config) else (START,)
+        self.recipes = {name: replace(RECIPES[name], passes=epochs or RECIPES[name].passes) for name in names}
+        self.measured: dict[int, dict[str, Fitted]] = {}
+        self.curve: dict[float, dict[str, Fitted]] = {}
+
+    def measure(self) -> None:
+        """Fit members on four fifths of the photos; as far as the time allows also on less of these, for the learning
+        curve, and on the other four fifths. Raises `InputError` if there is no time for the first."""
+        first: dict[str, Fitted] = {}
+        for name in reversed(self.recipes):  # the fast ones first
+            later = len(self.recipes) - len(first)
+            free = self.seconds * (1 - RESERVE) - self.spent - GROWN * cost(first)
+            first |= self.trial(0, name, self.recipes[name], most=free / (1 + GROWN) / later)
+        self.measured[0] = {name: first[name] for name in self.recipes}
+        whole, final = cost(first), GROWN * cost(first)
+        for share in CURVE:
+            if self.left() > final + share * whole:
+                parts = [self.trial(0, name, recipe, share) for name, recipe in self.recipes.items()]
+                self.curve[share] = {name: done for part in parts for name, done in part.items()}
+        copies = GROWN * (COPIES - 1) * first[FRESH].seconds if FRESH in first else 0.0
+        for fold in range(1, FOLDS):
+            if self.left() > final + copies + whole:
+                parts = [self.trial(fold, name, self.known(name)) for name in self.recipes]
+                self.measured[fold] = {name: done for part in parts for name, done in part.items()}
+
+    def known(self, name: str) -> Recipe:
+        """The recipe with as many passes as were best on the first fold."""
+        return replace(self.recipes[name], passes=self.measured[0][name].passes)
+
+    def left(self) -> float:
+        """Seconds of the budget but for its reserve."""
+        return self.seconds * (1 - RESERVE) - self.spent
+
+    def trial(
+        self, fold: int, name: str, recipe: Recipe, share: float = 1.0, most: float | None = None
+    ) -> dict[str, Fitted]:
+        """A member fitted on a share of the photos outside the fold, and its logits of the questions in it. On the
+        first fold the best number of passes is sought, for at most so many seconds."""
+        held, rest = self.held(fold), self.rest(fold, share)
+
+        def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
+            member, deadline = self.member(name, self.seed), time.perf_counter() + (most or self.seconds)
+            sought = held if fold == 0 else None
+            passes = fit(member, self.material, rest, sought, recipe, self.seed, deadline, advance)
+            kept = member.state_dict() if self.keep and most else {}
+            logits = dict(zip(HEADS, predict(member, self.material, held), strict=True))
+            return passes, {head: value.half() for head, value in logits.items()} | kept
+
+        part = "" if share == 1 else f", {share:.0%} of the photos"
+        return {name: self.stored(f"fold {fold + 1} of {FOLDS}{part}, {name}", job)}
+
+    def finals(self, refit: bool) -> list[tuple[str, Member]]:
+        """The members of the final model with the names of their recipes: fitted on all photos, or without `refit`
+        those of the first fold."""
+        if not refit:
+            return [(name, self.loaded(name, self.seed, done)) for name, done in self.measured[0].items()]
+        everything, members = np.arange(len(self.material)), []
+        for name in self.recipes:
+            seconds = max(0.1, GROWN * self.measured[0][name].seconds)
+            copies = 1 if name == START else min(COPIES, max(1, int(self.left() / seconds)))
+            for seed in range(self.seed, self.seed + copies):
+
+                def job(
+                    advance: Callable[[], None], name: str = name, seed: int = seed
+                ) -> tuple[int, dict[str, Tensor]]:
+                    member = self.member(name, seed)
+                    passes = fit(member, self.material, everything, None, self.known(name), seed, advance=advance)
+                    return passes, member.state_dict()
+
+                done = self.stored(f"all photos, {name}, seed {seed}", job)
+                members.append((name, self.loaded(name, seed, done)))
+        return members
+
+    def held(self, fold: int) -> np.ndarray:
+        """The questions of a fold; of very many a part."""
+        inside = np.flatnonzero(self.fold == fold)
+        share = min(1.0, MOST_HELD / max(1, len(inside)))
+        return inside[self.rank[inside] <= np.quantile(self.rank[inside], share)]
+
+    def rest(self, fold: int, share: float = 1.0) -> np.ndarray:
+        """The questions about a share of all photos, none of them in the fold."""
+        outside = np.flatnonzero(self.fold != fold)
+        return outside if share == 1 else outside[self.rank[outside] < share]
+
+    def member(self, name: str, seed: int) -> Member:
+        return continued(self.material.net) if name == START else fresh(self.material.net, seed)
+
+    def loaded(self, name: str, seed: int, done: Fitted) -> Member:
+        member = self.member(name, seed)
+        tensors = load_file(done.file)
+        member.load_state_dict({key: tensors[key] for key in member.state_dict()})
+        return member.eval()
+
+    def together(self, trials: dict[int, dict[str, Fitted]]) -> Held:
+        """The answers to the questions of some folds, which the members have not learned from."""
+        rows = np.concatenate([self.held(fold) for fold in trials])
+        fold = self.fold[rows]
+        if len(trials) == 1:  # two halves of its photos
+            fold = (self.rank[rows] > np.median(self.rank[rows])).astype(int)
+        own = torch.cat([self.own(fold).expand(len(self.held(fold)), -1) for fold in trials])
+        heads = {head: [self.logits(trials, name, head) for name in self.recipes] for head in HEADS}
+        return Held(rows, fold, self.material.labels(rows), own, **heads)
+
+    def own(self, fold: int) -> Tensor:
+        """`(A,)`: the answers outside a fold."""
+        questions = self.material.questions
+        rest, own = self.rest(fold), torch.zeros(len(questions.other_answers), dtype=torch.bool)
+        entries = np.concatenate([np.arange(*questions.starts[row : row + 2]) for row in rest])
+        own[torch.from_numpy(questions.labels[entries])] = True
+        return own
+
+    def logits(self, trials: dict[int, dict[str, Fitted]], name: str, head: str) -> Tensor:
+        parts = []
+        for done in trials.values():
+            with safe_open(done[name].file, "pt") as file:
+                parts.append(file.get_tensor(head).float())
+        return torch.cat(parts)
+
+    def stored(self, title: str, job: Callable[[Callable[[], None]], tuple[int, dict[str, Tensor]]]) -> Fitted:
+        """The result of a job, from its file if it was done before. The bar shows how much of the time is over."""
+        file = self.folder / f"{title.replace(' ', '-').replace(',', '').replace('%', '')}.safetensors"
+        if not file.exists():
+            start = time.perf_counter()
+            with Progress(console=self.console, transient=True) as bar:
+                row = bar.add_task(title, total=self.seconds, completed=self.spent)
+
+                def advance() -> None:
+                    bar.update(row, completed=self.spent + time.perf_counter() - start)
+
+                try:
+                    passes, tensors = job(advance)
+                except TooSlow as error:
+                    minutes = np.ceil(error.args[0] * 4 * (1 + GROWN) * len(self.recipes) / 60)
+                    raise InputError(
+                        f"A pass over the questions takes {error.args[0] / 60:.1f} minutes, too long for a budget of "
+                        f"{self.seconds / 60:g}; give --minutes {minutes:.0f}, or fewer questions."
+                    ) from error
+            facts = {"passes": str(passes), "seconds": f"{time.perf_counter() - start:.2f}"}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(file) as new:
+                save_file({name: value.contiguous() for name, value in tensors.items()}, new, facts)
+        with safe_open(file, "pt") as content:
+            facts = content.metadata()
+        self.spent += float(facts["seconds"])
+        return Fitted(int(facts["passes"]), float(facts["seconds"]), file)
+
+
+def cost(trial: dict[str, Fitted]) -> float:
+    """Seconds of all its fits."""
+    return sum(done.seconds for done in trial.values())

@@ -1,0 +1,122 @@
+"""The routes that other tools know: OpenAI's `/v1/chat/completions` and `/v1/models`, and `/healthz`.
+
+A request has a photo as a `data:` address and a question; nothing is fetched from other machines. The answer is the
+message, and the whole `Answer`, heat included, is in the further field `glimpse`.
+"""
+
+import base64
+import binascii
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ui.api.payload import BROKEN, refusal
+from ui.models import Models
+from vqa.harnesses import plain_question
+from vqa.model.errors import InputError
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = None) -> None:
+    """Add the routes to the app of a page. auth: name and password, of which the password is the API key."""
+
+    async def health(request: Request) -> Response:
+        status = "ok" if models.loaded else "loading"
+        return JSONResponse({"status": status, "model": models.own}, 200 if models.loaded else 503)
+
+    async def offered(request: Request) -> Response:
+        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "glimpse"} for name in models.offered]
+        return JSONResponse({"object": "list", "data": rows})
+
+    async def complete(request: Request) -> Response:
+        asked = await request.json()
+        photo, question = read_messages(asked)
+        wanted = asked.get("model")
+        answer = await run_in_threadpool(
+            answer_to, models, wanted if wanted in models.offered else None, photo, question
+        )
+        made = completion(answer)
+        if not asked.get("stream"):
+            return JSONResponse(made)
+        choice = {"index": 0, "delta": made["choices"][0]["message"], "finish_reason": "stop"}
+        chunk = json.dumps(made | {"object": "chat.completion.chunk", "choices": [choice]})
+        return StreamingResponse(iter([f"data: {chunk}\n\n", "data: [DONE]\n\n"]), media_type="text/event-stream")
+
+    def checked(handler: Handler) -> Handler:
+        async def respond(request: Request) -> Response:
+            key = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if auth is not None and not secrets.compare_digest(key.encode(), auth[1].encode()):
+                return failed("The API key is wrong; give the password of --auth.", 401)
+            try:
+                return await handler(request)
+            except ValueError as error:
+                known = isinstance(error, InputError)
+                return failed(str(error) if known else "The request is no JSON; send it as application/json.", 400)
+            except Exception as error:
+                return failed(refusal(error), 500)
+
+        return respond
+
+    app.router.routes[:0] = [
+        Route("/healthz", health),
+        Route("/v1/models", checked(offered)),
+        Route("/v1/chat/completions", checked(complete), methods=["POST"]),
+    ]
+
+
+def answer_to(models: Models, name: str | None, photo: bytes, question: str) -> dict[str, Any]:
+    with models.use(name) as vqa:
+        return vqa.ask(photo, question).to_dict()
+
+
+def read_messages(asked: Any) -> tuple[bytes, str]:
+    """The last photo and the last question of a request's messages. Raises `InputError` if one is missing."""
+    messages = asked.get("messages") if isinstance(asked, dict) else None
+    if not isinstance(messages, list):
+        raise InputError("The request has no list 'messages'; send a photo and a question in one.")
+    parts: list[dict[str, Any]] = []
+    for message in messages:
+        if isinstance(message, dict) and message.get("role") == "user":
+            content = message.get("content")
+            parts += [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    addresses = [part["image_url"] for part in parts if isinstance(part, dict) and "image_url" in part]
+    address = addresses[-1] if addresses else None
+    address = address.get("url") if isinstance(address, dict) else address
+    if not texts or not isinstance(address, str):
+        raise InputError("The messages have no photo and question; send parts of the types image_url and text.")
+    head, _, data = address.partition(",")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        raise InputError("The photo is no data: address in base64; nothing is fetched from other machines.")
+    try:
+        return base64.b64decode(data, validate=True), plain_question(texts[-1])
+    except binascii.Error as error:
+        raise InputError(f"The photo is not in base64 ({error}); encode it again.") from error
+
+
+def completion(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as OpenAI's object `chat.completion`; tokens are not counted."""
+    message = {"role": "assistant", "content": answer["answer"]}
+    return {
+        "id": f"chatcmpl-{secrets.token_hex(12)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": answer["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        "glimpse": answer,
+    }
+
+
+def failed(message: str, status: int) -> Response:
+    kind = "server_error" if message == BROKEN else "invalid_request_error"
+    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": None}}, status)
