@@ -25,7 +25,7 @@ BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(\w+)\n(.*?)^```", re
 # Replaced in all pages, so that a test takes seconds.
 SMALLER = {
     "--scenes 10000": "--scenes 24",
-    "--scenes 200 --questions 5": "--scenes 24 --questions 3",
+    "--scenes 250 --questions 4": "--scenes 24 --questions 3",
     "--scenes 100 ": "--scenes 24 ",
     "--deletion 100": "--deletion 4",
     "--deletion 500": "--deletion 4",

@@ -1,6 +1,7 @@
 """How scripts end: exit codes, and one sentence for each error."""
 
 import argparse
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -23,6 +24,11 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:
         (FileNotFoundError(2, "No such file or directory", "a/b"), "a/b cannot be read or written (No such file"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (ModuleNotFoundError("no", name="onnx"), "pip install onnx"),
+        (MemoryError(), "The memory is not enough"),
+        (
+            InputError("There is no \x1b]0;owned\x07\x1b[31mphoto.jpg."),
+            "There is no \ufffd]0;owned\ufffd\ufffd[31mphoto",
+        ),
     ],
 )
 def test_an_error_is_one_sentence(error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,3 +53,15 @@ def test_arguments_reach_the_command(capsys: pytest.CaptureFixture[str]) -> None
     parser.add_argument("--scenes", type=int)
     assert run(parser, lambda given: print(given.scenes), ["--scenes", "3"]) == 0
     assert capsys.readouterr().out == "3\n"
+
+
+def test_ctrl_c_ends_quietly_where_a_library_turns_it_into_another_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(_: argparse.Namespace) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("numpy failed to import") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    assert run(argparse.ArgumentParser(prog="draw"), command, []) == 130
+    assert capsys.readouterr() == ("", "") and signal.getsignal(signal.SIGINT) is before

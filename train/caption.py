@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.auxiliary.options import add_options, settings, start
+from train.auxiliary.options import add_options, holding, settings, start
 from train.caption_scores import card, score
 from train.captions.data import Batches, encode, read_captions
 from train.fitting.loop import Batch, Task
@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     return add_options(parser, rate=1e-3, average=0.999)
 
 
+@holding
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, WARMUP)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.auxiliary.options import add_options, settings, start
+from train.auxiliary.options import add_options, holding, settings, start
 from train.fitting.loop import Batch, Task
 from train.fitting.state import has_state
 from vqa.checkpoint.auxiliary import save_bundle
@@ -69,6 +69,7 @@ def table(given: argparse.Namespace) -> None:
     write_json(given.output / "table.json", {"settings": {n: str(getattr(given, n)) for n in names}, "rows": rows})
 
 
+@holding
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, warmup=0.0)
@@ -178,7 +179,7 @@ def text(path: Path, output: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
     numbers = output / "text.bin"
     with numbers.open("wb") as file:
         for block in blocks(path):
-            characters.encode_array(block).tofile(file)
+            file.write(characters.encode_array(block).tobytes())  # unlike tofile, which hides the reason of an error
     if numbers.stat().st_size < 4:
         raise InputError(f"{path} has fewer than two characters; give a longer text.")
     ids = np.memmap(numbers, np.uint16, "r")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vqa.checkpoint.find import CONFIG, PROCESSOR, TOKENIZER, find_checkpoint
 from vqa.checkpoint.load import load_checkpoint
-from vqa.data.files import whole_folder
+from vqa.data.files import locked, whole_file, whole_folder
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.runtimes import Logits
@@ -71,12 +71,8 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
     config = net.config
     if config.recurrent_cell == "rnn" or config.bidirectional:
         raise InputError("Only an LSTM or GRU in one direction can be exported; train the model with one of these.")
-    output.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        if output.resolve() != source.resolve() and (source / name).is_file():
-            shutil.copyfile(source / name, output / name)
     differences: dict[str, float] = {}
-    with whole_folder(output / FOLDER) as folder:
+    with locked(output), whole_folder(output / FOLDER, f"{WHOLE}.onnx") as folder:
         for name, module in ((IMAGE_ENCODER, net.image_encoder), (QUESTION, Question(net)), (WHOLE, Whole(net))):
             file = folder / f"{name}.onnx"
             write(net, module.eval(), name, file)
@@ -84,6 +80,10 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
             console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
             if not worst <= TOLERANCE:
                 raise InputError(f"{file.name} would be {worst:.1e} from PyTorch; update torch and onnxscript.")
+        for name in COPIED:
+            if output.resolve() != source.resolve() and (source / name).is_file():
+                with whole_file(output / name) as new:
+                    shutil.copyfile(source / name, new)
     return differences
 
 

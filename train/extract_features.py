@@ -21,9 +21,10 @@ from train.fitting.stages import first_stages, stages_made_by, stored_shape
 from vqa.checkpoint.pretrained import load_pretrained
 from vqa.checkpoint.provenance import provenance
 from vqa.data.features import FeatureStore
+from vqa.data.files import locked
 from vqa.data.parallel import batched, map_ahead, prefetch
 from vqa.model.device import fast_dtype, pick_device
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.image_encoder import ImageEncoder
 from vqa.model.photos import SUFFIXES, content_hash
 from vqa.model.processing import VQAImageProcessor
@@ -87,7 +88,6 @@ def extract(
         made_by = stages_made_by(encoder, stages, backbone, image_processor)
     encoder = copy.deepcopy(encoder)  # the caller's weights keep their bits
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
-    store = FeatureStore.create(output, made_by | (MIRRORED if mirrored else {}), *shape, bits)
     known, skipped, start = 0, 0, time.perf_counter()
 
     def read(item: tuple[str, Path]) -> tuple[str, str, np.ndarray | None, str]:
@@ -101,7 +101,8 @@ def extract(
         except (InputError, OSError) as error:
             return name, "", None, f"{path}: {error}"
 
-    with Progress(transient=True) as bar, torch.inference_mode():
+    with locked(output), Progress(transient=True) as bar, torch.inference_mode():
+        store = FeatureStore.create(output, made_by | (MIRRORED if mirrored else {}), *shape, bits)
         row = bar.add_task("photos", total=len(photos))
         for batch in prefetch(batched(map_ahead(read, photos.items(), threads, 4 * batch_size), batch_size)):
             new: dict[str, tuple[str, np.ndarray]] = {}
@@ -120,7 +121,7 @@ def extract(
                 store.append([name for name, _ in new.values()], list(new), grids)
             for name, digest, _, error in batch:
                 if error:
-                    print(f"skipped {error}", file=sys.stderr)
+                    print(printable(f"skipped {error}"), file=sys.stderr)
                     skipped += 1
                 elif store.hash_of.get(name) != digest:
                     store.link(name, digest)

@@ -9,8 +9,10 @@ the end the confidence is calibrated, the validation questions are scored, and t
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +25,33 @@ from train.fitting.prepare import Prepared, prepare
 from train.fitting.settings import Settings, parse
 from train.fitting.surgery import best_share, mean_weights, mix_blind_head
 from train.fitting.tasks import AnswerTask, BaselineTask, TextTask
-from vqa.model.errors import InputError
+from vqa.data.files import locked
+from vqa.script import report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    try:
-        content = fit(parse(arguments))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; the same command with --resume continues from the last saved step.", file=sys.stderr)
-        return 130
-    if content:
-        print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
-    return 0
+
+    def command() -> None:
+        try:
+            content = fit(parse(arguments))
+        except KeyboardInterrupt:
+            print("Interrupted; the same command with --resume continues from the last saved step.", file=sys.stderr)
+            raise
+        if content:
+            print(json.dumps({key: content[key] for key in ("n", "metrics", "baselines", "calibration")}, indent=1))
+
+    return report("python -m train.fit", command)
 
 
 def fit(settings: Settings) -> dict[str, Any]:
     """Train, and write the checkpoint to `best/`; returns the content of its `results.json` (of several processes only
-    the main one does both)."""
+    the main one does both). No other run can write to the folder meanwhile."""
+    with locked(Path(settings.output)) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        return _fit(settings)
+
+
+def _fit(settings: Settings) -> dict[str, Any]:
     optim, folder = settings.optim, Path(settings.output)
     run = Run(folder, optim, settings.seed, settings.fingerprint(), settings.resume)
     data, accelerator = prepare(settings), run.accelerator

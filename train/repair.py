@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.auxiliary.options import add_options, settings, start
+from train.auxiliary.options import add_options, holding, settings, start
 from train.complete import read_questions
 from train.fitting.loop import Batch, Task
 from vqa.checkpoint.auxiliary import save_bundle
@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     return add_options(parser, rate=3e-3, average=0.995)
 
 
+@holding
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     training = start(given, CLIP, WARMUP)

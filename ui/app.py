@@ -6,6 +6,7 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Sequence
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -19,6 +20,7 @@ from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
 from ui.models import Models
 from ui.page import build_page
+from vqa.data.collect import Collection
 from vqa.model.errors import InputError
 
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
@@ -44,12 +46,14 @@ def launch(
     root_path: str | None = None,
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
+    collect: str | None = None,
 ) -> None:
     """Serve the app until Ctrl-C, or until its window is closed.
 
     compare: further models on offer; where only this machine can reach the page, any may be typed there.
     auth: 'name:password' that the page asks for. mcp: serve the API to MCP clients too. window: in a window of its own.
     root_path: where a reverse proxy serves the app, such as /glimpse. ssl_certfile, ssl_keyfile: for HTTPS.
+    collect: a folder for the answers that people confirm or correct; only where no stranger can reach the page.
     Raises `InputError` for a model that cannot be read or an address that cannot be listened on.
     """
     if not 1 <= port <= 65535:
@@ -57,9 +61,11 @@ def launch(
     if ":" in host:
         raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
+    if collect is not None and not (private or auth):
+        raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")
     models = Models(model, device, compare, any_model=private, runtime=runtime)
-    page = build_page(models)
-    https = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+    page = build_page(models, None if collect is None else Collection(collect))
+    https: dict[str, Any] = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     address = open_page(page, host, port, credentials(auth), mcp, **https)
     add_routes(page.app, models, credentials(auth))
     try:
@@ -101,7 +107,7 @@ def check_certificate(ssl_certfile: str | None, ssl_keyfile: str | None) -> None
 
 
 def open_page(
-    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: str | None
+    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: Any
 ) -> str:
     """Serve the page, with nothing fetched from elsewhere, and return its address.
 

@@ -14,15 +14,17 @@ from ui.stage.examples import GENERAL, examples
 from ui.stage.photo import Photo
 from ui.thread.answers import Answers
 from ui.thread.captions import Captions
+from ui.thread.collect import Corrections
 from ui.thread.picture import Picture
 from ui.thread.suggestions import Suggestions
+from vqa.data.collect import Collection
 from vqa.model.photos import open_photo
 
 THUMBNAIL = 200  # pixels of an example's longer side
 
 
-def build_page(models: Models) -> gr.Blocks:
-    """The app over models that may still be loading."""
+def build_page(models: Models, collection: Collection | None = None) -> gr.Blocks:
+    """The app over models that may still be loading. collection: for the answers that people confirm or correct."""
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         script(
             "static/main.js",
@@ -34,9 +36,12 @@ def build_page(models: Models) -> gr.Blocks:
             general=GENERAL,
             models=models.offered,
             any_model=models.any_model,
+            collects=collection is not None,
         )
         for part in (Answers, Captions, Suggestions, Picture, Evidence, Photo):
             part(models).build()
+        if collection is not None:
+            Corrections(collection).build()
 
         def status() -> dict[str, Any]:
             """What is being loaded, '' when nothing is, and how far that is."""

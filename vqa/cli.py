@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare", nargs="+", default=[], metavar="M", help="further models to offer for comparison")
     add("--auth", metavar="NAME:PASSWORD", help="require this name and password")
     add("--mcp", action="store_true", help="serve MCP clients too (needs the extra mcp)")
-    add("--window", action="store_true", help="open the app in a window of its own")
-    return parser
     add("--root-path", metavar="PATH", help="where a reverse proxy serves the app, such as /glimpse")
     add("--ssl-certfile", metavar="FILE", help="serve HTTPS with this certificate (a camera in the network needs it)")
     add("--ssl-keyfile", metavar="FILE", help="the key of the certificate")
+    add("--collect", metavar="DIR", help="let people confirm or correct answers, and add them to DIR/questions.csv")
+    add("--window", action="store_true", help="open the app in a window of its own")
+    return parser
 
 
 def add_model(add: Callable[..., Any]) -> None:
@@ -227,7 +229,7 @@ def describe(
     one = many.is_one(inputs) and not (csv or jsonl)
     if overlay is not None and not one:
         raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
-    photos = [read_photo(inputs[0])] if one else many.list_photos(inputs)
+    photos: list[Any] = [read_photo(inputs[0])] if one else many.list_photos(inputs)
     table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)
@@ -250,9 +252,12 @@ def describe(
 def train(**options: Any) -> None:
     """Check the data, train, evaluate, and report whether the new model is better."""
     from train.own_data import train as run
+    from vqa.data.files import check_output, locked
 
+    output = options["output"]
     try:
-        run(**options)
+        with locked(check_output(Path(output)).with_name(f"{Path(output).name}.run")) if output else nullcontext():
+            run(**options)
     except KeyboardInterrupt:
         print("Interrupted; the same command resumes from the last saved step.", file=sys.stderr)
         raise
@@ -269,8 +274,6 @@ def complete(text: str, top: int, temperature: float | None, seed: int, model: s
     """Print the likeliest completions with their probabilities, or one drawn at random."""
     from vqa.language.complete import Completer
 
-    if top < 1:
-        raise InputError(f"The number of completions is {top}; ask for at least 1.")
     completer = Completer.load(model)
     if temperature is not None:
         print(completer.sample(text, temperature, seed))
@@ -281,13 +284,15 @@ def complete(text: str, top: int, temperature: float | None, seed: int, model: s
 
 def repair(text: str, as_json: bool, alignment: str | None, model: str | None) -> None:
     """Print the corrected question."""
+    from vqa.data.files import whole_file
     from vqa.inside.pictures import alignment_picture
     from vqa.language.repair import Repairer
 
     repaired = Repairer.load(model).repair(text)
     if alignment is not None:
         picture = alignment_picture(repaired.typed, repaired.text, repaired.alignment.tolist())
-        Path(alignment).write_text(picture, encoding="utf-8")
+        with whole_file(Path(alignment)) as new:
+            new.write_text(picture, encoding="utf-8")
     print(json.dumps(repaired.to_dict()) if as_json else repaired.text)
 
 

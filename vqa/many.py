@@ -16,7 +16,7 @@ from vqa.data.examples import Example
 from vqa.data.files import file_errors
 from vqa.data.parallel import map_ahead
 from vqa.data.readers.text_files import numbered_lines
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.photos import SUFFIXES, open_photo
 from vqa.model.text import is_guess
 from vqa.script import PartlyFailed
@@ -263,8 +263,11 @@ def write(batches: Iterable[list[Row]], total: int, table: Table | None, as_json
 
 def in_a_line(row: Row) -> str:
     """A row for a person: the photo, the question, and the answer, the caption or the error, between tabs."""
-    answer = f"{said(row['answer'], row['sure'])} ({row['confidence']:.0%})" if "answer" in row else row.get("caption")
-    return "\t".join([*(row[name] for name in ("photo", "question") if name in row), row.get("error") or answer])
+    answer = row.get("caption", "")
+    if "answer" in row:
+        answer = f"{said(row['answer'], row['sure'])} ({row['confidence']:.0%})"
+    names = [row[name] for name in ("photo", "question") if name in row]
+    return printable("\t".join([*names, row.get("error") or answer]))
 
 
 def check_failed(failed: int, total: int) -> None:

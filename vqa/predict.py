@@ -43,7 +43,7 @@ class VQALike(Protocol):
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer: ...
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]: ...
     def weights_hash(self) -> str: ...
-    def extra(self, name: str) -> Any: ...
+    def extra(self, name: str, kind: Any = dict) -> Any: ...
     def fast(self) -> AbstractContextManager[None]: ...
 
 
@@ -111,9 +111,9 @@ class VQA:
         """A hash of the checkpoint's weights, 32 hexadecimal digits."""
         return weights_hash(*self.engine.weights)
 
-    def extra(self, name: str) -> Any:
-        """The content of a further JSON file of the checkpoint, such as `priors.json`; None if it has none."""
-        return read_json(self.folder / name) if (self.folder / name).is_file() else None
+    def extra(self, name: str, kind: Any = dict) -> Any:
+        """A further JSON file of the checkpoint, such as `priors.json`, as a `kind`; None if there is none."""
+        return read_json(self.folder / name, kind) if (self.folder / name).is_file() else None
 
     def square(self, photo: Any) -> np.ndarray:
         """Any photo that `open_photo` takes, resized whole to the model's square of `(S, S, 3)` bytes."""

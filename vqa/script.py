@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from vqa.model.errors import InputError, missing
+from vqa.model.errors import InputError, missing, printable
 
 PARTLY, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -24,28 +26,52 @@ def run(
     0: done; 1: done except for some of many (`PartlyFailed`); 2: bad input, a missing package or a file that cannot be
     used, reported in one sentence; 130: Ctrl-C.
     """
-    given = parser.parse_args(arguments)
+    return report(parser.prog, lambda: command(parser.parse_args(arguments)))
+
+
+def report(program: str, command: Callable[[], object]) -> int:
+    """Call `command`, report what fails in one sentence that begins with the program's name, and return the exit code
+    (see `run`)."""
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    before = None
+    with suppress(ValueError, AttributeError):  # another thread than the main one, or a stream that is no file
+        before = signal.signal(signal.SIGINT, interrupt)
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        command(given)
+        command()
         sys.stdout.flush()
         return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except PartlyFailed as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return PARTLY
-    except InputError as error:
-        message = str(error)
-    except ModuleNotFoundError as error:
-        if (explained := missing(error)) is None:
+    except BaseException as error:
+        if interrupted or isinstance(
+            error, KeyboardInterrupt
+        ):  # an import or an export may raise something else instead
+            return INTERRUPTED
+        if (message := explain(error)) is None:
             raise
-        message = str(explained)
-    except OSError as error:
-        if error.strerror is None:  # not from the file system
-            raise
-        message = f"{error.filename or 'A file'} cannot be read or written ({error.strerror}); give another path."
-    print(f"{parser.prog}: {message}", file=sys.stderr)
-    return BAD_INPUT
+        print(f"{program}: {printable(message)}", file=sys.stderr)
+        return PARTLY if isinstance(error, PartlyFailed) else BAD_INPUT
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+def explain(error: BaseException) -> str | None:
+    """An error of the user's or of the file system as a sentence; None for a defect."""
+    if isinstance(error, InputError | PartlyFailed):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return str(explained) if (explained := missing(error)) else None
+    if isinstance(error, OSError) and error.strerror is not None:  # else it is not from the file system
+        return f"{error.filename or 'A file'} cannot be read or written ({error.strerror}); give another path."
+    if isinstance(error, MemoryError):
+        return "The memory is not enough for this; give less at once, or smaller sizes."
+    return None

@@ -185,10 +185,10 @@ def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     header = folder / "store.json"
     known = json.loads(header.read_text())
     for text, expected in (
-        ("{", "is not JSON"),
-        ("[]", "not of a feature store of version 1"),
-        (json.dumps(known | {"version": 2}), "not of a feature store of version 1"),
-        (json.dumps({"version": 1, "bits": 8}), "not of a feature store of version 1"),
+        ("{", "feature store of version 1 is needed"),
+        ("[]", "feature store of version 1 is needed"),
+        (json.dumps(known | {"version": 2}), "feature store of version 1 is needed"),
+        (json.dumps({"version": 1, "bits": 8}), "feature store of version 1 is needed"),
     ):
         header.write_text(text)
         assert expected in refusal(FeatureStore.open, folder)

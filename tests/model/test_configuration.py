@@ -29,7 +29,9 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"temperature": 0.0}, "temperature is 0.0; set a number from 0.001 to 1,000"),
         ({"yes_no_temperature": float("nan")}, "yes_no_temperature is nan"),
         ({"blind_temperature": -1.0}, "blind_temperature is -1.0"),
-        ({"looks": 0}, "The model looks 0 times; set looks to 1 or more"),
+        ({"looks": 0}, "looks is 0; give a number from 1 to 64"),
+        ({"num_layers": 1 << 19}, "num_layers is 524288; give a number from 1 to 16"),
+        ({"dropout": None}, "dropout is None, no float; correct config.json"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_reported(settings, message):

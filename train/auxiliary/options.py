@@ -1,7 +1,9 @@
 """The options that the trainings of the smaller models (captions, completion, repair) share, and their run."""
 
 import argparse
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 
 from train.fitting.loop import Run
 from train.fitting.settings import Optimisation, check_seed
+from vqa.data.files import locked
 
 # Options that do not determine the result.
 FREE = {"output", "resume", "device", "table", "images", "model", "measure", "measure_features"}
@@ -35,6 +38,17 @@ def start(given: argparse.Namespace, clip: float, warmup: float) -> Run:
     run = Run(given.output, optim, given.seed, settings(given), given.resume, given.device)
     torch.manual_seed(given.seed)
     return run
+
+
+def holding(train: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Namespace], Any]:
+    """The training, which holds its output folder: no other run can write there meanwhile."""
+
+    @functools.wraps(train)
+    def held(given: argparse.Namespace) -> Any:
+        with locked(given.output):
+            return train(given)
+
+    return held
 
 
 def settings(given: argparse.Namespace) -> dict[str, Any]:

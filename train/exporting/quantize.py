@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from vqa.checkpoint.find import read_checkpoint
+from vqa.data.files import whole_file
 from vqa.data.readers import read_examples
 from vqa.model.errors import InputError
 from vqa.model.photos import square
@@ -74,12 +75,12 @@ def quantize(output: Path, questions: Mapping[str, list[str]], console: Console 
 def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
     """Quantise all operations of a file, or those with weights."""
     with tempfile.TemporaryDirectory() as place:
-        plain = Path(place) / "plain.onnx"
+        plain, quantized = Path(place, "plain.onnx"), Path(place, "quantized.onnx")
         quant_pre_process(source, plain, skip_symbolic_shape=True)  # merges batch norms into convolutions
         with np.errstate(invalid="ignore"):  # a row of zeros, as of padding, has the scale 0
             quantize_static(
                 plain,
-                target,
+                quantized,
                 batches,
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
@@ -87,9 +88,10 @@ def write(source: Path, target: Path, batches: Inputs, whole: bool) -> None:
                 weight_type=QuantType.QInt8,
                 nodes_to_quantize=None if whole else weighted(onnx.load(plain)),
             )
-    proto = onnx.load(target)
+        proto = onnx.load(quantized)
     onnx.helper.set_model_props(proto, {entry.key: entry.value for entry in onnx.load(source).metadata_props})
-    onnx.save(proto, target)
+    with whole_file(target) as new:
+        onnx.save(proto, new)
 
 
 def weighted(proto: onnx.ModelProto) -> list[str]:

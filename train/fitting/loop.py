@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.progress import Progress, TextColumn
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from train.fitting.settings import Optimisation
-from train.fitting.state import Average, has_state, load_state, read_facts, save_state
+from train.fitting.state import Average, damaged, has_state, load_state, read_facts, save_state, save_tensors
 from vqa.data.files import whole_file
 from vqa.data.parallel import prefetch
 from vqa.model.device import fast_dtype, pick_device
@@ -100,7 +100,8 @@ class Run:
         accelerator, optim = self.accelerator, self.optim
         task.to(accelerator.device)
         if task.name in self.done:
-            task.load_state_dict(load_file(best_file))
+            with damaged(self.folder):
+                task.load_state_dict(load_file(best_file))
             return
         optimizer, average = make_optimizer(task, optim), Average(task, optim.average)
         at: dict[str, Any] = {"task": task.name, "epoch": 0, "step": 0, "best": None, "stale": 0}
@@ -163,7 +164,7 @@ class Run:
             at |= {"best": score, "stale": 0}
             if self.accelerator.is_main_process:
                 with whole_file(best_file) as new:
-                    save_file({name: value.contiguous() for name, value in task.state_dict().items()}, new)
+                    save_tensors(new, task.state_dict())
         if self.optim.average:
             average.swap()
         return scores

@@ -1,8 +1,9 @@
 """Every setting of a training run, with its default and meaning. A YAML file and flags fill them; unknown keys are
 errors."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from vqa.model.configuration import VQAConfig
@@ -182,7 +183,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_class_arguments(Settings, None, skip={"resume"})
     try:
         values = parser.instantiate(parser.parse_args(arguments))
-    except ArgumentError as error:
+    except (ArgumentError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"The settings cannot be used: {reason}; see python -m train.fit --help.") from error
     del values.config
@@ -194,10 +195,16 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 def check(settings: Settings) -> None:
     """Raise `InputError` for settings with which no run can work."""
     data = settings.data
+    for group, part in (("", settings), ("data.", data), ("optim.", settings.optim)):
+        for one in fields(part):
+            if getattr(part, one.name) is None and "None" not in str(one.type):
+                raise InputError(f"The setting {group}{one.name} is empty; give a value, or leave it out.")
     groups = {"data": vars(data), "model": settings.model, "optim": vars(settings.optim)}
     for name, value in ((f"{group}.{key}", value) for group, part in groups.items() for key, value in part.items()):
         if name in SHARES and not 0 <= value < 1:
             raise InputError(f"The setting {name} is {value}; give a share from 0 to below 1.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"The setting {name} is {value}; give a finite number.")
         least = 1 if type(value) is int and name not in MAY_BE_ZERO else 0
         if type(value) in (int, float) and value < least:
             raise InputError(f"The setting {name} is {value}; give at least {least}.")

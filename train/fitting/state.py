@@ -1,14 +1,18 @@
 """A training run's state on disk, without pickles: tensors as safetensors, the rest as JSON."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from vqa.data.files import whole_folder
+from vqa.data.files import old_folder, read_json, whole_folder
 from vqa.model.errors import InputError
 
 
@@ -20,31 +24,63 @@ def save_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, a
         for name, value in slots.items()
     }
     parts = (("weights", net.state_dict()), ("optimizer", moments), ("average", average.weights))
-    with whole_folder(folder) as new:
+    with whole_folder(folder, "state.json") as new:
         for name, tensors in parts:
-            save_file({key: value.contiguous() for key, value in tensors.items()}, new / f"{name}.safetensors")
+            save_tensors(new / f"{name}.safetensors", tensors)
         (new / "state.json").write_text(json.dumps(facts, indent=1))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a file of tensors; a full disk is an `OSError`, which safetensors itself does not raise."""
+    path.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 def has_state(folder: Path) -> bool:
     """Whether there is a state to resume from, also where a kill came between the last two steps of a save."""
-    old = folder.with_name(folder.name + ".old")
+    old = old_folder(folder)
     if not (folder / "state.json").is_file() and old.is_dir():
         old.rename(folder)
     return folder.exists()
 
 
+@dataclass(frozen=True)
+class Facts:
+    """The content of state.json: the task, how far it is, its best score, and the tasks and settings before it."""
+
+    task: str
+    epoch: int
+    step: int
+    best: float | None
+    stale: int
+    done: list[str]
+    settings: dict[str, Any]
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """The facts of the state in `folder`. Raises `InputError` if there is none."""
-    has_state(folder)
-    try:
-        return json.loads((folder / "state.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError) as error:
-        raise InputError(f"There is no state to resume in {folder}; start the run without --resume.") from error
+    if not has_state(folder):
+        raise InputError(f"There is no state to resume in {folder}; start the run without --resume.")
+    return asdict(read_json(folder / "state.json", "delete that folder and start the run without --resume", Facts))
 
 
 def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
     """Restore weights, optimiser and average as `save_state` wrote them."""
+    with damaged(folder):
+        _load_state(folder, net, optimizer, average)
+
+
+@contextmanager
+def damaged(folder: Path) -> Iterator[None]:
+    """Turns whatever tensors that are damaged or of another run raise into an `InputError`."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError, KeyError, ValueError, OSError) as error:
+        reason = str(error).split("\n")[0].rstrip(".:")
+        message = f"The state in {folder} is damaged or of another run ({reason:.200})"
+        raise InputError(f"{message}; delete that folder and start the run without --resume.") from error
+
+
+def _load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
     net.load_state_dict(load_file(folder / "weights.safetensors"))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in load_file(folder / "optimizer.safetensors").items():

@@ -54,7 +54,7 @@ def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> 
     check_output(output, [checkpoint, *packages])
     bundles = {"model": checkpoint} | {name: find_bundle(name) for name in BUNDLES}
     try:
-        with whole_folder(output) as folder:
+        with whole_folder(output, "README.md") as folder:
             for package in packages:
                 shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
             for name, source in bundles.items():

@@ -5,6 +5,7 @@ import { layer, looks } from "../stage/heat.js";
 import { createStage } from "../stage/stage.js";
 import { createBox } from "../thread/box.js";
 import { occlusionLayer } from "../thread/card.js";
+import { collecting } from "../thread/collect.js";
 import { animated } from "../thread/sentences.js";
 import { read, write } from "../thread/store.js";
 import { createThread } from "../thread/thread.js";
@@ -37,6 +38,7 @@ export function start({ element, props }) {
     complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
   });
   const loading = make("p", { class: "loading", role: "status" });
+  if (props.collects) collecting(async (turn, answer) => (await aboutTurn(turn, "collect", turn.question, answer)).text);
   element.querySelector(".scene")?.remove();
   element.append(make("div", { class: "scene" },
     make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loading,

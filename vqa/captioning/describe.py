@@ -11,7 +11,7 @@ import numpy as np
 from vqa.captioning.captioner import Captioner
 from vqa.captioning.search import BEAM, beam_search, sample
 from vqa.captioning.words import SPECIAL, Words
-from vqa.checkpoint.auxiliary import find_bundle, load_bundle
+from vqa.checkpoint.auxiliary import broken_settings, find_bundle, load_bundle
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 
@@ -66,7 +66,8 @@ class Describer:
                 f"The captioner in {place} was trained with another image encoder than that of the model "
                 f"'{vqa.name}'; load it with its own model, or train it again."
             )
-        return cls(net, Words(config["words"]), vqa, int(config["most"]))
+        with broken_settings(place):
+            return cls(net, Words(config["words"]), vqa, int(config["most"]))
 
     def describe(
         self, photo: Any, beam: int = BEAM, temperature: float | None = None, top_p: float = 1.0, seed: int = 0

@@ -1,9 +1,11 @@
 """The checkpoints of the smaller models (captions, completion, repair): a folder with a configuration and weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -34,7 +36,7 @@ def save_bundle(folder: str | Path, kind: str, config: Mapping[str, Any], net: n
 
     extra: further JSON files by their stem, as results={…} for results.json; text under README goes to README.md.
     """
-    with whole_folder(Path(folder)) as new:
+    with whole_folder(Path(folder), CONFIG) as new:
         save_weights(new, net)
         write_json(new / CONFIG, {"model_type": kind, **config})
         for stem, content in extra.items():
@@ -42,6 +44,17 @@ def save_bundle(folder: str | Path, kind: str, config: Mapping[str, Any], net: n
                 (new / "README.md").write_text(content, encoding="utf-8")
             else:
                 write_json(new / f"{stem}.json", content)
+
+
+@contextmanager
+def broken_settings(folder: Path) -> Iterator[None]:
+    """Turns whatever a setting of a wrong type raises into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{folder / CONFIG} is broken ({error!r:.100}); copy the checkpoint again.") from error
 
 
 def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net]) -> tuple[Net, dict[str, Any]]:
@@ -55,11 +68,11 @@ def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net])
         raise InputError(f"{folder} holds no checkpoint of type '{kind}'; name another folder.")
     try:
         tensors = load_file(folder / WEIGHTS)
-        net = build(config)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the checkpoint again.") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder / CONFIG} is broken ({error!r:.100}); copy the checkpoint again.") from error
-    check_tensors(folder, net, tensors)
+    with broken_settings(folder), torch.device("meta"):  # so that no setting makes it large
+        check_tensors(folder, build(config), tensors)
+    with broken_settings(folder):
+        net = build(config)
     net.load_state_dict(tensors)
     return net.eval(), config

@@ -1,20 +1,22 @@
 """Finds a checkpoint's folder and reads its JSON files. Needs no PyTorch."""
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
+from vqa.data import files
 from vqa.model.errors import InputError
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PROCESSOR = "processor_config.json"
 TOKENIZER = "tokenizer.json"
+MAX_SIZE = 4096  # pixels of a side
 
 
 def find_checkpoint(model: str | Path | None) -> Path:
@@ -48,16 +50,10 @@ def find_bundled(name: str) -> Path:
     raise InputError(f"The bundled model '{name}' is missing from this installation; reinstall glimpse-vqa.")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a checkpoint. Raises `InputError` for one that is missing, broken or no object."""
+def read_json(path: Path, kind: Any = dict) -> Any:
+    """A JSON file of a checkpoint. Raises `InputError` for one that is missing, and as `vqa.data.files.read_json`."""
     check_part(path.parent, path.name)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); copy the checkpoint again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object; copy the checkpoint again.")
-    return content
+    return files.read_json(path, "copy the checkpoint again", kind)
 
 
 @dataclass(frozen=True)
@@ -88,9 +84,18 @@ def read_checkpoint(folder: Path, config: dict[str, Any] | None = None) -> Check
         photos = processor["image_processor"]
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         tokenizer.encode_special_tokens = True  # "[PAD]" in a question is a word
-        return Checkpoint(folder, config, int(photos["size"]), photos["image_mean"], photos["image_std"], tokenizer)
+        size, mean, std = int(photos["size"]), photos["image_mean"], photos["image_std"]
+        if not 1 <= size <= MAX_SIZE or not all(map(is_scale, (mean, std))) or 0 in np.atleast_1d(std):
+            raise ValueError(f"photos of {size} pixels, mean {mean}, standard deviation {std}")
+        return Checkpoint(folder, config, size, mean, std, tokenizer)
     except Exception as error:  # tokenizers raises plain Exception, a setting of a wrong type almost anything
         raise unreadable(folder, error) from error
+
+
+def is_scale(value: Any) -> bool:
+    """Whether it is a number or three of them, of at most 1,000."""
+    numbers = value if isinstance(value, list) and len(value) == 3 else [value]
+    return all(type(number) in (int, float) and abs(number) <= 1000 for number in numbers)
 
 
 def unreadable(folder: Path, error: Exception) -> InputError:

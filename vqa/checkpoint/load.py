@@ -10,7 +10,7 @@ from torch import nn
 
 from vqa.checkpoint.find import WEIGHTS, Checkpoint, check_part, find_checkpoint, read_checkpoint, unreadable
 from vqa.model.configuration import VQAConfig
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.model import VQAModel
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def load_model(checkpoint: Checkpoint) -> VQAModel:
         raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
     try:
         config = VQAConfig.from_dict(checkpoint.config)
+        if not all(isinstance(answer, str) and answer == printable(answer) for answer in config.answers):
+            raise ValueError("id2label holds something else than texts")
         tensors = load_file(folder / WEIGHTS)
         with torch.device("meta"):  # skips the initialisation of weights that the file overwrites
             net = VQAModel(config)

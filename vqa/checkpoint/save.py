@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import nn
 from transformers.dynamic_module_utils import custom_object_save
 
-from vqa.checkpoint.find import WEIGHTS
+from vqa.checkpoint.find import CONFIG, WEIGHTS
 from vqa.data.files import whole_folder, write_json
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
@@ -24,7 +24,7 @@ def save_checkpoint(
     net.config.dtype = torch.float32  # to compute in: transformers reads the 16-bit weights into it
     for name in ("is_local", "local_files_only"):  # left over from reading the tokenizer
         processor.tokenizer.init_kwargs.pop(name, None)
-    with whole_folder(Path(folder)) as new:
+    with whole_folder(Path(folder), CONFIG) as new:
         custom_object_save(net, new)  # the code that reads the folder where this package is not installed
         net.config.save_pretrained(new)
         processor.save_pretrained(new)

@@ -11,7 +11,7 @@ from typing import Any
 
 from vqa.data.files import file_errors, whole_file
 from vqa.data.metric import normalize_answer, soft_scores
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.text import answer_kind
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can hold half of a character beyond U+FFFF; no UTF-8 file can
@@ -130,8 +130,9 @@ def example_from_dict(row: object, where: str, images: Path | None = None) -> Ex
     for name in ("image", "question"):
         if name not in values:
             raise InputError(f"{where} has no '{name}': add that field or delete the row.")
-    values["image"] = _path(values["image"], images)
-    return Example(**values | {"answers": tuple(values.get("answers", ()))})
+    path, answers = _path(values.pop("image"), images), map(printable, values.pop("answers", ()))
+    values = {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
+    return Example(path, **values | {"answers": tuple(answers)})
 
 
 def _path(image: str, images: Path | None) -> str:

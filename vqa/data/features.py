@@ -5,17 +5,30 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Interval  # which pydantic reads
 from torch import Tensor
 
-from vqa.data.files import file_errors, write_json
+from vqa.data.files import file_errors, read_json, write_json
 from vqa.model.errors import InputError
 
-VERSION = 1
+VERSION: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """The content of store.json."""
+
+    version: Literal[1]
+    made_by: dict[str, Any]
+    places: Annotated[int, Interval(ge=1, le=1 << 20)]
+    channels: Annotated[int, Interval(ge=1, le=1 << 20)]
+    bits: Literal[8, 16]
 
 
 class FeatureStore:
@@ -30,10 +43,10 @@ class FeatureStore:
     same bytes share a row.
     """
 
-    def __init__(self, folder: Path, header: dict[str, Any]):
+    def __init__(self, folder: Path, header: Header):
         self.folder = folder
-        self.made_by: dict[str, Any] = header["made_by"]
-        self.places, self.channels, self.bits = header["places"], header["channels"], header["bits"]
+        self.made_by = header.made_by
+        self.places, self.channels, self.bits = header.places, header.channels, header.bits
         self.count = 0  # rows
         self.rows: dict[str, int] = {}  # by file name
         self.hashes: dict[str, int] = {}  # row by content hash
@@ -65,12 +78,12 @@ class FeatureStore:
             return store
         if (folder / "index.jsonl").exists():
             raise InputError(f"The feature store {folder} has lost its store.json; choose an empty folder.")
-        header = {"version": VERSION, "made_by": made_by, **shape}
+        header = Header(VERSION, made_by, **shape)
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name in ("grids.bin", "scales.bin"):
                 (folder / name).touch()
-            write_json(folder / "store.json", header)
+            write_json(folder / "store.json", asdict(header))
             (folder / "index.jsonl").touch()  # last, so that an index without store.json has lost it
         return cls(folder, header)
 
@@ -82,20 +95,11 @@ class FeatureStore:
         """
         folder = Path(folder)
         path = folder / "store.json"
-        try:
-            header = json.loads(path.read_bytes())
-        except OSError as error:
-            raise InputError(
-                f"There is no feature store in {folder} ({error.strerror}); make one with "
-                "python -m train.extract_features."
-            ) from error
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON ({error}); make the store again elsewhere.") from error
-        needed = {"made_by", "places", "channels", "bits"}
-        if not isinstance(header, dict) or header.get("version") != VERSION or not needed <= header.keys():
-            raise InputError(f"{path} is not of a feature store of version {VERSION}; make the store again elsewhere.")
+        if not path.exists():
+            raise InputError(f"There is no feature store in {folder}; make one with python -m train.extract_features.")
+        header = read_json(path, f"a feature store of version {VERSION} is needed, so make it again elsewhere", Header)
         if made_by is not None:
-            _check_same(folder, header["made_by"], json.loads(json.dumps(made_by)))
+            _check_same(folder, header.made_by, json.loads(json.dumps(made_by)))
         return cls(folder, header)
 
     def __len__(self) -> int:
@@ -189,8 +193,10 @@ class FeatureStore:
                 self._index_end += len(line)
                 try:
                     name, digest, row = json.loads(line)
-                    self._remember(name, digest, int(row))
-                except (ValueError, TypeError) as error:
+                    if not (isinstance(name, str) and isinstance(digest, str) and type(row) is int and row >= 0):
+                        raise ValueError("name, hash and row are wanted")
+                    self._remember(name, digest, row)
+                except (ValueError, TypeError, RecursionError) as error:
                     raise InputError(f"Line {number} of {path} is invalid; make the store again.") from error
 
     def _remember(self, name: str, digest: str, row: int) -> None:

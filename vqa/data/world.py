@@ -75,7 +75,7 @@ def write_world(
         stack.enter_context(file_errors(f"{folder} cannot be written", "choose another place"))
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is already there and not an empty folder; name a new one.")
-        new = stack.enter_context(whole_folder(folder))
+        new = stack.enter_context(whole_folder(folder, "scenes.json"))
         (new / "photos").mkdir()
         questions = stack.enter_context(open(new / "questions.jsonl", "w", encoding="utf-8"))
         scenes = stack.enter_context(open(new / "scenes.json", "w", encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from rich.progress import Progress
 
 from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example
+from vqa.data.files import check_output, locked
 from vqa.evaluation.answers.answering import answer_all
 from vqa.evaluation.answers.questions import examples_of, survey
-from vqa.evaluation.answers.records import Journal, check_output, write_outputs
+from vqa.evaluation.answers.records import Journal, write_outputs
 from vqa.evaluation.measures.wups import wups
 from vqa.evaluation.options import Options
 from vqa.evaluation.probes.asked_again import Diagnostic
@@ -27,7 +28,7 @@ from vqa.evaluation.probes.pointing import PointingGame
 from vqa.evaluation.probes.robustness import Robustness
 from vqa.evaluation.report.report import write_report
 from vqa.evaluation.results import results
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.photos import content_hash
 from vqa.predict import VQA, VQALike, ours
 from vqa.show.terminal import figures_table, remarks
@@ -48,7 +49,10 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
         InputError: something cannot be read or written, or no question can be answered.
     """
     console = console or Console()
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # file names may hold anything
+
+    def say(line: str) -> None:  # file names may hold anything
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
     if options.output is not None:
         check_output(Path(options.output))
     if options.metric == "wups":
@@ -78,7 +82,7 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
             if options.output is not None:
                 write(options, journal, content, bar)
                 names = sorted(path.name for path in Path(options.output).iterdir())
-                say(f"{', '.join(n for n in names if not n.startswith(UNFINISHED))} are in {options.output}")
+                say(f"{', '.join(n for n in names if n[0] != '.')} are in {options.output}")
     return content
 
 
@@ -126,23 +130,21 @@ def open_journal(output: str | None, run: dict[str, Any]) -> Iterator[Journal]:
     """The journal of a run, in its output folder.
 
     It stays if the run is killed or interrupted. It is removed at the end, and after an `InputError` if nothing was
-    answered, then with the output folder if that is new.
+    answered, then with the output folder if that is new. No other run can write there meanwhile.
     """
     path = None if output is None else Path(output) / UNFINISHED
-    new = path is not None and not path.parent.exists()
-    journal, over = Journal(path, run), False
-    try:
-        yield journal
-        over = True
-    except InputError:
-        over = next(journal.records(), None) is None
-        raise
-    finally:
-        journal.close()
-        if over and path is not None:
-            path.unlink()
-            if new and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+    with nullcontext() if path is None else locked(path.parent):
+        journal, over = Journal(path, run), False
+        try:
+            yield journal
+            over = True
+        except InputError:
+            over = next(journal.records(), None) is None
+            raise
+        finally:
+            journal.close()
+            if over and path is not None:
+                path.unlink()
 
 
 def score(options: Options, vqa: VQALike | None, journal: Journal, n: int, bar: Progress) -> dict[str, Any]:

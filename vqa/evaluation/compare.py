@@ -12,7 +12,7 @@ from vqa.data.readers.text_files import json_rows
 from vqa.evaluation.answers.records import RECORDS
 from vqa.evaluation.answers.scores import Record
 from vqa.evaluation.measures.statistics import interval, resampled_means
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 
 KINDS = ("answer_type", "source")
 METRICS = ("exact", "official")
@@ -28,6 +28,7 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
     Raises `InputError` for an evaluation that cannot be read, or two that share no question.
     """
     a, b = (read_scores(name) for name in (first, second))
+    first, second = printable(first), printable(second)
     shared = [key for key in a if key in b]
     if not shared:
         raise InputError(f"{first} and {second} share no question; evaluate both models on the same data.")
@@ -83,11 +84,14 @@ def read_scores(name: str) -> dict[tuple[str, str], Record]:
         record: Any = row
         try:
             if record["exact"] is not None:
-                scores[str(record["photo"]), str(record["question_id"])] = {
-                    **{kind: str(record[kind]) for kind in KINDS},
+                key = str(record["photo"]), str(record["question_id"])
+                scores[key] = {
+                    **{kind: printable(str(record[kind])) for kind in KINDS},
                     **{m: float("nan") if record[m] is None else float(record[m]["model"]) for m in METRICS},
                 }
-        except (KeyError, TypeError) as error:
+                if not all(np.isnan(x) or 0 <= x <= 1 for x in (scores[key][metric] for metric in METRICS)):
+                    raise ValueError("a score is not from 0 to 1")
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where} is no record of an evaluation; evaluate that model again.") from error
     return scores
 

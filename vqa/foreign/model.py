@@ -123,7 +123,7 @@ class ForeignVQA:
     def weights_hash(self) -> str:
         return weights_hash(self.folder / WEIGHTS)
 
-    def extra(self, name: str) -> Any:
+    def extra(self, name: str, kind: Any = dict) -> Any:
         return None  # it has no further files
 
     def fast(self) -> AbstractContextManager[None]:

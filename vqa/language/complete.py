@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vqa.checkpoint.auxiliary import find_bundle, load_bundle
+from vqa.checkpoint.auxiliary import broken_settings, find_bundle, load_bundle
 from vqa.inside.cells import Reading, read
 from vqa.language.character_model import CharacterModel, selected
 from vqa.language.characters import END, PADDING, SPECIAL, Characters, check_text
@@ -18,6 +18,7 @@ from vqa.model.recurrent import State
 KIND = "glimpse-characters"
 LONGEST = 300  # characters of a prefix
 BEAM, MOST = 6, 48  # beams, and characters that a completion may add
+WIDEST = 100  # completions
 
 
 class Completion(NamedTuple):
@@ -40,8 +41,10 @@ class Completer:
     @classmethod
     def load(cls, folder: str | Path | None = None) -> "Completer":
         """The bundled model, or a folder that `train.complete` wrote. Raises `InputError` if it cannot be read."""
-        net, config = load_bundle(find_bundle("complete", folder), KIND, build)
-        return cls(net, Characters(config["characters"]), config["lines"])
+        place = find_bundle("complete", folder)
+        net, config = load_bundle(place, KIND, build)
+        with broken_settings(place):
+            return cls(net, Characters(config["characters"]), bool(config["lines"]))
 
     @torch.inference_mode()
     def complete(self, prefix: str, top: int = 3, beam: int = BEAM, most: int = MOST) -> list[Completion]:
@@ -53,6 +56,8 @@ class Completer:
         """
         if not self.lines:
             raise InputError("This model has learned plain text, which has no ends to complete; use sample instead.")
+        if not 1 <= top <= WIDEST:
+            raise InputError(f"The number of completions is {top}; give 1 to {WIDEST}.")
         prefix = " ".join(prefix.lower().split()) + (" " if prefix[-1:].isspace() and prefix.strip() else "")
         ids, state = self._begin(prefix)
         texts: list[list[int]] = [[]]

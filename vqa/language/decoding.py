@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vqa.model.errors import InputError
+
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Reads the last piece of K hypotheses for each of B texts, numbers `(B, K)`, and `rows (B, K)`, the earlier hypothesis
 that each continues. Returns log-probabilities of the next piece `(B, K, V)` and attention over N places `(B, K, N)`."""
@@ -75,7 +77,12 @@ def sample(
 
     temperature: below 1 more probable pieces, 0 the most probable one; top_p: draw only among the most probable pieces
     that together have this probability (nucleus sampling, Holtzman et al. 2020). Scores are at temperature 1.
+    Raises `InputError` for a temperature or a seed out of range.
     """
+    if temperature != 0 and not 0.001 <= temperature <= 1000:
+        raise InputError(f"The temperature is {temperature}; give a number from 0.001 to 1,000.")
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"The seed is {seed:.3g}; give a whole number from 0 to 2^63 - 1.")
     generator = torch.Generator(start.device).manual_seed(seed)
     last = start.unsqueeze(1)
     rows, done = torch.zeros_like(last), torch.zeros_like(last, dtype=torch.bool)

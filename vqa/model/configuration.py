@@ -18,6 +18,7 @@ CHOICES = {
     "loss": ("sigmoid", "softmax"),
     "coordinates": (False, True, "cells"),
 }
+MOST = {"image_size": 4096, "num_layers": 16, "glimpses": 64, "looks": 64}
 
 TASK = "visual-question-answering"
 # What transformers looks up in a checkpoint's config.json: the file beside it and the class in that file.
@@ -98,6 +99,13 @@ class VQAConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
+        for name, default in VQAConfig.__dict__.items():
+            value, kind = getattr(self, name, None), type(default)
+            if name in VQAConfig.__annotations__ and name not in CHOICES and kind in (bool, int, float, str):
+                if not (type(value) is kind or (kind is float and type(value) is int)):
+                    raise InputError(f"The model's {name} is {value!r:.40}, no {kind.__name__}; correct config.json.")
+                if kind is int and not 1 <= value <= (most := MOST.get(name, 1 << 20)):
+                    raise InputError(f"The model's {name} is {value}; give a number from 1 to {most:,}.")
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 value, choices = getattr(self, name), ", ".join(map(str, allowed))
@@ -108,8 +116,6 @@ class VQAConfig(PreTrainedConfig):
             raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")
         if self.attention != "soft" and self.glimpses != 1:
             raise InputError(f"Attention '{self.attention}' has one glimpse, not {self.glimpses}; set glimpses to 1.")
-        if self.looks < 1:
-            raise InputError(f"The model looks {self.looks} times; set looks to 1 or more.")
         if self.looks > 1 and (self.attention, self.glimpses) != ("soft", 1):
             raise InputError(f"Each of {self.looks} looks is one soft glimpse; set attention soft and glimpses 1.")
 

@@ -1,11 +1,20 @@
 """The error whose message is written for the user."""
 
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+
 
 class InputError(ValueError):
     """Bad input. The message is one sentence: what is wrong, where, and how to fix it.
 
     The command line prints the sentence and ends with exit code 2; the app shows it in the page.
     """
+
+
+def printable(text: str) -> str:
+    """The text without characters that control a terminal, which a file's name, an answer or a question may hold."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def missing(error: ModuleNotFoundError) -> InputError | None:

@@ -1,5 +1,6 @@
 """A photo becomes a grid of vectors: any CNN by name, cut before its pooling."""
 
+import re
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ def build_cnn(backbone: str) -> nn.Module:
     family, _, name = backbone.partition(":")
     if backbone == "tiny":
         return TinyCNN()
-    if family == "timm" and name:
+    if family == "timm" and re.fullmatch(r"[\w.]+", name):  # timm would look for 'hf-hub:…' on the Hub
         return TimmGrid(name)
     if family == "torchvision" and name:
         from torchvision import models

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ def _heif(file: io.BytesIO, name: str) -> Image.Image:
 
 # The first bytes of each format and the reader of its header. `Image.open` also applies a size limit that is global to
 # Pillow, which any other part of a program may have changed.
-_HEADERS = {
+_HEADERS: dict[bytes, Callable[[io.BytesIO, str], Any]] = {
     rb"\xff\xd8\xff": JpegImagePlugin.jpeg_factory,
     rb"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     rb"RIFF....WEBP": WebPImagePlugin.WebPImageFile,
@@ -244,7 +244,7 @@ def _read_header(content: bytes, name: str) -> Image.Image:
             reader.deadline = reader.start + SECONDS
             if content.count(b"\xff\xda") > SCANS:
                 image.decodermaxblock = 256  # bytes, in which some 20 empty scans fit
-            if image.format == "TIFF" and image.tag_v2.next:  # type: ignore[attr-defined]
+            if image.format == "TIFF" and image.tag_v2.next:
                 logging.getLogger("glimpse").warning("%s has several pages; the first one is used.", name)
             return image
     raise InputError(f"{name} is not a {FORMATS} image; save it as one of these.")

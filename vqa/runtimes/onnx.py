@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from vqa.checkpoint.find import Checkpoint, unreadable
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.text import UNCALIBRATED, check_temperatures
 from vqa.runtimes import Logits
 
@@ -79,7 +79,7 @@ def read_config(checkpoint: Checkpoint) -> SimpleNamespace:
     config = UNCALIBRATED | {"sure": {}} | checkpoint.config
     try:
         labels = config["id2label"]
-        answers = [labels[str(i)] for i in range(len(labels))]
+        answers = [printable(labels[str(i)]) for i in range(len(labels))]
         sure = {kind: float(least) for kind, least in config["sure"].items()}
         others = {name: config[name] for name in ("attention", *UNCALIBRATED)}
         settings = SimpleNamespace(answers=answers, sure=sure, **others)

@@ -8,6 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from vqa.model.errors import printable
 from vqa.model.text import KINDS, Answer, places
 
 COLUMNS = ("model", "question_only", "image_only", "type_prior", "majority", "upper_bound")
@@ -40,7 +41,7 @@ def show(question: str, answer: Answer) -> None:
     best = Table.grid(padding=(0, 2))
     for name, score in answer.top:
         percent = Text(f"{score:.1%}", justify="right")
-        best.add_row(Text(name), ProgressBar(total=1, completed=score, width=30), percent)
+        best.add_row(Text(printable(name)), ProgressBar(total=1, completed=score, width=30), percent)
     notes = Table.grid(padding=(0, 2))
     carried = "" if answer.glimpse is None else f"; glimpse {answer.glimpse + 1} carried the answer"
     for name, note in {
@@ -53,11 +54,11 @@ def show(question: str, answer: Answer) -> None:
         "seconds": ", ".join(f"{name} {value:.2f}" for name, value in answer.seconds.items()),
     }.items():
         if note:
-            notes.add_row(name, Text(note))
+            notes.add_row(name, Text(printable(note)))
 
     console = Console(highlight=False)
-    headline = Text(f"{said(answer.text, answer.sure)}  ({answer.confidence:.0%})", style="bold")
-    for part in (Text(question, style="dim"), headline, "", best, "", notes, ""):
+    headline = Text(printable(f"{said(answer.text, answer.sure)}  ({answer.confidence:.0%})"), style="bold")
+    for part in (Text(printable(question), style="dim"), headline, "", best, "", notes, ""):
         console.print(part)
 
 
@@ -94,12 +95,12 @@ def figures_table(content: dict[str, Any]) -> Table:
 def remarks(content: dict[str, Any]) -> list[str]:
     """A sentence for each further measurement."""
     lines, grounding = [], content.get("grounding", {})
-    if stated := content.get("sure"):
     if (normalized := content["metrics"].get("official_normalized")) is not None:
         lines.append(
             f"Official accuracy {content['metrics']['official']:.2f}% as its own code computes it, {normalized:.2f}% "
             "with unanimous answers normalised, too, as some tools do."
         )
+    if stated := content.get("sure"):
         whole, kinds = stated["all"], [f"{kind} {in_words(stated[kind])}" for kind in KINDS if kind in stated]
         lines.append(f"Stated as sure: {in_words(whole)} of {whole['n']:,} answers: {', '.join(kinds)}.")
     if swap := grounding.get("photo_swap"):

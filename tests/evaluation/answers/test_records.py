@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from vqa.data.examples import Example
+from vqa.data.files import check_output
 from vqa.data.readers import read_examples
-from vqa.evaluation.answers.records import Journal, check_output, write_outputs
+from vqa.evaluation.answers.records import Journal, write_outputs
 from vqa.evaluation.answers.scores import Answered, Judge, Record
 from vqa.model.errors import InputError
 

@@ -13,6 +13,7 @@ from vqa.data.readers.coco_qa import read_coco_qa
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
 from vqa.data.readers.easy_vqa import read_easy_vqa
 from vqa.data.readers.gqa import read_gqa
+from vqa.data.readers.hub import read_hub
 from vqa.data.readers.jsonl import read_json, read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
@@ -22,7 +23,7 @@ from vqa.model.errors import InputError
 
 __all__ = ["FORMATS", "drop_missing_photos", "iter_examples", "read_examples"]
 
-EASY_VQA = "easy-vqa"
+EASY_VQA, HUB = "easy-vqa", "hub:"
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FilePath = str | Path | None
 
@@ -72,7 +73,8 @@ def iter_examples(
     Args:
         data: a JSON, JSONL, CSV, TSV or XLSX file, an official VQA, CLEVR or GQA questions file (.json), a DAQUAR text
             file, a Parquet file or a folder of them, a folder of photos with a metadata.csv or metadata.jsonl, a
-            COCO-QA folder, or "easy-vqa:train" or "easy-vqa:test".
+            COCO-QA folder, "easy-vqa:train" or "easy-vqa:test", or "hub:" and the id of a data set on the Hugging Face
+            Hub (see `read_hub`).
         annotations: the annotations file that belongs to an official questions file; without it the
             questions have no answers.
         images: the folder of the photos, put before each example's `image`; without it the pictures inside a
@@ -84,6 +86,8 @@ def iter_examples(
     """
     if format not in FORMATS:
         raise InputError(f"There is no format '{format}': choose one of {', '.join(FORMATS)}.")
+    if format == "auto" and str(data).startswith(HUB):
+        return read_hub(str(data).removeprefix(HUB), None if images is None else Path(images))
     if format == "auto" and str(data).startswith(f"{EASY_VQA}:"):
         format = EASY_VQA
     if format != EASY_VQA and not os.path.exists(data):

@@ -49,8 +49,8 @@ def columns(names: tuple[str, ...], path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for field in FIELDS:
         names_of_field = (field, *SYNONYMS.get(field, "").split())
-        if name := next((plain[n] for n in names_of_field if n in plain), None):
-            found.setdefault(name, field)
+        if given := next((plain[n] for n in names_of_field if n in plain), None):
+            found.setdefault(given, field)
     taken = {f"'{name.strip()}' as {field}" for name, field in found.items() if name.strip().lower() != field}
     known = _reported.setdefault(path, set())
     if (new := sorted(taken - known)) and {"image", "question"} <= set(found.values()):

@@ -4,6 +4,7 @@ import csv
 import itertools
 import re
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from vqa.model.errors import InputError
 
 _DELIMITERS = ",;\t|"  # spreadsheets of many countries write ";", since the comma marks decimals
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # a first line for Excel
+UNPACKED = 512 << 20  # bytes of a workbook
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
@@ -74,6 +76,10 @@ def _sheet(path: Path) -> Iterator[list[str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions, which are not read
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(part.file_size for part in archive.infolist())
+            if unpacked > UNPACKED:
+                raise ValueError(f"it unpacks to {unpacked >> 20:,} MB, more than {UNPACKED >> 20}")
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # some programs write wrong ones

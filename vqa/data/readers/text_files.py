@@ -3,10 +3,11 @@
 import gzip
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vqa.data.readers.rows import remark
 from vqa.model.errors import InputError
@@ -21,6 +22,7 @@ MARKS = {
 # What programs save where it is not UTF-8; the others that charset-normalizer knows are found by mistake only.
 LEGACY = ["cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5", "cp949"]
 TYPOGRAPHY = "\xa0\xa1\xab\xb0\xb4\xbb\xbf\u2013\u2014\u2018\u2019\u201c\u201d\u201e\u2026\u20ac"  # quotes, dashes …
+LONGEST = 64 << 20  # bytes of a line, and of what may be unpacked from any file
 SAMPLE = 100_000  # bytes that suffice to recognise one of these
 
 
@@ -45,8 +47,8 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
                     yield number, line
                 return
             lines = (line for block in file for line in block.splitlines(keepends=True))
-            for number, line in enumerate(lines, start=1):
-                yield number, line.decode("utf-8" if number > 1 and encoding == "utf-8-sig" else encoding)
+            for number, raw in enumerate(lines, start=1):
+                yield number, raw.decode("utf-8" if number > 1 and encoding == "utf-8-sig" else encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
         raise InputError(
@@ -59,9 +61,26 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
         raise _unreadable(path, error) from error
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> Any:
     """The bytes of a file (plain or .gz)."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    return Unpacked(path) if path.suffix == ".gz" else path.open("rb")
+
+
+class Unpacked(gzip.GzipFile):
+    """A .gz file, of which a few kilobytes can hold gigabytes: unpacking ends where that exceeds any text."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(LONGEST), b""))
+        return self._checked(super().read(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._checked(super().readline(LONGEST if size is None or size < 0 else size))
+
+    def _checked(self, content: bytes) -> bytes:
+        if self.tell() > LONGEST and self.tell() > 200 * os.path.getsize(self.name):
+            raise gzip.BadGzipFile("it is more than 200 times as large as its file")
+        return content
 
 
 def _legacy(path: Path) -> str:

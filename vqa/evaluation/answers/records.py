@@ -1,7 +1,6 @@
 """The records of an evaluation on disk: a journal while it runs, and the files that it writes at the end."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -76,13 +75,6 @@ class Journal:
 
     def close(self) -> None:
         self.database.close()
-
-
-def check_output(folder: Path) -> None:
-    """Raise `InputError` if nothing can be written to `folder`, which need not exist yet."""
-    existing = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
-    if not (os.path.isdir(existing) and os.access(existing, os.W_OK)):
-        raise InputError(f"Nothing can be written to {folder}, as {existing} is not a writable folder; choose another.")
 
 
 def write_outputs(

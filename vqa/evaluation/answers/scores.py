@@ -87,8 +87,7 @@ class Priors:
     @classmethod
     def of_checkpoint(cls, vqa: VQALike) -> "Priors | None":
         """Those that `train.fit` wrote into the model's folder, if it did."""
-        content = vqa.extra("priors.json")
-        return None if content is None else cls(**content)
+        return vqa.extra("priors.json", cls)
 
     def question_only(self, question: str) -> str:
         """The most common answer to the questions that begin with the same words."""
@@ -152,10 +151,10 @@ class Judge:
         scores["official"] = None
         if len(example.answers) >= OFFICIAL:
             worth = {answer: official(answer, example) for answer in set(guesses.values())}
+            scores["official"] = {guess: worth[answer] for guess, answer in guesses.items()}
             normalized = vqa_accuracy(answered.prediction, example.answers, normalize_all=True) / 100
             if normalized != scores["official"]["model"]:
                 scores["official_normalized"] = normalized
-            scores["official"] = {guess: worth[answer] for guess, answer in guesses.items()}
             if self.known is not None:
                 scores["official"]["upper_bound"] = best_official(example, self.known)
         return scores
