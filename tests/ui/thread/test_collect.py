@@ -18,7 +18,7 @@ def test_right_and_wrong_answers_are_added(tmp_path: Path, photo: Path, monkeypa
     assert page.collect(upload, "what is it?", "cat") == {"text": "Added before."}
     assert page.collect(upload, "how many?", "3") == {"text": "Added to questions.csv."}
     for uploaded, answer, message in (
-        (None, "cat", "choose one first|take one first"),
+        (None, "cat", "no photo yet"),
         (upload, "?!", "no letters or digits"),
     ):
         with pytest.raises(InputError, match=message):
