@@ -18,7 +18,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium || command -v chromium-brows
 BROWSER_FILTER := $(if $(or $(CI),$(CHROMIUM)),,-m "not browser")
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test test-lowest bench load docs figures screenshots model wheel release clean distclean
+.PHONY: help install app test test-lowest bench load torture audit docs figures screenshots model wheel release clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,14 @@ bench: $(VENV)/.developed ## measure speed on this machine
 
 load: $(VENV)/.developed ## let 64 clients ask the app at the same time, for a minute
 	$(BIN)/python -m tools.load_test --clients 64 --seconds 60
+
+torture: $(VENV)/.developed ## damage files, ask nonsense, call the app badly and kill runs (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tools.torture $(TORTURE_ARGS)
+
+audit: $(VENV)/.developed ## search the code and the installed packages for known weaknesses (asks PyPI)
+	@$(PIP) --quiet bandit pip-audit
+	$(BIN)/bandit --quiet --recursive --severity-level medium --confidence-level medium --skip B610,B615,B704 vqa ui train tools
+	$(BIN)/pip-audit --skip-editable
 
 docs: $(VENV)/.developed ## build the documentation into site/ (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -137,7 +137,10 @@ def open_page(
             run_history=False,
             footer_links=["api"],  # without it there is no page about the API; the link itself is on the page About
             state_session_capacity=SESSIONS,
-            app_kwargs={"routes": routes(), "middleware": [Middleware(Guard, host)]},
+            app_kwargs={
+                "routes": routes(),
+                "middleware": [Middleware(Guard, host in LOOPBACK and not https.get("root_path"))],
+            },
             max_file_size=MAX_FILE,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost")
-MAX_BODY = 256 << 10  # bytes of a request; photos are uploaded, or travel inside an MCP call
+MAX_BODY = 256 << 10  # bytes of a request; photos are uploaded, or are inside a call of MCP or of OpenAI's API
 TOO_LARGE = f"The request has more than {MAX_BODY >> 10} kB; send less."
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"  # gradio's scripts evaluate templates
 UNKNOWN = (FnIndexInferError, KeyError, ValueError, TypeError, AttributeError)  # gradio's, for an unknown event
@@ -26,17 +26,17 @@ OUTSIDE = re.compile(r"/(file|proxy)=/*https?:")
 
 
 class Guard:
-    """The middleware of an app that listens on `host`. One that serves this machine only answers to no other name; any
-    model that another one offers may be asked by everybody anyway."""
+    """The middleware. local: of an app that serves this machine only, which answers to no other name; any model that
+    another one offers may be asked by everybody anyway."""
 
-    def __init__(self, app: ASGIApp, host: str):
-        self.app, self.local = app, host in LOOPBACK
+    def __init__(self, app: ASGIApp, local: bool):
+        self.app, self.local = app, local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         refuse, started, read, more, headers = None, False, 0, True, Headers(scope=scope)
-        upload = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp"))
+        upload = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1"))
         if self.local and headers.get("host", "").rpartition(":")[0] not in LOOPBACK:
             refuse = 403, f"The app serves this machine only, as {' or '.join(LOOPBACK)}; --host lets others reach it."
         elif OUTSIDE.search(scope["path"]):

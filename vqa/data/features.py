@@ -78,7 +78,7 @@ class FeatureStore:
             return store
         if (folder / "index.jsonl").exists():
             raise InputError(f"The feature store {folder} has lost its store.json; choose an empty folder.")
-        header = Header(VERSION, made_by, **shape)
+        header = Header(VERSION, made_by, places, channels, bits)  # type: ignore[arg-type]  # 8 or 16
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name in ("grids.bin", "scales.bin"):

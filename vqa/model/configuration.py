@@ -1,7 +1,7 @@
 """The model's configuration: every argument of its constructor, stored in the checkpoint's `config.json`."""
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from transformers import PreTrainedConfig
 
@@ -100,7 +100,8 @@ class VQAConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
         for name, default in VQAConfig.__dict__.items():
-            value, kind = getattr(self, name, None), type(default)
+            value: Any = getattr(self, name, None)
+            kind = type(default)
             if name in VQAConfig.__annotations__ and name not in CHOICES and kind in (bool, int, float, str):
                 if not (type(value) is kind or (kind is float and type(value) is int)):
                     raise InputError(f"The model's {name} is {value!r:.40}, no {kind.__name__}; correct config.json.")

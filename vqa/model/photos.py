@@ -239,12 +239,12 @@ def _read_header(content: bytes, name: str) -> Image.Image:
     for start, read in _HEADERS.items():
         if re.match(start, content, re.DOTALL):
             reader = _TimedReader(content, name)
-            image = read(reader, "")
+            image: Image.Image = read(reader, "")
             _check_size(*image.size, name, MAX_PIXELS // _AT_ONCE.get(image.format or "", 1))
             reader.deadline = reader.start + SECONDS
             if content.count(b"\xff\xda") > SCANS:
                 image.decodermaxblock = 256  # bytes, in which some 20 empty scans fit
-            if image.format == "TIFF" and image.tag_v2.next:
+            if image.format == "TIFF" and image.tag_v2.next:  # type: ignore[attr-defined]
                 logging.getLogger("glimpse").warning("%s has several pages; the first one is used.", name)
             return image
     raise InputError(f"{name} is not a {FORMATS} image; save it as one of these.")
