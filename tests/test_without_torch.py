@@ -19,8 +19,7 @@ APP = """
 from gradio_client import Client, handle_file
 from tests.ui.conftest import free_port
 from ui import app
-from ui.tabs.inside.cells import WORDS, Cells
-from ui.question.suggestions import Complete
+from ui.learn.cells import WORDS, Cells
 from ui.models import Models
 from ui.page import build_page
 import json
@@ -34,13 +33,13 @@ photo = handle_file(sys.argv[2])
 answer = client.predict(photo, "what is on the table?", api_name="/ask")
 covered = client.predict(photo, "what is on the table?", [[1, 0], [0, 0]], api_name="/what_if")
 refused = []
-for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((photo,), "/describe")):
+for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((photo,), "/describe"), (("what is",), "/complete")):
     try:
         refused.append(client.predict(*asked, api_name=name))
     except Exception as error:
         refused.append(str(error))
 refused.append(Cells(models).cells("what is on the table?", WORDS, 1, "h", 0))
-print(json.dumps([answer, covered, refused, Complete(models).suggest_completions("what is")]))
+print(json.dumps([answer, covered, refused]))
 page.close(verbose=False)
 """
 
@@ -84,11 +83,10 @@ def test_a_need_for_pytorch_is_reported(tiny_onnx: Path, tiny_checkpoint: Path, 
 
 
 def test_the_app_opens_answers_and_reports_what_it_cannot_do(tiny_onnx: Path, photo: Path) -> None:
-    answer, covered, refused, completions = json.loads(run(APP, tiny_onnx, photo).splitlines()[-1])
+    answer, covered, refused = json.loads(run(APP, tiny_onnx, photo).splitlines()[-1])
     assert answer["answer"] in ("yes", "no", "2", "red", "teddy bear")
     assert covered["before"]["answer"] == answer["answer"]
-    evidence, described, cells = refused
+    evidence, described, completed, cells = refused
     assert "need the runtime torch" in evidence
-    for error in (described, cells):
+    for error in (described, completed, cells):
         assert "This needs PyTorch" in error, error
-    assert completions == []

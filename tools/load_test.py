@@ -19,7 +19,7 @@ import numpy as np
 from ui.app import open_page
 from ui.models import Models
 from ui.page import build_page
-from ui.question.examples import examples
+from ui.stage.examples import examples
 from vqa.script import run
 
 Answers = dict[tuple[str, str], str]  # by photo and question

@@ -13,8 +13,18 @@ from ui.page import build_page
 from vqa.model.photos import open_photo
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE, TABLET, PHONE = ({"width": w, "height": h} for w, h in ((1366, 768), (820, 1180), (390, 844)))
 COFFEE = 1  # of the examples
+PICTURES = (
+    ("empty", WIDE, "light"),
+    ("answered-light", WIDE, "light"),
+    ("caption-dark", WIDE, "dark"),
+    ("covered", WIDE, "light"),
+    ("tablet", TABLET, "light"),
+    ("phone", PHONE, "light"),
+    ("learn", WIDE, "light"),
+    ("about", WIDE, "light"),
+)
 
 
 def main() -> None:
@@ -28,20 +38,11 @@ def main() -> None:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         browser: Any = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        for name, size, scheme, tab in (
-            ("ask-light", WIDE, "light", "Ask"),
-            ("ask-dark", WIDE, "dark", "Ask"),
-            ("ask-phone", PHONE, "light", "Ask"),
-            ("what-if", WIDE, "light", "What if"),
-            ("many-questions", WIDE, "light", "Many questions"),
-            ("describe", WIDE, "light", "Describe"),
-            ("compare", WIDE, "dark", "Compare"),
-            ("about", WIDE, "light", "About"),
-        ):
-            window = browser.new_page(viewport=size, color_scheme=scheme)
-            window.goto(address)
-            use(window, tab)
-            picture = open_photo(window.screenshot(full_page=True))
+        for name, size, scheme in PICTURES:
+            window = browser.new_page(viewport=size, color_scheme=scheme, has_touch=size is PHONE)
+            window.goto(address if name not in ("learn", "about") else f"{address}{name}")
+            use(window, name)
+            picture = open_photo(window.screenshot())
             picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
             print(f"{name}.webp: {picture.width} x {picture.height}")
             window.close()
@@ -49,31 +50,35 @@ def main() -> None:
     page.close(verbose=False)
 
 
-def use(window: Any, tab: str) -> None:
-    """Use a tab with an example's photo."""
-    window.locator("#examples .gallery-item").nth(COFFEE).click()
-    window.locator("#photo img").wait_for()
-    window.locator("#chips button", has_text="cup").first.wait_for()
-    if tab != "Ask":
-        window.get_by_role("tab", name=tab).click()
-    if tab == "What if":
-        canvas = window.locator("canvas.paint")
-        canvas.wait_for()
-        box = canvas.bounding_box()
-        window.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + 0.3 * box["height"])
+def use(window: Any, name: str) -> None:
+    """Do what the picture of this name is to display."""
+    window.set_default_timeout(120_000)
+    if name in ("learn", "about"):
+        window.locator("#flow svg" if name == "learn" else "#about h2").first.wait_for()
+        if name == "learn":
+            window.locator("#read").click()
+            window.locator("#cells .cell").first.wait_for()
+    else:
+        examples = window.locator(".examples button")
+        examples.nth(COFFEE).wait_for()
+        if name != "empty":
+            examples.nth(COFFEE).click()
+            window.locator(".cards .bar").wait_for()
+            window.locator(".sentence").wait_for()
+    if name == "caption-dark":
+        window.locator(".word", has_text="coffee").click()
+    if name == "answered-light":
+        window.locator(".suggestions button").first.click()
+        window.locator(".cards .bar").nth(1).wait_for()
+    if name == "covered":
+        window.get_by_role("button", name="Cover a part").click()
+        box = window.locator("canvas.marks").bounding_box()
+        window.mouse.move(box["x"] + 0.38 * box["width"], box["y"] + 0.3 * box["height"])
         window.mouse.down()
-        window.mouse.move(box["x"] + 0.65 * box["width"], box["y"] + 0.35 * box["height"], steps=10)
+        window.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.4 * box["height"], steps=10)
         window.mouse.up()
-    if tab == "Describe":
-        window.locator("#describe").click()
-        window.locator("#caption .chip", has_text="cup").click()
-    elif tab != "About":
-        window.locator("#chips button").first.click()
-        window.locator(".glimpse .headline:visible").first.wait_for()
-    if tab == "Many questions":
-        window.locator("#chips button").nth(1).click()
-        window.locator("#talk .turn").nth(1).wait_for()
-    window.wait_for_timeout(800)  # until transitions of tab and button have ended
+        window.locator(".hidden-part").wait_for()
+    window.wait_for_timeout(800)  # until transitions have ended
     window.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
 
 

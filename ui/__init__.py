@@ -1,5 +1,6 @@
-"""The Gradio app. `page` puts it together; each tab is a module of `ui.tabs` with its layout, events and API."""
+"""The Gradio app: `page` puts it together; `stage` (the photo), `thread` (questions and answers), `learn`, `api`."""
 
 from pathlib import Path
 
-STATIC = Path(__file__).parent / "static"  # scripts, style, texts and pictures
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"  # style, pictures, and the scripts that all parts of the page share

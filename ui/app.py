@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import ssl
+import threading
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ui import STATIC
+from ui.api.files import routes
 from ui.hosting.chat import add_routes
 from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
@@ -24,8 +26,11 @@ from vqa.model.errors import InputError
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
 MAX_FILE = "64mb"
-SCRIPTS = ("glimpse.js", "paint.js", "describe.js")
 WAITING = 256  # events in the queue; further ones are refused
+SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
+# The question box stands above a phone's keyboard.
+HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
+<link rel="stylesheet" href="glimpse/static/page.css">"""
 
 
 def launch(
@@ -67,6 +72,7 @@ def launch(
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
         print("The model is loaded.", flush=True)
+        threading.Thread(target=models.load_further, daemon=True).start()
         if not (window and open_window(address)):
             page.block_thread()
     finally:
@@ -112,7 +118,6 @@ def open_page(
     check_certificate(https.get("ssl_certfile"), https.get("ssl_keyfile"))
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
-    scripts = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     guard(page)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
@@ -130,14 +135,17 @@ def open_page(
             enable_monitoring=False,
             ssr_mode=False,
             run_history=False,
-            app_kwargs={"middleware": [Middleware(Guard, host in LOOPBACK and not https.get("root_path"))]},
-            footer_links=["api", "settings"],
+            footer_links=["api"],  # without it there is no page about the API; the link itself is on the page About
+            state_session_capacity=SESSIONS,
+            app_kwargs={
+                "routes": routes(),
+                "middleware": [Middleware(Guard, host in LOOPBACK and not https.get("root_path"))],
+            },
             max_file_size=MAX_FILE,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",
             theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
-            css=(STATIC / "glimpse.css").read_text(encoding="utf-8"),
-            head=f'<meta name="viewport" content="width=device-width, initial-scale=1">{scripts}',
+            head=HEAD,
         )
     except OSError as error:
         raise InputError(f"The app cannot listen on {host}:{port}; choose another --port or --host.") from error

@@ -4,7 +4,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from vqa.model.errors import InputError, missing
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_FURTHER = 2  # further models in memory at once
 BUNDLED = "bundled"
+STEPS = ("the model", "the captioner", "the completions", "the repair of questions")
 T = TypeVar("T")
 
 
@@ -45,7 +46,7 @@ class Models:
     `VQA.load`.
 
     `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `describer`,
-    `completer` and `repairer` are functions that load in their first call.
+    `completer` and `repairer` are functions that load in their first call; `load_further` calls them.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class Models:
     ):
         self.own, self.device, self.any_model, self.runtime = model or BUNDLED, device, any_model, runtime
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
+        self.further = self.offered[1:]
+        self.loading = STEPS[0]  # what is being loaded; '' when all is
         self._lock = threading.RLock()
         self._further = functools.lru_cache(MAX_FURTHER)(self._read)
         self._own: Future[VQALike] = Future()
@@ -71,6 +74,15 @@ class Models:
         except Exception as error:
             self._own.set_exception(error)
             raise
+        self.loading = ""
+
+    def load_further(self) -> None:
+        """Load what the page needs after the own model, in that order. What cannot be loaded is reported when used."""
+        for name, load in zip(STEPS[1:], (self.describer, self.completer, self.repairer), strict=True):
+            self.loading = name
+            with suppress(Exception):
+                load()
+        self.loading = ""
 
     @property
     def loaded(self) -> bool:

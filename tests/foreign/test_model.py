@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 from safetensors.torch import load_file, save_file
 
 import vqa as package
+from ui.learn import about
 from ui.models import Models
-from ui.tabs import about
 from vqa import cli
 from vqa.evidence import evidence, occlusion, what_if
 from vqa.foreign.model import ForeignVQA

@@ -78,3 +78,20 @@ def photo(tmp_path) -> Path:
     y, x = np.mgrid[:120, :160]
     Image.fromarray(np.stack([x, 2 * y, (x + y) // 2], -1).astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture
+def opened(page, address):
+    """The page in a browser, open; at the end: no script has failed, and nothing went to other machines."""
+    requests: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(60_000)
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.goto(address)
+    page.locator(".examples button").first.wait_for()
+    yield page
+    assert errors == []
+    assert len(requests) > 5
+    assert [url for url in requests if not url.startswith((address, "data:", "blob:"))] == []

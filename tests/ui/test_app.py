@@ -7,7 +7,7 @@ import pytest
 from tests.ui.conftest import free_port
 from ui import app
 from ui.models import Models
-from ui.page import LOADING, build_page
+from ui.page import build_page
 from vqa.model.errors import InputError
 
 
@@ -17,6 +17,7 @@ def fast(monkeypatch, vqa):
     waited: list[gr.Blocks] = []
     load = Models.load
     monkeypatch.setattr(Models, "load", lambda models: load(models, vqa))
+    monkeypatch.setattr(Models, "load_further", lambda models: None)
     monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: waited.append(page))
     return waited
 
@@ -42,6 +43,21 @@ def test_launch_prints_the_address_and_stays(fast, capsys):
     assert len(fast) == 1
 
 
+def test_what_gradio_stores_of_sessions_is_bounded(models, monkeypatch):
+    assert app.SESSIONS <= 100
+    monkeypatch.setattr(app, "SESSIONS", 3)
+    page = build_page(models)
+    address = app.open_page(page, "127.0.0.1", free_port())
+    try:
+        for number in range(6):
+            body = {"data": [], "session_hash": f"session-{number}"}
+            event = httpx.post(f"{address}gradio_api/call/status", json=body).json()["event_id"]
+            assert "complete" in httpx.get(f"{address}gradio_api/call/status/{event}").text
+        assert len(page.app.state_holder.session_data) == 3
+    finally:
+        page.close(verbose=False)
+
+
 def test_a_window_that_was_closed_ends_the_app(fast, monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr(app, "open_window", lambda address: not opened.append(address))
@@ -57,7 +73,9 @@ def test_the_page_is_open_before_the_model():
     page = build_page(Models("tiny"))
     address = app.open_page(page, "127.0.0.1", free_port())
     try:
-        assert LOADING in httpx.get(f"{address}config").text
+        assert httpx.get(address).status_code == 200
+        event = httpx.post(f"{address}gradio_api/call/status", json={"data": []}).json()["event_id"]
+        assert '"loading": "the model"' in httpx.get(f"{address}gradio_api/call/status/{event}").text
     finally:
         page.close(verbose=False)
 

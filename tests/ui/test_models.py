@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ui.models import BUNDLED, MAX_FURTHER, Models
+from ui.models import BUNDLED, MAX_FURTHER, STEPS, Models
 from vqa.language.complete import Completer
 from vqa.model.errors import InputError
 from vqa.predict import VQA
@@ -53,6 +53,22 @@ def test_get_waits_until_the_own_model_is_loaded():
     assert models.get("own") is models.get("") is models.get(" own ") is models.get(None) is own
 
 
+def test_what_is_loaded_is_said_in_the_order_in_which_the_page_needs_it(monkeypatch):
+    models, seen = Models("own"), []
+    assert models.loading == STEPS[0]
+    models.load(SimpleNamespace())
+    assert models.loading == ""
+
+    def broken():
+        seen.append(models.loading)
+        raise InputError("The captioner was trained with another encoder.")
+
+    models.describer = broken
+    models.completer = models.repairer = lambda: seen.append(models.loading)
+    models.load_further()
+    assert tuple(seen) == STEPS[1:] and models.loading == ""
+
+
 @pytest.mark.parametrize("error", [InputError("There is no model here; name another."), RuntimeError("no memory")])
 def test_a_failure_is_raised_for_all_who_wait(monkeypatch, error):
     def load(name, device, runtime):
@@ -80,7 +96,7 @@ def test_the_own_model_is_loaded_on_the_device(loaded, model, name):
 def test_a_name_that_is_not_offered_is_refused(loaded):
     models = Models("own", offered=["one", "own"])
     models.load()
-    assert models.offered == ["own", BUNDLED, "one"]
+    assert models.offered == ["own", *models.further] == ["own", BUNDLED, "one"]
     assert models.get("one").name == "one"
     assert models.get(BUNDLED).name is None
     with pytest.raises(InputError, match=r"^The model '/etc' is not offered here; choose one of own, bundled, one\.$"):

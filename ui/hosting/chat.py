@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ui.api.payload import BROKEN, refusal
 from ui.models import Models
-from ui.payload import BROKEN, refusal
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
 

@@ -1,0 +1,159 @@
+import json
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import handle_file
+from gradio_client.exceptions import AppError
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+import vqa as package
+from tests.ui.conftest import NAMES, QUESTION
+from ui.thread.answers import MAX_QUESTIONS
+from vqa.evidence import evidence, occlusion, what_if
+
+
+def without_seconds(answer: dict) -> dict:
+    return {name: value for name, value in answer.items() if name != "seconds"}
+
+
+def test_every_public_event_has_a_name_types_and_a_docstring(client):
+    found = client.view_api(return_format="dict")
+    assert sorted(found["named_endpoints"]) == NAMES
+    assert found["unnamed_endpoints"] == {}
+    for name, endpoint in found["named_endpoints"].items():
+        assert len(endpoint["description"]) > 30, name
+        assert all(parameter["python_type"]["type"] for parameter in endpoint["parameters"]), name
+        first = endpoint["parameters"][0]["parameter_name"]
+        assert first == ("text" if name in ("/complete", "/repair") else "photo")
+
+
+def test_what_only_the_page_calls_is_not_documented(client, models, photo, tmp_path):
+    upload = client.predict(handle_file(photo), True, api_name="/look")
+    assert upload["picture"].startswith("data:image/jpeg;base64,")
+    assert client.predict(handle_file(photo), False, api_name="/look") == {"picture": ""}
+    assert client.predict(api_name="/status") == {"loading": models.loading, "done": 4, "of": 4}
+    assert client.predict("waht is on the table?", api_name="/did_you_mean") == {"text": QUESTION}
+
+
+def test_a_link_names_an_upload_by_its_hash_and_nothing_else(client, address, photo):
+    path = httpx.post(f"{address}gradio_api/upload", files={"files": ("photo.png", photo.read_bytes())}).json()[0]
+    assert client.predict(Path(path).parent.name, api_name="/uploaded") == {"upload": path}
+    assert httpx.get(f"{address}gradio_api/file={path}").content == photo.read_bytes()
+    for name in ("0" * 64, "..", "", f"../{Path(path).parent.name}", str(Path(path).parent)):
+        with pytest.raises(AppError, match="no longer on this server"):
+            client.predict(name, api_name="/uploaded")
+
+
+def test_only_scripts_styles_and_examples_are_served(address):
+    for path in ("static/main.js", "static/page.css", "thread/card.js", "examples/0"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
+    for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path
+
+
+def test_every_private_event_has_a_name_too(address):
+    config = httpx.get(f"{address}config").json()
+    names = [event["api_name"] for event in config["dependencies"] if event["backend_fn"]]
+    assert all(names) and len(names) == len(set(names))
+
+
+def test_answers_are_the_objects_of_the_command_line(client, vqa, models, photo):
+    expected = without_seconds(vqa.ask(photo, QUESTION).to_dict())
+    content = client.predict(photo=handle_file(photo), question=QUESTION, api_name="/ask")
+    schema = json.loads((Path(package.__file__).parent / "schemas" / "answer.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(content)
+    assert without_seconds(content) == expected
+    found = client.predict(handle_file(photo), [QUESTION, "is it red?"], api_name="/ask_many")
+    both = vqa.ask_many(photo, [QUESTION, "is it red?"])
+    assert [without_seconds(answer) for answer in found] == [without_seconds(answer.to_dict()) for answer in both]
+    found = client.predict(handle_file(photo), QUESTION, "", models.own, api_name="/compare")
+    assert [without_seconds(answer) for answer in found] == [expected, expected]
+    first, second = client.predict(handle_file(photo), QUESTION, "", "", api_name="/compare")
+    assert without_seconds(first) == expected and second["model"] != first["model"]  # never the same model twice
+
+
+def test_the_reasons_are_those_of_the_library(client, vqa, photo):
+    best = vqa.ask(photo, QUESTION).text
+    found = client.predict(handle_file(photo), QUESTION, best, api_name="/evidence")
+    np.testing.assert_allclose(found["map"], evidence(vqa, photo, QUESTION, best), rtol=1e-5, atol=1e-7)
+    found = client.predict(handle_file(photo), QUESTION, api_name="/occlusion")
+    assert found["answer"] == best
+    np.testing.assert_allclose(found["map"], occlusion(vqa, photo, QUESTION), rtol=1e-4, atol=1e-7)
+    mask = [[1, 0], [0, 0]]
+    found = client.predict(handle_file(photo), QUESTION, mask, api_name="/what_if")
+    assert found["changes"] == what_if(vqa, photo, QUESTION, mask).to_dict()["changes"]
+
+
+@pytest.mark.parametrize(
+    ("content", "question", "message"),
+    [
+        (b"just some text", QUESTION, "The photo is not a JPEG"),
+        (b"", QUESTION, "The photo is empty"),
+        (None, QUESTION, "There is no photo yet"),
+        ("photo", "", "The question is empty"),
+        ("photo", "a" * 400, "400 characters"),
+        ("photo", "zyzzyva", "knows none of the words"),
+        ("huge", QUESTION, "more than 64,000,000"),
+    ],
+)
+def test_bad_input_is_a_sentence(client, photo, content, question, message):
+    if content == "huge":
+        Image.new("1", (8001, 8000)).save(photo)
+    elif isinstance(content, bytes):
+        photo.write_bytes(content)
+    with pytest.raises(AppError) as caught:
+        client.predict(None if content is None else handle_file(photo), question, api_name="/ask")
+    sentence = str(caught.value)
+    assert message in sentence
+    assert "Traceback" not in sentence
+    assert "/" not in sentence  # no path of the machine that serves
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("/ask_many", [[]], "The questions are no list"),
+        ("/ask_many", ["what"], "The questions are no list"),
+        ("/ask_many", [["what is it?"] * (MAX_QUESTIONS + 1)], "ask at most 50 at once"),
+        ("/ask_many", [[7]], "A question is text, not int"),
+        ("/what_if", [QUESTION, [[0, 0]]], "Nothing is painted over"),
+        ("/what_if", [QUESTION, "all"], "The mask is not a table"),
+        ("/evidence", [QUESTION, "zyzzyva"], "The model has no answer 'zyzzyva'"),
+        ("/compare", [QUESTION, "", "/etc"], "is not offered here"),
+    ],
+)
+def test_bad_values_are_a_sentence(client, photo, name, values, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(photo), *values, api_name=name)
+
+
+def test_a_file_that_was_not_uploaded_is_refused(address, photo):
+    """A path on the serving machine is not read for whoever knows it."""
+    for meta in ({"meta": {"_type": "gradio.FileData"}}, {}):
+        data = {"data": [{"path": str(photo)} | meta, QUESTION]}
+        event = httpx.post(f"{address}gradio_api/call/ask", json=data).json()["event_id"]
+        answer = httpx.get(f"{address}gradio_api/call/ask/{event}").text
+        assert "event: error" in answer
+        assert "confidence" not in answer
+
+
+def test_the_app_fetches_nothing_for_anybody(address, closing_page):
+    url, paths = f"{closing_page[0]}/photo.png", closing_page[1]
+    for value in ({"path": url, "meta": {"_type": "gradio.FileData"}}, {"path": "", "url": url}, {"url": url}, url):
+        sent = httpx.post(f"{address}gradio_api/call/ask", json={"data": [value, QUESTION]})
+        if sent.status_code == 200:
+            answer = httpx.get(f"{address}gradio_api/call/ask/{sent.json()['event_id']}").text
+            assert "event: error" in answer
+            assert "Traceback" not in answer
+    assert paths == []
+
+
+def test_no_file_of_the_server_can_be_read(address, photo):
+    secret = Path(package.__file__).parents[1] / "pyproject.toml"
+    for path in (photo, secret, "/etc/passwd", "../../../../etc/passwd", "pyproject.toml"):
+        assert httpx.get(f"{address}gradio_api/file={path}").status_code in (403, 404), path
+    assert httpx.get(f"{address}monitoring").status_code in (403, 404)

@@ -1,0 +1,129 @@
+"""The whole page in a browser: accessible, nothing moves or scrolls away, little is sent."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.ui.browser import PHONE, WIDE, ZOOMED, ask, upload
+from tests.ui.conftest import QUESTION
+
+pytestmark = pytest.mark.browser
+REACHES = "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight"
+SMALL = """(least) => [...document.querySelectorAll('.scene :is(button, a, summary, select, .choose)')]
+    .filter((node) => node.checkVisibility({ visibilityProperty: true }) && node.offsetWidth && !node.closest('.word'))
+    .filter((node) => Math.min(node.offsetWidth, node.offsetHeight) < least).map((node) => node.outerHTML)"""
+FOCUSED = "document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"
+BELOW = "document.querySelector('.card[aria-current]').offsetTop - document.querySelector('.thread').scrollTop"
+SHIFTS = """() => {
+    window.shifts = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifts += entry.value)))
+        .observe({ type: 'layout-shift' });
+}"""
+
+
+def violations(page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_accessible_empty_and_answered(opened, photo, scheme):
+    opened.emulate_media(color_scheme=scheme)
+    opened.reload()
+    opened.locator(".examples button").first.wait_for()
+    assert ("dark" in (opened.locator("body").get_attribute("class") or "")) == (scheme == "dark")
+    for size in (PHONE, WIDE):
+        opened.set_viewport_size(size)
+        assert violations(opened) == []
+    upload(opened, photo)
+    card = ask(opened)
+    card.locator("summary").first.click()
+    for size in (WIDE, PHONE):
+        opened.set_viewport_size(size)
+        assert violations(opened) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_other_pages_are_accessible(opened, address, scheme):
+    opened.emulate_media(color_scheme=scheme)
+    for path, part in (("learn", "#flow svg"), ("about", "#about h2")):
+        opened.goto(f"{address}{path}")
+        opened.locator(part).first.wait_for()
+        opened.wait_for_timeout(500)  # until what fades in is opaque
+        assert violations(opened) == []
+
+
+def test_everything_fits_and_stays_in_place(opened, photo):
+    upload(opened, photo)
+    opened.evaluate(SHIFTS)
+    for size, least in ((WIDE, 24), (ZOOMED, 24), (PHONE, 40)):
+        opened.set_viewport_size(size)
+        ask(opened)
+        assert opened.evaluate(REACHES), size
+        places = [
+            opened.locator(name).bounding_box() for name in ("#question", ".picture", ".card[aria-current] .asked")
+        ]
+        assert all(box["y"] >= 0 and box["y"] + box["height"] <= size["height"] for box in places), size
+        assert opened.evaluate(SMALL, least) == []
+    stage = opened.locator(".stage").bounding_box()
+    assert stage["height"] == pytest.approx(0.4 * PHONE["height"], abs=2)
+    assert opened.evaluate("getComputedStyle(document.querySelector('#question')).fontSize") == "16px"
+    opened.set_viewport_size(WIDE)
+    opened.wait_for_timeout(100)
+    opened.evaluate("window.shifts = 0")
+    for _ in range(5):
+        box = opened.locator("#question").bounding_box()
+        ask(opened)
+        assert opened.locator("#question").bounding_box() == box
+        assert 0 <= opened.evaluate(BELOW) < 400  # the new answer is in sight
+    assert opened.evaluate("window.shifts") < 0.05
+
+
+def test_a_later_question_sends_little_and_nothing_of_earlier_ones(opened, photo):
+    upload(opened, photo)
+    sizes = []
+    for _ in range(3):
+        sent: list = []
+
+        def record(request, sent=sent):
+            sent.append(request)
+
+        opened.on("requestfinished", record)
+        ask(opened)
+        opened.remove_listener("requestfinished", record)
+        sizes.append(sum(request.sizes()["requestBodySize"] + request.sizes()["responseBodySize"] for request in sent))
+    assert max(sizes) < 5000 and max(sizes) - min(sizes) < 100
+
+
+def test_the_keyboard_alone_is_enough(opened):
+    opened.locator(".examples button").last.focus()
+    opened.keyboard.press("Enter")
+    opened.locator(".cards .bar").wait_for()
+    opened.keyboard.press("/")
+    opened.keyboard.type(QUESTION)
+    opened.keyboard.press("Enter")
+    opened.locator(".cards .bar").nth(1).wait_for()
+    reached = []
+    for _ in range(6):
+        opened.keyboard.press("Tab")
+        reached.append(opened.evaluate(FOCUSED))
+        outline = opened.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+        assert outline == "3px", reached[-1]
+    assert any(name.startswith("Plain") for name in reached), reached
+    ring, ground = (
+        opened.evaluate(f"getComputedStyle(document.querySelector('{name}')).getPropertyValue('{what}')")
+        for name, what in ((".ask", "--ring"), (".ask", "background-color"))
+    )
+    assert contrast(ring, ground) >= 3
+
+
+def contrast(*colours: str) -> float:
+    """The contrast of two colours, by WCAG; written as '#rrggbb' or 'rgb(r, g, b)'."""
+    light = []
+    for colour in colours:
+        hexadecimal = re.findall(r"[0-9a-f]{2}", colour) if colour.strip().startswith("#") else []
+        parts = [int(part, 16) for part in hexadecimal] or [int(part) for part in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(light) + 0.05) / (min(light) + 0.05)

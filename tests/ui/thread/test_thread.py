@@ -1,0 +1,138 @@
+"""The thread in a browser: asking, suggestions, what survives, downloads, two models, a lost server."""
+
+import json
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.ui.browser import ask, choose, upload
+from tests.ui.conftest import QUESTION
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_question_is_completed_and_repaired(opened, photo):
+    upload(opened, photo)
+    question, row = opened.locator("#question"), opened.locator(".suggestions")
+    top = question.bounding_box()["y"]
+    opened.locator("body").press("/")
+    opened.keyboard.type("how many peo")  # the key has put the cursor there
+    chip = row.locator("button", has_text="how many people").first
+    chip.wait_for()
+    assert row.locator("button").count() <= 3 and question.bounding_box()["y"] == top
+    question.fill("what animal is this?")
+    expect(row.locator("button")).to_have_count(0)  # what is complete is not completed
+    question.fill("how many peo")
+    chip.click()
+    opened.locator(".cards .bar").wait_for()
+    expect(question).to_have_value("")
+    assert row.locator("button", has_text="how many people").count() == 0  # asked already
+
+    card = ask(opened, "what is on teh tabel?")
+    expect(row).to_contain_text("Did you mean")
+    assert "does not know: teh" in card.inner_text()
+    row.get_by_role("button", name=QUESTION).click()
+    expect(opened.locator(".cards .bar")).to_have_count(3)
+    expect(row).not_to_contain_text("Did you mean")
+    assert opened.locator("#live").inner_text().startswith(QUESTION)  # announced
+    question.fill("how many peo")
+    choose(opened, photo)
+    expect(question).to_have_value("")
+    for text, sentence in (("zyzzyva?", "knows none of the words"), ("a" * 400, "characters")):
+        question.fill(text)
+        assert len(question.input_value()) <= 300 or sentence in ask(opened, text).inner_text()
+
+
+def test_a_thread_survives_and_its_address_leads_back(opened, photo, address, tmp_path):
+    upload(opened, photo)
+    for question in (QUESTION, "is it red?"):
+        card = ask(opened, question)
+    for button, name in (("JSON", "thread.json"), ("Picture", "thread.png")):
+        with opened.expect_download() as download:
+            opened.locator(".downloads").get_by_role("button", name=button).click()
+        download.value.save_as(tmp_path / name)
+    turns = json.loads((tmp_path / "thread.json").read_text(encoding="utf-8"))
+    assert [turn["question"] for turn in turns] == [QUESTION, "is it red?"]
+    assert all(turn["attention"]["maps"] for turn in turns)
+    with Image.open(tmp_path / "thread.png") as picture:
+        assert picture.height > 600
+
+    link = opened.url
+    assert "q=is+it+red" in link
+    opened.reload()
+    expect(opened.locator(".cards .bar")).to_have_count(2)
+    expect(opened.locator(".card[aria-current]")).to_contain_text("is it red?")
+    opened.go_back()
+    expect(opened.locator(".card[aria-current]")).to_contain_text(QUESTION)
+    opened.go_forward()
+    expect(opened.locator(".card[aria-current]")).to_contain_text("is it red?")
+    opened.get_by_role("button", name="Remove: is it red?").click()
+    expect(card).to_have_count(0)
+    opened.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(opened.locator(".cards .card")).to_have_count(2)
+    opened.get_by_role("button", name="Clear").click()
+    expect(opened.locator(".cards .card")).to_have_count(0)
+    opened.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(opened.locator(".cards .bar")).to_have_count(2)
+
+    with opened.context.browser.new_context() as other:  # somebody else follows the link
+        page = other.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(link)
+        page.locator(".card .bar").wait_for()
+        assert "is it red?" in page.locator(".card[aria-current]").inner_text()
+
+
+def test_a_lost_server_is_said_once_and_the_question_sent_again(opened, photo):
+    upload(opened, photo)
+    opened.route("**/gradio_api/call/ask", lambda route: route.abort())
+    opened.route("**/manifest.json", lambda route: route.abort())
+    opened.locator("#question").fill(QUESTION)
+    opened.locator("#question").press("Enter")
+    expect(opened.locator(".notice")).to_contain_text("The connection to the server is lost")
+    expect(opened.locator(".cards .answer")).to_have_text("Looking …")
+    opened.unroute("**/gradio_api/call/ask")
+    opened.unroute("**/manifest.json")
+    opened.locator(".cards .bar").wait_for()
+    expect(opened.locator(".notice")).to_be_hidden()
+
+
+def test_two_models_answer_side_by_side(opened, photo, models):
+    upload(opened, photo)
+    opened.get_by_label("Compare with").check()
+    card = ask(opened)
+    answers = [models.get(name).ask(photo, QUESTION) for name in (models.own, "bundled")]
+    assert answers[0].text != answers[1].text
+    assert answers[0].text in card.locator("h3").inner_text()
+    second = card.locator(".second")
+    assert "bundled" in second.inner_text() and answers[1].text in second.locator(".answer").inner_text()
+    second.locator("button").click()
+    expect(second.locator("button")).to_have_attribute("aria-pressed", "true")
+
+
+def test_questions_and_answers_are_never_html(opened, photo, vqa, monkeypatch):
+    monkeypatch.setattr(vqa, "answers", [f"<b class=injected>{i}</b>" for i in range(5)])
+    upload(opened, photo)
+    card = ask(opened, "<i class=injected>what</i> is on the table?")
+    assert "<b class=injected>" in card.inner_text() and "<i class=injected>" in card.inner_text()
+    assert opened.locator(".injected").count() == 0
+
+
+def test_step_through_the_caption(opened):
+    opened.get_by_role("button", name="a cat").click()
+    caption, words = opened.locator(".caption"), opened.locator(".word")
+    words.first.wait_for()
+    text = " ".join(words.all_inner_texts())
+    words.first.click()
+    words.first.press("ArrowRight")
+    expect(words.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(opened.locator(".legend")).to_contain_text(f"looked at '{words.nth(1).inner_text()}'")
+    words.nth(words.count() - 2).click()
+    play = caption.get_by_role("button", name="Play")
+    play.click()
+    expect(words.last).to_have_attribute("aria-pressed", "true")
+    expect(play).to_be_visible()  # it stops at the end
+    caption.get_by_role("button", name="Another wording").click()
+    expect(words.first).to_have_attribute("aria-pressed", "false")
+    expect(opened.locator(".sentence")).not_to_have_attribute("aria-label", f"Caption, word by word: {text}")

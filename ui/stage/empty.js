@@ -1,0 +1,52 @@
+// The empty stage: drop, paste, choose or take a photo, or one of the examples with one click.
+import { icon, make, button } from "../static/dom.js";
+import { takePhoto } from "./camera.js";
+
+export function createEmpty({ examples, onFile, onExample }) {
+  const chooser = (attributes) => make("input", {
+    type: "file", class: "hidden-input", ...attributes, onchange: ({ target }) => {
+      if (target.files[0]) onFile(target.files[0]);
+      target.value = "";
+    },
+  });
+  const labelled = (name, text, input, kind) => make("label", { class: `choose ${kind}` }, input, icon(name), text);
+  const accept = "image/jpeg,image/png,image/webp,image/gif,image/bmp";
+  const choose = labelled("picture", "Choose a photo", chooser({ accept: `${accept},image/*`, id: "choose" }), "first");
+  // On a phone its own camera app, which starts with the rear camera; else a camera that the page may use.
+  const phone = matchMedia("(pointer: coarse)").matches;
+  let camera = null;
+  if (phone) camera = labelled("camera", "Take a photo", chooser({ accept: "image/*", capture: "environment" }), "first");
+  else if (navigator.mediaDevices?.getUserMedia) {
+    camera = button(icon("camera"), async () => {
+      const file = await takePhoto();
+      if (file) onFile(file);
+    }, { class: "choose", id: "camera" });
+    camera.append("Take a photo");
+  }
+  const list = examples.map(({ name, thumbnail }, i) => make("li", {},
+    make("button", { type: "button", onclick: () => onExample(i) }, make("img", { src: thumbnail, alt: "", width: 96, height: 72 }), name)));
+  const element = make("div", { class: "empty" },
+    make("h2", {}, "Ask a photo a question"),
+    make("p", {}, "Get an answer, and see where the model looked."),
+    make("div", { class: "sources" }, ...(phone ? [camera, choose] : [choose, camera])),
+    make("p", { class: "hint" }, phone ? "It stays between you and this server." : "or drop it here, or paste it with Ctrl+V"),
+    make("p", { class: "or", id: "examples-title" }, "Or try one of these"),
+    make("ul", { class: "examples", "aria-labelledby": "examples-title" }, ...list));
+
+  const fileIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/") || !file.type);
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = fileIn(event.dataTransfer) ?? event.dataTransfer.files[0];
+    if (file) onFile(file);
+  });
+  addEventListener("paste", (event) => {
+    const file = fileIn(event.clipboardData);
+    if (file) onFile(file);
+  });
+  return { element };
+}

@@ -1,0 +1,267 @@
+// The page: what happens between the stage, the thread, the question box and the server.
+import { about, call, example, onConnection, shared, upload } from "../api/server.js";
+import { createEmpty } from "../stage/empty.js";
+import { layer, looks } from "../stage/heat.js";
+import { createStage } from "../stage/stage.js";
+import { createBox } from "../thread/box.js";
+import { occlusionLayer } from "../thread/card.js";
+import { collecting } from "../thread/collect.js";
+import { animated } from "../thread/sentences.js";
+import { read, write } from "../thread/store.js";
+import { createThread } from "../thread/thread.js";
+import { button, make, save } from "./dom.js";
+
+export function start({ element, props }) {
+  if (new URLSearchParams(location.search).has("view")) return; // gradio's page about the API
+  const { examples, general } = props;
+  let thread = null; // { id, file, name, path, url, questions, caption, turns, ready }
+  let selected = null, part = null, covering = 0, seeds = 0;
+
+  const notice = make("p", { class: "notice", role: "alert", hidden: true });
+  const say = (text, action = null) => {
+    notice.replaceChildren(text, ...(action ? [action] : []), button("×", () => say(""), { "aria-label": "close" }));
+    notice.hidden = !text;
+  };
+  const view = createThread({
+    models: props.models, anyModel: props.any_model, onCaptionLayer: (layer) => { select(null); stage.show(layer); },
+    onAnother: () => describe(thread, 0.7), onPicture: picture, onClear: () => discard(thread.turns),
+    cards: {
+      onSelect: (turn) => turn !== selected && select(turn), onShow: (turn, found) => stage.show(found, turn.part), onRemove: (turn) => discard([turn]),
+      link, explain: (turn, answer) => tried(async () => layer(`speaks for '${answer}'`, (await aboutTurn(turn, "evidence", turn.question, answer)).map)),
+      cover: async (turn) => (await tried(async () => occlusionLayer(await aboutTurn(turn, "occlusion", turn.question)))) ?? [null, ""],
+    },
+  });
+  const stage = createStage({ onMark: mark, onCover: cover, onNew: () => open({}, true) });
+  const empty = createEmpty({ examples, onFile: (file) => choose(file, file.name || "photo.png"), onExample });
+  const box = createBox({
+    onAsk: (text) => ask(text), onUnmark: () => { stage.marks.part(null); mark(null); },
+    complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
+  });
+  const loading = make("p", { class: "loading", role: "status" });
+  if (props.collects) collecting(async (turn, answer) => (await aboutTurn(turn, "collect", turn.question, answer)).text);
+  element.querySelector(".scene")?.remove();
+  element.append(make("div", { class: "scene" },
+    make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loading,
+      make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
+    make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element), view.element, notice)));
+
+  async function tried(action) {
+    try {
+      return await action();
+    } catch (error) {
+      say(error.message);
+    }
+  }
+
+  // The address carries the photo's hash and the question.
+  const address = (id, question) => `?${new URLSearchParams({ photo: id, ...(question ? { q: question } : {}) })}`;
+  function link(turn) {
+    return new URL(address(thread.id, turn.question), document.baseURI).href;
+  }
+  function remember(question, replace = false) {
+    history[replace ? "replaceState" : "pushState"](null, "", thread ? address(thread.id, question) : location.pathname);
+  }
+  const keep = (one) => write({ ...one, turns: one.turns.filter(({ result }) => result) });
+
+  // Show a thread, or the empty page.
+  function show(next) {
+    thread = next;
+    [selected, part] = [null, null];
+    empty.element.hidden = Boolean(next);
+    document.querySelector(".scene").classList.toggle("with-photo", Boolean(next));
+    view.draw(next?.turns ?? null);
+    box.clear();
+    box.marked(false);
+    suggest();
+    say("");
+    const displayed = stage.setPhoto(next?.url ?? null);
+    if (next) view.caption.draw(next.caption);
+    return displayed;
+  }
+  const suggest = () => box.suggest(thread ? [...thread.questions, ...general] : [], thread?.turns.map(({ question }) => question) ?? []);
+
+  async function choose(file, name, questions = [], first = "") {
+    const before = thread;
+    const next = { id: null, file, name, path: "none", url: URL.createObjectURL(file), questions, caption: null, turns: [] };
+    const bytes = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
+    const image = Object.assign(new Image(), { src: next.url });
+    const decoded = await image.decode().then(() => true, () => false);
+    if (decoded) show(next);
+    next.ready = (async () => {
+      Object.assign(next, await upload(file, name));
+      const { picture: seen } = await about(next, "look", !decoded);
+      if (decoded) return;
+      next.url = seen;
+      show(next);
+    })();
+    if (first) ask(first);
+    try {
+      await next.ready;
+    } catch (error) { // refused: what was there stays
+      show(before);
+      if (before && selected === null) select(before.turns.at(-1) ?? null);
+      return say(error.message);
+    }
+    if (thread !== next) return;
+    if (animated(bytes)) say("The picture moves; the answers are about its first frame.");
+    remember(next.turns.at(-1)?.question);
+    keep(next);
+    describe(next);
+  }
+
+  async function onExample(i) {
+    const { name, questions } = examples[i];
+    const file = await tried(() => example(i));
+    if (file) choose(file, name, questions, questions[0]);
+  }
+
+  async function describe(one, temperature = 0) {
+    let sentence;
+    try {
+      one.caption = await about(one, "describe", 3, temperature, temperature ? (seeds += 1) : 0);
+      keep(one);
+    } catch (error) {
+      sentence = error.message;
+    }
+    if (thread !== one) return;
+    view.caption.draw(one.caption, sentence);
+    if (one.caption) view.announce(`Caption: ${one.caption.text}`);
+  }
+
+  // A marked part is cut out and asked about like a photo of its own.
+  async function photoOf(turn, one) {
+    if (!turn.part) return one;
+    if (turn.cut?.()) return turn.cut();
+    const bitmap = await createImageBitmap(await (await fetch(one.url)).blob());
+    const [x, y, width, height] = turn.part.map((value, k) => Math.round(value * (k % 2 ? bitmap.height : bitmap.width)));
+    const canvas = make("canvas", { width: Math.max(width, 1), height: Math.max(height, 1) });
+    canvas.getContext("2d").drawImage(bitmap, -x, -y);
+    const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    const cut = { file, name: "part.png", ...(await upload(file, "part.png")) };
+    Object.defineProperty(turn, "cut", { value: () => cut, enumerable: false });
+    return cut;
+  }
+  const aboutTurn = async (turn, ...values) => about(await photoOf(turn, thread), ...values);
+
+  async function ask(text) {
+    const question = text.trim();
+    if (!thread) return say("There is no photo yet; choose one first.");
+    if (!question) return box.input.focus();
+    const one = thread, turn = { question, part, result: null }, other = view.comparedWith();
+    say("");
+    one.turns.push(turn);
+    view.add(turn);
+    box.clear();
+    if (part) mark(null);
+    select(turn);
+    suggest();
+    if (one.id) remember(question);
+    try {
+      await one.ready;
+      const photo = await photoOf(turn, one);
+      if (other) {
+        const [first, second] = await about(photo, "compare", question, "", other);
+        Object.assign(turn, { result: first, second: { name: other, result: second } });
+      } else turn.result = await about(photo, "ask", question);
+      keep(one);
+    } catch (error) {
+      turn.error = error.message;
+    }
+    if (thread !== one) return turn;
+    view.update(turn);
+    if (selected === turn) heat(turn);
+    if (turn.error || turn.result.unknown_words.length) {
+      const meant = await call("did_you_mean", question).catch(() => null);
+      if (meant && thread === one && one.turns.at(-1) === turn) box.meant(meant.text);
+    }
+    return turn;
+  }
+
+  // The heat of a turn: where it looked, or with a part hidden, where it looked then.
+  function heat(turn) {
+    stage.marks.mask(turn?.hidden?.mask ?? null);
+    const result = turn?.hidden?.after ?? turn?.result;
+    stage.show(result ? (looks(result)[0] ?? null) : null, turn?.part);
+  }
+  function select(turn) {
+    selected = turn;
+    view.select(turn);
+    heat(turn);
+  }
+
+  function mark(area) {
+    part = area;
+    box.marked(Boolean(area));
+  }
+
+  async function cover(mask) {
+    const run = (covering += 1), one = thread;
+    const whole = (turn) => turn?.result && !turn.part;
+    const turn = whole(selected) ? selected : (one.turns.findLast(whole) ?? (mask && (await ask("what is this?"))));
+    if (!turn?.result || thread !== one) return;
+    if (mask) {
+      const found = await tried(() => about(one, "what_if", turn.question, mask));
+      if (!found || run !== covering || thread !== one) return;
+      turn.hidden = { mask, after: found.after, changes: found.changes };
+    } else delete turn.hidden;
+    view.update(turn);
+    if (selected === turn) heat(turn);
+    else select(turn);
+    view.reveal(turn);
+    keep(one);
+  }
+
+  // Remove turns, which can be undone.
+  function discard(turns) {
+    const one = thread, before = [...one.turns];
+    const set = (list) => {
+      one.turns = list;
+      keep(one);
+      if (thread !== one) return;
+      view.draw(list);
+      select(list.at(-1) ?? null);
+      suggest();
+      remember(list.at(-1)?.question, true);
+    };
+    set(before.filter((turn) => !turns.includes(turn)));
+    say(turns.length === 1 ? "The question was removed." : "All questions were removed.", button("Undo", () => { set(before); say(""); }));
+  }
+
+  async function picture() {
+    const questions = thread.turns.filter(({ result, part: marked }) => result && !marked).map(({ question }) => question);
+    const file = await tried(() => about(thread, "picture", questions));
+    if (file) save("glimpse.png", file.url);
+  }
+
+  // What an address names: a photo of this browser or of this server, and a question about it.
+  async function open({ photo: id, q: question }, push = false) {
+    if (!id) show(null);
+    else if (thread?.id !== id) {
+      const stored = await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
+      if (!stored) return;
+      await show({ path: "none", ...stored, url: URL.createObjectURL(stored.file) });
+      select(thread.turns.at(-1) ?? null);
+      if (!stored.caption) describe(thread);
+    }
+    if (push) remember();
+    if (!id || !question) return;
+    const turn = thread.turns.findLast((one) => one.question === question);
+    if (!turn) return ask(question);
+    select(turn);
+    view.reveal(turn);
+  }
+  const opened = () => open(Object.fromEntries(new URLSearchParams(location.search)));
+  addEventListener("popstate", opened);
+
+  onConnection((there) => say(there ? "" : "The connection to the server is lost; your questions are sent again when it is back."));
+
+  // What is still being loaded, as a line in the header.
+  (async () => {
+    for (let status; status?.loading !== ""; ) {
+      status = await call("status").catch(() => ({ loading: "" }));
+      loading.replaceChildren(...(status.loading ? [make("progress", { max: status.of, value: status.done, "aria-label": "loading" }), `Loading ${status.loading} …`] : []));
+      if (status.loading) await new Promise((resolve) => setTimeout(resolve, 700));
+    }
+  })();
+  opened();
+}

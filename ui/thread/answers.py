@@ -1,0 +1,58 @@
+"""Answers to questions: `/ask`, `/ask_many`, and `/compare` for two models'."""
+
+from typing import Any
+
+from ui.api.payload import photo_bytes
+from ui.api.register import Part, register
+from vqa.model.errors import InputError
+
+MAX_QUESTIONS = 50
+
+
+class Answers(Part):
+    """The object of `vqa ask --json` for each question."""
+
+    def build(self) -> None:
+        register(self.ask, self.ask_many, self.compare)
+
+    def ask(self, photo: dict[str, Any] | None, question: str) -> dict[str, Any]:
+        """Answer a question about a photo, and say why: the object that `vqa ask --json` prints.
+
+        Args:
+            photo: the photo to look at.
+            question: a question in plain English, such as 'what is on the table?'.
+        """
+        return self.ask_many(photo, [question])[0]
+
+    def ask_many(self, photo: dict[str, Any] | None, questions: list[str]) -> list[dict[str, Any]]:
+        """Answer several questions about one photo, which is encoded once.
+
+        Args:
+            photo: the photo to look at.
+            questions: a JSON list of questions in plain English.
+        """
+        if not isinstance(questions, list) or not questions:
+            raise InputError('The questions are no list; give some, such as ["what is this?", "is it raining?"].')
+        if len(questions) > MAX_QUESTIONS:
+            raise InputError(f"There are {len(questions)} questions; ask at most {MAX_QUESTIONS} at once.")
+        content = photo_bytes(photo)
+        with self.models.use() as vqa:
+            return [answer.to_dict() for answer in vqa.ask_many(content, questions)]
+
+    def compare(
+        self, photo: dict[str, Any] | None, question: str, first: str = "", second: str = ""
+    ) -> list[dict[str, Any]]:
+        """Two models' answers to the same question about the same photo.
+
+        Args:
+            photo: the photo to look at.
+            question: the question.
+            first: a model that the app offers; empty for its own.
+            second: another one; empty for the first that is offered besides the app's own.
+        """
+        content = photo_bytes(photo)
+        answers = []
+        for name in (first, second or next(iter(self.models.further), "")):
+            with self.models.use(name) as vqa:
+                answers.append(vqa.ask(content, question).to_dict())
+        return answers

@@ -1,0 +1,30 @@
+// Threads in the browser's storage: they survive a reload and a lost server, and never leave the browser.
+
+const KEPT = 8; // threads, the latest
+const NAME = "threads";
+
+const database = new Promise((resolve) => {
+  if (!globalThis.indexedDB) return resolve(null);
+  const opening = indexedDB.open("glimpse", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(NAME, { keyPath: "id" });
+  opening.onsuccess = () => resolve(opening.result);
+  opening.onerror = () => resolve(null); // in a private window: nothing is stored
+});
+
+async function run(mode, action) {
+  const opened = await database;
+  if (!opened) return undefined;
+  return new Promise((resolve) => {
+    const request = action(opened.transaction(NAME, mode).objectStore(NAME));
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => resolve(undefined); // the storage is full
+  });
+}
+
+export const read = (id) => run("readonly", (store) => store.get(id));
+
+export async function write({ id, file, name, questions, caption, turns }) {
+  await run("readwrite", (store) => store.put({ id, file, name, questions, caption, turns, at: Date.now() }));
+  const all = (await run("readonly", (store) => store.getAll())) ?? [];
+  for (const old of all.sort((a, b) => b.at - a.at).slice(KEPT)) await run("readwrite", (store) => store.delete(old.id));
+}
