@@ -33,7 +33,8 @@ photo = handle_file(sys.argv[2])
 answer = client.predict(photo, "what is on the table?", api_name="/ask")
 covered = client.predict(photo, "what is on the table?", [[1, 0], [0, 0]], api_name="/what_if")
 refused = []
-for asked, name in (((photo, "what is on the table?", "yes"), "/evidence"), ((photo,), "/describe"), (("what is",), "/complete")):
+calls = ((photo, "what is on the table?", "yes"), "/evidence"), ((photo,), "/describe"), (("what is",), "/complete")
+for asked, name in calls:
     try:
         refused.append(client.predict(*asked, api_name=name))
     except Exception as error:

@@ -29,7 +29,10 @@ from vqa.model.processing import VQAImageProcessor, VQAProcessor
 from vqa.predict import VQA
 
 DEEP = json.loads("[" * 300 + "]" * 300)
-ODD = [None, True, -1, 0, 3.5, 1e999, float("nan"), 10**30, "", "x", "\x1b[31m", "\ud800", [], {}, ["a", 1], {"a": []}]
+ODD: list[Any] = [
+    *(None, True, -1, 0, 3.5, 1e999, float("nan"), 10**30, "", "x", "\x1b[31m", "\ud800"),
+    *([], {}, ["a", 1], {"a": []}),
+]
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
 
 
@@ -43,7 +46,8 @@ class Kind(NamedTuple):
 def save_tiny_model(folder: Path) -> Path:
     """A checkpoint of a very small model with random weights."""
     tokenizer = build_tokenizer(QUESTIONS)
-    sizes = {name: 8 for name in ("embedding_size", "hidden_size", "attention_size", "blind_size", "image_only_size")}
+    names = ("embedding_size", "hidden_size", "attention_size", "blind_size", "image_only_size")
+    sizes: dict[str, Any] = dict.fromkeys(names, 8)
     answers = dict(enumerate(["yes", "no", "2", "red", "teddy bear"]))
     config = VQAConfig(
         backbone="tiny", image_size=64, vocab_size=len(tokenizer), fusion_size=16, id2label=answers, **sizes

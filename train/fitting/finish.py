@@ -44,8 +44,9 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     net, data, extra = prepared.net.cpu(), settings.data, {"priors.json": asdict(prepared.priors)}
     save_checkpoint(folder, net, prepared.processor, extra)
     vqa = ours(VQA.load(folder))
-    finished = data.features and not prepared.stages  # grids, and not what the first stages compute
-    store = FeatureStore.open(data.features, vqa.made_by()) if finished else None
+    store = None
+    if data.features and not prepared.stages:  # it has finished grids
+        store = FeatureStore.open(data.features, vqa.made_by())
     name_of = partial(stored_name, folders=[*data.images, *data.validation_images])
     calibrating, reporting = split_by_photo(prepared.validation, 0.5, CALIBRATION)
     calibrating = calibrating[:MOST]

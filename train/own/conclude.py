@@ -67,7 +67,7 @@ def conclude(
     save_checkpoint(folder, net, processor, priors)
     vqa, every = ours(VQA.load(folder)), trials.material.net.config.answers
     chosen = torch.tensor([every.index(answer) for answer in vqa.answers])
-    logits = [part[:, chosen].numpy() for part in (pool.logits, pool.guessed, sum(held.images) / len(held.images))]
+    logits = [part[:, chosen].numpy() for part in (pool.logits, pool.guessed, torch.stack(held.images).mean(0))]
     asked = [(int(row), examples[row]) for row in held.rows]
     done = list(answered(vqa, asked, *logits))
     calibrating, reporting = split_by_photo([example for _, example in asked], 0.5, CALIBRATION)

@@ -30,6 +30,13 @@ class Member(nn.Module):
     the question does not tell.
     """
 
+    question_encoder: nn.Module
+    attention: nn.Module
+    fusion: nn.Module
+    answer_head: nn.Module
+    blind_head: nn.Module
+    image_only_head: nn.Module
+
     def __init__(self, config: VQAConfig, parts: dict[str, nn.Module], residual: bool):
         super().__init__()
         self.config, self.residual = config, residual
@@ -64,7 +71,7 @@ def fresh(net: VQAModel, seed: int) -> Member:
     known = net.question_encoder.embedding.weight.detach()
     size = min(WORDS, known.shape[1])
     config = VQAConfig(**net.config.to_dict() | FRESH | {"embedding_size": size})
-    channels, answers = net.image_only_head[0].in_features, len(config.answers)
+    channels, answers = net.image_only_head.get_parameter("0.weight").shape[1], len(config.answers)
     torch.manual_seed(seed)
     questions, attention = QuestionEncoder(config), SpatialAttention(config, channels)
     nn.init.zeros_(questions.gather.weight).requires_grad_(False)
@@ -74,7 +81,7 @@ def fresh(net: VQAModel, seed: int) -> Member:
         length = questions.embedding.weight[1:].norm(dim=1).mean()
         questions.embedding.weight[1:] = (vectors * (length / vectors[1:].norm(dim=1).mean().clamp_min(1e-6)))[1:]
     q, dropout = config.question_size, config.dropout
-    parts = {
+    parts: dict[str, nn.Module] = {
         "question_encoder": questions,
         "attention": attention,
         "fusion": Fusion(config.fusion, attention.out_size, q, config.fusion_size, dropout),
@@ -82,7 +89,7 @@ def fresh(net: VQAModel, seed: int) -> Member:
         "blind_head": guess_head(q, config.blind_size, answers, dropout),
         "image_only_head": guess_head(channels, config.image_only_size, answers, dropout),
     }
-    nn.init.zeros_(parts["answer_head"][1].bias)
+    nn.init.zeros_(parts["answer_head"].get_parameter("1.bias"))
     return Member(config, parts, residual=True)
 
 

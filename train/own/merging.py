@@ -16,7 +16,9 @@ def near_equal(count: Counter[str]) -> dict[str, str]:
     count: how often each normalised answer is given. Two answers are nearly equal if they differ in the order of the
     words, a plural, hyphens and commas, or if a rare long one has a single letter too many, too few, or another one.
     """
-    common, targets, typed = {}, {}, defaultdict(list)
+    common: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    typed: defaultdict[str, list[str]] = defaultdict(list)
     for answer, n in sorted(count.items(), key=lambda item: (-item[1], item[0])):
         target = common.setdefault(form(answer), answer)
         near = (other for key in without_a_letter(answer) for other in typed[key] if RARE * n <= count[other])

@@ -20,7 +20,7 @@ def worst(records: Sequence[Record]) -> list[dict[str, Any]]:
     said: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in records:
         said[record["reference"]][record["prediction"]] += 1
-    rows = []
+    rows: list[dict[str, Any]] = []
     for answer, given in said.items():
         right = given.pop(answer, 0)
         instead = min(given, key=lambda other: (-given[other], other)) if given else None

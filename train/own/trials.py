@@ -190,7 +190,7 @@ class Trials:
         if not file.exists():
             start = time.perf_counter()
             with Progress(console=self.console, transient=True) as bar:
-                row = bar.add_task(title, total=self.seconds, completed=self.spent)
+                row = bar.add_task(title, total=self.seconds, completed=int(self.spent))
 
                 def advance() -> None:
                     bar.update(row, completed=self.spent + time.perf_counter() - start)

@@ -53,11 +53,11 @@ class Collection:
             if not (path := self.folder / PHOTOS / name).exists():
                 with whole_file(path) as new:
                     new.write_bytes(photo)
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([row] if rows else [COLUMNS, row])
+            lines = io.StringIO()
+            csv.writer(lines, lineterminator="\n").writerows([row] if rows else [COLUMNS, row])
             with self.table.open("ab") as file:
                 whole = file.tell() == 0 or self.table.read_bytes().endswith(b"\n")
-                file.write((b"" if whole else b"\n") + text.getvalue().encode())  # after a line that a kill cut short
+                file.write((b"" if whole else b"\n") + lines.getvalue().encode())  # after a line that a kill cut short
                 file.flush()
                 os.fsync(file.fileno())
         return True

@@ -243,7 +243,7 @@ def _read_header(content: bytes, name: str) -> Image.Image:
             _check_size(*image.size, name, MAX_PIXELS // _AT_ONCE.get(image.format or "", 1))
             reader.deadline = reader.start + SECONDS
             if content.count(b"\xff\xda") > SCANS:
-                image.decodermaxblock = 256  # bytes, in which some 20 empty scans fit
+                image.decodermaxblock = 256  # type: ignore[attr-defined]  # bytes: some 20 empty scans
             if image.format == "TIFF" and image.tag_v2.next:  # type: ignore[attr-defined]
                 logging.getLogger("glimpse").warning("%s has several pages; the first one is used.", name)
             return image
