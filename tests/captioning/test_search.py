@@ -81,7 +81,7 @@ def test_samples_are_seeded_and_narrow_to_greedy(net: Captioner) -> None:
     first, again, other = (sample(net, GRIDS, temperature=9.0, seed=seed, most=6).ids for seed in (1, 1, 2))
     assert torch.equal(first, again) and not (first.shape == other.shape and torch.equal(first, other))
     greedy = beam_search(net, GRIDS, 1, most=6).ids
-    assert torch.equal(sample(net, GRIDS, temperature=1e-4, most=6).ids, greedy)
+    assert torch.equal(sample(net, GRIDS, temperature=1e-3, most=6).ids, greedy)
     assert torch.equal(sample(net, GRIDS, top_p=1e-6, most=6).ids, greedy)
 
 

@@ -56,7 +56,7 @@ def test_samples_are_seeded_and_at_temperature_0_the_likeliest(tiny: Completer) 
     drawn = {tiny.sample("a", 1.0, seed) for seed in range(20)}
     assert len(drawn) > 3 and tiny.sample("a", 1.0, 5) == tiny.sample("a", 1.0, 5)
     greedy = tiny.sample("a", 0.0, most=6)
-    assert greedy == tiny.sample("a", 1e-4, seed=9, most=6)
+    assert greedy == tiny.sample("a", 1e-3, seed=9, most=6)
     ids, written = [END, *tiny.characters.encode("a")], "a"
     while len(written) < 7:
         with torch.no_grad():
