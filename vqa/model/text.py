@@ -121,7 +121,8 @@ def check_temperatures(config: Any) -> None:
     """Raise an `InputError` for a temperature of a configuration that cannot divide logits."""
     for name, default in UNCALIBRATED.items():
         value, (least, most) = getattr(config, name), (-10, 10) if name.endswith("slope") else (0.001, 1000)
-        if not (value is None and default is None) and not least <= value <= most:
+        number = isinstance(value, int | float) and least <= value <= most
+        if not (number or (value is None and default is None)):
             raise InputError(
                 f"The model's {name} is {value}; set a number from {least} to {most:,} in its config.json."
             )
