@@ -86,7 +86,7 @@ def test_a_row_that_is_no_object(row: object) -> None:
         example_from_dict(row, "Line 3")
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 EXAMPLES = st.builds(
     Example,
     image=TEXT,
@@ -124,8 +124,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    for path in (tmp_path / "none" / "out.jsonl", tmp_path):
-        with pytest.raises(InputError, match=r"cannot be written: .*; choose another place\."):
+    missing = (tmp_path / "none" / "out.jsonl", r"cannot be written: .*; choose another place\.")
+    for path, reason in (missing, (tmp_path, "is no file and cannot be replaced")):
+        with pytest.raises(InputError, match=reason):
             write_jsonl([Example("a.jpg", "?")], path)
     assert list(tmp_path.iterdir()) == []
 

@@ -240,7 +240,7 @@ def test_world_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["taken", "--scenes", "2"], "taken is already there and not an empty folder; name a new one."),
-        (["file/world", "--scenes", "2"], "cannot be written"),
+        (["file/world", "--scenes", "2"], "is not a writable folder"),
         (["new", "--scenes", "0"], "A world has 0 scenes"),
         (["new", "--workers", "0"], "by 0 workers"),
         (["new", "--seed", "-1"], "The seed is (-1, 0)"),
