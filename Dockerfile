@@ -12,10 +12,10 @@ COPY requirements-onnx.txt .
 RUN pip install --no-cache-dir -r requirements-onnx.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps . && rm -rf /src/* \
-    && useradd --create-home glimpse
+    && useradd --create-home --home-dir /glimpse glimpse
 COPY --from=export /model /model
 USER glimpse
-WORKDIR /home/glimpse
+WORKDIR /glimpse
 EXPOSE 7860
 HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/healthz')"]
 CMD ["vqa", "ui", "--host", "0.0.0.0", "--model", "/model", "--runtime", "onnx"]

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
-
 from vqa.data.files import check_output, file_errors, whole_file
 from vqa.model.errors import InputError
-from vqa.model.photos import content_hash, open_photo
+from vqa.model.photos import content_hash, format_of, open_photo
 
 TABLE, PHOTOS = "questions.csv", "photos"
 COLUMNS = ("image", "question", "answer")
@@ -44,7 +42,7 @@ class Collection:
             if not any(map(str.isalnum, text)) or len(text) > LONGEST:
                 raise InputError(f"The {name} has no letters or digits, or more than {LONGEST}; write another one.")
         open_photo(photo)
-        name = f"{content_hash(photo)[:20]}.{str(Image.open(io.BytesIO(photo)).format).lower()}"
+        name = f"{content_hash(photo)[:20]}.{format_of(photo)}"
         row = (name, *texts.values())
         with self._writing():
             rows = self._rows()

@@ -162,6 +162,11 @@ def shrink_to_show(image: Image.Image) -> Image.Image:
     return image
 
 
+def format_of(photo: bytes) -> str:
+    """The format of a photo that `open_photo` accepts, in lower case, such as "jpeg"."""
+    return str(_read_header(photo, "the photo").format).lower()
+
+
 def content_hash(source: str | Path | bytes | PhotoFile) -> str:
     """32 hexadecimal digits of a photo's bytes (BLAKE2b): two photos have the same bytes if these are equal.
 
