@@ -216,9 +216,7 @@ def check(settings: Settings) -> None:
     if data.captions and len(data.caption_images) not in (1, len(data.captions)):
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
     if settings.optim.covered and not (data.boxes and data.features and settings.start):
-        raise InputError(
-            "Photos can only be covered (optim.covered) with data.boxes, data.features and start; set them."
-        )
+        raise InputError("To cover photos (optim.covered) give data.boxes, data.features and start too.")
     if settings.start is not None and settings.model:
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     check_seed(settings.seed)
