@@ -159,7 +159,7 @@ def command(extraction: Extraction) -> list[str]:
         (["--backbone", "tinny"], "tinny"),
         (["--pretrained", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--pretrained", "package"], "No package carries weights for 'tiny'"),
-        (["--output", "FILE"], "cannot be written"),
+        (["--output", "FILE"], "is not a writable folder"),
         (["--batch-size", "0"], "at least 1"),
         (["--threads", "0"], "at least 1"),
         (["--image-size", "0"], "0-pixel"),

@@ -124,7 +124,9 @@ def test_it_can_be_installed_from_the_browser(address):
 
 def test_strangers_cannot_name_models(monkeypatch, fast):
     built: list[Models] = []
-    monkeypatch.setattr(app, "build_page", lambda models: built.append(models) or build_page(models))
+    monkeypatch.setattr(
+        app, "build_page", lambda models, collected: built.append(models) or build_page(models, collected)
+    )
     for host in ("127.0.0.1", "0.0.0.0"):
         app.launch(host=host, port=free_port())
     monkeypatch.setenv("SPACE_ID", "ann/glimpse")

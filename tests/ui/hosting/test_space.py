@@ -75,7 +75,7 @@ def test_it_holds_the_code_and_the_model_and_nothing_else(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "app.py", "requirements.txt", ".gitattributes", "vqa", "ui", "assets"}
     assert all((folder / "assets" / name / "model.safetensors").is_file() for name in ("model", *space.BUNDLES))
-    assert (folder / "ui" / "static" / "glimpse.js").is_file()
+    assert (folder / "ui" / "static" / "main.js").is_file()
     assert not [path for path in folder.rglob("*") if path.suffix == ".pyc" or path.name == "__pycache__"]
 
 
@@ -120,7 +120,11 @@ def test_an_output_that_cannot_be_used_is_reported(tmp_path, tiny_checkpoint, mo
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "file").write_text("")
-    outputs = {".": "contains the current", str(tiny_checkpoint / "x"): "to be copied", "../file/x": "cannot be"}
+    outputs = {
+        ".": "contains the current",
+        str(tiny_checkpoint / "x"): "to be copied",
+        "../file/x": "is not a writable folder",
+    }
     for output, reason in outputs.items():
         assert space.main(["--output", output, "--model", str(tiny_checkpoint)]) == 2
         assert reason in capsys.readouterr().err

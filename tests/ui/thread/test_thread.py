@@ -71,7 +71,7 @@ def test_a_thread_survives_and_its_address_leads_back(opened, photo, address, tm
     expect(card).to_have_count(0)
     opened.locator(".notice").get_by_role("button", name="Undo").click()
     expect(opened.locator(".cards .card")).to_have_count(2)
-    opened.get_by_role("button", name="Clear").click()
+    opened.get_by_role("button", name="Clear", exact=True).click()
     expect(opened.locator(".cards .card")).to_have_count(0)
     opened.locator(".notice").get_by_role("button", name="Undo").click()
     expect(opened.locator(".cards .bar")).to_have_count(2)
