@@ -26,7 +26,7 @@ def test_answers_are_in_the_order_of_their_numbers(tmp_path):
         ({"looks": 3, "glimpses": 2}, "Each of 3 looks is one soft glimpse"),
         ({"sure": {"colour": 0.5}}, "give a confidence from 0 to 1 for each of yes/no, number, other"),
         ({"sure": {"number": 1.5}}, "give a confidence from 0 to 1"),
-        ({"dropout": float("nan")}, "dropout is nan; give a share from 0 to below 1"),
+        ({"dropout": float("nan")}, "dropout is nan; give a share from 0 to 1"),
         ({"yes_no_temperature": "1"}, "yes_no_temperature is 1; set a number"),
         ({"temperature_slope": 11.0}, "temperature_slope is 11.0; set a number from -10 to 10"),
         ({"temperature": 0.0}, "temperature is 0.0; set a number from 0.001 to 1,000"),

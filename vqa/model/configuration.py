@@ -107,8 +107,8 @@ class VQAConfig(PreTrainedConfig):
                     raise InputError(f"The model's {name} is {value!r:.40}, no {kind.__name__}; correct config.json.")
                 if kind is int and not 1 <= value <= (most := MOST.get(name, 1 << 20)):
                     raise InputError(f"The model's {name} is {value}; give a number from 1 to {most:,}.")
-                if name.endswith("dropout") and not 0 <= value < 1:
-                    raise InputError(f"The model's {name} is {value}; give a share from 0 to below 1.")
+                if name.endswith("dropout") and not 0 <= value <= 1:
+                    raise InputError(f"The model's {name} is {value}; give a share from 0 to 1.")
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 value, choices = getattr(self, name), ", ".join(map(str, allowed))
