@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import (
-    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -40,6 +39,11 @@ SHOWN_SIDE = 1024  # pixels of the longer side of a photo that is drawn beside a
 BACKGROUND = (255, 255, 255)  # of transparent photos
 
 
+def _avif(file: io.BytesIO, name: str) -> Image.Image:
+    """The reader of AVIF photos, whose library takes 50 ms to load."""
+    return importlib.import_module("PIL.AvifImagePlugin").AvifImageFile(file, name)
+
+
 def _heif(file: io.BytesIO, name: str) -> Image.Image:
     """The reader of HEIC photos, by the package pillow-heif."""
     try:
@@ -61,7 +65,7 @@ _HEADERS: dict[bytes, Callable[[io.BytesIO, str], Any]] = {
     rb"BM": BmpImagePlugin.BmpImageFile,
     rb"GIF8[79]a": GifImagePlugin.GifImageFile,
     rb"II[*+]\0|MM\0[*+]": TiffImagePlugin.TiffImageFile,
-    rb"....ftyp.{0,64}avi[fs]": AvifImagePlugin.AvifImageFile,
+    rb"....ftyp.{0,64}avi[fs]": _avif,
     rb"....ftyp.{0,64}(hei[cxms]|hev[cxms]|mif1|msf1)": _heif,
     rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
@@ -247,7 +251,7 @@ def _read_header(content: bytes, name: str) -> Image.Image:
             image: Image.Image = read(reader, "")
             _check_size(*image.size, name, MAX_PIXELS // _AT_ONCE.get(image.format or "", 1))
             reader.deadline = reader.start + SECONDS
-            if content.count(b"\xff\xda") > SCANS:
+            if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > SCANS:
                 image.decodermaxblock = 256  # type: ignore[attr-defined]  # bytes: some 20 empty scans
             if image.format == "TIFF" and image.tag_v2.next:  # type: ignore[attr-defined]
                 logging.getLogger("glimpse").warning("%s has several pages; the first one is used.", name)
