@@ -179,7 +179,11 @@ def ask_one(photo: str, questions: list[str], top: int, overlay: str | None, as_
     from vqa.predict import VQA  # takes seconds
 
     vqa = VQA.load(**load)
-    errors = {question: many.refusal(vqa, question) for question in questions} if len(questions) > 1 else {}
+    errors: dict[str, str | None] = {}
+    if len(questions) > 1:
+        from vqa.evaluation.answers.questions import refusal
+
+        errors = {question: refusal(vqa, question) for question in questions}
     answers = iter(vqa.ask_many(file, [question for question in questions if not errors.get(question)], top))
     for i, question in enumerate(questions):
         if error := errors.get(question):

@@ -15,7 +15,6 @@ from rich.progress import MofNCompleteColumn, Progress
 from vqa.data.examples import Example
 from vqa.data.files import file_errors
 from vqa.data.parallel import map_ahead
-from vqa.data.readers.text_files import numbered_lines
 from vqa.model.errors import InputError, printable
 from vqa.model.photos import SUFFIXES, open_photo
 from vqa.model.text import is_guess
@@ -39,6 +38,8 @@ def split(inputs: Sequence[str], question_file: str | None = None) -> tuple[list
     photos = [text for i, text in enumerate(inputs) if i == 0 or names_photos(text)]
     questions = [text for i, text in enumerate(inputs) if i > 0 and not names_photos(text)]
     if question_file is not None:
+        from vqa.data.readers.text_files import numbered_lines  # its package imports every reader
+
         questions += [line.strip() for _, line in numbered_lines(Path(question_file)) if line.strip()]
     if not questions:
         raise InputError("There is no question; write it after the photos, such as 'what is on the table?'.")
@@ -139,15 +140,6 @@ def ask_all(
                 row["error"] = result.message
             rows.append(row)
         yield rows
-
-
-def refusal(vqa: "VQALike", question: str) -> str | None:
-    """Why a model cannot be asked a question; None if it can."""
-    try:
-        vqa.check(question)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def describe_all(describer: "Describer", photos: Iterable[str], **search: Any) -> Iterator[list[Row]]:

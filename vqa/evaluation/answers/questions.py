@@ -15,7 +15,7 @@ from vqa.data.parallel import map_ahead
 from vqa.data.readers import iter_examples
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQALike
 
 OFFICIAL = 10  # the official accuracy is defined for ten human answers
 PHOTOS = 64  # a batch
@@ -30,10 +30,10 @@ def examples_of(options: Options) -> Iterator[Example]:
     return itertools.islice(iter_examples(options.data, options.annotations, options.images), options.limit)
 
 
-def refusal(vqa: VQA, question: str) -> str | None:
+def refusal(vqa: VQALike, question: str) -> str | None:
     """Why a model cannot be asked a question; None if it can."""
     try:
-        vqa.encode([question])
+        vqa.check(question)
     except InputError as error:
         return str(error)
     return None
