@@ -52,10 +52,7 @@ def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, An
     calibrating = calibrating[:MOST]
     ece_before = ece(ask(vqa, reporting, store, name_of)[0], reporting)
     calibrators = ask(vqa, calibrating, store, name_of, keep_logits=True)[0]
-    fitted = temperatures(vqa.answers, calibrators)
-    for name, value in fitted.items():
-        setattr(net.config, name, value)
-    net.config.sure = thresholds(net.config, calibrators)
+    fitted = calibrate(net.config, calibrators)
     save_checkpoint(folder, net, prepared.processor, extra)
     vqa = ours(VQA.load(folder))
     done, skipped = ask(vqa, prepared.validation, store, name_of)
@@ -94,6 +91,15 @@ def ask(
     every = [result for _, batch in answered for result in batch]
     done = sorted((r for r in every if isinstance(r, Answered)), key=lambda result: result.index)
     return done, Counter(r.reason for r in every if not isinstance(r, Answered))
+
+
+def calibrate(config: VQAConfig, done: Sequence[Answered]) -> dict[str, float | None]:
+    """Fit the temperatures and thresholds of a configuration to answers with their logits; returns the temperatures."""
+    fitted = temperatures(config.answers, done)
+    for name, value in fitted.items():
+        setattr(config, name, value)
+    config.sure = thresholds(config, done)
+    return fitted
 
 
 def temperatures(vocabulary: Sequence[str], done: Sequence[Answered]) -> dict[str, float | None]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.fitting.finish import ece, stated, temperatures, thresholds
+from train.fitting.finish import calibrate, ece, stated
 from train.fitting.prepare import CALIBRATION, split_by_photo
 from train.fitting.surgery import extend
 from train.own.members import Member, Shares, join
@@ -73,13 +73,10 @@ def conclude(
     calibrating, reporting = split_by_photo([example for _, example in asked], 0.5, CALIBRATION)
     photos = {example.image for example in calibrating}
     before = ece(done, reporting)
-    calibrate(vqa, [one for one in done if one.example.image in photos])
+    calibrate(vqa.config, [one for one in done if one.example.image in photos])
     halves = list(answered(vqa, asked, *logits))
     after, sure = ece(halves, reporting), stated(halves, reporting)
-    fitted = calibrate(vqa, done)
-    for name, value in fitted.items():
-        setattr(net.config, name, value)
-    net.config.sure = vqa.config.sure
+    fitted = calibrate(net.config, done)
     save_checkpoint(folder, net, processor, priors)
     vqa = ours(VQA.load(folder))
     done = list(answered(vqa, asked, *logits))
@@ -119,15 +116,6 @@ def answered(
             photo_mattered=mattered[i],
             logits=(logits[i], blind[i]),
         )
-
-
-def calibrate(vqa: VQA, done: list[Answered]) -> dict[str, Any]:
-    """Fit the temperatures and thresholds of `vqa`, whose logits are kept in `done`; returns the temperatures."""
-    fitted = temperatures(vqa.answers, done)
-    for name, value in fitted.items():
-        setattr(vqa.config, name, value)
-    vqa.config.sure = thresholds(vqa.config, done)
-    return fitted
 
 
 def judged(trials: Trials, vqa: VQA, done: list[Answered], start: set[str]) -> Iterator[Record]:

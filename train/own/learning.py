@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from train.fitting.batches import Questions, photo_batches
 from train.fitting.photos import LoadPhotos, stored_grids
+from train.fitting.state import Average
 from train.own.members import Member
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.model.model import VQAModel
+from vqa.model.model import VQAModel, soft_cross_entropy
 from vqa.model.processing import VQAProcessor
 
 BATCH = 64
@@ -68,11 +69,6 @@ class Material:
         return {"grid": self.net.prepare(grid)} | {name: batch[name] for name in names}, batch["labels"]
 
 
-def loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy to the shares of the answers' scores; questions without a known answer count as 0."""
-    return -(labels / labels.sum(-1, keepdim=True).clamp_min(1e-6) * logits.log_softmax(-1)).sum(-1).mean()
-
-
 def fit(
     member: Member,
     material: Material,
@@ -93,40 +89,35 @@ def fit(
     torch.manual_seed(seed)
     parameters = [parameter for parameter in member.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4, fused=True)
-    average = [p.detach().clone() for p in parameters]
-    best, best_pass, best_weights, step, start = math.inf, 0, average, 0, time.perf_counter()
+    average = Average(member, AVERAGE)
+    best, best_pass, best_weights, step, start = math.inf, 0, average.weights, 0, time.perf_counter()
     for number in range(1, recipe.passes + 1):
         member.train()
         for part in material.batches(chosen, order):
             inputs, labels = material.batch(part)
             optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / steps)
-            value = sum((loss(logits, labels) for logits in member(**inputs)), torch.zeros(()))
+            value = sum((soft_cross_entropy(logits, labels) for logits in member(**inputs)), torch.zeros(()))
             optimizer.zero_grad()
             value.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             step += 1
-            decay = min(AVERAGE, (1 + step) / (10 + step))
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
+            average.update(step)
             advance()
             if step == 5 and (time.perf_counter() - start) / step * steps > deadline - start:
                 raise TooSlow((time.perf_counter() - start) / step * steps)
         if held is not None:
-            swap(parameters, average)
+            average.swap()
             now = held_loss(member, material, held)
             if now < best:
-                best, best_pass, best_weights = now, number, [p.detach().clone() for p in parameters]
-            swap(parameters, average)
+                best, best_pass = now, number
+                best_weights = {name: value.detach().clone() for name, value in average.live.items()}
+            average.swap()
             if number - best_pass >= PATIENCE or time.perf_counter() > deadline:
                 break
-    swap(parameters, best_weights if held is not None else average)
+    average.weights = best_weights if held is not None else average.weights
+    average.swap()
     return best_pass if held is not None else recipe.passes
-
-
-def swap(parameters: Sequence[Tensor], others: Sequence[Tensor]) -> None:
-    """Exchange the values of both; call again to undo."""
-    for parameter, other in zip(parameters, others, strict=True):
-        parameter.data, other.data = other.data, parameter.data
 
 
 @torch.inference_mode()
@@ -146,4 +137,4 @@ def held_loss(member: Member, material: Material, held: np.ndarray) -> float:
     """The loss of the answer and of the guess, each at its best temperature, as that is fitted later."""
     labels = material.labels(held)
     heads = predict(member, material, held)[:2]
-    return sum(min(float(loss(logits / t, labels)) for t in (1.0, 1.5, 2.0, 3.0)) for logits in heads)
+    return sum(min(float(soft_cross_entropy(logits / t, labels)) for t in (1.0, 1.5, 2.0, 3.0)) for logits in heads)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.own.learning import loss
+from vqa.model.model import soft_cross_entropy
 
 MOST = 1000  # questions that factors are fitted on
 LEAST = 0.02  # smaller shares are 0
@@ -100,7 +100,9 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        value = loss(torch.einsum("m,mqa->qa", logs.exp(), each), right) + 1e-3 * logs.exp().square().sum()
+        value = (
+            soft_cross_entropy(torch.einsum("m,mqa->qa", logs.exp(), each), right) + 1e-3 * logs.exp().square().sum()
+        )
         value.backward()
         return value
 

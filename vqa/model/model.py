@@ -155,8 +155,7 @@ class VQAModel(PreTrainedModel):
         """Mean over the questions of the loss summed over the answers."""
         if self.config.loss == "sigmoid":
             return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)
-        shares = labels / labels.sum(-1, keepdim=True).clamp_min(1e-6)
-        return F.cross_entropy(logits, shares)
+        return soft_cross_entropy(logits, labels)
 
     @property
     def grid_size(self) -> tuple[int, int]:
@@ -165,6 +164,11 @@ class VQAModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Does nothing: every module initialises itself, and transformers' default would overwrite that."""
+
+
+def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean cross-entropy of logits `(B, A)` to the shares of the answers' scores; 0 for a question without any."""
+    return F.cross_entropy(logits, labels / labels.sum(-1, keepdim=True).clamp_min(1e-6))
 
 
 def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
