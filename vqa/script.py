@@ -51,10 +51,8 @@ def report(program: str, command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except BaseException as error:
-        if interrupted or isinstance(
-            error, KeyboardInterrupt
-        ):  # an import or an export may raise something else instead
-            return INTERRUPTED
+        if interrupted or isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED  # also where an import or an export has raised something else instead
         if (message := explain(error)) is None:
             raise
         print(f"{program}: {printable(message)}", file=sys.stderr)

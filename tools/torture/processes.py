@@ -34,6 +34,7 @@ def kill_commands(count: int, checkpoint: Path, folder: Path, draw: random.Rando
     after its kill, and its files are compared with those of an unbroken one. Returns how many kills hit a running
     command, and what failed."""
     from train import extract_features, fit
+    from train.fitting.state import has_state
     from vqa import cli
     from vqa.data.world import write_world
 
@@ -62,9 +63,7 @@ def kill_commands(count: int, checkpoint: Path, folder: Path, draw: random.Rando
         os.kill(process, signal.SIGKILL)
         hit += wait(process) == -signal.SIGKILL
         if digest(output, files) != whole or name != "fit":
-            resume = ["--resume"] if name == "fit" and (output / "last").exists() else []
-            if name == "fit" and not resume and (output / ".last.old").exists():
-                resume = ["--resume"]
+            resume = ["--resume"] if name == "fit" and has_state(output / "last") else []
             rc = wait(fork(command, [*arguments, "--output", str(output), *resume]))
             if rc != 0 or digest(output, files) != whole:
                 failures.append(f"kill {number} of {name}: ended with {rc}, or with other files")
