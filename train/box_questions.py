@@ -43,6 +43,28 @@ PRESENCE = (
     "Is there {a} {one} anywhere?",
     "Is {a} {one} in the photo?",
     "Does the photo include {a} {one}?",
+    "Is there {a} {one} here?",
+    "Are there any {many} here?",
+    "Can you spot {a} {one}?",
+    "Could you find {a} {one} in this picture?",
+    "Are you able to see any {many}?",
+    "Does the scene have {a} {one}?",
+    "Has this picture got {a} {one} in it?",
+    "Does the photo have any {many}?",
+    "Does {a} {one} appear in the picture?",
+    "Do any {many} appear?",
+    "Is {a} {one} shown?",
+    "Are {many} shown in the photo?",
+    "Does it show {a} {one}?",
+    "Does this picture feature {a} {one}?",
+    "Does the view include any {many}?",
+    "Is {a} {one} part of this scene?",
+    "Is at least one {one} visible?",
+    "Is this a photo with {a} {one}?",
+    "Any {many}?",
+    "Any {many} in this picture?",
+    "Would you say there is {a} {one} in this photo?",
+    "There is {a} {one} here, right?",
 )
 MEASURED = PRESENCE[:7]
 HELD_OUT_WORDINGS = (
@@ -51,7 +73,16 @@ HELD_OUT_WORDINGS = (
     "Is {a} {one} present here?",
 )
 HELD_OUT_KINDS = frozenset({"kite", "suitcase", "oven", "sandwich", "bench", "sheep", "vase", "keyboard"})
-COUNT = ("How many {many} are there?", "How many {many} are in the picture?", "How many {many} do you see?")
+COUNT = (
+    "How many {many} are there?",
+    "How many {many} are in the picture?",
+    "How many {many} do you see?",
+    "How many {many} can you see?",
+    "How many {many} are in this photo?",
+    "How many {many} are visible?",
+    "How many {many} are shown here?",
+    "What is the number of {many}?",
+)
 WHICH = ("What {group} is this?", "Which {group} is in the picture?", "What kind of {group} do you see?")
 SIDE = ("Is the {one} on the left or on the right?", "On which side of the picture is the {one}?")
 RELATIONS = {  # wording: the axis, and whether the first object has the smaller coordinate
@@ -123,9 +154,9 @@ def presence(photos: Mapping[str, Objects], per_photo: int, generator: np.random
         for kind in generator.permutation(sorted(objects.kinds - HELD_OUT_KINDS))[:per_photo]
     )
     for kind, number in sorted(drawn.items()):
-        pairs = draw_pairs(photos, kind, number, generator)
+        pairs, first = draw_pairs(photos, kind, number, generator), int(generator.integers(len(PRESENCE)))
         for place, (photo, _, answer) in enumerate(pairs):  # yes and no alternate: two of each wording
-            yield Item(photo, "presence", fill(PRESENCE[place // 2 % len(PRESENCE)], kind), answer)
+            yield Item(photo, "presence", fill(PRESENCE[(first + place // 2) % len(PRESENCE)], kind), answer)
 
 
 def draw_pairs(

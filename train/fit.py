@@ -16,14 +16,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from train.fitting.distillation import mean_probabilities
 from train.fitting.finish import finish
 from train.fitting.loop import Run
 from train.fitting.prepare import Prepared, prepare
 from train.fitting.settings import Settings, parse
-from train.fitting.surgery import best_share, mean_weights, mix_blind_head
+from train.fitting.surgery import mean_weights
 from train.fitting.tasks import AnswerTask, BaselineTask, TextTask
 from vqa.data.files import locked
 from vqa.script import report
@@ -63,8 +61,6 @@ def _fit(settings: Settings) -> dict[str, Any]:
     run.close()
     content: dict[str, Any] = {}
     if accelerator.is_main_process:
-        if optim.mix_blind:
-            print(mix(data, settings))
         content = finish(data, settings, folder / "best")
     accelerator.wait_for_everyone()
     return content
@@ -84,17 +80,6 @@ def learn(run: Run, data: Prepared, settings: Settings) -> None:
     run.train(AnswerTask(data, settings, *process))
     data.train.soft_targets = None
     run.train(BaselineTask(data, settings, *process))
-
-
-@torch.no_grad()
-def mix(data: Prepared, settings: Settings) -> str:
-    """Mix the question-only head into the model's answer (see `train.fitting.surgery`); returns a sentence about it."""
-    task = BaselineTask(data, settings)
-    batches = task.eval().held_out_logits(("answer", "blind"))
-    parts = [(logits["answer"], logits["blind"], labels) for logits, labels in batches]
-    share = best_share(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    task.data.net = mix_blind_head(task.net, share)
-    return f"The question-only head has a share of {share:.0%} in the answer, as is best on the held-out questions."
 
 
 if __name__ == "__main__":

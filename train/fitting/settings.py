@@ -122,9 +122,6 @@ class Optimisation:
     covered: float = 0.0
     """Share of the photos of which a part is covered, for questions about which the answer then becomes that of the
     question-only head of `start` (see `train.fitting.covers`). Requires `data.boxes` and `data.features`."""
-    mix_blind: bool = False
-    """At the end mix the question-only head into the answer, with the share that makes held-out answers likeliest. For
-    little data (see `train.fitting.surgery`)."""
     precision: Literal["auto", "bf16", "no"] = "auto"
     """`bf16`, `no` for float32, or `auto` for bf16 where the machine computes in it natively."""
 

@@ -1,4 +1,4 @@
-"""Models made of trained ones: with more words and answers, or with the question-only head mixed into the answer."""
+"""Models made of trained ones: with more words and answers, or the mean of several."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,6 @@ from vqa.model.model import VQAModel
 from vqa.model.text import UNCALIBRATED
 
 HEADS = ("answer_head", "blind_head", "image_only_head")
-SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
 def extend(net: VQAModel, vocab_size: int, answers: Sequence[str]) -> VQAModel:
@@ -62,47 +61,6 @@ def mean_weights(net: VQAModel, folders: Sequence[str]) -> VQAModel:
         return (sum(tensors[name].double() for tensors in each) / len(each)).to(first.dtype)
 
     return build(net.config, {name: mean(name) for name in sizes})
-
-
-def best_share(answer: Tensor, blind: Tensor, labels: Tensor) -> float:
-    """The share of the question-only head with which held-out answers are the likeliest; of equal ones the smallest.
-
-    answer, blind: logits `(B, A)` of the model and of that head; labels: `(B, A)` soft scores.
-    """
-
-    def likelihood(share: float) -> float:
-        return float((labels * ((1 - share) * answer + share * blind).log_softmax(-1)).sum())
-
-    return max(SHARES, key=likelihood)
-
-
-def mix_blind_head(net: VQAModel, share: float) -> VQAModel:
-    """The model whose logits are `(1 - share)` times those of `net` plus `share` times those of its question-only head.
-
-    A model that has been trained on a few hundred photos relies on them too much, and the question-only head errs
-    elsewhere. Their log-linear pool (Genest & Zidek 1986) is often better than both. It has the same architecture: the
-    head's hidden units become units of the fusion on which the photo has no influence.
-
-    Exact in evaluation mode only, as dropout is applied elsewhere; the question-only head itself stays.
-    """
-    if share == 0:
-        return net
-    config = VQAConfig(**net.config.to_dict() | {"fusion_size": net.config.fusion_size + net.config.blind_size})
-    tensors = net.state_dict()
-    hidden, out = ({kind: tensors[f"blind_head.{i}.{kind}"] for kind in ("weight", "bias")} for i in (0, 3))
-    a, b = ("fusion.project_a", "fusion.project_b")
-    zeros = tensors[f"{a}.weight"].new_zeros(config.blind_size, tensors[f"{a}.weight"].shape[1])
-    tensors[f"{a}.weight"] = torch.cat((tensors[f"{a}.weight"], zeros))
-    tensors[f"{b}.weight"] = torch.cat((tensors[f"{b}.weight"], hidden["weight"]))
-    if config.fusion == "product":  # relu(1) · relu(W q + b)
-        tensors[f"{a}.bias"] = torch.cat((tensors[f"{a}.bias"], torch.ones_like(hidden["bias"])))
-        tensors[f"{b}.bias"] = torch.cat((tensors[f"{b}.bias"], hidden["bias"]))
-    else:  # relu(W q + b)
-        tensors[f"{a}.bias"] = torch.cat((tensors[f"{a}.bias"], hidden["bias"]))
-    head = "answer_head.1"
-    tensors[f"{head}.weight"] = torch.cat(((1 - share) * tensors[f"{head}.weight"], share * out["weight"]), 1)
-    tensors[f"{head}.bias"] = (1 - share) * tensors[f"{head}.bias"] + share * out["bias"]
-    return build(config, tensors).to(net.device)  # type: ignore[arg-type]
 
 
 def build(config: VQAConfig, tensors: dict[str, Tensor]) -> VQAModel:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.fitting.surgery import SHARES, best_share, extend, mean_weights, mix_blind_head
+from train.fitting.surgery import extend, mean_weights
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.vocabulary import extend_tokenizer
@@ -81,39 +81,6 @@ def test_an_extended_model_is_a_complete_checkpoint(old: tuple[VQAModel, VQAProc
     read, _ = load_checkpoint(tmp_path / "extended")
     assert read.config.answers == NEW and read.config.label2id["okapi"] == 6
     assert read.config.temperature == 1.0  # it no longer fits
-
-
-@pytest.mark.parametrize("fusion", ["product", "concat"])
-@pytest.mark.parametrize("share", [0.25, 0.5])
-def test_logits_are_mixed(fusion: str, share: float) -> None:
-    torch.manual_seed(0)
-    sizes = {"embedding_size": 8, "hidden_size": 8, "attention_size": 16, "fusion_size": 24, "blind_size": 12}
-    answers = dict(enumerate(["yes", "no", "2"]))
-    net = VQAModel(VQAConfig(backbone="tiny", image_size=16, vocab_size=9, id2label=answers, fusion=fusion, **sizes))
-    net.eval()
-    input_ids, mask, photos = torch.randint(1, 9, (5, 4)), torch.ones(5, 4, dtype=torch.long), torch.rand(5, 3, 16, 16)
-    with torch.inference_mode():
-        before, after = net(input_ids, mask, photos), mix_blind_head(net, share).eval()(input_ids, mask, photos)
-        blind = net.blind_logits(before.question)
-    torch.testing.assert_close(after.logits, (1 - share) * before.logits + share * blind)
-    torch.testing.assert_close(after.attention, before.attention)
-    assert after.logits.std() > 1e-3
-
-
-def test_a_share_of_zero_changes_nothing(net: VQAModel) -> None:
-    assert mix_blind_head(net, 0.0) is net
-
-
-def test_the_best_share_maximises_the_likelihood_of_held_out_answers() -> None:
-    generator = torch.Generator().manual_seed(0)
-    right = torch.randint(0, 4, (400,), generator=generator)
-    labels = torch.nn.functional.one_hot(right, 4).float()
-    noise = torch.randn(2, 400, 4, generator=generator)
-    sure, unsure = 3 * labels + noise[0], noise[1]
-    assert best_share(sure, unsure, labels) == 0.0
-    assert best_share(unsure, sure, labels) == max(SHARES)
-    assert best_share(2 * (labels + noise[0]), 2 * (labels + noise[1]), labels) == 0.5
-    assert best_share(unsure, unsure, labels) == 0.0
 
 
 def test_the_mean_of_weights(old: tuple[VQAModel, VQAProcessor], tmp_path: Path) -> None:
