@@ -8,8 +8,9 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+import ui.hosting.quick_import  # noqa: F401
 
+# isort: split
 import gradio as gr
 from starlette.middleware import Middleware
 

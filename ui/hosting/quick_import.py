@@ -1,0 +1,19 @@
+"""Import gradio without the type stubs that it would write anew for each of its classes in every process.
+
+They take half of the import's time (more below Python 3.12), and of use they are to editors alone.
+"""
+
+import inspect
+import os
+from typing import NoReturn
+from unittest.mock import patch
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+
+def unknown(_: object) -> NoReturn:
+    raise OSError("The stub is not written.")  # for gradio a class whose file is unknown, which has no stub
+
+
+with patch.object(inspect, "getfile", unknown):
+    import gradio  # noqa: F401
