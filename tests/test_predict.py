@@ -158,6 +158,20 @@ def test_ask_many_equals_asking_one_by_one(model, photo):
     assert model.ask_many(photo, []) == []
 
 
+def test_ask_all_equals_asking_one_by_one(model, photo, encoded):
+    photos, questions = (
+        [photo, noise(1), photo, model.look(noise(2))],
+        [["cat"], [QUESTION, "how many dogs?"], [], ["cat"]],
+    )
+    together = model.ask_all([model.decode(source) for source in photos], questions)
+    assert encoded == [1, 2]  # the new photos in one batch
+    for source, some, answers in zip(photos, questions, together, strict=True):
+        assert len(answers) == len(some)
+        for answer, alone in zip(answers, model.ask_many(source, some), strict=True):
+            assert answer.text == alone.text and answer.attention == pytest.approx(alone.attention, abs=1e-6)
+    assert model.ask_all([photo], [[]]) == [[]] and encoded == [1, 2]
+
+
 def test_a_photo_is_encoded_once(model, photo, encoded, tmp_path):
     first = model.ask(photo, QUESTION)
     model.ask(photo, "how many cats?")

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 
 from ui import STATIC
 from ui.api.files import routes
+from ui.batches import WAITING
 from ui.hosting.chat import add_routes
 from ui.hosting.guard import LOOPBACK, Guard, guard
 from ui.hosting.window import open_window
@@ -27,7 +28,6 @@ from vqa.model.errors import InputError
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
 MAX_FILE = "64mb"
-WAITING = 256  # events in the queue; further ones are refused
 SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
 # The question box stands above a phone's keyboard.
 HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">

@@ -5,14 +5,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ui.batches import Batches, decode
 from vqa.model.errors import InputError, missing
 
 if TYPE_CHECKING:
     from vqa.captioning.describe import Describer
     from vqa.language.complete import Completer
     from vqa.language.repair import Repairer
+    from vqa.model.text import Answer
     from vqa.predict import VQALike
 
 MAX_FURTHER = 2  # further models in memory at once
@@ -62,6 +64,7 @@ class Models:
         self.further = self.offered[1:]
         self.loading = STEPS[0]  # what is being loaded; '' when all is
         self._lock = threading.RLock()
+        self.batches = Batches(self._lock)
         self._further = functools.lru_cache(MAX_FURTHER)(self._read)
         self._own: Future[VQALike] = Future()
         self.describer = once(self._load_describer)
@@ -106,6 +109,14 @@ class Models:
         vqa = self.get(name)
         with self._lock:
             yield vqa
+
+    def ask(self, photo: bytes, questions: Sequence[str], name: str | None = None) -> "list[Answer]":
+        """Ask a model, in one batch with whoever else asks now. Raises `InputError` as `get` and `VQA.ask_many`."""
+        return self.batches.ask(self.get(name), photo, questions)
+
+    def decode(self, photo: bytes) -> Any:
+        """A photo for the methods of the own model, decoded while others use it. Raises `InputError`."""
+        return decode(self.get(), photo)
 
     def _read(self, name: str) -> "VQALike":
         from vqa.predict import VQA  # takes seconds, in which the page is open already

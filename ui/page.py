@@ -44,9 +44,15 @@ def build_page(models: Models, collection: Collection | None = None) -> gr.Block
             Corrections(collection).build()
 
         def status() -> dict[str, Any]:
-            """What is being loaded, '' when nothing is, and how far that is."""
+            """What is being loaded, '' when nothing is, how far that is, and how many questions are waiting."""
             name = models.loading
-            return {"loading": name, "done": STEPS.index(name) if name else len(STEPS), "of": len(STEPS)}
+            waiting = models.batches.waiting + len(page._queue)
+            return {
+                "loading": name,
+                "done": STEPS.index(name) if name else len(STEPS),
+                "of": len(STEPS),
+                "waiting": waiting,
+            }
 
         register(status, public=False, queue=False, concurrency_id="status")
     build_learn(page, models)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +15,9 @@ from PIL import Image
 from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkpoint, read_json, weights_hash
 from vqa.foreign import ADAPTERS
 from vqa.model.errors import InputError
-from vqa.model.photos import content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
+from vqa.model.photos import DECODERS, content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
 from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
-from vqa.runtimes import RUNTIMES, Engine, Logits
+from vqa.runtimes import RUNTIMES, Engine, Logits, array
 
 CACHED_PHOTOS = 16
 
@@ -54,6 +55,17 @@ class Look:
     photo: Image.Image
     grid: Any = field(repr=False)
     seconds: float
+    key: str = ""  # of the cache; "" for a look that is not cached
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photo before it is encoded: the image, scaled down to be drawn, and the model's square, `(S, S, 3)` bytes."""
+
+    photo: Image.Image
+    square: np.ndarray = field(repr=False)
+    seconds: float
+    key: str
 
 
 class VQA:
@@ -150,26 +162,48 @@ class VQA:
         """
         return self.engine.logits(grid, *self.encode(questions), photo_index, image_only, falls)
 
+    def decode(self, photo: Any) -> Look | Decoded:
+        """The part of `look` that does not compute with the model, for any thread: read and decode a photo.
+
+        The result, a `Look` if the photo is cached, can be passed on in place of the photo.
+        """
+        if isinstance(photo, Look | Decoded):
+            return photo
+        start, size = time.perf_counter(), self.checkpoint.size
+        is_open = isinstance(photo, Image.Image | np.ndarray)
+        photo = open_photo(photo) if is_open else read_photo(photo)
+        key = pixels_hash(photo) if is_open else content_hash(photo)
+        if look := self._looks.get(key):
+            return look
+        with DECODERS:
+            image = photo if is_open else open_photo(photo, size)
+            pixels = resize(image, size)
+            return Decoded(shrink_to_show(image), pixels, time.perf_counter() - start, key)
+
     def look(self, photo: Any) -> Look:
         """Encode a photo: a path, bytes, an open file, a Pillow image or an array `(H, W, 3)` of bytes.
 
         The result can be passed to `ask` in place of the photo. The grids of the last few photos are cached by content.
         """
-        if isinstance(photo, Look):
-            return photo
-        start, size = time.perf_counter(), self.checkpoint.size
-        decoded = isinstance(photo, Image.Image | np.ndarray)
-        photo = open_photo(photo) if decoded else read_photo(photo)
-        key = pixels_hash(photo) if decoded else content_hash(photo)
-        look = self._looks.pop(key, None)
-        if look is None:
-            image = photo if decoded else open_photo(photo, size)
-            grid = self.encode_squares(resize(image, size)[None])
-            look = Look(shrink_to_show(image), grid, time.perf_counter() - start)
-        self._looks[key] = look  # the last used stands last
-        if len(self._looks) > CACHED_PHOTOS:
-            del self._looks[next(iter(self._looks))]
-        return look
+        return self.look_at([photo])[0]
+
+    def look_at(self, photos: Sequence[Any]) -> list[Look]:
+        """`look` at each photo; new ones are encoded in one batch."""
+        decoded = [self.decode(photo) for photo in photos]
+        start, known = time.perf_counter(), {one.key: one for one in decoded if isinstance(one, Look)} | self._looks
+        new = {one.key: one for one in decoded if isinstance(one, Decoded) and one.key not in known}
+        if new:
+            grids = self.encode_squares(np.stack([one.square for one in new.values()]))
+            seconds = (time.perf_counter() - start) / len(new)
+            for i, one in enumerate(new.values()):
+                known[one.key] = Look(one.photo, grids[i : i + 1], one.seconds + seconds, one.key)
+        looks = [one if isinstance(one, Look) else known[one.key] for one in decoded]
+        for look in filter(lambda look: look.key, looks):
+            self._looks.pop(look.key, None)
+            self._looks[look.key] = look  # the last used stands last
+        for key in list(self._looks)[:-CACHED_PHOTOS]:
+            del self._looks[key]
+        return looks
 
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         """One question about one photo. Raises `InputError` for a photo or a question that cannot be read."""
@@ -177,20 +211,27 @@ class VQA:
 
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
         """Several questions about one photo, which is encoded once."""
-        if not questions:
-            return []
+        return self.ask_all([photo], [questions], top)[0]
+
+    def ask_all(self, photos: Sequence[Any], questions: Sequence[Sequence[str]], top: int = 5) -> list[list[Answer]]:
+        """The questions about each of several photos, all in one batch."""
+        asked = [question for some in questions for question in some]
+        if not asked:
+            return [[] for _ in photos]
         if top < 1:
             raise InputError(f"The number of top answers is {top}; ask for at least 1.")
         tokenizer = self.checkpoint.tokenizer
-        encodings = tokenize(tokenizer, questions)  # before the photo: a bad question is reported at once
-        texts = [words(tokenizer, *pair) for pair in zip(questions, encodings, strict=True)]
-        notes = [check_known(question, *text) for question, text in zip(questions, texts, strict=True)]
-        look = self.look(photo)
+        encodings = tokenize(tokenizer, asked)  # before the photos: a bad question is reported at once
+        texts = [words(tokenizer, *pair) for pair in zip(asked, encodings, strict=True)]
+        notes = [check_known(question, *text) for question, text in zip(asked, texts, strict=True)]
+        looks = self.look_at(photos)
         start = time.perf_counter()
-        output = self.engine.logits(look.grid, *pad(encodings), np.zeros(len(questions), np.int64), falls=True)
+        photo_index = np.repeat(np.arange(len(looks)), [len(some) for some in questions])
+        grid = looks[0].grid if len(looks) == 1 else np.concatenate([array(look.grid) for look in looks])
+        output = self.engine.logits(grid, *pad(encodings), photo_index, falls=True)
         scores, blind = self.calibrated(output.logits), softmax(output.blind / self.config.blind_temperature)
         mattered = divergence(scores, blind)
-        seconds = (time.perf_counter() - start) / len(questions)
+        seconds = (time.perf_counter() - start) / len(asked)
         answers = []
         for i, (every, unknown) in enumerate(texts):
             best = (-scores[i]).argsort(kind="stable")[:top]
@@ -208,12 +249,13 @@ class VQA:
                     photo_mattered=float(mattered[i]),
                     sure=is_sure(self.config, *ranked[0]) and not notes[i],
                     glimpse=None if output.falls is None else int(output.falls[i].argmax()),
-                    seconds={"load": self.load_seconds, "photo": look.seconds, "question": seconds},
+                    seconds={"load": self.load_seconds, "photo": looks[photo_index[i]].seconds, "question": seconds},
                     model=self.name,
                     note=notes[i],
                 )
             )
-        return answers
+        of_each = iter(answers)
+        return [list(islice(of_each, len(some))) for some in questions]
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""

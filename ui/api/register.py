@@ -32,7 +32,10 @@ def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **optio
     """
     on = partial(gr.on, trigger) if isinstance(trigger, list) else trigger
     options = {"api_name": function.__name__, "concurrency_id": "model"} | PRIVATE | options
-    large = options["concurrency_id"] == "model"  # the models that complete and repair are not worth a GPU
+    large = options["concurrency_id"] in (
+        "model",
+        "questions",
+    )  # the models that complete and repair are not worth a GPU
     on(gpu(function) if large else function, inputs, outputs, **options)
 
 

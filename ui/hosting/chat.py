@@ -12,13 +12,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ui.api.payload import BROKEN, refusal
+from ui.batches import TOGETHER, WAITING
 from ui.models import Models
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
@@ -29,9 +30,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = None) -> None:
     """Add the routes to the app of a page. auth: name and password, of which the password is the API key."""
 
+    limiter = anyio.CapacityLimiter(TOGETHER)  # threads of their own: those of the page stay free
+
+    def queued() -> int:
+        return models.batches.waiting + limiter.statistics().tasks_waiting
+
     async def health(request: Request) -> Response:
         status = "ok" if models.loaded else "loading"
-        return JSONResponse({"status": status, "model": models.own}, 200 if models.loaded else 503)
+        body = {"status": status, "model": models.own, "waiting": queued()}
+        return JSONResponse(body, 200 if models.loaded else 503)
 
     async def offered(request: Request) -> Response:
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "glimpse"} for name in models.offered]
@@ -41,10 +48,11 @@ def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = No
         asked = await request.json()
         photo, question = read_messages(asked)
         wanted = asked.get("model")
-        answer = await run_in_threadpool(
-            answer_to, models, wanted if wanted in models.offered else None, photo, question
-        )
-        made = completion(answer)
+        if (waiting := queued()) >= WAITING:
+            return failed(f"{waiting} questions are waiting on this server; ask again in a moment.", 503)
+        name = wanted if wanted in models.offered else None
+        (answer,) = await anyio.to_thread.run_sync(models.ask, photo, [question], name, limiter=limiter)
+        made = completion(answer.to_dict())
         if not asked.get("stream"):
             return JSONResponse(made)
         choice = {"index": 0, "delta": made["choices"][0]["message"], "finish_reason": "stop"}
@@ -71,11 +79,6 @@ def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = No
         Route("/v1/models", checked(offered)),
         Route("/v1/chat/completions", checked(complete), methods=["POST"]),
     ]
-
-
-def answer_to(models: Models, name: str | None, photo: bytes, question: str) -> dict[str, Any]:
-    with models.use(name) as vqa:
-        return vqa.ask(photo, question).to_dict()
 
 
 def read_messages(asked: Any) -> tuple[bytes, str]:

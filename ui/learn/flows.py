@@ -52,7 +52,7 @@ class Flows(Part):
         from vqa.inside.gradients import question_flow
         from vqa.predict import ours
 
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             words, flow = question_flow(ours(vqa), content, question)
         curves = {"hidden state": flow.h[-1]} | ({"cell": flow.c[-1]} if flow.c else {})

@@ -24,7 +24,7 @@ class Evidence(Part):
         """
         from vqa.evidence import evidence
 
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             return {"answer": answer, "map": evidence(vqa, content, question, answer).tolist()}
 
@@ -39,7 +39,7 @@ class Evidence(Part):
         """
         from vqa.evidence import what_if
 
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             return what_if(vqa, content, question, mask).to_dict()
 
@@ -54,7 +54,7 @@ class Evidence(Part):
         """
         from vqa.evidence import occlusion
 
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             answer = vqa.ask(content, question).text
             falls = occlusion(

@@ -23,7 +23,7 @@ class Photo(Part):
 
         Returns the photo as a `data:` address for a browser that cannot decode the file (`picture`), else ''.
         """
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             seen = vqa.look(content).photo
         return {"picture": picture_url(seen) if picture else ""}

@@ -156,6 +156,10 @@ export function start({ element, props }) {
     select(turn);
     suggest();
     if (one.id) remember(question);
+    const queue = setInterval(async () => { // a slow answer: say how long the queue is
+      const { waiting } = await call("status").catch(() => ({}));
+      if (!turn.result && !turn.error) view.wait(turn, waiting);
+    }, 2000);
     try {
       await one.ready;
       const photo = await photoOf(turn, one);
@@ -167,6 +171,7 @@ export function start({ element, props }) {
     } catch (error) {
       turn.error = error.message;
     }
+    clearInterval(queue);
     if (thread !== one) return turn;
     view.update(turn);
     if (selected === turn) heat(turn);

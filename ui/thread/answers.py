@@ -4,6 +4,7 @@ from typing import Any
 
 from ui.api.payload import photo_bytes
 from ui.api.register import Part, register
+from ui.batches import TOGETHER
 from vqa.model.errors import InputError
 
 MAX_QUESTIONS = 50
@@ -13,7 +14,8 @@ class Answers(Part):
     """The object of `vqa ask --json` for each question."""
 
     def build(self) -> None:
-        register(self.ask, self.ask_many, self.compare)
+        register(self.ask, self.ask_many, concurrency_id="questions", concurrency_limit=TOGETHER)
+        register(self.compare)
 
     def ask(self, photo: dict[str, Any] | None, question: str) -> dict[str, Any]:
         """Answer a question about a photo, and say why: the object that `vqa ask --json` prints.
@@ -35,9 +37,7 @@ class Answers(Part):
             raise InputError('The questions are no list; give some, such as ["what is this?", "is it raining?"].')
         if len(questions) > MAX_QUESTIONS:
             raise InputError(f"There are {len(questions)} questions; ask at most {MAX_QUESTIONS} at once.")
-        content = photo_bytes(photo)
-        with self.models.use() as vqa:
-            return [answer.to_dict() for answer in vqa.ask_many(content, questions)]
+        return [answer.to_dict() for answer in self.models.ask(photo_bytes(photo), questions)]
 
     def compare(
         self, photo: dict[str, Any] | None, question: str, first: str = "", second: str = ""
@@ -51,8 +51,5 @@ class Answers(Part):
             second: another one; empty for the first that is offered besides the app's own.
         """
         content = photo_bytes(photo)
-        answers = []
-        for name in (first, second or next(iter(self.models.further), "")):
-            with self.models.use(name) as vqa:
-                answers.append(vqa.ask(content, question).to_dict())
-        return answers
+        names = (first, second or next(iter(self.models.further), ""))
+        return [self.models.ask(content, [question], name)[0].to_dict() for name in names]

@@ -25,6 +25,7 @@ class Captions(Part):
             temperature: above 0 draws the words by chance instead; below 1 more soberly.
             seed: another one draws other words.
         """
-        content, describer = photo_bytes(photo), self.models.describer()
+        describer = self.models.describer()
+        content = describer.vqa.decode(photo_bytes(photo))
         with self.models.use():
             return describer.describe(content, int(beam), temperature or None, TOP_P, int(seed)).to_dict()

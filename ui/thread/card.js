@@ -93,7 +93,7 @@ export function createCard(turn, { onSelect, onShow, onRemove, explain, cover, l
     element.classList.toggle("pending", !result && !error);
     const asked = make("p", { class: "asked" }, question, part ? make("small", {}, " (about the marked part)") : null);
     if (error) return element.replaceChildren(asked, make("p", { class: "failed", role: "alert", id }, error), actions());
-    if (!result) return element.replaceChildren(asked, make("h3", { class: "answer", id }, "Looking …"));
+    if (!result) return element.replaceChildren(asked, make("h3", { class: "answer", id }, turn.waiting > 1 ? `Looking … (${turn.waiting} questions are waiting)` : "Looking …"));
     element.replaceChildren(asked,
       make("h3", { class: "answer", id }, button(headline(result), () => {
         element.querySelectorAll("[aria-pressed=true]").forEach((other) => other.setAttribute("aria-pressed", "false"));

@@ -24,7 +24,7 @@ class Picture(Part):
         """A PNG with a card for every question, one below the other, as a `data:` address."""
         if not questions:
             raise InputError("There are no answers yet; ask a question first.")
-        content = photo_bytes(photo)
+        content = self.models.decode(photo_bytes(photo))
         with self.models.use() as vqa:
             answers = vqa.ask_many(content, questions[:MAX_QUESTIONS])
             seen = vqa.look(content).photo

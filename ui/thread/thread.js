@@ -53,6 +53,10 @@ export function createThread({ models, anyModel, cards: actions, onCaptionLayer,
       if (last) reveal(turn);
       this.announce(turn.error ?? `${turn.question} ${headline(turn.result)}. ${confidence(turn.result)}`);
     },
+    wait(turn, waiting) {
+      Object.assign(turn, { waiting });
+      shown.get(turn)?.draw();
+    },
     announce: (text) => (live.textContent = text),
     select(turn) {
       shown.forEach((card, one) => card.selected(one === turn));

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ HEADER_SECONDS, SECONDS = 0.5, 1.8  # of processor time: until the size is known
 SCANS = 20  # of a progressive JPEG; one with more is decoded in small steps, so that its time is checked often
 SHOWN_SIDE = 1024  # pixels of the longer side of a photo that is drawn beside an answer
 BACKGROUND = (255, 255, 255)  # of transparent photos
+DECODERS = threading.BoundedSemaphore(max(2, min(4, os.cpu_count() or 1)))  # photos that a server decodes at once
 
 
 def _avif(file: io.BytesIO, name: str) -> Image.Image:

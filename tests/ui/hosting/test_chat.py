@@ -84,8 +84,14 @@ def test_the_password_is_the_key(chat, url):
         openai.OpenAI(base_url=f"{chat}v1", api_key="guess", max_retries=0).models.list()
 
 
+def test_a_full_queue_is_refused_with_its_length(client, models, url, monkeypatch):
+    monkeypatch.setattr(models.batches, "waiting", 256)
+    with pytest.raises(openai.InternalServerError, match="256 questions are waiting on this server"):
+        client.chat.completions.create(model="x", messages=messages(url, QUESTION))
+
+
 def test_health(chat, models):
-    assert httpx.get(f"{chat}healthz").json() == {"status": "ok", "model": models.own}
+    assert httpx.get(f"{chat}healthz").json() == {"status": "ok", "model": models.own, "waiting": 0}
     page = build_page(loading := Models("tiny"))
     try:
         address = app.open_page(page, "127.0.0.1", free_port())
