@@ -4,6 +4,7 @@ import importlib.util
 import math
 import os
 import shutil
+from functools import cache
 
 import pytest
 
@@ -19,7 +20,10 @@ def tools() -> None:
         pytest.skip(message)
 
 
-def test_scores_by_hand_and_of_perfect_captions(tools: None) -> None:
+def test_scores_by_hand_and_of_perfect_captions(tools: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pycocoevalcap.meteor import meteor
+
+    monkeypatch.setattr(meteor, "Meteor", cache(meteor.Meteor))  # its Java machine starts once for both
     # Three of four words, in both, and one of three pairs; 8 words in all against 6 + 4.
     scores = score_captions(
         ["A dog runs fast .", "a red ball flies"], [["a dog runs on the grass"], ["a red balloon flies"]]

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.refusal import refusal
@@ -86,7 +86,7 @@ def test_a_row_that_is_no_object(row: object) -> None:
         example_from_dict(row, "Line 3")
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
+TEXT = st.text(' a"\\/,;é\u0301\u00a0\u2028\ufeff猫😀', min_size=1, max_size=9).filter(str.strip)
 EXAMPLES = st.builds(
     Example,
     image=TEXT,
@@ -102,7 +102,7 @@ EXAMPLES = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None)
 @given(st.lists(EXAMPLES, min_size=1, max_size=5))
 def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, examples: list[Example]) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "examples.jsonl"
