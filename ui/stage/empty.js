@@ -2,7 +2,7 @@
 import { icon, make, button } from "../static/dom.js";
 import { takePhoto } from "./camera.js";
 
-export function createEmpty({ examples, onFile, onExample }) {
+export function createEmpty({ examples, alone, onFile, onExample }) {
   const chooser = (attributes) => make("input", {
     type: "file", class: "hidden-input", ...attributes, onchange: ({ target }) => {
       if (target.files[0]) onFile(target.files[0]);
@@ -29,7 +29,7 @@ export function createEmpty({ examples, onFile, onExample }) {
     make("h2", {}, "Ask a photo a question"),
     make("p", {}, "Get an answer, and see where the model looked."),
     make("div", { class: "sources" }, ...(phone ? [camera, choose] : [choose, camera])),
-    make("p", { class: "hint" }, phone ? "It stays between you and this server." : "or drop it here, or paste it with Ctrl+V"),
+    make("p", { class: "hint" }, phone ? `It stays ${alone ? "on this device" : "between you and this server"}.` : "or drop it here, or paste it with Ctrl+V"),
     make("p", { class: "or", id: "examples-title" }, "Or try one of these"),
     make("ul", { class: "examples", "aria-labelledby": "examples-title" }, ...list));
 

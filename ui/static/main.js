@@ -23,7 +23,7 @@ export function start({ element, props }) {
     notice.hidden = !text;
   };
   const view = createThread({
-    models: props.models, anyModel: props.any_model, onCaptionLayer: (layer) => { select(null); stage.show(layer); },
+    models: props.models, anyModel: props.any_model, alone: props.alone, onCaptionLayer: (layer) => { select(null); stage.show(layer); },
     onAnother: () => describe(thread, 0.7), onPicture: picture, onClear: () => discard(thread.turns),
     cards: {
       onSelect: (turn) => turn !== selected && select(turn), onShow: (turn, found) => stage.show(found, turn.part), onRemove: (turn) => discard([turn]),
@@ -32,7 +32,7 @@ export function start({ element, props }) {
     },
   });
   const stage = createStage({ onMark: mark, onCover: cover, onNew: () => open({}, true) });
-  const empty = createEmpty({ examples, onFile: (file) => choose(file, file.name || "photo.png"), onExample });
+  const empty = createEmpty({ examples, alone: props.alone, onFile: (file) => choose(file, file.name || "photo.png"), onExample });
   const box = createBox({
     onAsk: (text) => ask(text), onUnmark: () => { stage.marks.part(null); mark(null); },
     complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
@@ -42,7 +42,7 @@ export function start({ element, props }) {
   element.querySelector(".scene")?.remove();
   element.append(make("div", { class: "scene" },
     make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loading,
-      make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
+      !props.alone && make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
     make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element), view.element, notice)));
 
   async function tried(action) {
