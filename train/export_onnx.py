@@ -23,7 +23,7 @@ from vqa.data.files import locked, whole_file, whole_folder
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.runtimes import Logits
-from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WHOLE, open_session
+from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WEIGHTS8, WHOLE, open_session
 from vqa.script import run
 
 TOLERANCE = 1e-4
@@ -80,6 +80,12 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
             console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
             if not worst <= TOLERANCE:
                 raise InputError(f"{file.name} would be {worst:.1e} from PyTorch; update torch and onnxscript.")
+        from train.exporting.weights import store_in_8_bits  # needs onnx, which `export` has looked for
+
+        for name in (IMAGE_ENCODER, QUESTION):
+            file = folder / f"{name}{WEIGHTS8}.onnx"
+            store_in_8_bits(folder / f"{name}.onnx", file)
+            console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, with weights in 8 bits")
         for name in COPIED:
             if output.resolve() != source.resolve() and (source / name).is_file():
                 with whole_file(output / name) as new:

@@ -16,19 +16,6 @@ from vqa.model.errors import InputError
 PHOTOS = "image files, folders, patterns, or - for a list on standard input"
 DEVICE: dict[str, Any] = {"default": "auto", "help": "auto, cpu, cuda or mps (default: auto)"}
 SEED: dict[str, Any] = {"type": int, "default": 0, "help": "of the random draw (default: 0)"}
-TEMPERATURE: dict[str, Any] = {"type": float, "metavar": "T"}
-
-
-class Parser(argparse.ArgumentParser):
-    """Takes photos and questions before, between and after options, which `ArgumentParser` alone does not."""
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        given, further = self.parse_known_args(args, namespace)
-        if further and (not hasattr(given, "inputs") or any(text[:1] == "-" != text for text in further)):
-            self.error(f"unrecognized arguments: {' '.join(further)}")
-        if further:
-            given.inputs += further
-        return given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,12 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands. The arguments of a command have the names of its function's parameters."""
     about = "Ask a photo a question, and see where the model looked."
-    parser = Parser(prog="vqa", description=about)
+    parser = script.Parser(prog="vqa", description=about)
     parser.add_argument("--version", action="version", version=f"glimpse-vqa {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(function: Callable[..., None], about: str) -> Callable[..., Any]:
-        added = commands.add_parser(function.__name__, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        name = function.__name__.replace("_", "-")
+        added = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         added.set_defaults(command=function)
         return added.add_argument
 
@@ -77,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("inputs", metavar="PHOTO", nargs="+", help=PHOTOS)
     add_table(add)
     add("--beam", type=int, default=3, metavar="N", help="captions kept at each word (default: 3)")
-    add("--temperature", **TEMPERATURE, help="draw the words at random; below 1 from the likelier ones")
+    add("--temperature", type=float, metavar="T", help="draw the words at random; below 1 from the likelier ones")
     add("--top-p", type=float, default=0.9, metavar="P", help="draw from the likeliest words only (default: 0.9)")
     add("--seed", **SEED)
     add("--overlay", metavar="FILE", help="write the attention at each word over the photo")
@@ -101,12 +89,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("model", metavar="MODEL", help="a checkpoint's folder or a Hub id")
     add("--space", required=True, metavar="NAME", help="the Space's name, such as ann/birds")
     add("--output", metavar="DIR", help="the folder to create (default: NAME's last part)")
+    add("--static", action="store_true", help="the page of export-page, which needs no server, instead of the app")
     add("--upload", dest="push", action="store_true", help="push it to the Hub too, with your own login")
+    add = command(export_page, "write the app as static files that compute in the browser")
+    add("--output", required=True, metavar="DIR", help="the folder to create")
+    add("--model", help="a folder of a checkpoint or of train.export_onnx, or a Hub id (default: the bundled model)")
+    add("--fetch", action="store_true", help="let npm download onnxruntime-web first (once)")
+    add("--onnxruntime-web", dest="folder", metavar="DIR", help="an unpacked package of it instead")
 
     add = command(complete, "complete the beginning of a question")
     add("text", metavar="TEXT", help='such as "what colo"')
     add("--top", type=int, default=3, metavar="N", help="list the best N completions (default: 3)")
-    add("--temperature", **TEMPERATURE, help="draw one at random instead; below 1 a likelier one")
+    add("--temperature", type=float, metavar="T", help="draw one at random instead; below 1 a likelier one")
     add("--seed", **SEED)
     add("--model", help="a folder that train.complete wrote (default: the bundled one)")
 
@@ -267,11 +261,26 @@ def train(**options: Any) -> None:
         raise
 
 
-def publish(**options: Any) -> None:
+def publish(static: bool, **options: Any) -> None:
     """Assemble the Space, and push it if requested."""
     from ui.hosting.publish import publish as run
 
-    run(**options)
+    run(page=exported(options["model"]) if static else None, **options)
+
+
+def export_page(output: str, **options: Any) -> None:
+    """Write the page, whose place is checked before the export, which takes minutes."""
+    from ui.browser.site import assemble, check_output
+
+    assemble(check_output(Path(output)), *exported(**options))
+
+
+def exported(model: str | None, **runtime: Any) -> tuple[Any, Any]:
+    """The runtime of the browser, and what `page_files` returns."""
+    from train.exporting.page import page_files
+    from ui.browser.runtime import locate
+
+    return locate(**runtime), page_files(model)
 
 
 def complete(text: str, top: int, temperature: float | None, seed: int, model: str | None) -> None:

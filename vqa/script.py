@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from vqa.model.errors import InputError, missing, printable
 
@@ -14,6 +15,18 @@ PARTLY, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 class PartlyFailed(Exception):
     """Some of many photos or questions failed, and each has been reported; the message counts them."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes photos and questions before, between and after options, which `ArgumentParser` alone does not."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given, further = self.parse_known_args(args, namespace)
+        if further and (not hasattr(given, "inputs") or any(text[:1] == "-" != text for text in further)):
+            self.error(f"unrecognized arguments: {' '.join(further)}")
+        if further:
+            given.inputs += further
+        return given
 
 
 def run(

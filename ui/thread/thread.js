@@ -4,12 +4,12 @@ import { createCaption } from "./caption.js";
 import { createCard } from "./card.js";
 import { confidence, headline } from "./sentences.js";
 
-export function createThread({ models, anyModel, cards: actions, onCaptionLayer, onAnother, onPicture, onClear }) {
+export function createThread({ models, anyModel, alone, cards: actions, onCaptionLayer, onAnother, onPicture, onClear }) {
   const live = make("p", { class: "unseen", "aria-live": "polite", id: "live" });
   const caption = createCaption({ onShow: onCaptionLayer, onAnother });
   const list = make("div", { class: "cards" });
   const introduction = make("p", { class: "introduction" }, "Answers appear here, each with how sure it is and why. ",
-    "The heat on the photo is where the model looked. Everything is computed by this server; nothing goes anywhere else.");
+    `The heat on the photo is where the model looked. Everything is computed ${alone ? "in this browser; your photo never leaves it" : "by this server; nothing goes anywhere else"}.`);
   const second = anyModel
     ? make("input", { list: "models", value: models[1] ?? "", "aria-label": "the other model: a name, a folder or a Hub id" })
     : make("select", { "aria-label": "the other model" }, ...models.slice(1).map((name) => make("option", {}, name)));

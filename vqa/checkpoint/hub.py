@@ -31,10 +31,11 @@ def push(folder: str | Path, name: str, private: bool | None = None) -> str:
     return upload(Path(folder), name, private=private)
 
 
-def upload(folder: Path, name: str, kind: str = "model", private: bool | None = None) -> str:
+def upload(folder: Path, name: str, kind: str = "model", private: bool | None = None, sdk: str | None = None) -> str:
     """Upload a folder to the repository `owner/name`, which is created if it does not exist; returns its URL.
 
-    kind: `model`, `dataset` or `space`; private: who may see a new one, `None` as the owner's settings say.
+    kind: `model`, `dataset` or `space`; private: who may see a new one, `None` as the owner's settings say; sdk: of a
+    new Space, 'gradio' or 'static'.
 
     Raises `InputError` where nobody is logged in, or the Hub refuses the name, the login or the files.
     """
@@ -42,7 +43,6 @@ def upload(folder: Path, name: str, kind: str = "model", private: bool | None = 
 
     check_login()
     api = HfApi(library_name="glimpse", library_version=__version__)
-    sdk = "gradio" if kind == "space" else None
     try:
         where = api.create_repo(name, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
         api.upload_folder(

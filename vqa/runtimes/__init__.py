@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-RUNTIMES = {"torch": "torch", "onnx": "onnxruntime", "onnx-int8": "onnxruntime"}  # and the package that each needs
+RUNTIMES = {"torch": "torch"} | dict.fromkeys(("onnx", "onnx-int8", "onnx-w8"), "onnxruntime")  # the package of each
 
 
 class Logits(NamedTuple):

@@ -16,7 +16,8 @@ from vqa.runtimes import Logits
 
 FOLDER = "onnx"
 IMAGE_ENCODER, QUESTION, WHOLE = "image_encoder", "question", "model"
-INT8 = "_int8"
+INT8, WEIGHTS8 = "_int8", "_w8"  # also activations in 8 bits; weights only
+SUFFIXES = {"onnx": "", "onnx-int8": INT8, "onnx-w8": WEIGHTS8}
 EXPORT = "python -m train.export_onnx"
 
 
@@ -28,9 +29,9 @@ class OnnxEngine:
             raise InputError(f"The ONNX runtime computes on the CPU here, not on '{device}'; leave the device out.")
         if dtype not in ("auto", "float32"):
             raise InputError(f"The ONNX runtime has no precision '{dtype}'; choose the runtime onnx or onnx-int8.")
-        suffix = INT8 if runtime == "onnx-int8" else ""
+        suffix = SUFFIXES[runtime]
         self.weights = tuple(checkpoint.folder / FOLDER / f"{name}{suffix}.onnx" for name in (IMAGE_ENCODER, QUESTION))
-        self.runtime, self.device, self.dtype = runtime, "cpu", "int8" if suffix else "float32"
+        self.runtime, self.device, self.dtype = runtime, "cpu", "int8" if suffix == INT8 else "float32"
         self.checkpoint, self.config = checkpoint, read_config(checkpoint)
         self.image_encoder, self.question = (open_session(path) for path in self.weights)
         self.outputs = {output.name for output in self.question.get_outputs()}
@@ -108,6 +109,8 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0  # 0: as many as there are cores
     options.log_severity_level = 3
+    if path.stem.endswith(WEIGHTS8):  # the weights become float32 once, now
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises a dozen types of its own

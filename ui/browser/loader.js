@@ -1,0 +1,70 @@
+// The model's files: fetched in parts, compared with their hashes, and stored in the browser for the next visit.
+import { Refused } from "./refused.js";
+
+const STORE = "glimpse-model";
+const EVERY = 100; // milliseconds between two reports of progress
+
+const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+
+// How far loading is, in words: bytes, and after a second the time that is left.
+export function progressText(done, of, seconds) {
+  const left = done ? (seconds * (of - done)) / done : 0;
+  const time = seconds < 1 || done === of ? "" : `, about ${left < 90 ? `${Math.ceil(left)} s` : `${Math.ceil(left / 60)} minutes`} left`;
+  return `the model: ${megabytes(done)} of ${megabytes(of)} MB${time}`;
+}
+
+// `files`: name to `{ parts: [{ path, bytes, sha256 }] }`, by addresses relative to `base`. `report(done, of, seconds)`
+// is called while the files `needed` are loaded. The result fetches a file by its name.
+export function createLoader(base, files, needed, report) {
+  const start = performance.now(), of = needed.flatMap((name) => files[name].parts).reduce((sum, { bytes }) => sum + bytes, 0);
+  const opened = globalThis.caches?.open(STORE).catch(() => null) ?? Promise.resolve(null);
+  let done = 0, reported = 0;
+
+  function count(bytes) {
+    done += bytes;
+    if (performance.now() - reported < EVERY && done < of) return;
+    reported = performance.now();
+    report(Math.min(done, of), of, (performance.now() - start) / 1000);
+  }
+
+  async function body(response, counts) {
+    const chunks = [], reader = response.body.getReader();
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      chunks.push(chunk.value);
+      if (counts) count(chunk.value.length);
+    }
+    return new Blob(chunks).arrayBuffer();
+  }
+
+  async function part({ path, sha256 }, counts) {
+    const url = new URL(path, base).href, store = await opened, stored = await store?.match(url);
+    if (stored) return body(stored, counts); // compared with its hash before it was stored
+    const response = await fetch(url).catch(() => null);
+    if (!response?.ok) throw new Refused("The model cannot be loaded, as the connection is lost; reload the page when it is back.");
+    const content = await body(response, counts);
+    const found = globalThis.crypto?.subtle ? hex(await crypto.subtle.digest("SHA-256", content)) : sha256; // over plain HTTP there is no hash
+    if (found !== sha256) throw new Refused(`A part of the model is damaged (${path}); reload the page, or upload the folder again.`);
+    await store?.put(url, new Response(content)).catch(() => {}); // the storage may be full
+    return content;
+  }
+
+  return {
+    async bytes(name) {
+      const { parts, compressed } = files[name], contents = [];
+      for (const one of parts) contents.push(await part(one, needed.includes(name)));
+      if (!compressed) return new Blob(contents).arrayBuffer();
+      return new Response(new Blob(contents).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+    },
+    async json(name) {
+      return JSON.parse(new TextDecoder().decode(await this.bytes(name)));
+    },
+    // Delete what an earlier version of the page has stored.
+    async tidy() {
+      const wanted = new Set(Object.values(files).flatMap(({ parts }) => parts.map(({ path }) => new URL(path, base).href)));
+      const store = await opened;
+      for (const request of (await store?.keys()) ?? []) if (request.url.startsWith(base) && !wanted.has(request.url)) await store.delete(request);
+    },
+  };
+}
