@@ -8,7 +8,8 @@ from PIL import Image
 
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
-from vqa.evidence import BATCH, cover, evidence, occlusion, what_if
+from vqa.covering import cover
+from vqa.evidence import BATCH, evidence, occlusion, what_if
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.predict import VQA, Look

@@ -1,21 +1,19 @@
 """Which places of the photo support an answer: by gradient, by covering chosen parts, or each place in turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from vqa.covering import Mask, check_mask, cover
 from vqa.model.errors import InputError
 from vqa.model.photos import resize
 from vqa.model.text import short
 from vqa.predict import VQA, Answer, VQALike, ours
 
-MAX_CELLS = 128  # a side of a mask
 BATCH = 8  # photos that are encoded at once
-
-Mask = Sequence[Sequence[int]] | np.ndarray
 
 
 def evidence(vqa: VQALike, photo: Any, question: str, answer: str) -> np.ndarray:
@@ -66,28 +64,14 @@ def what_if(vqa: VQALike, photo: Any, question: str, mask: Mask, top: int = 5) -
     mask: rows of 0 and 1 over the whole photo, see `cover`. The changes are those of the best `top` answers of both,
     the greatest change first. Raises `InputError` for an invalid mask.
     """
-    vqa = ours(vqa)
     cells = check_mask(mask)
     whole = vqa.look(photo)
     covered = vqa.look(cover(whole.photo, cells))
     before, after = (vqa.ask(look, question, top) for look in (whole, covered))
-    first, second = (probabilities(vqa, look.grid, question)[0] for look in (whole, covered))
-    names = dict.fromkeys(score.answer for answer in (before, after) for score in answer.top)
-    indices = [answer_index(vqa, name) for name in names]
-    changes = [(name, float(first[i]), float(second[i])) for name, i in zip(names, indices, strict=True)]
+    names = list(dict.fromkeys(score.answer for answer in (before, after) for score in answer.top if score.answer))
+    first, second = (vqa.scores(look, question, names) for look in (whole, covered))
+    changes = list(zip(names, first, second, strict=True))
     return WhatIf(before, after, sorted(changes, key=lambda row: -abs(row[2] - row[1])), covered.photo)
-
-
-def cover(photo: Image.Image, mask: np.ndarray) -> Image.Image:
-    """An RGB photo whose masked parts have its mean colour.
-
-    mask: `(h, w)`, true where covered; cell (i, j) lies over the rows from i/h to (i+1)/h, and so with columns.
-    """
-    pixels = np.array(photo)
-    height, width = pixels.shape[:2]
-    rows, columns = (np.arange(n) * cells // n for n, cells in zip((height, width), mask.shape, strict=True))
-    pixels[mask[rows][:, columns]] = pixels.reshape(-1, 3).mean(0).round()
-    return Image.fromarray(pixels)
 
 
 def occlusion(
@@ -98,12 +82,16 @@ def occlusion(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """How far an answer's probability falls when each cell of the grid is covered: `(h, w)`, negative where it rises
-    (Zeiler & Fergus 2014). Exact, but slow: each cell needs an encoding of its own.
+    (Zeiler & Fergus 2014). Exact, but slow: each cell needs an encoding of its own. For a foreign model, which takes a
+    thousand times as long, from coarse to fine (see `coarse_to_fine`).
 
     answer: by default the best one. progress: called with the number of finished cells and of all cells.
     """
-    vqa = ours(vqa)
     look = vqa.look(photo)
+    if vqa.kind:
+        foreign: Any = vqa
+        return foreign.occlusion(look.photo, question, answer or vqa.ask(look, question, 1).text, progress)
+    vqa = ours(vqa)
     index = int(probabilities(vqa, look.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
     square = resize(look.photo, vqa.checkpoint.size)
     height, width = vqa.grid_size
@@ -129,20 +117,3 @@ def answer_index(vqa: VQA, answer: str) -> int:
     if answer not in vqa.answers:
         raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.")
     return vqa.answers.index(answer)
-
-
-def check_mask(mask: Any) -> np.ndarray:
-    """The mask as `(h, w)` booleans. Raises `InputError` for anything but rows of 0 and 1, some of them 1."""
-    side = 0
-    try:
-        side = max(len(mask), *map(len, mask[:1]))
-        cells = np.empty(0) if side > MAX_CELLS else np.asarray(mask, dtype=float)
-    except (TypeError, ValueError, OverflowError, KeyError):
-        cells = np.empty(0)
-    if side > MAX_CELLS:
-        raise InputError(f"The mask has {side:,} cells a side; give at most {MAX_CELLS}.")
-    if cells.ndim != 2 or 0 in cells.shape or not np.isin(cells, (0, 1)).all():
-        raise InputError("The mask is not a table of 0 and 1; give rows of equal length, 1 where the photo is covered.")
-    if not cells.any():
-        raise InputError("Nothing is painted over; cover a part of the photo first.")
-    return cells.astype(bool)

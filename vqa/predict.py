@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkpoint, read_json, weights_hash
-from vqa.foreign import ADAPTERS
+from vqa.foreign import adapter_for
 from vqa.model.errors import InputError
 from vqa.model.photos import DECODERS, content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
 from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
-from vqa.runtimes import RUNTIMES, Engine, Logits, array
+from vqa.runtimes import RUNTIMES, Engine, Logits, array, divergence, softmax
 
 CACHED_PHOTOS = 16
 
@@ -46,6 +46,8 @@ class VQALike(Protocol):
     def weights_hash(self) -> str: ...
     def extra(self, name: str, kind: Any = dict) -> Any: ...
     def fast(self) -> AbstractContextManager[None]: ...
+    def square(self, photo: Any) -> np.ndarray: ...
+    def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]: ...
 
 
 @dataclass(frozen=True)
@@ -89,20 +91,26 @@ class VQA:
 
     @classmethod
     def load(
-        cls, model: str | Path | None = None, device: str = "auto", dtype: str = "auto", runtime: str = "auto"
+        cls,
+        model: str | Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        runtime: str = "auto",
+        trust_remote_code: bool = False,
     ) -> VQALike:
-        """The bundled model, a checkpoint's folder, or a Hub id; a ViLT or BLIP model of transformers is loaded as a
-        `vqa.foreign.model.ForeignVQA`. Raises `InputError` if it cannot be read.
+        """The bundled model, a checkpoint's folder, or a Hub id; a model of transformers that answers questions about
+        pictures is loaded as a `vqa.foreign.model.ForeignVQA`. Raises `InputError` if it cannot be read.
 
         runtime: 'torch'; 'onnx' or 'onnx-int8' for a folder that `train.export_onnx` wrote, without PyTorch; 'auto' is
-        PyTorch where that is installed. dtype: of PyTorch's image encoder, 'float32', 'bfloat16' or 'auto'.
+        PyTorch where that is installed. dtype: of PyTorch's image encoder, or of all of a foreign model, 'float32',
+        'bfloat16' or 'auto'. trust_remote_code: run Python code that a foreign model brings.
         """
         folder = find_checkpoint(model)
         name, config = "bundled" if model is None else str(model), read_json(folder / CONFIG)
-        if (kind := config.get("model_type")) in ADAPTERS:
+        if module := adapter_for(name, config, trust_remote_code):
             from vqa.foreign.model import ForeignVQA
 
-            return ForeignVQA.load(folder, name, kind, device)
+            return ForeignVQA.load(folder, name, config["model_type"], module, device, dtype, trust_remote_code)
         return cls(name, read_checkpoint(folder, config), device, dtype, runtime)
 
     @property
@@ -257,6 +265,13 @@ class VQA:
         of_each = iter(answers)
         return [list(islice(of_each, len(some))) for some in questions]
 
+    def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]:
+        """The calibrated probability of each of these answers. Raises `InputError` for one that is not the model's."""
+        if unknown := next((answer for answer in answers if answer not in self.answers), None):
+            raise InputError(f"The model has no answer {str(unknown)[:40]!r}; choose one of those that it names.")
+        (every,) = self.calibrated(self.logits(self.look(photo).grid, [question], np.zeros(1, np.int64)).logits)
+        return [float(every[self.answers.index(answer)]) for answer in answers]
+
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""
         best, confidence = logits.argmax(-1), softmax(logits).max(-1)
@@ -292,20 +307,3 @@ def open_engine(checkpoint: Checkpoint, device: str, dtype: str, runtime: str) -
     from vqa.runtimes.onnx import OnnxEngine
 
     return OnnxEngine(checkpoint, device, dtype, runtime)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits `(…, A)` to probabilities. Raises `InputError` for undefined or infinite ones, as of damaged weights."""
-    if not np.isfinite(logits).all():
-        raise InputError("The model computes undefined or infinite scores; copy or download its folder again.")
-    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
-
-
-def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The Jensen-Shannon divergence of distributions `(…, A)` in bits, 0 to 1 (Lin 1991): `(…)`."""
-    p, q = p.astype(float), q.astype(float)
-    mean = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0 is 0
-        bits = sum(np.where(x > 0, x * np.log2(x / mean), 0).sum(-1) for x in (p, q))
-    return (bits / 2).clip(0, 1)

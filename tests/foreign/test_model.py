@@ -4,14 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import vqa as package
 from ui.learn import about
 from ui.models import Models
 from vqa import cli
+from vqa.covering import cover
 from vqa.evidence import evidence, occlusion, what_if
 from vqa.foreign.model import ForeignVQA
 from vqa.model.errors import InputError
@@ -98,8 +101,6 @@ def test_unsupported_requests_are_one_sentence(folder: Path, photo: Path, tmp_pa
     vqa = VQA.load(folder, "cpu")
     for attempt in (
         lambda: evidence(vqa, photo, QUESTION, "red"),
-        lambda: what_if(vqa, photo, QUESTION, [[1, 0]]),
-        lambda: occlusion(vqa, photo, QUESTION),
         lambda: ours(vqa),
     ):
         with pytest.raises(InputError, match=r"is a (vilt|blip) model and not a Glimpse model"):
@@ -110,15 +111,36 @@ def test_unsupported_requests_are_one_sentence(folder: Path, photo: Path, tmp_pa
         vqa.ask(photo, QUESTION, top=0)
 
 
-def test_probes_of_our_own_models_are_refused_before_anything_is_asked(
-    vilt: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = tmp_path / "data.jsonl"
-    data.write_text(json.dumps({"image": photo.name, "question": QUESTION, "answer": "red"}))
-    words = ["evaluate", "--data", str(data), "--images", str(photo.parent), "--model", str(vilt)]
-    for more in (["--deletion", "5"], ["--robustness", "5"]):
-        assert cli.main([*words, *more]) == 2
-        assert "is not a Glimpse model" in capsys.readouterr().err
+@KINDS
+def test_probes_ask_it_again(folder: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, box = tmp_path / "data.jsonl", tmp_path / "boxes.jsonl"
+    question = "is this a dog?"
+    data.write_text(json.dumps({"image": photo.name, "question": question, "answer": "red"}))
+    box.write_text(json.dumps({"image": photo.name, "objects": [["dog", 0, 0, 0.5, 0.5]]}))
+    words = ["evaluate", "--data", str(data), "--images", str(photo.parent), "--model", str(folder)]
+    assert (
+        cli.main([*words, "--deletion", "5", "--robustness", "5", "--boxes", str(box), "--output", str(tmp_path)]) == 0
+    )
+    results = json.loads((tmp_path / "results.json").read_text())
+    schema("results.json").validate(results)
+    assert (
+        results["grounding"]["deletion"]["n"] == results["robustness"]["n"] == results["grounding"]["boxes"]["n"] == 1
+    )
+    assert cli.main([*words, "--features", "store"]) == 2
+    assert "is not a Glimpse model" in capsys.readouterr().err
+
+
+@KINDS
+def test_a_part_is_covered(folder: Path, photo: Path) -> None:
+    vqa = VQA.load(folder, "cpu")
+    changed = what_if(vqa, photo, QUESTION, [[1, 0]])
+    covered = cover(Image.open(photo), np.array([[1, 0]], bool))
+    assert changed.before.top == vqa.ask(photo, QUESTION).top and changed.after.top == vqa.ask(covered, QUESTION).top
+    assert changed.changes == sorted(changed.changes, key=lambda row: -abs(row[2] - row[1]))
+    assert occlusion(vqa, photo, QUESTION).shape == (8, 8)
+    assert vqa.scores(photo, QUESTION, [vqa.ask(photo, QUESTION).text]) == pytest.approx(
+        [vqa.ask(photo, QUESTION).confidence], rel=1e-4
+    )
 
 
 def test_the_app_compares_and_describes_it(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:

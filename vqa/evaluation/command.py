@@ -30,7 +30,7 @@ from vqa.evaluation.report.report import write_report
 from vqa.evaluation.results import results
 from vqa.model.errors import InputError, printable
 from vqa.model.photos import content_hash
-from vqa.predict import VQA, VQALike, ours
+from vqa.predict import VQA, VQALike
 from vqa.show.terminal import figures_table, remarks
 
 UNFINISHED = ".unfinished"
@@ -103,8 +103,10 @@ def check_boxes(options: Options) -> None:
 def load(options: Options) -> VQALike:
     """The model. Raises `InputError` for one that cannot do what the options require."""
     vqa = VQA.load(options.model, options.device, runtime=options.runtime)
-    if vqa.kind and (options.features or options.deletion or options.robustness):
-        raise InputError(f"{options.model} is not a Glimpse model; leave features, deletion and robustness out.")
+    if vqa.kind and options.features:
+        raise InputError(
+            f"{options.model} is not a Glimpse model, whose grids a feature store holds; leave features out."
+        )
     return vqa
 
 
@@ -190,7 +192,7 @@ def diagnostics(
         if count:
             examples = sample(options, journal, scored, count)
             advance = progress(bar, asked_again.__name__.lower(), len(examples))
-            yield asked_again(ours(vqa), examples, options.seed, advance)
+            yield asked_again(vqa, examples, options.seed, advance)
 
 
 def sample(options: Options, journal: Journal, scored: int, count: int) -> list[Example]:

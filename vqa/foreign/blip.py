@@ -1,6 +1,8 @@
 """BLIP: a vision transformer, a question encoder that attends to it, and a decoder that writes the answer (Li et al.
 2022)."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BlipForQuestionAnswering, BlipProcessor
 
-from vqa.foreign.model import Ranked
+from vqa.foreign.model import Reply
 
 BEAMS = 5  # at least
 LONGEST = 20  # tokens of an answer
@@ -18,7 +20,9 @@ class Adapter:
     """A `BlipForQuestionAnswering` with its `BlipProcessor`."""
 
     answers = None
-    note = "Its scores are the written answers' probabilities, and not calibrated; it cannot be asked without a photo."
+    note = "Its scores are the probabilities of the written answers."
+    photos = 16
+    blind = False
     classes = (BlipForQuestionAnswering, BlipProcessor)
 
     def __init__(self, net: Any, processor: Any):  # whose parts and settings transformers leaves untyped
@@ -31,13 +35,32 @@ class Adapter:
         pixels = self.processor.image_processor(photo, return_tensors="pt")["pixel_values"]
         return self.net.vision_model(pixel_values=pixels.to(self.net.device)).last_hidden_state
 
-    def ask(self, encoded: Tensor, question: str, top: int) -> Ranked:
+    def ask(self, encoded: Tensor, questions: Sequence[str], top: int) -> list[Reply]:
         """The answers that a beam search finds, each with its probability: that of its tokens, and of ending there.
 
         Attention: the last layer of the question encoder, from the question's tokens to the patches, over all heads.
         """
-        config = self.net.config.text_config
-        limit = config.max_position_embeddings
+        return [self._reply(encoded, question, top) for question in questions]
+
+    def score(self, encoded: Tensor, question: str, answers: Sequence[str]) -> list[float]:
+        """The probability of each of these answers: of its tokens, and of ending there."""
+        text, encoder = self._question(encoded, question)
+        scores = []
+        for answer in answers:
+            tokens = self.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+            written = [self.net.decoder_start_token_id, *tokens, self.net.config.text_config.sep_token_id]
+            ids = torch.tensor([written], device=encoded.device)
+            logits = self.net.text_decoder(
+                input_ids=ids,
+                encoder_hidden_states=encoder.last_hidden_state,
+                encoder_attention_mask=text["attention_mask"],
+            ).logits[0, :-1]
+            scores.append(math.exp(float(logits.float().log_softmax(-1).gather(-1, ids[0, 1:, None]).sum())))
+        return scores
+
+    def _question(self, encoded: Tensor, question: str) -> tuple[Any, Any]:
+        """The question's tokens, and the question encoder's output."""
+        limit = self.net.config.text_config.max_position_embeddings
         text = self.processor.tokenizer(question, truncation=True, max_length=limit, return_tensors="pt")
         text = text.to(self.net.device)
         encoder = self.net.text_encoder(
@@ -47,6 +70,10 @@ class Adapter:
             encoder_attention_mask=torch.ones(encoded.shape[:2], dtype=torch.long, device=encoded.device),
             output_attentions=True,
         )
+        return text, encoder
+
+    def _reply(self, encoded: Tensor, question: str, top: int) -> Reply:
+        config, (text, encoder) = self.net.config.text_config, self._question(encoded, question)
         beams = max(top, BEAMS)
         output = self.net.text_decoder.generate(
             input_ids=torch.full((1, 1), self.net.decoder_start_token_id, device=encoded.device),
@@ -65,7 +92,7 @@ class Adapter:
         weights = encoder.cross_attentions[-1][0, :, :, 1:].float().mean((0, 1))
         grid = (weights / weights.sum()).reshape(self.side, self.side)
         written = self.processor.tokenizer.batch_decode(output.sequences[:, 1:], skip_special_tokens=True)
-        return merged(written, output.sequences_scores.exp().tolist())[:top], grid.cpu().numpy()
+        return Reply(merged(written, output.sequences_scores.exp().tolist())[:top], grid.cpu().numpy())
 
 
 def merged(answers: list[str], probabilities: list[float]) -> list[tuple[str, float]]:

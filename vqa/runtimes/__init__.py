@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vqa.model.errors import InputError
+
 RUNTIMES = {"torch": "torch"} | dict.fromkeys(("onnx", "onnx-int8", "onnx-w8"), "onnxruntime")  # the package of each
 
 
@@ -66,3 +68,20 @@ class Engine(Protocol):
 def array(values: Any) -> np.ndarray:
     """An engine's array as NumPy's, in float32 if it is of floating point."""
     return values if isinstance(values, np.ndarray) else values.float().cpu().numpy()
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits `(…, A)` to probabilities. Raises `InputError` for undefined or infinite ones, as of damaged weights."""
+    if not np.isfinite(logits).all():
+        raise InputError("The model computes undefined or infinite scores; copy or download its folder again.")
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The Jensen-Shannon divergence of distributions `(…, A)` in bits, 0 to 1 (Lin 1991): `(…)`."""
+    p, q = p.astype(float), q.astype(float)
+    mean = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0 is 0
+        bits = sum(np.where(x > 0, x * np.log2(x / mean), 0).sum(-1) for x in (p, q))
+    return (bits / 2).clip(0, 1)

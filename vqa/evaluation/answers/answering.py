@@ -1,5 +1,6 @@
 """Answers to all questions of a data set, a batch of photos at a time, by one process or several."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -21,8 +22,9 @@ from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
 from vqa.evaluation.answers.submitted import submitted_records
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
+from vqa.model.photos import open_photo
 from vqa.model.text import is_sure
-from vqa.predict import VQA, Look, VQALike, divergence, ours, softmax
+from vqa.predict import VQA, Answer, VQALike, divergence, ours, softmax
 
 if TYPE_CHECKING:
     from vqa.data.features import FeatureStore  # needs PyTorch
@@ -157,29 +159,45 @@ def to_bytes(attention: np.ndarray) -> np.ndarray:
 def foreign_answers(
     vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None, best: int = RUNNERS_UP
 ) -> Iterator[tuple[int, list[Result]]]:
-    """As `answers`, for another kind of model (see `vqa.foreign`), which is asked one question after the other."""
+    """As `answers`, for another kind of model (see `vqa.foreign`), which encodes photo after photo, each once."""
     for batch in batches:
-        looks: dict[str, Look] = {}
-        errors: dict[str, str] = {}
-        for image in batch.photos:
-            try:
-                looks[image] = vqa.look(image)
-            except InputError as error:
-                errors[image] = str(error)
+        readable, errors = readable_photos(batch)
         results = unreadable(batch, errors)
-        other = None if swap_seed is None else derangement(len(looks), (swap_seed, batch.number))
-        for row, image in enumerate(looks):
-            for index, example in batch.photos[image]:
-                try:
-                    given = vqa.ask(looks[image], example.question, best)
-                except InputError as error:
-                    results.append(refused(index, example, error))
-                    continue
-                swapped = None if other is None else vqa.ask([*looks.values()][other[row]], example.question, 1).text
-                further: dict[str, Any] = {"swapped": swapped, "sure": given.sure, **maps(given.attention)}
-                top = tuple((s.answer, s.score) for s in given.top)
-                results.append(Answered(index, example, given.text, given.confidence, top, **further))
+        other = None if swap_seed is None else derangement(len(readable), (swap_seed, batch.number))
+        given: dict[int, Answer] = {}
+        swapped: dict[int, str] = {}
+        asked: dict[str, list[tuple[int, Example]]] = {}
+        for image in readable:
+            reasons = {index: refusal(vqa, example.question) for index, example in batch.photos[image]}
+            results += [refused(index, e, reasons[index]) for index, e in batch.photos[image] if reasons[index]]
+            asked[image] = [pair for pair in batch.photos[image] if not reasons[pair[0]]]
+        for row, image in enumerate(readable):
+            look = vqa.look(image)
+            answers = vqa.ask_many(look, [example.question for _, example in asked[image]], best)
+            given |= {index: answer for (index, _), answer in zip(asked[image], answers, strict=True)}
+            if other is not None:
+                visitors = asked[readable[int(np.flatnonzero(other == row)[0])]]
+                answers = vqa.ask_many(look, [example.question for _, example in visitors], 1)
+                swapped |= {index: answer.text for (index, _), answer in zip(visitors, answers, strict=True)}
+        for index, example in itertools.chain.from_iterable(asked.values()):
+            answer = given[index]
+            further: dict[str, Any] = {"swapped": swapped.get(index), "sure": answer.sure, **maps(answer.attention)}
+            if answer.blind is not None:
+                further |= {"blind": answer.blind.answer, "photo_mattered": answer.photo_mattered}
+            top = tuple((s.answer, s.score) for s in answer.top)
+            results.append(Answered(index, example, answer.text, answer.confidence, top, **further))
         yield batch.number, results
+
+
+def readable_photos(batch: Batch) -> tuple[list[str], dict[str, str]]:
+    """The photos of a batch that can be read, and the errors of the others."""
+    errors: dict[str, str] = {}
+    for image in batch.photos:
+        try:
+            open_photo(image)
+        except InputError as error:
+            errors[image] = str(error)
+    return [image for image in batch.photos if image not in errors], errors
 
 
 def derangement(count: int, seed: tuple[int, ...]) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from vqa.data.examples import Example
 from vqa.data.parallel import batched
 from vqa.evaluation.answers.questions import batches, read_photos, refusal
 from vqa.model.errors import InputError
-from vqa.predict import VQA
+from vqa.predict import VQALike, ours
 from vqa.runtimes import array
 
 
@@ -35,6 +35,14 @@ class PhotoBatch(NamedTuple):
     rows: np.ndarray
 
 
+class Given(NamedTuple):
+    """B answers, the probability of each or of another one `(B,)`, and its attention `(h, w)`."""
+
+    answers: list[str]
+    beliefs: np.ndarray
+    attention: list[np.ndarray]
+
+
 @dataclass(frozen=True)
 class AskedAgain:
     """Questions on which a model is measured again and again, `batch_size` photos at a time.
@@ -42,7 +50,7 @@ class AskedAgain:
     seed: of everything random; advance: called with the number of questions that are done.
     """
 
-    vqa: VQA
+    vqa: VQALike
     examples: Sequence[Example]
     seed: int = 0
     advance: Callable[[int], None] = lambda questions: None
@@ -51,7 +59,8 @@ class AskedAgain:
     def read(self, prepare: Callable[[Image.Image], Any]) -> Iterator[PhotoBatch]:
         """Each photo is read once, ahead of its turn, by threads; what cannot be read is left out.
 
-        prepare: what to make, in the threads, of a photo's square as the model sees it, an RGB picture `(S, S)`.
+        prepare: what to make, in the threads, of a photo's square as the model sees it, an RGB picture `(S, S)`; of a
+        foreign model the photo as it is drawn.
         Raises `InputError` at the end if no example can be read.
         """
         count = 0
@@ -67,19 +76,47 @@ class AskedAgain:
         if not count:
             raise InputError("No question could be asked; check that the photos are where the data says.")
 
-    def encode(self, squares: Sequence[Image.Image]) -> np.ndarray:
-        """P squares to grids `(P, N, D)`."""
+    def encode(self, squares: Sequence[Image.Image]) -> Any:
+        """P squares to grids `(P, N, D)`; for a foreign model themselves: it reads each photo when it is asked."""
+        if self.vqa.kind:
+            return squares
         chunks = (np.stack([np.asarray(square) for square in chunk]) for chunk in batched(squares, self.batch_size))
-        return np.concatenate([array(self.vqa.encode_squares(chunk)) for chunk in chunks])
+        return np.concatenate([array(ours(self.vqa).encode_squares(chunk)) for chunk in chunks])
 
-    def ask(self, grids: np.ndarray, questions: Sequence[str], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """B questions about P photos, as grids `(P, N, D)`; rows: `(B,)`, the photo of each.
+    def ask(self, photos: Any, questions: Sequence[str], rows: np.ndarray, of: Sequence[str] | None = None) -> Given:
+        """B questions about P photos as `encode` returns them; rows: `(B,)`, the photo of each.
 
-        Returns the answers' probabilities `(B, A)` and the attention `(B, h, w)`, the mean of the glimpses.
+        of: an answer for each question, whose probability is returned; by default the best one.
         """
-        output = self.vqa.logits(grids, questions, rows)
-        attention = output.attention.mean(1).reshape(-1, *self.vqa.grid_size)
-        return self.vqa.calibrated(output.logits), attention
+        if self.vqa.kind:
+            return self._ask_foreign(self.vqa, photos, questions, rows, of)
+        vqa = ours(self.vqa)
+        output = vqa.logits(photos, questions, rows)
+        scores = vqa.calibrated(output.logits)
+        best = scores.argmax(-1)
+        chosen = best if of is None else np.array([vqa.answers.index(answer) for answer in of])
+        beliefs = np.take_along_axis(scores, chosen[:, None], 1)[:, 0]
+        attention = output.attention.mean(1).reshape(-1, *vqa.grid_size)
+        return Given([vqa.answers[i] for i in best.tolist()], beliefs, list(attention))
+
+    def _ask_foreign(
+        self,
+        vqa: Any,
+        photos: Sequence[Image.Image],
+        questions: Sequence[str],
+        rows: np.ndarray,
+        of: Sequence[str] | None,
+    ) -> Given:
+        given: dict[int, tuple[str, float, np.ndarray]] = {}
+        for row in np.unique(rows):
+            look, asked = vqa.look(photos[row]), np.flatnonzero(rows == row).tolist()
+            for i, answer in zip(asked, vqa.ask_many(look, [questions[i] for i in asked], 1, blind=False), strict=True):
+                belief = answer.confidence
+                if of is not None and of[i] != answer.text:
+                    belief = vqa.scores(look, questions[i], [of[i]])[0] if of[i] else 0.0
+                given[i] = answer.text, belief, answer.attention[0]
+        answers, beliefs, attention = zip(*(given[i] for i in range(len(questions))), strict=True)
+        return Given(list(answers), np.array(beliefs), list(attention))
 
 
 def generator_for(seed: int, example: Example) -> np.random.Generator:

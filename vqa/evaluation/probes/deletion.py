@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from vqa.covering import cover
 from vqa.data.examples import reference
 from vqa.data.metric import normalize_answer
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
 from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
-from vqa.evidence import cover
 from vqa.model.errors import InputError
 from vqa.model.text import peak
 
@@ -38,32 +38,37 @@ class Deletion(AskedAgain):
 
         Raises `InputError` for a model without attention or with a grid of one cell, or if no example can be read.
         """
-        vqa, grid = self.vqa, self.vqa.grid_size
-        if vqa.config.attention == "none" or math.prod(grid) == 1:
+        model: Any = self.vqa
+        if not model.kind and (model.config.attention == "none" or math.prod(model.grid_size) == 1):
             raise InputError(
                 "Deletion measures attention, which this model does not have; choose a model with attention."
             )
-        size = region_size(grid)
-        middle = (grid[0] - size[0]) // 2, (grid[1] - size[1]) // 2
+        size = (0, 0)
         photos: list[str] = []
         exact: dict[str, list[float]] = {"kept": [], "attended": [], "random": [], "centre": []}
         confidence: dict[str, list[float]] = {name: [] for name in exact}
         for squares, examples, rows in self.read(lambda square: square):
             questions, truth = [e.question for e in examples], [reference(e) for e in examples]
-            whole, attention = self.ask(self.encode(squares), questions, rows)
-            attended = [attended_corner(weights, size) for weights in attention]
-            drawn = [
-                random_corner(c, size, grid, generator_for(self.seed, e))
-                for c, e in zip(attended, examples, strict=True)
-            ]
-            probabilities = {"kept": whole}
-            for name, corners in {"attended": attended, "random": drawn, "centre": [middle] * len(examples)}.items():
-                covered = [covered_at(squares[i], c, size, grid) for i, c in zip(rows.tolist(), corners, strict=True)]
-                probabilities[name], _ = self.ask(self.encode(covered), questions, np.arange(len(examples)))
-            for name, scores in probabilities.items():
-                given = [normalize_answer(vqa.answers[best]) for best in scores.argmax(-1).tolist()]
-                exact[name] += [float(answer == t) for answer, t in zip(given, truth, strict=True)]
-                confidence[name] += np.take_along_axis(scores, whole.argmax(-1)[:, None], 1)[:, 0].tolist()
+            whole = self.ask(self.encode(squares), questions, rows)
+            grids = [weights.shape for weights in whole.attention]  # of a foreign model, a photo may have its own
+            sizes = [region_size(grid) for grid in grids]
+            size = sizes[0]
+            corners = {
+                "attended": [attended_corner(*pair) for pair in zip(whole.attention, sizes, strict=True)],
+                "random": [],
+                "centre": [((h - r) // 2, (w - c) // 2) for (h, w), (r, c) in zip(grids, sizes, strict=True)],
+            }
+            for example, *place in zip(examples, corners["attended"], sizes, grids, strict=True):
+                corners["random"].append(random_corner(*place, generator_for(self.seed, example)))
+            given = {"kept": whole}
+            for name, places in corners.items():
+                covered = [
+                    covered_at(squares[i], *p) for i, *p in zip(rows.tolist(), places, sizes, grids, strict=True)
+                ]
+                given[name] = self.ask(self.encode(covered), questions, np.arange(len(examples)), whole.answers)
+            for name, (answers, beliefs, _) in given.items():
+                exact[name] += [float(normalize_answer(a) == t) for a, t in zip(answers, truth, strict=True)]
+                confidence[name] += beliefs.tolist()
             photos += [e.image for e in examples]
         right, belief = ({k: np.array(v) for k, v in scores.items()} for scores in (exact, confidence))
         excess = {}

@@ -70,7 +70,7 @@ class Robustness(AskedAgain):
         }
         yield "robustness", section
 
-    def answer(self, name: str, examples: list[Example], rows: np.ndarray, grids: np.ndarray) -> list[str | None]:
+    def answer(self, name: str, examples: list[Example], rows: np.ndarray, grids: Any) -> list[str | None]:
         """The answers in a variant; None where the damage does not apply. rows: `(B,)`, the photo of each example."""
         questions = [self.variant(example, name) for example in examples]
         fit = [
@@ -78,9 +78,9 @@ class Robustness(AskedAgain):
         ]
         answers: list[str | None] = [None] * len(examples)
         if fit:
-            probabilities, _ = self.ask(grids, [questions[i] or "" for i in fit], rows[fit])
-            for i, best in zip(fit, probabilities.argmax(-1).tolist(), strict=True):
-                answers[i] = self.vqa.answers[best]
+            given = self.ask(grids, [questions[i] or "" for i in fit], rows[fit])
+            for i, answer in zip(fit, given.answers, strict=True):
+                answers[i] = answer
         return answers
 
     def variant(self, example: Example, name: str) -> str | None:

@@ -1,0 +1,68 @@
+"""Temperatures that calibrate a foreign model's confidence, in the user's cache and never in the model's folder."""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqa.data.files import file_errors, read_json, write_json
+from vqa.model.text import KINDS
+
+FEWEST = 20  # answers of a kind; for fewer its temperature is that of all
+TEMPERATURES = np.geomspace(0.1, 10, 201)
+
+
+def place(name: str) -> Path:
+    """The file for a model, named by its Hub id or its folder."""
+    root = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    full = str(Path(name).resolve()) if os.path.isdir(name) else name
+    digest = hashlib.blake2b(full.encode(), digest_size=6).hexdigest()
+    return Path(root) / "glimpse" / "calibration" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', Path(name).name)}-{digest}.json"
+
+
+def read(name: str) -> dict[str, float]:
+    """The temperatures by answer kind; {} if the model was never calibrated. Raises `InputError` for a broken file."""
+    path = place(name)
+    if not path.is_file():
+        return {}
+    stored: Any = read_json(path, "delete it and calibrate the model again", dict)
+    return {kind: float(value) for kind, value in stored["temperatures"].items() if kind in KINDS and value > 0}
+
+
+def write(name: str, temperatures: dict[str, float], n: int) -> Path:
+    """Remember the temperatures, fitted on n answers. Raises `InputError` if the file cannot be written."""
+    path = place(name)
+    with file_errors(f"{path} cannot be written", "set XDG_CACHE_HOME to another folder"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"model": name, "n": n, "temperatures": temperatures})
+    return path
+
+
+def calibrated(confidence: float | np.ndarray, temperature: float) -> Any:
+    """A confidence in 0-1 after its log-odds are divided by a temperature."""
+    confidence = np.clip(confidence, 1e-6, 1 - 1e-6)
+    odds = np.log(confidence) - np.log1p(-confidence)
+    scaled = 1 / (1 + np.exp(-odds / temperature))
+    return float(scaled) if scaled.ndim == 0 else scaled
+
+
+def fit(confidence: np.ndarray, right: np.ndarray, kinds: Sequence[str]) -> dict[str, float]:
+    """The temperature of each answer kind that gives the answers' correctness (0-1) the greatest likelihood.
+
+    Guo et al. 2017, with the two outcomes right and wrong instead of all answers.
+    """
+
+    def best(chosen: np.ndarray) -> float:
+        losses = []
+        for temperature in TEMPERATURES:
+            p = calibrated(confidence[chosen], temperature)
+            losses.append(-(right[chosen] * np.log(p) + (1 - right[chosen]) * np.log1p(-p)).mean())
+        return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
+
+    named, every = np.array(kinds), np.ones(len(confidence), bool)
+    chosen = {kind: named == kind for kind in KINDS}
+    return {kind: best(rows if rows.sum() >= FEWEST else every) for kind, rows in chosen.items()}
