@@ -32,6 +32,7 @@ test: $(VENV)/.developed ## lint, check the types and run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/oxlint --deny-warnings ui tests/ui
 	@$(if $(BROWSER_FILTER),echo 'No Chromium found: the browser tests are left out.',:)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(BROWSER_FILTER) $(PYTEST_ARGS)
 
