@@ -15,12 +15,12 @@ from train.exporting.writers import write_captioner, write_completer
 from vqa.captioning import describe
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.checkpoint.find import Checkpoint, find_checkpoint, read_checkpoint
-from vqa.data.spellings import readings
+from vqa.data.spellings import MARK, readings
 from vqa.language import complete
 from vqa.model.language import COMMON, SCRIPTS
 from vqa.model.text import UNCALIBRATED
 from vqa.predict import VQA, ours
-from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, INT8, QUESTION, WEIGHTS8, open_session, read_config
+from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WEIGHTS8, open_session, read_config
 
 Content = dict[str, bytes]
 
@@ -28,9 +28,10 @@ Content = dict[str, bytes]
 def page_files(model: str | None = None, console: Console | None = None) -> tuple[Content, dict[str, Any]]:
     """The contents of the page's files by name, and its settings.
 
-    A folder that `train.export_onnx` wrote is used as it is, its calibrated 8-bit files if there are such. Without
-    captions if the bundled captioner was trained with another image encoder.
-    Raises `InputError` as `export_onnx` does.
+    A folder that `train.export_onnx` wrote is used as it is. Weights have 8 bits, and activations 32: in WebAssembly
+    8-bit activations are not faster, and their saturation differs from processor to processor, so that a calibrated
+    8-bit model gave other answers in Chromium than in Python. Without captions if the bundled captioner was trained
+    with another image encoder. Raises `InputError` as `export_onnx` does.
     """
     console, source = console or Console(), find_checkpoint(model)
     files: Content = {}
@@ -43,11 +44,7 @@ def page_files(model: str | None = None, console: Console | None = None) -> tupl
         settings = model_settings(checkpoint, "bundled" if model is None else Path(model).name)
         tensors = settings["tensors"]
         for name in (IMAGE_ENCODER, QUESTION):
-            file = exported / FOLDER / f"{name}{INT8}.onnx"
-            if file.is_file():
-                files[name] = file.read_bytes()
-            else:
-                add(files, tensors, name, exported / FOLDER / f"{name}.onnx", folder)
+            add(files, tensors, name, exported / FOLDER / f"{name}.onnx", folder)
         session = open_session(exported / FOLDER / f"{QUESTION}.onnx")
         settings["grid"] = [int(n) for n in session.get_modelmeta().custom_metadata_map["grid_size"].split("x")]
         files["words"] = as_json(word_settings(checkpoint))
@@ -73,7 +70,7 @@ def word_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """The tokenizer without its regular expressions: the words by number, and what others are read as."""
     tokenizer = checkpoint.tokenizer
     vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
-    written = {word: tokenizer.normalizer.normalize_str(word) for word in readings(vocabulary)}
+    written = {word: tokenizer.normalizer.normalize_str(word).removeprefix(MARK) for word in readings(vocabulary)}
     changed = {word: target for word, target in written.items() if target != word}
     return {"vocabulary": vocabulary, "readings": changed, "scripts": SCRIPTS, "common": COMMON}
 

@@ -32,10 +32,12 @@ function readAs(word, target) {
   let before = 0, after = 0;
   while (before < shorter && word[before][0] === target[before]) before++;
   while (after < shorter - before && word.at(-1 - after)[0] === target.at(-1 - after)) after++;
+  if (after && target[before] === "'") after--; // belongs to the letter after it
+  if (before && !after && before === target.length) before--; // the end is dropped: the last letter takes it over
   const last = word[Math.max(word.length - after - 1, 0)];
   return [...target].map((letter, i) => {
     const same = i < before ? word[i] : i >= target.length - after ? word[word.length - target.length + i] : last;
-    return [letter, same[1], same[2]];
+    return [letter, i ? same[1] : word[0][1], same[2]];
   });
 }
 
@@ -46,7 +48,7 @@ export function createReader({ vocabulary, readings, scripts, common }) {
   const letters = Object.entries(scripts).map(([name, language]) =>
     [language, new RegExp(`\\p{Script=${SCRIPT[name] ?? name[0] + name.slice(1).toLowerCase()}}`, "u")]);
 
-  // As `vqa.model.language.language_of`.
+  // As `vqa.model.text.language_of`.
   function languageOf(words) {
     const script = letters.find(([, pattern]) => words.some((word) => pattern.test(word)));
     if (script) return script[0];
