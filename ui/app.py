@@ -29,8 +29,9 @@ FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from 
 MONO_FONTS = ("ui-monospace", "monospace")
 MAX_FILE = "64mb"
 SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
-# The question box stands above a phone's keyboard.
+# The question box stands above a phone's keyboard; gradio's own header and its status of the page are never drawn.
 HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
+<style>.nav-holder, .wrap.full.translucent:not(.block .wrap) { display: none !important }</style>
 <link rel="stylesheet" href="glimpse/static/page.css">"""
 
 

@@ -2,16 +2,16 @@
 import { icon, make, button } from "../static/dom.js";
 import { takePhoto } from "./camera.js";
 
-export function createEmpty({ examples, alone, onFile, onExample }) {
+export function createEmpty({ examples, alone, onFiles, onExample }) {
   const chooser = (attributes) => make("input", {
     type: "file", class: "hidden-input", ...attributes, onchange: ({ target }) => {
-      if (target.files[0]) onFile(target.files[0]);
+      if (target.files.length) onFiles([...target.files]);
       target.value = "";
     },
   });
   const labelled = (name, text, input, kind) => make("label", { class: `choose ${kind}` }, input, icon(name), text);
   const accept = "image/jpeg,image/png,image/webp,image/gif,image/bmp";
-  const choose = labelled("picture", "Choose a photo", chooser({ accept: `${accept},image/*`, id: "choose" }), "first");
+  const choose = labelled("picture", "Choose photos", chooser({ accept: `${accept},image/*`, id: "choose", multiple: true }), "first");
   // On a phone its own camera app, which starts with the rear camera; else a camera that the page may use.
   const phone = matchMedia("(pointer: coarse)").matches;
   let camera = null;
@@ -19,7 +19,7 @@ export function createEmpty({ examples, alone, onFile, onExample }) {
   else if (navigator.mediaDevices?.getUserMedia) {
     camera = button(icon("camera"), async () => {
       const file = await takePhoto();
-      if (file) onFile(file);
+      if (file) onFiles([file]);
     }, { class: "choose", id: "camera" });
     camera.append("Take a photo");
   }
@@ -29,11 +29,11 @@ export function createEmpty({ examples, alone, onFile, onExample }) {
     make("h2", {}, "Ask a photo a question"),
     make("p", {}, "Get an answer, and see where the model looked."),
     make("div", { class: "sources" }, ...(phone ? [camera, choose] : [choose, camera])),
-    make("p", { class: "hint" }, phone ? `It stays ${alone ? "on this device" : "between you and this server"}.` : "or drop it here, or paste it with Ctrl+V"),
+    make("p", { class: "hint" }, phone ? `It stays ${alone ? "on this device" : "between you and this server"}.` : "or drop them here, or paste with Ctrl+V"),
     make("p", { class: "or", id: "examples-title" }, "Or try one of these"),
     make("ul", { class: "examples", "aria-labelledby": "examples-title" }, ...list));
 
-  const fileIn = (transfer) => [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/") || !file.type);
+  const filesIn = (transfer) => [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/") || !file.type);
   addEventListener("dragover", (event) => {
     event.preventDefault();
     document.body.classList.add("dropping");
@@ -41,12 +41,13 @@ export function createEmpty({ examples, alone, onFile, onExample }) {
   for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("dropping"));
   addEventListener("drop", (event) => {
     event.preventDefault();
-    const file = fileIn(event.dataTransfer) ?? event.dataTransfer.files[0];
-    if (file) onFile(file);
+    const files = filesIn(event.dataTransfer);
+    const found = files.length ? files : [...event.dataTransfer.files].slice(0, 1); // which is refused in a sentence
+    if (found.length) onFiles(found);
   });
   addEventListener("paste", (event) => {
-    const file = fileIn(event.clipboardData);
-    if (file) onFile(file);
+    const files = filesIn(event.clipboardData);
+    if (files.length) onFiles(files);
   });
   return { element };
 }

@@ -3,13 +3,15 @@ import { about, call, example, onConnection, shared, upload } from "../api/serve
 import { createEmpty } from "../stage/empty.js";
 import { layer, looks } from "../stage/heat.js";
 import { createStage } from "../stage/stage.js";
+import { createTray, MOST } from "../stage/tray.js";
 import { createBox } from "../thread/box.js";
 import { occlusionLayer } from "../thread/card.js";
 import { collecting } from "../thread/collect.js";
 import { animated } from "../thread/sentences.js";
-import { read, write } from "../thread/store.js";
+import { read, visit, write } from "../thread/store.js";
 import { createThread } from "../thread/thread.js";
 import { button, make, save } from "./dom.js";
+import { loadingLine } from "./loading.js";
 
 export function start({ element, props }) {
   if (new URLSearchParams(location.search).has("view")) return; // gradio's page about the API
@@ -32,18 +34,18 @@ export function start({ element, props }) {
     },
   });
   const stage = createStage({ onMark: mark, onCover: cover, onNew: () => open({}, true) });
-  const empty = createEmpty({ examples, alone: props.alone, onFile: (file) => choose(file, file.name || "photo.png"), onExample });
+  const empty = createEmpty({ examples, alone: props.alone, onFiles: chooseAll, onExample });
+  const tray = createTray({ onSwitch });
   const box = createBox({
     onAsk: (text) => ask(text), onUnmark: () => { stage.marks.part(null); mark(null); },
     complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
   });
-  const loading = make("p", { class: "loading", role: "status" });
   if (props.collects) collecting(async (turn, answer) => (await aboutTurn(turn, "collect", turn.question, answer)).text);
   element.querySelector(".scene")?.remove();
   element.append(make("div", { class: "scene" },
-    make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loading,
+    make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loadingLine(),
       !props.alone && make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
-    make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element), view.element, notice)));
+    make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element, tray.element), view.element, notice)));
 
   async function tried(action) {
     try {
@@ -61,7 +63,10 @@ export function start({ element, props }) {
   function remember(question, replace = false) {
     history[replace ? "replaceState" : "pushState"](null, "", thread ? address(thread.id, question) : location.pathname);
   }
-  const keep = (one) => write({ ...one, turns: one.turns.filter(({ result }) => result) });
+  const keep = (one) => {
+    visit(tray.all().map(({ id }) => id).filter(Boolean));
+    return write({ ...one, turns: one.turns.filter(({ result }) => result) });
+  };
 
   // Show a thread, or the empty page.
   function show(next) {
@@ -74,21 +79,43 @@ export function start({ element, props }) {
     box.marked(false);
     suggest();
     say("");
+    tray.current(next);
     const displayed = stage.setPhoto(next?.url ?? null);
     if (next) view.caption.draw(next.caption);
     return displayed;
   }
   const suggest = () => box.suggest(thread ? [...thread.questions, ...general] : [], thread?.turns.map(({ question }) => question) ?? []);
 
-  async function choose(file, name, questions = [], first = "") {
+  const begin = (file, name = file.name || "photo.png", questions = []) =>
+    ({ id: null, file, name, path: "none", url: URL.createObjectURL(file), questions, caption: null, turns: [], ready: null });
+
+  // The first of several photos is opened; the others wait in the row.
+  async function chooseAll(files) {
+    const all = files.slice(0, MOST).map((file) => begin(file));
+    await choose(all[0]);
+    for (const one of all.slice(1)) tray.add(one);
+    if (files.length > MOST) say(`The first ${MOST} photos were taken; choose the others later.`);
+    for (const one of all.slice(1)) await sent(one).then(() => keep(one), () => {}); // why it is refused is said when it is opened
+  }
+  const sent = async (one) => one.id ? one : Object.assign(one, await upload(one.file, one.name));
+  function onSwitch(one) {
+    if (one === thread) return;
+    if (!one.ready) return choose(one);
+    show(one);
+    select(one.turns.at(-1) ?? null);
+    remember(one.turns.at(-1)?.question);
+    if (!one.caption) describe(one);
+  }
+
+  async function choose(next, first = "") {
     const before = thread;
-    const next = { id: null, file, name, path: "none", url: URL.createObjectURL(file), questions, caption: null, turns: [] };
-    const bytes = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
+    const bytes = new Uint8Array(await next.file.slice(0, 65536).arrayBuffer());
     const image = Object.assign(new Image(), { src: next.url });
     const decoded = await image.decode().then(() => true, () => false);
+    tray.add(next);
     if (decoded) show(next);
     next.ready = (async () => {
-      Object.assign(next, await upload(file, name));
+      tray.only(await sent(next));
       const { picture: seen } = await about(next, "look", !decoded);
       if (decoded) return;
       next.url = seen;
@@ -98,6 +125,7 @@ export function start({ element, props }) {
     try {
       await next.ready;
     } catch (error) { // refused: what was there stays
+      tray.remove(next);
       show(before);
       if (before && selected === null) select(before.turns.at(-1) ?? null);
       return say(error.message);
@@ -112,7 +140,7 @@ export function start({ element, props }) {
   async function onExample(i) {
     const { name, questions } = examples[i];
     const file = await tried(() => example(i));
-    if (file) choose(file, name, questions, questions[0]);
+    if (file) choose(begin(file, name, questions), questions[0]);
   }
 
   async function describe(one, temperature = 0) {
@@ -242,9 +270,11 @@ export function start({ element, props }) {
   async function open({ photo: id, q: question }, push = false) {
     if (!id) show(null);
     else if (thread?.id !== id) {
-      const stored = await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
+      const stored = tray.find(id) ?? await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
       if (!stored) return;
-      await show({ path: "none", ...stored, url: URL.createObjectURL(stored.file) });
+      const one = tray.find(id) ?? { path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) };
+      tray.add(one);
+      await show(one);
       select(thread.turns.at(-1) ?? null);
       if (!stored.caption) describe(thread);
     }
@@ -260,13 +290,11 @@ export function start({ element, props }) {
 
   onConnection((there) => say(there ? "" : "The connection to the server is lost; your questions are sent again when it is back."));
 
-  // What is still being loaded, as a line in the header.
   (async () => {
-    for (let status; status?.loading !== ""; ) {
-      status = await call("status").catch(() => ({ loading: "" }));
-      loading.replaceChildren(...(status.loading ? [make("progress", { max: status.of, value: status.done, "aria-label": "loading" }), `Loading ${status.loading} …`] : []));
-      if (status.loading) await new Promise((resolve) => setTimeout(resolve, 700));
+    for (const id of visit()) {
+      const stored = await read(id);
+      if (stored) tray.add({ path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) });
     }
+    opened();
   })();
-  opened();
 }

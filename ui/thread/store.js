@@ -1,6 +1,6 @@
 // Threads in the browser's storage: they survive a reload and a lost server, and never leave the browser.
 
-const KEPT = 8; // threads, the latest
+const KEPT = 24; // threads, the latest
 const NAME = "threads";
 
 const database = new Promise((resolve) => {
@@ -27,4 +27,14 @@ export async function write({ id, file, name, questions, caption, turns }) {
   await run("readwrite", (store) => store.put({ id, file, name, questions, caption, turns, at: Date.now() }));
   const all = (await run("readonly", (store) => store.getAll())) ?? [];
   for (const old of all.sort((a, b) => b.at - a.at).slice(KEPT)) await run("readwrite", (store) => store.delete(old.id));
+}
+
+// The photos of this visit, by their ids; with `ids` they are stored.
+export function visit(ids = null) {
+  try {
+    if (ids) sessionStorage.setItem(NAME, JSON.stringify(ids));
+    return JSON.parse(sessionStorage.getItem(NAME) ?? "[]");
+  } catch { // storage is forbidden
+    return [];
+  }
 }

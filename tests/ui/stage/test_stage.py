@@ -152,3 +152,34 @@ def test_the_camera_s_picture_is_not_mirrored_and_a_drop_is_taken(opened, photo)
     )
     opened.dispatch_event(".stage", "drop", {"dataTransfer": data})
     opened.wait_for_function("document.querySelector('.picture img').naturalWidth === 64")
+
+
+def test_several_photos_wait_in_a_row(opened, photo, tmp_path):
+    others = [tmp_path / name for name in ("red.png", "blue.png")]
+    for path in others:
+        Image.new("RGB", (90, 60), path.stem).save(path)
+    (tmp_path / "bad.png").write_bytes(b"just some text")
+    opened.locator("#choose").set_input_files([photo, *others, tmp_path / "bad.png"])
+    opened.locator(".sentence").wait_for()
+    ask(opened)
+    row = opened.locator(".tray button")
+    expect(row).to_have_count(4)
+    expect(row.nth(2).locator("canvas")).to_be_visible()
+    row.nth(1).click()
+    expect(row.nth(1)).to_have_attribute("aria-pressed", "true")
+    opened.locator(".sentence").wait_for()
+    assert opened.locator(".cards .card").count() == 0
+    ask(opened, "is it red?")
+    row.first.click()
+    expect(opened.locator(".cards .asked")).to_have_text("what is on the table?")
+    opened.reload()
+    expect(opened.locator(".cards .bar")).to_have_count(1)
+    expect(row).to_have_count(3)  # what was refused on the way is left out
+    row.nth(1).click()
+    expect(opened.locator(".cards .asked")).to_have_text("is it red?")
+    opened.go_back()
+    expect(opened.locator(".cards .card")).to_contain_text("what is on the table?")
+    expect(row.first).to_have_attribute("aria-pressed", "true")
+    choose(opened, tmp_path / "bad.png")
+    expect(opened.locator(".notice")).to_contain_text("The photo is not a JPEG")
+    expect(row).to_have_count(3)

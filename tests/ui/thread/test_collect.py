@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
 
+from tests.ui.browser import ask
+from tests.ui.conftest import free_port
 from ui import app
+from ui.models import Models
+from ui.page import build_page
 from ui.thread.collect import Corrections
+from vqa import cli
 from vqa.data.collect import PHOTOS, Collection
 from vqa.data.readers import read_examples
 from vqa.model.errors import InputError
@@ -31,3 +38,46 @@ def test_strangers_add_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="add --auth"):
         app.launch(host="0.0.0.0", collect=str(tmp_path / "mine"))
     assert not (tmp_path / "mine").exists()
+
+
+QUESTION = "what is on the table?"
+
+
+@pytest.mark.browser
+def test_ask_correct_train_and_ask_again(page, models, tiny_checkpoint, tmp_path: Path) -> None:
+    page.set_default_timeout(60_000)
+    photos = [tmp_path / f"{number}.png" for number in range(20)]  # as many as training needs at least
+    for number, path in enumerate(photos):
+        Image.new("RGB", (64, 48), (12 * number, 80, 80)).save(path)
+    mine, new = tmp_path / "mine", tmp_path / "new"
+    served = build_page(models, Collection(mine))
+    try:
+        page.goto(app.open_page(served, "127.0.0.1", free_port()))
+        page.locator("#choose").set_input_files(photos[:10])
+        for number in range(10):
+            page.locator(".tray button").nth(number).click()
+            page.locator(f".tray li:nth-child({number + 1}) [aria-pressed=true]").wait_for()
+            card = ask(page, QUESTION)
+            card.get_by_placeholder("wrong, it is").fill("nothing")
+            card.get_by_placeholder("wrong, it is").press("Enter")
+            expect(card.get_by_text("Added to questions.csv.")).to_be_visible()
+    finally:
+        served.close(verbose=False)
+    assert len(read_examples(mine / "questions.csv", images=mine / PHOTOS)) == 10
+    for path in photos[10:]:  # what somebody else has corrected
+        Collection(mine).add(path.read_bytes(), "is it red?", "no")
+
+    words = [str(mine / "questions.csv"), "--images", str(mine / PHOTOS), "--start", str(tiny_checkpoint)]
+    assert cli.main(["train", *words, "--output", str(new), "--epochs", "1", "--minutes", "0.05"]) == 0
+    trained = Models(str(new), "cpu")
+    trained.load()
+    assert "nothing" in trained.get().answers
+    served = build_page(trained)
+    try:
+        page.goto(app.open_page(served, "127.0.0.1", free_port()))
+        page.locator("#choose").set_input_files(photos[0])
+        page.locator(".sentence").wait_for()
+        expected = trained.get().ask(photos[0], QUESTION)
+        expect(ask(page, QUESTION).locator("h3")).to_contain_text(expected.text)
+    finally:
+        served.close(verbose=False)
