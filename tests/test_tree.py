@@ -26,7 +26,8 @@ MUST_NOT_IMPORT = {
     "train": {"ui", "tools", "gradio"},
     "vqa.model.errors": {"vqa"},
     "vqa.model.configuration": {"torch"},
-    **{f"vqa.model.{m}": {"PIL"} for m in ("attention", "fusion", "recurrent", "model")},
+    "vqa.model.settings": {"torch", "transformers"},
+    **{f"vqa.model.{m}": {"PIL"} for m in ("attention", "fusion", "recurrent", "model", "net")},
     "vqa.data": {f"vqa.{m}" for m in ABOVE_DATA},
     "vqa.data.metric": {"torch", "transformers"},
     "vqa.checkpoint": {f"vqa.{m}" for m in ABOVE_DATA if m != "checkpoint"} | {"gradio"},
@@ -115,6 +116,19 @@ def test_imports_run_one_way(room: str) -> None:
         if any(under(target, forbidden) for forbidden in MUST_NOT_IMPORT[room])
     ]
     assert broken == []
+
+
+def test_answering_imports_no_package_that_takes_seconds() -> None:
+    """PyTorch itself does; transformers and timm would triple the time to the first answer."""
+    known, needed, todo = modules(), set(), ["vqa.cli", "vqa.predict", "vqa.many", "vqa.runtimes.pytorch"]
+    while todo:
+        name = todo.pop()
+        needed.add(name)
+        found = {target for _, target in imports(known[name], lazy=False)}
+        todo += [one for one in known if one not in needed and any(under(target, one) for target in found)]
+        slow = {"transformers", "timm", "torchvision", "accelerate", "scipy", "datasets", "pyarrow"}
+        assert {target for target in found if target.split(".")[0] in slow} == set(), name
+    assert {"vqa.model.net", "vqa.model.recurrent", "vqa.checkpoint.load"} <= needed
 
 
 def test_there_are_no_circles() -> None:

@@ -66,6 +66,32 @@ def test_other_backbones(backbone, channels):
         assert encoder(torch.zeros(1, 3, 64, 64)).shape == (1, encoder.height * encoder.width, channels)
 
 
+def test_lite0_is_timm_s():
+    import timm
+
+    torch.manual_seed(0)
+    theirs = timm.create_model(LITE.removeprefix("timm:"), num_classes=0, global_pool="")
+    encoder = ImageEncoder(LITE, 64)
+    ours = encoder.cnn.net
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for name, fresh in ours.named_parameters():
+        if fresh.numel() > 5000:
+            assert float(fresh.std()) == pytest.approx(float(theirs.get_parameter(name).std()), rel=0.1), name
+    for value in theirs.state_dict().values():  # statistics and weights that no symmetry hides
+        if value.ndim == 1:
+            value.uniform_(0.5, 1.5)
+    ours.load_state_dict(theirs.state_dict())
+    for size in (64, 75):
+        pixels = torch.randn(2, 3, size, size)
+        for net in (ours, theirs):
+            net.eval()
+        assert torch.allclose(ours.forward_features(pixels), theirs.forward_features(pixels), atol=1e-5)
+    for net in (ours, theirs):
+        net.train()
+    assert torch.allclose(ours.forward_features(pixels), theirs.forward_features(pixels), atol=1e-4)
+    assert torch.allclose(ours.blocks[3][1].bn2.running_var, theirs.blocks[3][1].bn2.running_var)
+
+
 def test_channels_last_networks_are_turned():
     """MambaOut, like Swin, gives (B, h, w, D); the channels are those that timm says, wherever they stand."""
     encoder = ImageEncoder("timm:mambaout_femto", 224)

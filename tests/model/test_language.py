@@ -1,8 +1,7 @@
 import pytest
 
 from tests.data.refusal import refusal
-from vqa.model.language import language_of
-from vqa.model.text import check_known
+from vqa.model.text import check_known, language_of
 
 QUESTIONS = {
     "Spanish": ["¿De qué color es la jirafa?", "que color es el coche", "¿hay un perro?"],

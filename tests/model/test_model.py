@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from vqa.model.configuration import VQAConfig
-from vqa.model.model import VQAModel, coordinates
+from vqa.model.model import VQAModel
+from vqa.model.net import coordinates
 
 WORDS, ANSWERS = 11, 5
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from vqa.model.attention import MultiAttention
 from vqa.model.configuration import VQAConfig
-from vqa.model.multi_attention import MultiAttention
 
 LOOKS, CHANNELS, ASKED, SIZE = 3, 6, 8, 10
 

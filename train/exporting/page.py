@@ -17,8 +17,7 @@ from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.checkpoint.find import Checkpoint, find_checkpoint, read_checkpoint
 from vqa.data.spellings import MARK, readings
 from vqa.language import complete
-from vqa.model.language import COMMON, SCRIPTS
-from vqa.model.text import UNCALIBRATED
+from vqa.model.text import COMMON, SCRIPTS, UNCALIBRATED
 from vqa.predict import VQA, ours
 from vqa.runtimes.onnx import FOLDER, IMAGE_ENCODER, QUESTION, WEIGHTS8, open_session, read_config
 

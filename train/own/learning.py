@@ -15,7 +15,8 @@ from train.fitting.state import Average
 from train.own.members import Member
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.model.model import VQAModel, soft_cross_entropy
+from vqa.model.model import VQAModel
+from vqa.model.net import soft_cross_entropy
 from vqa.model.processing import VQAProcessor
 
 BATCH = 64

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqa.model.model import soft_cross_entropy
+from vqa.model.net import soft_cross_entropy
 
 MOST = 1000  # questions that factors are fitted on
 LEAST = 0.02  # smaller shares are 0

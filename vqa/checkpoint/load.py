@@ -1,19 +1,21 @@
 """Loads a checkpoint, or reports in one sentence what is wrong with its folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from vqa.checkpoint.find import WEIGHTS, Checkpoint, check_part, find_checkpoint, read_checkpoint, unreadable
-from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError, printable
-from vqa.model.model import VQAModel
+from vqa.model.net import VQANet
+from vqa.model.settings import MODEL_TYPE, VQASettings
 
 if TYPE_CHECKING:
+    from vqa.model.model import VQAModel
     from vqa.model.processing import VQAProcessor
 
 
@@ -22,32 +24,35 @@ def load_checkpoint(model: str | Path | None = None) -> "tuple[VQAModel, VQAProc
 
     Raises `InputError` as `load_model` does.
     """
-    from vqa.model.processing import VQAProcessor  # not needed for answering
+    # Answering does not need transformers, which takes seconds to import.
+    from vqa.model.configuration import VQAConfig
+    from vqa.model.model import VQAModel
+    from vqa.model.processing import VQAProcessor
 
     checkpoint = read_checkpoint(find_checkpoint(model))
-    net = load_model(checkpoint)
+    net = load_model(checkpoint, VQAConfig.from_dict, VQAModel)
     try:
         return net, VQAProcessor.from_pretrained(checkpoint.folder)
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
         raise unreadable(checkpoint.folder, error) from error
 
 
-def load_model(checkpoint: Checkpoint) -> VQAModel:
-    """The model, in float32 on the CPU and in evaluation mode.
+def load_model(checkpoint: Checkpoint, read: Any = VQASettings.read, build: Any = VQANet) -> Any:
+    """The model, in float32 on the CPU and in evaluation mode; read, build: classes of its configuration and itself.
 
     Raises `InputError` for a folder that lacks a file, a tensor, or has tensors too many or of another shape.
     """
     folder = checkpoint.folder
     check_part(folder, WEIGHTS)
-    if checkpoint.config.get("model_type") != VQAConfig.model_type:
-        raise InputError(f"The checkpoint {folder} is not of model type '{VQAConfig.model_type}'; name another folder.")
+    if checkpoint.config.get("model_type") != MODEL_TYPE:
+        raise InputError(f"The checkpoint {folder} is not of model type '{MODEL_TYPE}'; name another folder.")
     try:
-        config = VQAConfig.from_dict(checkpoint.config)
+        config = read(checkpoint.config)
         if not all(isinstance(answer, str) and answer == printable(answer) for answer in config.answers):
             raise ValueError("id2label holds something else than texts")
         tensors = load_file(folder / WEIGHTS)
-        with torch.device("meta"):  # skips the initialisation of weights that the file overwrites
-            net = VQAModel(config)
+        with Uninitialized():
+            net = build(config)
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again.") from error
     except Exception as error:  # a setting of a wrong type surfaces as almost anything
@@ -60,10 +65,17 @@ def load_model(checkpoint: Checkpoint) -> VQAModel:
         )
     tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     net.load_state_dict(tensors, assign=True)
-    if any(buffer.is_meta for buffer in net.buffers()):  # a backbone with buffers that are not saved
-        net = VQAModel(config)
-        net.load_state_dict(tensors)
     return net.eval()
+
+
+class Uninitialized(TorchFunctionMode):
+    """Within it a module's weights are not initialised, since a file overwrites them. (On the device `meta` they would
+    not be either, but its Python kernels take seconds to import.)"""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **kwargs or {})
 
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:

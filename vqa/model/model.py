@@ -1,49 +1,21 @@
-"""The whole model: encode the photo and the question, attend, fuse, score the answers."""
+"""The model as transformers knows it."""
 
-import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers.modeling_outputs import ModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
-from .attention import SpatialAttention
 from .configuration import VQAConfig
-from .fusion import Fusion, answer_head, guess_head
-from .image_encoder import ImageEncoder
-from .multi_attention import MultiAttention
-from .question_encoder import QuestionEncoder
+from .net import NetOutput, VQANet
 
 
 @dataclass
-class VQAOutput(ModelOutput):
-    """logits `(B, A)`; loss, a scalar, if labels were given; attention `(B, G, h, w)`, each map summing to 1;
-    word_weights `(B, T)`; question `(B, H)`, its vector; states `(B, T, H)` of the recurrent core; falls `(B, G)`, if
-    requested (see `VQAModel.falls`)."""
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    attention: Tensor | None = None
-    word_weights: Tensor | None = None
-    question: Tensor | None = None
-    states: Tensor | None = None
-    falls: Tensor | None = None
+class VQAOutput(NetOutput, ModelOutput):
+    """A `NetOutput` that transformers can read."""
 
 
-class VQAModel(PreTrainedModel):
-    """Scores the answers to a question w_1 … w_T about a photo x.
-
-        v = CNN(x)                          grid (N, D)          image_encoder, prepare
-        q = LSTM(w_1 … w_T)                 question (H)         question_encoder
-        a = softmax_n(u · fuse(v_n, q))     attention (G, N)     attention
-        z = Σ_n a_n v_n                     glimpses (G·D)       attention
-        s = W fuse(z, q)                    logits (A)           fusion, answer_head
-
-    Two small heads are trained beside these and never send a gradient into them: `blind_head` answers from q alone,
-    `image_only_head` from the mean of v alone. They are the baselines of a guess.
-    """
+class VQAModel(VQANet, PreTrainedModel):
+    """A `VQANet` with the methods of transformers: `from_pretrained`, `save_pretrained`, `push_to_hub`."""
 
     config_class = VQAConfig
     _auto_class = "AutoModelForVisualQuestionAnswering"  # saving copies this file and those that it imports
@@ -51,132 +23,12 @@ class VQAModel(PreTrainedModel):
     base_model_prefix = "glimpse"
     main_input_name = "pixel_values"
     input_modalities = ["image", "text"]  # noqa: RUF012 (as in the base class)
+    output = VQAOutput
 
     def __init__(self, config: VQAConfig):
-        super().__init__(config)
-        self.image_encoder = ImageEncoder(config.backbone, config.image_size)
-        places = coordinates(config.coordinates, *self.grid_size).shape[-1] if config.coordinates else 0
-        channels = self.image_encoder.channels + places
-        self.question_encoder = QuestionEncoder(config)
-        if config.looks > 1:
-            self.attention: nn.Module = MultiAttention(config, channels, *self.grid_size)
-        else:
-            self.attention = SpatialAttention(config, channels)
-        q_size, answers, dropout = config.question_size, len(config.answers), config.dropout
-        self.fusion = Fusion(config.fusion, self.attention.out_size, q_size, config.fusion_size, dropout)
-        self.answer_head = answer_head(config.fusion_size, answers, dropout)
-        self.blind_head = guess_head(q_size, config.blind_size, answers, dropout)
-        self.image_only_head = guess_head(channels, config.image_only_size, answers, dropout)
+        PreTrainedModel.__init__(self, config)
+        self.build(config)
         self.post_init()
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        pixel_values: Tensor | None = None,
-        grid: Tensor | None = None,
-        photo_index: Tensor | None = None,
-        labels: Tensor | None = None,
-        falls: bool = False,
-    ) -> VQAOutput:
-        """Compute the equations above.
-
-        input_ids, attention_mask: `(B, T)`, padded on the right.
-        pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
-        photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
-        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
-        """
-        if grid is None:
-            assert pixel_values is not None, "give pixel_values or grid"
-            grid = self.encode_image(pixel_values)
-        v = self.prepare(grid)
-        q, word_weights, states = self.question_encoder(input_ids, attention_mask)
-        z, attention = self.attention(v, q, photo_index)
-        logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)
-        return VQAOutput(
-            loss=None if labels is None else self.loss(logits, labels),
-            logits=logits,
-            attention=attention.unflatten(-1, self.grid_size),
-            word_weights=word_weights,
-            question=q,
-            states=states,
-            falls=fall,
-        )
-
-    def score(self, v: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The last three equations: a prepared grid `v (P, N, D)` and questions `q (B, H)` to logits `(B, A)` and
-        attention `(B, G, N)`."""
-        z, attention = self.attention(v, q, photo_index)
-        return self.answer_logits(z, q), attention
-
-    def answer_logits(self, z: Tensor, q: Tensor) -> Tensor:
-        """Glimpses `z (…, G·D)` and questions `q (…, H)` to logits `(…, A)`."""
-        return self.answer_head(self.fusion(z, q)).float()
-
-    def falls(self, v: Tensor, z: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
-        instead: `(B, G)`. The glimpse with the largest fall carried the answer.
-
-        Computed in one pass, as the time for a few questions is that of reading the weights.
-        """
-        size, mean = v.shape[-1], v.mean(1)
-        mean = mean if photo_index is None else mean[photo_index]  # (B, D)
-        glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
-        without = [torch.cat((z[:, : g * size], mean, z[:, (g + 1) * size :]), -1) for g in range(glimpses)]
-        logits = self.answer_logits(torch.stack((z, *without), 1), q.unsqueeze(1))  # (B, 1 + G, A)
-        best = logits[:, 0].argmax(-1)[:, None, None].expand(-1, 1 + glimpses, -1)
-        first, *others = logits.gather(-1, best).squeeze(-1).unbind(1)
-        return logits[:, 0], torch.stack([first - other for other in others], 1)
-
-    def encode_image(self, pixel_values: Tensor) -> Tensor:
-        """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""
-        return self.image_encoder(pixel_values)
-
-    def prepare(self, grid: Tensor) -> Tensor:
-        """The grid that attention reads: with `even_lengths` each place's vector is scaled to the length √D, so that
-        its numbers are about 1 (Kazemi & Elqursh 2017); with `coordinates` they are appended."""
-        grid = grid.to(self.fusion.project_a.weight.dtype)  # the CNN may run in another one
-        if self.config.even_lengths:
-            grid = F.normalize(grid, dim=-1) * math.sqrt(grid.shape[-1])
-        if self.config.coordinates:
-            place = coordinates(self.config.coordinates, *self.grid_size).to(grid)
-            grid = torch.cat((grid, place.expand(grid.shape[0], -1, -1)), -1)
-        return grid
-
-    def blind_logits(self, question: Tensor) -> Tensor:
-        """Logits of a guess without the photo: question vectors `(B, H)` to logits `(B, A)`."""
-        return self.blind_head(question).float()
-
-    def image_only_logits(self, grid: Tensor) -> Tensor:
-        """Logits of a guess without the question: raw grids `(P, N, D)` to logits `(P, A)`."""
-        return self.image_only_head(self.prepare(grid).mean(1)).float()
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the questions of the loss summed over the answers."""
-        if self.config.loss == "sigmoid":
-            return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)
-        return soft_cross_entropy(logits, labels)
-
-    @property
-    def grid_size(self) -> tuple[int, int]:
-        """Height and width of the grid that attention is reported on."""
-        return self.image_encoder.height, self.image_encoder.width
-
-    def _init_weights(self, module: nn.Module) -> None:
+    def _init_weights(self, module) -> None:
         """Does nothing: every module initialises itself, and transformers' default would overwrite that."""
-
-
-def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy of logits `(B, A)` to the shares of the answers' scores; 0 for a question without any."""
-    return F.cross_entropy(logits, labels / labels.sum(-1, keepdim=True).clamp_min(1e-6))
-
-
-def coordinates(kind: bool | str, height: int, width: int) -> Tensor:
-    """The coordinates of the N places, `(N, 2)`: (x, y) in [-1, 1]. With `cells` they are `(N, h + w)`: 2 in the
-    channels of the place's row and column, about the size of the grid's numbers, else 0."""
-    if kind == "cells":
-        rows, columns = 2 * torch.eye(height), 2 * torch.eye(width)
-        return torch.cat((columns.repeat(height, 1), rows.repeat_interleave(width, 0)), -1)
-    sides = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (height, width))
-    y, x = torch.meshgrid(*sides, indexing="ij")
-    return torch.stack((x.flatten(), y.flatten()), -1)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .configuration import VQAConfig
 from .recurrent import Recurrent
+from .settings import VQASettings
 
 
 class EncodedQuestion(NamedTuple):
@@ -35,7 +35,7 @@ class QuestionEncoder(nn.Module):
     The reported word weights are then the mean over the looks.
     """
 
-    def __init__(self, config: VQAConfig):
+    def __init__(self, config: VQASettings):
         super().__init__()
         size, words = config.state_size, config.embedding_size
         self.embedding = nn.Embedding(config.vocab_size, words, padding_idx=0)
