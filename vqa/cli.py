@@ -129,7 +129,7 @@ def add_model(add: Callable[..., Any]) -> None:
     """The arguments of `VQA.load`."""
     add("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     add("--device", **DEVICE)
-    add("--runtime", default="auto", metavar="NAME", help="torch, onnx or onnx-int8 (default: torch if installed)")
+    add("--runtime", default="auto", metavar="NAME", help="torch, onnx, onnx-w8 or onnx-int8 (default: torch)")
 
 
 def add_table(add: Callable[..., Any]) -> None:

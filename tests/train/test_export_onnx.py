@@ -25,8 +25,10 @@ def test_the_folder_is_complete_and_answers_as_pytorch(tiny_onnx: Path, tiny_che
     assert names == [
         "config.json",
         "onnx/image_encoder.onnx",
+        "onnx/image_encoder_w8.onnx",
         "onnx/model.onnx",
         "onnx/question.onnx",
+        "onnx/question_w8.onnx",
         "processor_config.json",
         "tokenizer.json",
     ]
