@@ -45,6 +45,8 @@ def launch(
     mcp: bool = False,
     window: bool = False,
     runtime: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
     root_path: str | None = None,
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
@@ -65,7 +67,8 @@ def launch(
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     if collect is not None and not (private or auth):
         raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")
-    models = Models(model, device, compare, any_model=private, runtime=runtime)
+    load: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code}
+    models = Models(model, device, compare, any_model=private, runtime=runtime, **load)
     page = build_page(models, None if collect is None else Collection(collect))
     https: dict[str, Any] = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
     address = open_page(page, host, port, credentials(auth), mcp, **https)

@@ -44,8 +44,8 @@ class Models:
     """The app's own model, others to compare it with, and the small models that describe, complete and repair.
 
     model: a checkpoint's folder or a Hub id, None for the bundled one. offered: names of further models that may be
-    chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). runtime: see
-    `VQA.load`.
+    chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). runtime, load:
+    see `VQA.load`.
 
     `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `describer`,
     `completer` and `repairer` are functions that load in their first call; `load_further` calls them.
@@ -58,8 +58,10 @@ class Models:
         offered: Sequence[str] = (),
         any_model: bool = False,
         runtime: str = "auto",
+        **load: Any,
     ):
-        self.own, self.device, self.any_model, self.runtime = model or BUNDLED, device, any_model, runtime
+        self.own, self.any_model = model or BUNDLED, any_model
+        self._load = {"device": device, "runtime": runtime, **load}
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
         self.further = self.offered[1:]
         self.loading = STEPS[0]  # what is being loaded; '' when all is
@@ -121,7 +123,7 @@ class Models:
     def _read(self, name: str) -> "VQALike":
         from vqa.predict import VQA  # takes seconds, in which the page is open already
 
-        return VQA.load(None if name == BUNDLED else name, self.device, runtime=self.runtime)
+        return VQA.load(None if name == BUNDLED else name, **self._load)
 
     def _load_describer(self) -> "Describer":
         from vqa.captioning.describe import Describer

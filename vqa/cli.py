@@ -70,7 +70,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seed", **SEED)
     add("--overlay", metavar="FILE", help="write the attention at each word over the photo")
     add("--json", dest="as_json", action="store_true", help="print a JSON object with an attention map for each word")
-    add("--model", help="a folder that train.caption wrote (default: the bundled one)")
+    add(
+        "--model",
+        help="a folder that train.caption wrote, or a model for image-text-to-text (default: the bundled one)",
+    )
     add("--encoder", help="the model whose image encoder it was trained on (default: the bundled one)")
     add("--device", **DEVICE)
 
@@ -130,6 +133,8 @@ def add_model(add: Callable[..., Any]) -> None:
     add("--model", help="a checkpoint's folder or a Hub id (default: the bundled model)")
     add("--device", **DEVICE)
     add("--runtime", default="auto", metavar="NAME", help="torch, onnx, onnx-w8 or onnx-int8 (default: torch)")
+    add("--dtype", default="auto", help="auto, float32 or bfloat16 (default: auto)")
+    add("--trust-remote-code", action="store_true", help="run Python code that the model's folder brings")
 
 
 def add_table(add: Callable[..., Any]) -> None:
@@ -231,18 +236,16 @@ def describe(
     table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)
-    from vqa.captioning.describe import Describer  # takes seconds
-    from vqa.predict import VQA, ours
+    from vqa.captioning.describe import load_describer  # takes seconds
 
-    vqa = ours(VQA.load(encoder, device))
-    describer = Describer.load(model, vqa)
+    describer = load_describer(model, encoder, device)
     if not one:
         many.describe(describer, photos, table, as_json, **search)
         return
     described = describer.describe(photos[0], **search)
     if overlay is not None:
         names = [word.word for word in described.words]
-        picture = heat.overlay(vqa.look(photos[0]).photo, described.attention(), described.text, names=names)
+        picture = heat.overlay(describer.vqa.look(photos[0]).photo, described.attention(), described.text, names=names)
         heat.save_picture(picture, overlay)
     print(json.dumps(described.to_dict()) if as_json else described.text)
 

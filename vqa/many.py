@@ -147,7 +147,7 @@ def describe_all(describer: "Describer", photos: Iterable[str], **search: Any) -
 
     def read(photo: str) -> tuple[str, Any, str | None]:
         try:
-            return photo, open_photo(photo, describer.vqa.checkpoint.size), None
+            return photo, open_photo(photo, describer.side), None
         except InputError as error:
             return photo, None, str(error)
 

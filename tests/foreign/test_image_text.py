@@ -1,6 +1,7 @@
 """Models for image-text-to-text answer with our methods as they do with their own."""
 
 import copy
+import json
 import math
 import shutil
 from pathlib import Path
@@ -12,8 +13,8 @@ from PIL import Image
 from transformers import AutoProcessor, LlamaConfig, LlamaForCausalLM
 
 from tests.foreign import tiny
-from vqa import covering
-from vqa.foreign import adapter_for, decoding
+from vqa import cli, covering
+from vqa.foreign import adapter_for, calibration, decoding
 from vqa.foreign.model import ForeignVQA
 from vqa.foreign.prompts import prompt
 from vqa.model.errors import InputError
@@ -148,7 +149,7 @@ def test_a_model_without_attention_gets_a_map_by_occlusion(
     vqa = VQA.load(folders["llava"], "cpu", "float32")
     monkeypatch.setattr(covering, "COARSE", 2)
     monkeypatch.setattr(covering, "SPLIT", 1)
-    monkeypatch.setattr(vqa.adapter, "_maps", lambda encoded, prompted: [None] * len(prompted.first))
+    monkeypatch.setattr(vqa.adapter, "maps", lambda encoded, attention, count: [None] * count)
     answer = vqa.ask(photo, QUESTIONS[0])
     falls = vqa.occlusion(Image.open(photo), QUESTIONS[0], answer.text).clip(min=0)
     np.testing.assert_allclose(answer.attention[0], falls / falls.sum(), rtol=1e-3, atol=1e-5)
@@ -199,3 +200,53 @@ def test_tiles_lie_row_by_row() -> None:
 
     wide = uncropped(np.full((4, 4), 1 / 16), (60, 30), Images())
     assert wide.shape == (4, 8) and wide[:, 2:6].sum() == 1
+
+
+def test_it_writes_captions(folders: dict[str, Path], photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["describe", str(photo), "--model", str(folders["qwen"]), "--device", "cpu", "--json"]
+    assert cli.main(words) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert [word["word"] for word in described["words"]] == described["text"].split()
+    assert all(np.sum(word["attention"]) == pytest.approx(1) for word in described["words"])
+    drawn = []
+    for seed in ("1", "1", "2"):
+        assert cli.main([*words, "--temperature", "2", "--seed", seed]) == 0
+        drawn.append(json.loads(capsys.readouterr().out)["text"])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_its_confidence_is_calibrated_and_remembered(
+    folders: dict[str, Path], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data, model = tmp_path / "data.jsonl", folders["llava"]
+    before = VQA.load(model, "cpu", "float32").ask(photo, QUESTIONS[0])
+    rows = [{"image": photo.name, "question": q, "answer": "never"} for q in QUESTIONS]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = sorted(path.name for path in model.iterdir())
+    words = [
+        "evaluate",
+        "--data",
+        str(data),
+        "--images",
+        str(photo.parent),
+        "--model",
+        str(model),
+        "--dtype",
+        "float32",
+    ]
+    assert cli.main([*words, "--calibrate", str(data)]) == 0
+    after = VQA.load(model, "cpu", "float32").ask(photo, QUESTIONS[0])
+    assert after.confidence < before.confidence and after.text == before.text  # it is always wrong
+    assert after.top[1].score / after.confidence == pytest.approx(before.top[1].score / before.confidence)
+    assert sorted(path.name for path in model.iterdir()) == files and "It is calibrated" in after.note
+
+
+def test_temperatures_are_those_of_the_greatest_likelihood() -> None:
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0.02, 0.98, 20_000)
+    right = (generator.random(20_000) < calibration.calibrated(confidence, 2.0)).astype(float)
+    kinds = ["number" if i % 2 else "other" for i in range(20_000)]
+    fitted = calibration.fit(confidence, right, kinds)
+    assert fitted["number"] == pytest.approx(2, rel=0.06) and fitted["yes/no"] == pytest.approx(2, rel=0.06)
+    assert calibration.calibrated(0.8, 1.0) == pytest.approx(0.8)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from rich.progress import Progress
 from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example
 from vqa.data.files import check_output, locked
-from vqa.evaluation.answers.answering import answer_all
+from vqa.data.metric import normalize_answer
+from vqa.evaluation.answers.answering import answer_all, load_model
 from vqa.evaluation.answers.questions import examples_of, survey
 from vqa.evaluation.answers.records import Journal, write_outputs
 from vqa.evaluation.measures.wups import wups
@@ -30,7 +31,8 @@ from vqa.evaluation.report.report import write_report
 from vqa.evaluation.results import results
 from vqa.model.errors import InputError, printable
 from vqa.model.photos import content_hash
-from vqa.predict import VQA, VQALike
+from vqa.model.text import answer_kind
+from vqa.predict import VQALike
 from vqa.show.terminal import figures_table, remarks
 
 UNFINISHED = ".unfinished"
@@ -61,6 +63,8 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
     check_boxes(options)
     with Progress(console=console, transient=True) as bar:
         vqa = None if options.predictions is not None else load(options)
+        if options.calibrate is not None:
+            say(calibrate(options, vqa, bar))
         with open_journal(options.output, run_settings(options, vqa)) as journal:
             if journal.answered:
                 say(f"Going on after {journal.answered:,} of {surveyed.n:,} questions.")
@@ -102,12 +106,38 @@ def check_boxes(options: Options) -> None:
 
 def load(options: Options) -> VQALike:
     """The model. Raises `InputError` for one that cannot do what the options require."""
-    vqa = VQA.load(options.model, options.device, runtime=options.runtime)
+    vqa = load_model(options)
     if vqa.kind and options.features:
         raise InputError(
             f"{options.model} is not a Glimpse model, whose grids a feature store holds; leave features out."
         )
     return vqa
+
+
+def calibrate(options: Options, vqa: VQALike | None, bar: Progress) -> str:
+    """Fit the temperatures of a foreign model's confidence on other questions, use and remember them, and say so."""
+    if vqa is None or not hasattr(vqa, "temperatures"):
+        raise InputError("Only models of transformers are calibrated so: a Glimpse model is when it is trained.")
+    from vqa.foreign import calibration
+
+    vqa.temperatures = {}
+    other = replace(options, data=options.calibrate or "", annotations=None, calibrate=None, swap_photos=False)
+    journal = Journal(None, {})
+    answer_all(other, vqa, journal, progress(bar, "calibration", survey(other).n))
+    rows = [record for record in journal.records() if record["exact"] is not None and record["confidence"] is not None]
+    journal.close()
+    if not rows:
+        raise InputError(f"No question of {options.calibrate} has an answer and a confidence; give others.")
+    confidence, right = (np.array(column, dtype=float) for column in zip(*map(confidence_and_score, rows), strict=True))
+    kinds = [answer_kind(normalize_answer(record["prediction"])) for record in rows]
+    vqa.temperatures = calibration.fit(confidence, right, kinds)
+    path = calibration.write(vqa.name, vqa.temperatures, len(rows))
+    return f"Calibrated on {len(rows):,} answers; the temperatures are in {path}."
+
+
+def confidence_and_score(record: dict[str, Any]) -> tuple[float, float]:
+    """An answer's confidence and how right it is: by the official metric where that is known."""
+    return record["confidence"], (record["official"] or record["exact"])["model"]
 
 
 def run_settings(options: Options, vqa: VQALike | None) -> dict[str, Any]:
@@ -117,6 +147,7 @@ def run_settings(options: Options, vqa: VQALike | None) -> dict[str, Any]:
     return {name: value for name, value in asdict(options).items() if name not in NOT_OF_THE_RUN} | {
         "wups": options.metric == "wups",
         "weights": None if vqa is None else vqa.weights_hash(),
+        "temperatures": getattr(vqa, "temperatures", None),
         "precision": None if vqa is None else str(vqa.dtype),
         "files": {path: [state.st_size, state.st_mtime_ns] for path, state in files.items()},
     }

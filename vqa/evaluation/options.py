@@ -40,14 +40,29 @@ class Options:
     boxes: str | None = flag(
         "the boxes of objects on the photos: does the attention point at what the question names?", None, metavar="FILE"
     )
+    api: str | None = flag(
+        "ask a model behind this OpenAI-style server, with the key in OPENAI_API_KEY", None, metavar="URL"
+    )
+    api_model: str | None = flag("the model's name on that server", None, metavar="NAME")
+    calibrate: str | None = flag(
+        "fit a foreign model's confidence on these questions first, and remember it in the user's cache",
+        None,
+        metavar="DATA",
+    )
     batch_size: int = flag("photos in a batch (default: 64)", 64, type=int, metavar="N")
     processes: int = flag("processes that answer (default: 1)", 1, type=int, metavar="N")
     model: str | None = None
     device: str = "auto"
     runtime: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, least in AT_LEAST.items():
             if (count := getattr(self, name)) is not None and count < least:
                 raise InputError(f"--{name.replace('_', '-')} is {count}; give at least {least}.")
+        if (self.api is None) != (self.api_model is None):
+            raise InputError("--api URL and --api-model NAME belong together; give both.")
+        if self.api is not None and (self.model or self.predictions or self.features):
+            raise InputError("--api asks a model on a server; leave --model, --predictions and --features out.")

@@ -12,6 +12,10 @@ ADAPTERS = {"vilt": "vqa.foreign.vilt", "blip": "vqa.foreign.blip"}  # by the mo
 GENERAL = "vqa.foreign.image_text"
 
 
+class Refused(InputError):
+    """A model behind a server refuses one question; it can be asked others."""
+
+
 def adapter_for(name: str, config: dict[str, Any], trust_remote_code: bool = False) -> str | None:
     """The module of the adapter for a model with this config.json; None for a Glimpse model or an unknown file.
 

@@ -16,12 +16,18 @@ FEWEST = 20  # answers of a kind; for fewer its temperature is that of all
 TEMPERATURES = np.geomspace(0.1, 10, 201)
 
 
+def cache_folder() -> Path:
+    """Where what is remembered of other models lies: Glimpse's folder in the user's cache."""
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache") / "glimpse"
+    )
+
+
 def place(name: str) -> Path:
     """The file for a model, named by its Hub id or its folder."""
-    root = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
     full = str(Path(name).resolve()) if os.path.isdir(name) else name
     digest = hashlib.blake2b(full.encode(), digest_size=6).hexdigest()
-    return Path(root) / "glimpse" / "calibration" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', Path(name).name)}-{digest}.json"
+    return cache_folder() / "calibration" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', Path(name).name)}-{digest}.json"
 
 
 def read(name: str) -> dict[str, float]:
@@ -44,10 +50,13 @@ def write(name: str, temperatures: dict[str, float], n: int) -> Path:
 
 def calibrated(confidence: float | np.ndarray, temperature: float) -> Any:
     """A confidence in 0-1 after its log-odds are divided by a temperature."""
-    confidence = np.clip(confidence, 1e-6, 1 - 1e-6)
-    odds = np.log(confidence) - np.log1p(-confidence)
-    scaled = 1 / (1 + np.exp(-odds / temperature))
+    scaled = 1 / (1 + np.exp(-log_odds(confidence) / temperature))
     return float(scaled) if scaled.ndim == 0 else scaled
+
+
+def log_odds(confidence: float | np.ndarray) -> np.ndarray:
+    clipped = np.clip(confidence, 1e-6, 1 - 1e-6)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
 def fit(confidence: np.ndarray, right: np.ndarray, kinds: Sequence[str]) -> dict[str, float]:
@@ -57,10 +66,8 @@ def fit(confidence: np.ndarray, right: np.ndarray, kinds: Sequence[str]) -> dict
     """
 
     def best(chosen: np.ndarray) -> float:
-        losses = []
-        for temperature in TEMPERATURES:
-            p = calibrated(confidence[chosen], temperature)
-            losses.append(-(right[chosen] * np.log(p) + (1 - right[chosen]) * np.log1p(-p)).mean())
+        odds, truth = log_odds(confidence[chosen]), right[chosen]
+        losses = [np.mean(np.logaddexp(0, odds / t) - truth * odds / t) for t in TEMPERATURES]
         return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
 
     named, every = np.array(kinds), np.ones(len(confidence), bool)

@@ -98,6 +98,29 @@ class Decoder:
         tokens = torch.tensor([answer[0] for answer in ended], device=prompted.ids.device)
         return self._finish(prompted, tokens, len(ended), ended)
 
+    def sentence(
+        self, inputs: Mapping[str, Any], cache: Any, tokens: int, temperature: float | None, top_p: float, seed: int
+    ) -> list[tuple[int, float, list[Tensor]]]:
+        """A longer text: each of its tokens, its log-probability, and the attention by layer from the token before.
+
+        Greedy, or, with a temperature, drawn with this seed from the likeliest tokens (`top_p`).
+        """
+        report: dict[str, Any] = {"output_attentions": True}
+        if temperature is not None:
+            report |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        devices = [self.net.device] if self.net.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            output = self._generate(inputs, tokens, report, **({} if cache is None else {CACHE: cache}))
+        new = output.sequences[0, -len(output.logits) :].tolist()
+        maps = output.get("cross_attentions") or output.get("attentions") or [()] * len(new)
+        steps = []
+        for token, logits, layers in zip(new, output.logits, maps, strict=True):
+            if token in self.ends:
+                break
+            steps.append((token, float(logits[0].float().log_softmax(-1)[token]), [x for x in layers if x is not None]))
+        return steps
+
     def _finish(
         self, prompted: Prompted, tokens: Tensor, count: int, given: Sequence[Sequence[int]] | None = None
     ) -> list[Written]:

@@ -91,7 +91,7 @@ class Adapter:
             name: value[:, : length - encoded.tail] if value.shape[:2] == (1, length) else value
             for name, value in encoded.inputs.items()
         }
-        with self._remembering(encoded.features):
+        with self.remembering(encoded.features):
             cache = self.decoder.prompt(inputs, attention=False).cache
         deltas = getattr(self.net.base_model, "rope_deltas", None)
         ids = {"input_ids": encoded.inputs["input_ids"]}
@@ -118,7 +118,7 @@ class Adapter:
         replies: list[Reply | None] = [None] * len(questions)
         for group in self._groups(encoded, questions):
             prompted = self._prompted(encoded, [questions[i] for i in group])
-            maps = self._maps(encoded, prompted)
+            maps = self.maps(encoded, prompted.attention, len(group))
             answers = self.decoder.branches(prompted, top)
             for i, written, attention in zip(group, answers, maps, strict=True):
                 replies[i] = Reply(self._ranked(written), attention)
@@ -172,12 +172,16 @@ class Adapter:
             yield from (group[start : start + BATCH] for start in range(0, len(group), BATCH))
 
     def _prompted(self, encoded: Encoded, questions: Sequence[str], attention: bool = True) -> Prompted:
+        with self.remembering(encoded.features):
+            return self.decoder.prompt(*self.ready(encoded, questions), attention)
+
+    def ready(self, encoded: Encoded, questions: Sequence[str | None]) -> tuple[dict[str, Tensor], Any]:
+        """The inputs of `generate`, and the photo's keys and values, None for none; a question that is None asks for a
+        caption."""
         if encoded.cache is None:
             (question,) = questions
             assert encoded.photo is not None
-            inputs = encoded.inputs if question == FIRST else self._inputs(encoded.photo, question)
-            with self._remembering(encoded.features):
-                return self.decoder.prompt(inputs, attention=attention)
+            return encoded.inputs if question == FIRST else self._inputs(encoded.photo, question), None
         tails = torch.tensor([self._tail(question) for question in questions], device=self.net.device)
         start = encoded.inputs["input_ids"][:, : -encoded.tail].expand(len(questions), -1)
         ids = torch.cat([start, tails], 1)
@@ -185,7 +189,7 @@ class Adapter:
         cache.batch_repeat_interleave(len(questions))
         if encoded.deltas is not None:
             self.net.base_model.rope_deltas = encoded.deltas
-        return self.decoder.prompt({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, cache, attention)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, cache
 
     def _inputs(self, photo: Image.Image, question: str | None) -> dict[str, Tensor]:
         """What the processor makes of a photo and a question."""
@@ -204,7 +208,7 @@ class Adapter:
         return bool(self.tokenizer.bos_token) and text.startswith(self.tokenizer.bos_token)
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 (an adapter lives as long as its model)
-    def _tail(self, question: str) -> list[int]:
+    def _tail(self, question: str | None) -> list[int]:
         """The tokens after the mark of the photo."""
         text = prompt(self.processor, self.kind, question) or ""
         ids = self._tokenized(text)["input_ids"][0].tolist()
@@ -215,15 +219,15 @@ class Adapter:
         names = ("image_token_id", "image_token_index")
         return next((value for name in names if (value := getattr(self.net.config, name, None)) is not None), None)
 
-    def _maps(self, encoded: Encoded, prompted: Prompted) -> list[np.ndarray | None]:
-        """For each question the attention of the token before the answer to the image tokens, `(h, w)`, over all heads.
+    def maps(self, encoded: Encoded, attention: Sequence[Tensor], count: int) -> list[np.ndarray | None]:
+        """For each of `count` prompts the attention of the last token to the image tokens, `(h, w)`, over all heads.
 
         Layers that see only the last tokens, through a window, do not count.
         """
-        length = max((layer.shape[-1] for layer in prompted.attention), default=0)
-        layers = [layer[:, :, -1].float().mean(1) for layer in prompted.attention if layer.shape[-1] == length]
+        length = max((layer.shape[-1] for layer in attention), default=0)
+        layers = [layer[:, :, -1].float().mean(1) for layer in attention if layer.shape[-1] == length]
         if not encoded.places or length <= encoded.places[-1]:
-            return [None] * len(prompted.first)
+            return [None] * count
         weights = torch.stack(layers[-max(1, round(LAYERS * len(layers))) :]).mean(0)[:, encoded.places].cpu().numpy()
         size, sizes = encoded.size, encoded.inputs.get("image_grid_thw")
         grid = None if sizes is None else sizes[0, 1:].tolist()
@@ -231,7 +235,7 @@ class Adapter:
         return [None if m is None else uncropped(m, size, self.processor.image_processor) for m in maps]
 
     @contextmanager
-    def _remembering(self, features: dict[str, Any]) -> Iterator[None]:
+    def remembering(self, features: dict[str, Any]) -> Iterator[None]:
         """Let the vision encoder run once for a photo: `features` holds what it returned."""
         base = self.net.base_model
         original: Callable[..., Any] | None = getattr(base, "get_image_features", None)

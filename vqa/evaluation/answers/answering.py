@@ -1,6 +1,7 @@
 """Answers to all questions of a data set, a batch of photos at a time, by one process or several."""
 
 import itertools
+import math
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from vqa.evaluation.answers.records import Journal
 from vqa.evaluation.answers.scores import Answered, Judge, Priors, Record
 from vqa.evaluation.answers.submitted import submitted_records
 from vqa.evaluation.options import Options
+from vqa.foreign import Refused
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
 from vqa.model.text import is_sure
@@ -164,7 +166,7 @@ def foreign_answers(
         readable, errors = readable_photos(batch)
         results = unreadable(batch, errors)
         other = None if swap_seed is None else derangement(len(readable), (swap_seed, batch.number))
-        given: dict[int, Answer] = {}
+        given: dict[int, Answer | Refused] = {}
         swapped: dict[int, str] = {}
         asked: dict[str, list[tuple[int, Example]]] = {}
         for image in readable:
@@ -173,20 +175,36 @@ def foreign_answers(
             asked[image] = [pair for pair in batch.photos[image] if not reasons[pair[0]]]
         for row, image in enumerate(readable):
             look = vqa.look(image)
-            answers = vqa.ask_many(look, [example.question for _, example in asked[image]], best)
-            given |= {index: answer for (index, _), answer in zip(asked[image], answers, strict=True)}
+            given |= answers_about(vqa, look, asked[image], best)
             if other is not None:
                 visitors = asked[readable[int(np.flatnonzero(other == row)[0])]]
-                answers = vqa.ask_many(look, [example.question for _, example in visitors], 1)
-                swapped |= {index: answer.text for (index, _), answer in zip(visitors, answers, strict=True)}
+                about = answers_about(vqa, look, visitors, 1)
+                swapped |= {index: answer.text for index, answer in about.items() if isinstance(answer, Answer)}
         for index, example in itertools.chain.from_iterable(asked.values()):
             answer = given[index]
-            further: dict[str, Any] = {"swapped": swapped.get(index), "sure": answer.sure, **maps(answer.attention)}
+            if isinstance(answer, Refused):
+                results.append(refused(index, example, answer))
+                continue
+            further: dict[str, Any] = {"swapped": swapped.get(index), "sure": answer.sure}
+            if answer.attention.size > 1:
+                further |= maps(answer.attention)
             if answer.blind is not None:
                 further |= {"blind": answer.blind.answer, "photo_mattered": answer.photo_mattered}
             top = tuple((s.answer, s.score) for s in answer.top)
-            results.append(Answered(index, example, answer.text, answer.confidence, top, **further))
+            confidence = None if math.isnan(answer.confidence) else answer.confidence
+            results.append(Answered(index, example, answer.text, confidence, top if confidence else (), **further))
         yield batch.number, results
+
+
+def answers_about(vqa: VQALike, look: Any, asked: list[tuple[int, Example]], best: int) -> dict[int, Answer | Refused]:
+    """The answers about a photo by the questions' places; each alone if some question is refused."""
+    try:
+        answers = vqa.ask_many(look, [example.question for _, example in asked], best)
+        return {index: answer for (index, _), answer in zip(asked, answers, strict=True)}
+    except Refused as error:
+        if len(asked) == 1:
+            return {asked[0][0]: error}
+        return {index: answer for one in asked for index, answer in answers_about(vqa, look, [one], best).items()}
 
 
 def readable_photos(batch: Batch) -> tuple[list[str], dict[str, str]]:
@@ -270,4 +288,13 @@ def answer_one(options: Options, batch: Batch) -> tuple[int, list[Record]]:
 
 @cache
 def load_once(options: Options) -> VQALike:
-    return VQA.load(options.model, options.device, runtime=options.runtime)
+    return load_model(options)
+
+
+def load_model(options: Options) -> VQALike:
+    """The model that the options name."""
+    if options.api is not None:
+        from vqa.foreign.served import ServedVQA
+
+        return ServedVQA(options.api, options.api_model or "")
+    return VQA.load(options.model, options.device, options.dtype, options.runtime, options.trust_remote_code)

@@ -51,6 +51,8 @@ class Deletion(AskedAgain):
             questions, truth = [e.question for e in examples], [reference(e) for e in examples]
             whole = self.ask(self.encode(squares), questions, rows)
             grids = [weights.shape for weights in whole.attention]  # of a foreign model, a photo may have its own
+            if any(math.prod(grid) == 1 for grid in grids):
+                raise InputError("Deletion measures attention, which this server does not return; leave it out.")
             sizes = [region_size(grid) for grid in grids]
             size = sizes[0]
             corners = {

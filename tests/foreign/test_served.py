@@ -1,0 +1,160 @@
+"""Models behind OpenAI-style servers: a false one that fails as wanted, and the app's own route."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ui.hosting.chat import add_routes
+from ui.models import Models
+from vqa import cli
+from vqa.foreign import Refused
+from vqa.foreign.served import RETRIES, ServedVQA
+from vqa.model.errors import InputError
+from vqa.predict import VQA
+
+Reply = Callable[[dict[str, Any]], tuple[int, Any]]
+KEY = "sk-secret-0123456789"
+
+
+class Fake:
+    """A server on this machine; reply: status and content for a request's body."""
+
+    def __init__(self, reply: Reply):
+        self.reply, self.asked, self.keys = reply, [], set()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                fake.asked.append(body["messages"][0]["content"][1]["text"].split("\n")[0])
+                fake.keys.add(self.headers.get("authorization"))
+                status, content = fake.reply(body)
+                data = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[Reply], Fake]]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    servers: list[Fake] = []
+
+    def start(reply: Reply) -> Fake:
+        servers.append(Fake(reply))
+        return servers[-1]
+
+    yield start
+    for fake in servers:
+        fake.server.shutdown()
+        fake.server.server_close()
+
+
+def completion(text: str, *logprobs: float) -> tuple[int, Any]:
+    choice: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
+    if logprobs:
+        choice["logprobs"] = {"content": [{"token": "x", "logprob": value} for value in logprobs]}
+    return 200, {"choices": [choice]}
+
+
+def test_answers_are_cached_by_content(serve: Callable[[Reply], Fake], photo: Path) -> None:
+    fake = serve(lambda body: completion(" Red. ", -0.5, -1.5))
+    vqa = ServedVQA(fake.url, "theirs")
+    first = vqa.ask_many(photo, ["what color?", "how many?"])
+    assert [answer.text for answer in first] == ["Red", "Red"] and first[0].confidence == pytest.approx(
+        0.36788, rel=1e-4
+    )
+    assert ServedVQA(fake.url, "theirs").ask(photo.read_bytes(), "what color?").text == "Red"
+    assert sorted(fake.asked) == ["how many?", "what color?"] and fake.keys == {f"Bearer {KEY}"}
+    ServedVQA(fake.url, "another").ask(photo, "what color?")
+    assert len(fake.asked) == 3
+
+
+def test_what_may_pass_is_tried_again_but_not_for_ever(serve: Callable[[Reply], Fake], photo: Path) -> None:
+    states = iter([503, 429, 200])
+    waits: list[float] = []
+    fake = serve(lambda body: completion("yes") if (state := next(states)) == 200 else (state, {}))
+    assert ServedVQA(fake.url, "theirs", waits.append).ask(photo, "is it?").text == "yes"
+    assert waits == [1.0, 2.0]
+    broken = serve(lambda body: (500, {"error": {"message": "out of\nmemory"}}))
+    with pytest.raises(InputError, match=r"failed 5 times \(status 500: out of memory\); run the same command again"):
+        ServedVQA(broken.url, "theirs", waits.append).ask(photo, "is it?")
+    assert len(broken.asked) == RETRIES + 1
+    for status, content, error in (
+        (401, {}, "check the model's name and OPENAI_API_KEY"),
+        (200, {}, "no chat completion"),
+    ):
+        with pytest.raises(InputError, match=error) as caught:
+            ServedVQA(serve(lambda body, s=status, c=content: (s, c)).url, "theirs").ask(photo, "is it?")
+        assert KEY not in str(caught.value)
+    with pytest.raises(Refused, match="refuses the question"):
+        ServedVQA(serve(lambda body: (400, {})).url, "theirs").ask(photo, "is it?")
+    with pytest.raises(InputError, match="The address ftp://x is none of a server"):
+        ServedVQA("ftp://x", "theirs")
+
+
+def test_a_run_that_broke_off_goes_on(
+    serve: Callable[[Reply], Fake], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, broken = tmp_path / "data.jsonl", [True]
+    rows = [{"image": photo.name, "question": f"is it {i}?", "answer": "yes"} for i in range(4)]
+    rows.append({"image": photo.name, "question": "is it refused?", "answer": "yes"})
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        text = body["messages"][0]["content"][1]["text"]
+        if "refused" in text:
+            return 400, {"error": {"message": "not this"}}
+        return (500, {}) if "is it 3?" in text and broken[0] else completion("yes")
+
+    fake = serve(reply)
+    words = ["evaluate", "--data", str(data), "--images", str(photo.parent), "--api", fake.url, "--api-model", "theirs"]
+    words += ["--output", str(tmp_path / "out"), "--batch-size", "1"]
+    assert cli.main(words) == 2
+    assert "run the same command again to continue" in capsys.readouterr().err
+    broken[0], before = False, len(fake.asked)
+    assert cli.main(words) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["n"] == 4 and results["metrics"]["exact"] == 100 and results["skipped"] == {"question": 1}
+    assert results["model"] == "theirs" and "calibration" not in results
+    assert fake.asked[before:].count("is it 0?") == 0  # its answer was cached
+    for file in (tmp_path / "out").rglob("*"):
+        assert file.is_dir() or KEY not in file.read_text(encoding="utf-8", errors="replace")
+    assert cli.main([*words[:-4], "--deletion", "2"]) == 2
+    assert "which this server does not return" in capsys.readouterr().err
+    assert cli.main(words[:-6]) == 2
+    assert "--api URL and --api-model NAME belong together" in capsys.readouterr().err
+
+
+def test_the_apps_own_route_answers_with_heat(
+    tiny_checkpoint: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    models = Models(str(tiny_checkpoint), "cpu")
+    models.load()
+    app = Starlette()
+    add_routes(app, models)
+    served = ServedVQA("http://testserver/v1", str(tiny_checkpoint))
+    served._client = TestClient(app)
+    here = VQA.load(tiny_checkpoint, "cpu").ask(photo, "what is on the table?")
+    there = served.ask(photo, "what is on the table?")
+    assert (there.text, there.blind) == (here.text, here.blind) and there.confidence == pytest.approx(here.confidence)
+    np.testing.assert_allclose(there.attention, here.attention, rtol=1e-4)

@@ -1,0 +1,57 @@
+"""Captions by a model for image-text-to-text, with the methods of `vqa.captioning.describe.Describer`."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from vqa.captioning.describe import Caption, CaptionWord
+from vqa.foreign.image_text import Adapter
+from vqa.model.errors import InputError
+
+LONGEST = 40  # tokens of a caption
+
+
+class ForeignDescriber:
+    """See `Describer`. vqa: a `ForeignVQA`. Raises `InputError` for a model that writes no captions."""
+
+    side = None
+
+    def __init__(self, vqa: Any):
+        if not isinstance(vqa.adapter, Adapter):
+            raise InputError(f"{vqa.name} is a {vqa.kind} model, which writes no captions; name another model.")
+        self.vqa = vqa
+
+    @torch.inference_mode()
+    def describe(
+        self, photo: Any, beam: int = 1, temperature: float | None = None, top_p: float = 1.0, seed: int = 0
+    ) -> Caption:
+        """A caption, greedy (beam is not used), or sampled with a `temperature`, and the attention before each word.
+
+        Raises `InputError` for a photo that cannot be read or a setting out of range.
+        """
+        if temperature is not None and (temperature <= 0 or not 0 < top_p <= 1):
+            raise InputError(f"The temperature is {temperature} and top-p {top_p}; give positive ones, top-p up to 1.")
+        look, adapter = self.vqa.look(photo), self.vqa.adapter
+        start = time.perf_counter()
+        with adapter.remembering(look.encoded.features):
+            inputs, cache = adapter.ready(look.encoded, [None])
+            steps = adapter.decoder.sentence(inputs, cache, LONGEST, temperature, top_p, seed)
+        text, words, tokens = "", [], []
+        for token, log_probability, layers in steps:
+            tokens.append(token)
+            text = adapter.tokenizer.decode(tokens, skip_special_tokens=True)
+            (attention,) = adapter.maps(look.encoded, layers, 1)
+            attention = np.ones((1, 1)) if attention is None else attention
+            if len(text.split()) > len(words):  # a new word; a token that adds none belongs to the last one
+                words.append((log_probability, [attention]))
+            elif words:
+                words[-1] = words[-1][0] + log_probability, [*words[-1][1], attention]
+        made = [
+            CaptionWord(name, math.exp(total), np.mean(maps, 0))
+            for name, (total, maps) in zip(text.split(), words, strict=False)
+        ]
+        seconds = {"photo": look.seconds, "caption": time.perf_counter() - start}
+        return Caption(" ".join(text.split()), made, sum(step[1] for step in steps), seconds)

@@ -1,0 +1,194 @@
+"""A model behind an OpenAI-style server, asked over HTTP by `/chat/completions`."""
+
+import base64
+import hashlib
+import io
+import json
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from vqa.data.files import file_errors
+from vqa.foreign import Refused
+from vqa.foreign.calibration import cache_folder
+from vqa.foreign.prompts import SHORT
+from vqa.model.errors import InputError
+from vqa.model.photos import open_photo, shrink_to_show
+from vqa.model.text import SURE, Answer, Score, check_question
+
+KEY = "OPENAI_API_KEY"  # the environment variable with the server's key
+RETRIES = 4  # after the first try
+LONGEST_WAIT = 30.0  # seconds before a retry
+AT_ONCE = 4  # requests
+TOKENS = 32
+
+
+class ServedVQA:
+    """A model on a server with the methods of `vqa.predict.VQALike`.
+
+    url: such as http://127.0.0.1:8000/v1; model: its name there. Answers are cached by content, so that nothing is
+    asked twice. The photo is sent as PNG, at most 1,024 pixels a side. Confidence and attention are known if the server
+    returns log-probabilities or, as that of `vqa ui` does, the object `glimpse`. sleep: how to wait before a retry.
+
+    Raises `InputError` for an address that is none, and when asked, if the server still fails after `RETRIES` retries.
+    """
+
+    kind: str | None = "api"
+    answers = None
+    runtime, device, dtype = "api", "server", "unknown"
+    folder, load_seconds = Path(), 0.0
+
+    def __init__(self, url: str, model: str, sleep: Callable[[float], None] = time.sleep):
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"The address {url} is none of a server; give one such as http://127.0.0.1:8000/v1.")
+        self.url = url.rstrip("/") + ("" if url.rstrip("/").endswith("/chat/completions") else "/chat/completions")
+        self.name, self.sleep = model, sleep
+        key = os.environ.get(KEY, "")
+        self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=120)
+        digest = hashlib.blake2b(f"{self.url} {model}".encode(), digest_size=8).hexdigest()
+        path = cache_folder() / "api" / f"{digest}.sqlite"
+        with file_errors(f"{path} cannot be written", "set XDG_CACHE_HOME to another folder"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._cache = sqlite3.connect(path, check_same_thread=False)
+            self._cache.execute("CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, content TEXT)")
+        except sqlite3.Error as error:
+            raise InputError(f"{path} cannot be used ({error}); delete it.") from error
+
+    def look(self, photo: Any) -> Image.Image:
+        return shrink_to_show(open_photo(photo).copy())
+
+    def check(self, question: str) -> str:
+        check_question(question)
+        return ""
+
+    def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
+        return self.ask_many(photo, [question], top)[0]
+
+    def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5, blind: bool = True) -> list[Answer]:
+        """See `VQA.ask_many`; `top` and `blind` change nothing. Raises `Refused` if the server refuses a question."""
+        buffer = io.BytesIO()
+        self.look(photo).save(buffer, "PNG")
+        address = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+        bodies = [self._body(address, check_question(question)) for question in questions]
+        keys = [hashlib.blake2b(json.dumps(body).encode(), digest_size=16).hexdigest() for body in bodies]
+        known = {key: row[0] for key in keys if (row := self._cached(key)) is not None}
+        new = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for key, content in zip(new, pool.map(self._request, new.values()), strict=True):
+                known[key] = json.dumps(content)
+                with self._cache as database:
+                    database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, known[key]))
+        return [self._answer(json.loads(known[key])) for key in keys]
+
+    def ask_without(self, questions: Sequence[str], photo: bool = True) -> list[Score | None]:
+        """See `ForeignVQA.ask_without`; only with a grey photo."""
+        if not photo:
+            return [None] * len(questions)
+        answers = self.ask_many(Image.new("RGB", (448, 448), (128, 128, 128)), questions, 1)
+        return [Score(answer.text, answer.confidence) for answer in answers]
+
+    def square(self, photo: Any) -> np.ndarray:
+        return np.asarray(self.look(photo))
+
+    def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]:
+        """The server scores no given answers: those that it gives have their confidence, others 0."""
+        given = {score.answer: score.score for score in self.ask(photo, question).top}
+        return [given.get(answer, 0.0) for answer in answers]
+
+    def _cached(self, key: str) -> Any:
+        return self._cache.execute("SELECT content FROM answers WHERE request = ?", (key,)).fetchone()
+
+    def _body(self, address: str, question: str) -> dict[str, Any]:
+        text = {"type": "text", "text": SHORT.format(question=question.strip())}
+        content = [{"type": "image_url", "image_url": {"url": address}}, text]
+        settings = {"temperature": 0, "max_tokens": TOKENS, "logprobs": True, "seed": 0}
+        return {"model": self.name, "messages": [{"role": "user", "content": content}], **settings}
+
+    def _request(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The parts of an answer that are kept. Retries what may pass: no connection, 429, and from 500 on."""
+        reason = ""
+        for tries in range(RETRIES + 1):
+            wait = 2.0**tries
+            try:
+                response = self._client.post(self.url, json=body)
+            except httpx.HTTPError as error:
+                reason = type(error).__name__
+            else:
+                if response.status_code == 200:
+                    return self._content(response)
+                reason = f"status {response.status_code}: {said(response)}"
+                if response.status_code in (400, 422):
+                    raise Refused(f"The server refuses the question ({reason}); ask it otherwise.")
+                if response.status_code < 500 and response.status_code not in (408, 409, 429):
+                    raise InputError(f"The server {self.url} refuses ({reason}); check the model's name and {KEY}.")
+                with_wait = response.headers.get("retry-after", "")
+                wait = float(with_wait) if with_wait.isdecimal() else wait
+            if tries < RETRIES:
+                self.sleep(min(wait, LONGEST_WAIT))
+        message = f"The server {self.url} failed {RETRIES + 1} times ({reason})"
+        raise InputError(f"{message}; run the same command again to continue.")
+
+    def _content(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            content = response.json()
+            choice = content["choices"][0]
+            text = str(choice["message"]["content"] or "")
+            tokens = (choice.get("logprobs") or {}).get("content") or []
+            values = [float(token["logprob"]) for token in tokens]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise InputError(f"The server {self.url} answers with no chat completion; check the address.") from error
+        return {"text": text, "logprobs": values, "glimpse": content.get("glimpse")}
+
+    def _answer(self, content: dict[str, Any]) -> Answer:
+        ours = content["glimpse"] or {}
+        text, values = " ".join(content["text"].split()).rstrip("."), content["logprobs"]
+        confidence = float(ours.get("confidence", math.exp(sum(values) / len(values)) if values else math.nan))
+        attention = ours.get("attention")
+        if attention is None:
+            maps = np.full((1, 1, 1), 1.0)
+        else:
+            maps = np.array(attention["maps"], float).reshape(-1, attention["height"], attention["width"])
+        without = ours.get("blind")
+        return Answer(
+            text=text,
+            confidence=confidence,
+            top=[Score(text, confidence)],
+            attention=maps,
+            words=[],
+            unknown_words=[],
+            blind=None if without is None else Score(**without),
+            photo_mattered=ours.get("photo_mattered"),
+            sure=bool(ours.get("sure", confidence >= SURE)),
+            glimpse=None,
+            seconds={},
+            model=self.name,
+        )
+
+    def weights_hash(self) -> str:
+        return hashlib.blake2b(f"{self.url} {self.name}".encode(), digest_size=16).hexdigest()
+
+    def extra(self, name: str, kind: Any = dict) -> Any:
+        return None
+
+    def fast(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def said(response: httpx.Response) -> str:
+    """The message of an error, short and on one line."""
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.reason_phrase
+    return " ".join(str(message).split())[:120].rstrip(".")
