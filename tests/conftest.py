@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.once import once
+
 if TYPE_CHECKING:
     from tests.fake_hub import FakeHub
 
@@ -33,42 +35,21 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint's folder: a very small model with random weights, five answers and a handful of words."""
-    import torch
+    from tools.torture.damage import save_tiny_model
 
-    from vqa.checkpoint.save import save_checkpoint
-    from vqa.data.vocabulary import build_tokenizer
-    from vqa.model.configuration import VQAConfig
-    from vqa.model.model import VQAModel
-    from vqa.model.processing import VQAImageProcessor, VQAProcessor
-
-    questions = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
-    tokenizer = build_tokenizer(questions)
-    config = VQAConfig(
-        backbone="tiny",
-        image_size=64,
-        vocab_size=len(tokenizer),
-        embedding_size=8,
-        hidden_size=16,
-        attention_size=8,
-        fusion_size=16,
-        blind_size=8,
-        image_only_size=8,
-        id2label=dict(enumerate(["yes", "no", "2", "red", "teddy bear"])),
-    )
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    save_checkpoint(folder, VQAModel(config), VQAProcessor(VQAImageProcessor(size=64), tokenizer))
-    return folder
+    return save_tiny_model(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same model as a folder for the ONNX runtime, without the weights of PyTorch."""
-    from train.export_onnx import export_onnx
 
-    folder = tmp_path_factory.mktemp("onnx") / "tiny"
-    export_onnx(tiny_checkpoint, folder)
-    return folder
+    def export(folder: Path) -> None:
+        from train.export_onnx import export_onnx
+
+        export_onnx(tiny_checkpoint, folder)
+
+    return once(tmp_path_factory, "tiny-onnx", export)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
+from tests.once import once
 from vqa.data.world import write_world
 
 if TYPE_CHECKING:
@@ -95,18 +96,20 @@ def make_task(kind: "type[QuestionTask]", net: "VQAModel", labels: "Sequence[Pho
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `questions.jsonl` and `photos/`, and `text.jsonl.gz`: questions that name their photo only."""
-    folder = tmp_path_factory.mktemp("worlds") / "world"
+    return once(tmp_path_factory, "world", fill_world)
+
+
+def fill_world(folder: Path) -> None:
     write_world(folder, SCENES, seed=5, questions_per_scene=QUESTIONS, workers=1)
     rows = [{"question": f"what is scene{i} about?", "answer": "red", "image_id": i} for i in range(SCENES)]
     with gzip.open(folder / "text.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def flags(world: Path) -> Flags:
+def flags(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Flags:
     """`flags(output, "--seed=2")`: the command line of a small run of all three tasks, with more flags after it."""
-    config = world / "run.yaml"
+    config = tmp_path_factory.mktemp("flags") / "run.yaml"
     config.write_text(f"""
 data: {{train: [{world}/questions.jsonl], images: [{world}/photos], text: {world}/text.jsonl.gz, holdout: 0.2,
   validation_share: 0.2}}
@@ -120,9 +123,14 @@ optim: {{text_epochs: 1, epochs: 3, head_epochs: 2, batch_size: 32, rate: 0.01, 
 @pytest.fixture(scope="session")
 def fitted(flags: Flags, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     """The run of `flags`, end to end and unbroken."""
-    from train.fit import main
 
-    folder, printed = tmp_path_factory.mktemp("fitted") / "run", io.StringIO()
-    with alike(), redirect_stdout(printed):
-        assert main(flags(folder)) == 0
-    return Fitted(folder, printed.getvalue())
+    def fit(folder: Path) -> None:
+        from train.fit import main
+
+        printed = io.StringIO()
+        with alike(), redirect_stdout(printed):
+            assert main(flags(folder / "run")) == 0
+        (folder / "printed.txt").write_text(printed.getvalue())
+
+    folder = once(tmp_path_factory, "fitted", fit)
+    return Fitted(folder / "run", (folder / "printed.txt").read_text())

@@ -19,6 +19,7 @@ import pytest
 
 from tests.foreign.conftest import vilt
 from tests.manual import furnished, furnished_once
+from tests.once import once
 from tests.pages import PAGES, ROOT, SMALLER, Block, Reader, blocks, commands, name
 from tests.ui.conftest import free_port
 from vqa import cli
@@ -164,11 +165,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built in strict mode: a link that leads nowhere and a docstring that cannot be read are errors."""
     if importlib.util.find_spec("mkdocs") is None and os.environ.get("CI") != "true":
         pytest.skip("needs mkdocs: pip install -e '.[docs]'")
-    folder = tmp_path_factory.mktemp("docs") / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return once(tmp_path_factory, "site", build)
 
 
 def test_the_site_has_all_pages_and_its_own_resources(site: Path) -> None:

@@ -46,11 +46,16 @@ class Kind(NamedTuple):
 def save_tiny_model(folder: Path) -> Path:
     """A checkpoint of a very small model with random weights."""
     tokenizer = build_tokenizer(QUESTIONS)
-    names = ("embedding_size", "hidden_size", "attention_size", "blind_size", "image_only_size")
-    sizes: dict[str, Any] = dict.fromkeys(names, 8)
+    sizes: dict[str, Any] = dict.fromkeys(("embedding_size", "attention_size", "blind_size", "image_only_size"), 8)
     answers = dict(enumerate(["yes", "no", "2", "red", "teddy bear"]))
     config = VQAConfig(
-        backbone="tiny", image_size=64, vocab_size=len(tokenizer), fusion_size=16, id2label=answers, **sizes
+        **sizes,
+        backbone="tiny",
+        image_size=64,
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        fusion_size=16,
+        id2label=answers,
     )
     torch.manual_seed(0)
     save_checkpoint(folder, VQAModel(config), VQAProcessor(VQAImageProcessor(size=64), tokenizer))
