@@ -169,14 +169,10 @@ def test_version():
     assert run("--version").stdout == f"glimpse-vqa {vqa.__version__}\n"
 
 
-def test_as_a_user_runs_it(tmp_path, photo, tiny_checkpoint):
-    """From another folder, in a process of its own: the answer and nothing else, or a sentence."""
-    result = run("ask", photo.name, QUESTION, "--json", "--model", str(tiny_checkpoint), cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert json.loads(result.stdout)["model"] == str(tiny_checkpoint)
+def test_as_a_user_runs_it(tmp_path, tiny_checkpoint):
+    """In a process of its own a sentence and nothing else; test_package.py has one that answers."""
     (tmp_path / "text.jpg").write_text("no photo")
-    result = run("ask", "text.jpg", QUESTION, cwd=tmp_path)
+    result = run("ask", "text.jpg", QUESTION, "--model", str(tiny_checkpoint), cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith("vqa: ") and "is not a JPEG" in result.stderr
 

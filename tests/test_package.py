@@ -25,6 +25,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     settings = {"env": os.environ | environment, "capture_output": True, "text": True, "timeout": 300}
     done = subprocess.run(list(map(str, command)), cwd=cwd, **settings)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    assert "vqa.cli" not in command or done.stderr == ""
     return done.stdout
 
 

@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 from transformers.dynamic_module_utils import get_imports
 
+from tests.fake_hub import FakeHub
 from vqa.checkpoint.card import model_card
+from vqa.checkpoint.hub import push
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.refresh import main, refresh
 from vqa.checkpoint.save import save_checkpoint
@@ -52,16 +54,19 @@ first = pipeline(model=folder, **trust)(image=photo, question=questions[0])
 model.save_pretrained(out + "/again")
 processor.save_pretrained(out + "/again")
 again = pipeline("visual-question-answering", model=out + "/again", **trust)(image=photo, question=questions[0])
+downloaded = pipeline(model="me/cats", **trust)(image=photo, question=questions[0])
 print(json.dumps({"names": [type(kind).__name__ for kind in kinds], "homes": [type(kind).__module__ for kind in kinds],
-                  "dtype": str(model.dtype), "first": first, "again": again}))
+                  "dtype": str(model.dtype), "answers": [first, again, downloaded]}))
 """
 
 
 def test_it_answers_the_same_where_the_package_is_not(
-    tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for name, value in (("HOME", str(tmp_path / "hub")), ("ENDPOINT", hub.address), ("HUB_DISABLE_XET", "1")):
+        monkeypatch.setenv(f"HF_{name}", value)
     save_checkpoint(tmp_path / "saved", *load_checkpoint(BUNDLED))
+    push(tmp_path / "saved", "me/cats")
     arguments = [str(tmp_path / "saved"), str(photo), "|".join(QUESTIONS), str(tmp_path)]
     done = subprocess.run([sys.executable, "-I", "-c", ALONE, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -80,7 +85,7 @@ def test_it_answers_the_same_where_the_package_is_not(
     assert torch.allclose(found["attention"], expected.attention, atol=1e-6)
 
     answer = VQA.load(BUNDLED, "cpu", "float32").ask(photo, QUESTIONS[0])
-    for answers in (said["first"], said["again"]):  # what that process saved is complete too
+    for answers in said["answers"]:  # of the folder, of what that process saved, and from the Hub
         assert [one["answer"] for one in answers] == [score.answer for score in answer.top]
         assert [one["score"] for one in answers] == pytest.approx([score.score for score in answer.top], abs=1e-5)
 
