@@ -44,7 +44,7 @@ def test_a_photos_questions_stay_together_whatever_names_it(tmp_path: Path, key:
 
 def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) -> None:
     flags = ["--questions", str(questions), "--output", str(tmp_path / "run"), "--device", "cpu"]
-    assert main([*flags, *SMALL, "--epochs", "20", "--rate", "0.02"]) == 0
+    assert main([*flags, *SMALL, "--epochs", "8", "--rate", "0.02"]) == 0
     model = Completer.load(tmp_path / "run/best")
     assert model.complete("w")[0].text == "what is it?"
     assert {c.text for c in model.complete("", top=2)} == {"is it red?", "what is it?"}

@@ -1,10 +1,11 @@
 import json
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from train.gradient_flow import COMPARISONS, main
+from train.gradient_flow import COMPARISONS, compare, copy_task, main
 
 QUESTIONS = [f"what color is the cat on the {word}?" for word in "abcdefghijklmnop"]
 
@@ -38,9 +39,9 @@ def test_every_setting_is_measured() -> None:
     assert found == {(*cell, layers, scale, 1.0) for cell in cells for layers in (1, 2, 3, 4) for scale in (0.9, 3.0)}
 
 
-def test_the_chart_of_clipping_is_bounded(tmp_path: Path, flags: list[str]) -> None:
-    assert main([*flags, str(tmp_path / "new"), "--steps", "40"]) == 0
-    root = ElementTree.parse(tmp_path / "new/copy-clipping.svg").getroot()
+def test_the_chart_of_clipping_is_bounded(tmp_path: Path) -> None:
+    compare("clipping", partial(copy_task, steps=40, seed=0), tmp_path, "copy")
+    root = ElementTree.parse(tmp_path / "copy-clipping.svg").getroot()
     free, clipped = (
         [float(point.split(",")[1]) for point in line.get("points", "").split()]
         for line in root.iter("{http://www.w3.org/2000/svg}polyline")
