@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = 100_000  # bytes from which a file goes the way of git-lfs
 
@@ -63,7 +63,11 @@ class Handler(BaseHTTPRequestHandler):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-        parts = urlsplit(self.path).path.strip("/").split("/")
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        match parts:
+            case ["api", "datasets", owner, name, "paths-info", _] if self.has(f"{owner}/{name}"):
+                files, wanted = self.server.repositories[f"{owner}/{name}"], parse_qs(body.decode())["paths"]
+                return self.reply([self.entry(path, files[path]) for path in wanted if path in files])
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":
             return self.reply({"error": "Invalid credentials"}, 401)
         match parts:
@@ -96,22 +100,27 @@ class Handler(BaseHTTPRequestHandler):
         match parts:
             case ["api", "whoami-v2"]:
                 self.reply({"type": "user", "name": "me", "orgs": []})
-            case ["api", "models", owner, name, *rest] if self.has(f"{owner}/{name}"):
+            case ["api", "models" | "datasets", owner, name, *rest] if self.has(f"{owner}/{name}"):
                 files = self.server.repositories[f"{owner}/{name}"]
                 if rest[:1] == ["tree"]:
-                    self.reply([self.entry(path, content) for path, content in files.items()])
+                    self.reply(self.tree(files, "/".join([*rest[2:], ""]), "recursive=false" in self.path.lower()))
                 else:
                     siblings = [{"rfilename": path} for path in files]
                     sha = self.server.revision(f"{owner}/{name}")
                     self.reply(
                         {"id": f"{owner}/{name}", "sha": sha, "siblings": siblings, "private": False, "tags": []}
                     )
-            case [owner, name, "resolve", _, *path] if self.has(f"{owner}/{name}"):
+            case ["datasets", owner, name, "resolve", _, *path] | [owner, name, "resolve", _, *path] if self.has(
+                f"{owner}/{name}"
+            ):
                 content = self.server.repositories[f"{owner}/{name}"].get("/".join(path))
                 if content is None:
                     return self.reply({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
                 commit = self.server.revision(f"{owner}/{name}")
-                self.reply(content, X_Repo_Commit=commit, ETag=f'"{hashlib.sha256(content).hexdigest()}"')
+                start, _, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+                part = content[int(start) : int(end) + 1 if end else None] if start else content
+                etag = f'"{hashlib.sha256(content).hexdigest()}"'
+                self.reply(part, 206 if start else 200, X_Repo_Commit=commit, ETag=etag)
             case _:
                 self.lost()
 
@@ -144,6 +153,15 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = self.server.objects[value["oid"]]
         sha = self.server.revision(name)
         self.reply({"commitUrl": f"{self.server.address}/{name}/commit/{sha}", "commitOid": sha})
+
+    def tree(self, files: dict[str, bytes], folder: str, flat: bool) -> list[dict[str, Any]]:
+        """What is in a folder, `` or `name/`: all files below it, or with `flat` its own files and folders."""
+        inside = [path for path in files if path.startswith(folder)]
+        names = {folder + path.removeprefix(folder).split("/")[0] for path in inside} if flat else inside
+        return [
+            self.entry(path, files[path]) if path in files else {"type": "directory", "path": path, "oid": "0"}
+            for path in names
+        ]
 
     def entry(self, path: str, content: bytes) -> dict[str, Any]:
         oid = hashlib.sha256(content).hexdigest()

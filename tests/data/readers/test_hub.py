@@ -8,6 +8,7 @@ import pytest
 
 from tests.data.readers.test_parquet import picture, pq
 from tests.data.refusal import refusal
+from tests.fake_hub import FakeHub
 from vqa.data.readers import read_examples
 from vqa.model.photos import open_photo
 
@@ -36,6 +37,20 @@ def test_a_data_set_by_its_id(repository: Path) -> None:
     assert [(e.question, e.answer) for e in read] == [("What?", "a"), ("Who?", "b")]
     assert open_photo(read[0].image).getpixel((5, 5))[2] > 200  # type: ignore[index]
     assert read_examples(f"hub:{repository}:test") == read
+
+
+def test_a_data_set_of_the_hub(repository: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.address)
+    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"  # made of the Hub's address on import
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+    files = {path.relative_to(repository).as_posix(): path.read_bytes() for path in repository.rglob("*.parquet")}
+    hub.repositories["ann/birds"] = files
+    read = read_examples("hub:ann/birds:train")
+    assert [(e.question, e.answer) for e in read] == [("What?", "a"), ("Who?", "b")]
+    assert open_photo(read[0].image).getpixel((5, 5))[0] > 200  # type: ignore[index]
+    assert str(read[0].image).startswith("ann--birds.photos")
+    assert "cannot be read" in refusal(read_examples, "hub:ann/none:train")
 
 
 def test_what_cannot_be_found_is_reported(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
