@@ -24,6 +24,7 @@ addEventListener("activate", (event) => event.waitUntil((async () => {
 
 addEventListener("fetch", (event) => {
   const { method, url, mode } = event.request;
+  if (method === "POST" && url === `${registration.scope}share`) return event.respondWith(share(event.request));
   if (method !== "GET" || !url.startsWith(registration.scope)) return;
   const path = url.slice(registration.scope.length).split(/[?#]/)[0] || "index.html";
   if (mode === "navigate" || FILES.includes(path)) event.respondWith(page(FILES.includes(path) ? path : "index.html", event.request));
@@ -34,4 +35,11 @@ async function page(path, request) {
   const headers = new Headers(stored.headers);
   for (const [name, value] of Object.entries(ISOLATED)) headers.set(name, value);
   return new Response(stored.body, { status: stored.status, headers });
+}
+
+// A photo from the share sheet of a phone: start.js takes it from here.
+async function share(request) {
+  const photo = (await request.formData()).get("photo");
+  if (photo) await (await caches.open("glimpse-shared")).put("photo", new Response(photo));
+  return Response.redirect(`${registration.scope}?shared`, 303);
 }

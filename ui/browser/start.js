@@ -4,5 +4,14 @@ import { start } from "../static/main.js";
 const props = await (await fetch(new URL("page.json", document.baseURI))).json();
 document.documentElement.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => document.documentElement.classList.toggle("dark", matches));
+const shared = new URLSearchParams(location.search).has("shared");
+if (shared) history.replaceState(null, "", location.pathname);
 start({ element: document.querySelector(".glimpse"), props });
 navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)).catch(() => {}); // not over plain HTTP
+
+if (shared) { // a photo from the share sheet comes as if it were pasted
+  const store = await caches.open("glimpse-shared"), photo = await (await store.match("photo"))?.blob(), clipboardData = new DataTransfer();
+  await caches.delete("glimpse-shared");
+  if (photo) clipboardData.items.add(new File([photo], "shared", { type: photo.type }));
+  dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+}

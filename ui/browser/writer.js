@@ -2,7 +2,9 @@
 import { Refused } from "./refused.js";
 import { softmax } from "./scores.js";
 
-const [PAD, UNKNOWN, START, END] = [0, 1, 2, 3], SPECIAL = 4;
+const SPECIAL = 4; // numbers that stand for no word and no character:
+const WORD = { PAD: 0, UNKNOWN: 1, START: 2, END: 3 };
+const CHARACTER = { PAD: 0, START: 1, END: 2, UNKNOWN: 3 };
 const TOP_P = 0.9; // of sampled captions
 const LONGEST = 300, BEAM = 6, MOST = 48; // of completions
 const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -49,6 +51,7 @@ function chosen(data, rows, size) {
 
 // `sessions`: `caption_photo` and `caption_step`; config: `words`, `most`, `hidden`.
 export function createDescriber(ort, sessions, { words, most, hidden }) {
+  const { PAD, UNKNOWN, START, END } = WORD;
   const size = SPECIAL + words.length;
 
   // A caption's step for K hypotheses, each the last word of row `rows[k]` of the step before.
@@ -119,6 +122,7 @@ export function createDescriber(ort, sessions, { words, most, hidden }) {
 
 // `session`: `complete_step`; config: `characters`, `layers`, `hidden`.
 export function createCompleter(ort, session, { characters, layers, hidden }) {
+  const { PAD, UNKNOWN, START, END } = CHARACTER;
   const numbers = new Map(characters.map((character, i) => [character, SPECIAL + i])), size = SPECIAL + characters.length;
   const zero = () => new ort.Tensor("float32", new Float32Array(layers * hidden), [layers, 1, hidden]);
 
