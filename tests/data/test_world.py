@@ -32,12 +32,12 @@ def asked(scenes: int, seed: int) -> Asked:
 
 @pytest.fixture(scope="module")
 def train() -> Asked:
-    return asked(1500, seed=1)
+    return asked(800, seed=1)
 
 
 @pytest.fixture(scope="module")
 def other() -> Asked:
-    return asked(400, seed=2)
+    return asked(300, seed=2)
 
 
 def test_every_answer_agrees_with_the_oracle(train: Asked, other: Asked) -> None:
@@ -57,7 +57,7 @@ def test_families_words_and_relations(train: Asked) -> None:
         )
         in_half = re.search(r"(left|right|top|bottom) of the picture|or on the right|or at the bottom|half", q.question)
         assert q.relational == bool(related and not in_half), q
-    assert len({q.question for _, q in train}) > 2000
+    assert len({q.question for _, q in train}) > 1500
 
 
 def chance(q: WorldQuestion) -> float:
@@ -101,7 +101,7 @@ def test_named_colour_or_shape_does_not_reveal_the_one_asked_for(train: Asked) -
     for values in (COLOURS, SHAPES):
         words = [(q.answer, set(re.findall(r"\w+", q.question))) for _, q in train if q.answer in values]
         named = [answer in question for answer, question in words if question & set(values)]
-        assert len(named) > 400
+        assert len(named) > 200
         assert 0.02 < np.mean(named) < 1 / len(values) + 0.02
 
 
@@ -122,9 +122,8 @@ print(value.hexdigest())
 """
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_seed_gives_the_same_bytes_in_every_process(hash_seed: str) -> None:
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+def test_seed_gives_the_same_bytes_in_every_process() -> None:
+    environment = os.environ | {"PYTHONHASHSEED": "1"}
     done = subprocess.run([sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True)
     value = hashlib.sha256()
     for scene, image, questions in generate(5, 7, size=48):
@@ -265,9 +264,8 @@ def test_command_reports_errors_in_one_sentence(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 
 
-def test_command_writes_a_world(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vqa.data.world", str(tmp_path / "world"), "--scenes", "3", "--seed", "4"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.endswith("3 of 3 scenes\n")
+def test_command_writes_a_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "world"), "--scenes", "3", "--seed", "4", "--workers", "1"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.endswith("3 of 3 scenes\n")
     assert len(read_examples(tmp_path / "world/questions.jsonl")) == 24
