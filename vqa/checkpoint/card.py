@@ -151,7 +151,7 @@ question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 {table(results["tables"])}
 {" ".join([*measured(results), verdict(results)])}{official}
 Confidence: expected calibration error {confidence}.
-{stated(results)}{looking(results.get("grounding", {}))}
+{stated(results)}{looking(results.get("grounding", {}))}{suite(results)}
 Command: {command}.
 {skipped(results)}"""
 
@@ -185,6 +185,18 @@ def looking(grounding: dict[str, Any]) -> str:
     if (boxes := grounding.get("boxes")) and boxes["n"]:
         parts.append(pointing(boxes))
     return "".join(f"\n{part}\n" for part in parts)
+
+
+def suite(results: dict[str, Any]) -> str:
+    """Markdown of the card of `vqa evaluate --suite looking`; nothing for an evaluation without it."""
+    rows = results.get("looking", {}).get("card", [])
+    if not rows:
+        return ""
+    lines = ["| does it look? | figure | 95% interval |", "|---|--:|--:|"]
+    for row in rows:
+        between = " to ".join(f"{bound:.1f}" for bound in row["interval"] or ())
+        lines.append(f"| {row['name']} | {row['figure']:.1f} | {between} |")
+    return "\n" + "\n".join([*lines, ""])
 
 
 def pointing(boxes: dict[str, Any]) -> str:

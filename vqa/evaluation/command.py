@@ -1,5 +1,6 @@
 """`vqa evaluate`: from files to figures, with progress bars, a table and a report."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +20,8 @@ from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.answering import answer_all, load_model
 from vqa.evaluation.answers.questions import examples_of, survey
 from vqa.evaluation.answers.records import Journal, write_outputs
+from vqa.evaluation.answers.scores import attention_of
+from vqa.evaluation.looking import card, card_table, prepared
 from vqa.evaluation.measures.wups import wups
 from vqa.evaluation.options import Options
 from vqa.evaluation.probes.asked_again import Diagnostic
@@ -27,6 +30,7 @@ from vqa.evaluation.probes.deletion import Deletion
 from vqa.evaluation.probes.photo_swap import PhotoSwap
 from vqa.evaluation.probes.pointing import PointingGame
 from vqa.evaluation.probes.robustness import Robustness
+from vqa.evaluation.probes.wordings import Blind, Mirror, Presence, about_sides, objects_of
 from vqa.evaluation.report.report import write_report
 from vqa.evaluation.results import results
 from vqa.model.errors import InputError, printable
@@ -55,6 +59,7 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
     def say(line: str) -> None:  # file names may hold anything
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
+    options = prepared(options)
     if options.output is not None:
         check_output(Path(options.output))
     if options.metric == "wups":
@@ -81,6 +86,8 @@ def evaluate(options: Options, console: Console | None = None) -> dict[str, Any]
                 console.print(figures_table(content))
                 for line in remarks(content):
                     say(line)
+                if options.suite:
+                    console.print(card_table(content["looking"]["card"]))
                 if options.swap_photos and vqa is not None and "photo_swap" not in content.get("grounding", {}):
                     say("There is a single photo, so photos could not be swapped.")
             if options.output is not None:
@@ -192,6 +199,8 @@ def score(options: Options, vqa: VQALike | None, journal: Journal, n: int, bar: 
         for entry, figures in diagnostic.run():
             *parent, key = entry.split("/")
             (content.setdefault(parent[0], {}) if parent else content)[key] = figures
+    if options.suite:
+        content.setdefault("looking", {})["card"] = card(content)
     return content
 
 
@@ -215,15 +224,27 @@ def diagnostics(
     if options.swap_photos:
         yield PhotoSwap(journal.records())
     scenes = Path(options.data).with_name("scenes.json")
-    if scenes.is_file():
+    attends = not options.suite or attention_of(next(journal.records())) is not None
+    if scenes.is_file() and attends:
         yield PointingGame(journal.records(), scenes)
-    if options.boxes is not None:
+    if options.boxes is not None and attends:
         yield PointingAtBoxes(journal.records(), options.boxes)
-    for asked_again, count in ((Deletion, options.deletion), (Robustness, options.robustness)):
+    probes: list[tuple[Any, int, dict[str, Any]]] = [
+        (Deletion, options.deletion * attends, {}),
+        (Robustness, options.robustness, {}),
+    ]
+    if options.suite:
+        if not options.robustness:
+            probes[1] = (Robustness, options.deletion, {"variants": ("typos",)})
+        objects = objects_of(options.boxes, scenes)
+        probes += [(Presence, options.deletion * bool(objects), {"objects": objects})]
+        probes += [(Mirror, options.deletion, {}), (Blind, options.deletion, {})]
+    for asked_again, count, settings in probes:
         if count:
-            examples = sample(options, journal, scored, count)
-            advance = progress(bar, asked_again.__name__.lower(), len(examples))
-            yield asked_again(vqa, examples, options.seed, advance)
+            # questions about left and right are few, so all are considered, and no more than `count` asked
+            about = sides(options, journal, count) if asked_again is Mirror else sample(options, journal, scored, count)
+            advance = progress(bar, asked_again.__name__.lower(), len(about))
+            yield asked_again(vqa, about, options.seed, advance, **settings)
 
 
 def sample(options: Options, journal: Journal, scored: int, count: int) -> list[Example]:
@@ -232,3 +253,10 @@ def sample(options: Options, journal: Journal, scored: int, count: int) -> list[
     indices = [record["index"] for record in journal.records() if record["exact"] is not None]
     wanted = {indices[i] for i in drawn.tolist()}
     return [example for index, example in enumerate(examples_of(options)) if index in wanted]
+
+
+def sides(options: Options, journal: Journal, count: int) -> list[Example]:
+    """The first `count` of the questions that were scored and are about left and right."""
+    indices = {record["index"] for record in journal.records() if record["exact"] is not None}
+    every = (example for index, example in enumerate(examples_of(options)) if index in indices)
+    return list(itertools.islice(filter(about_sides, every), count))

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vqa.data.files import read_json
 from vqa.data.readers.text_files import json_rows
-from vqa.evaluation.answers.records import RECORDS
+from vqa.evaluation.answers.records import RECORDS, RESULTS
 from vqa.evaluation.answers.scores import Record
+from vqa.evaluation.looking import card_table
 from vqa.evaluation.measures.statistics import interval, resampled_means
 from vqa.model.errors import InputError, printable
 
@@ -24,10 +26,12 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
 
     Prints a table and a sentence, and returns their figures: for each group of questions `n`, `first`, `second` and
     `difference` (second minus first) in percent, its 95% `interval` by a paired bootstrap over photos, and `sure`, the
-    share of the draws in which the second is better.
+    share of the draws in which the second is better. Where both or one of them have a card of `--suite looking`, these
+    are `cards`, too.
     Raises `InputError` for an evaluation that cannot be read, or two that share no question.
     """
-    a, b = (read_scores(name) for name in (first, second))
+    named = (first, second)
+    a, b = (read_scores(name) for name in named)
     first, second = printable(first), printable(second)
     shared = [key for key in a if key in b]
     if not shared:
@@ -51,7 +55,11 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
     judged = ~np.isnan(scores["official"]).any(1)
     if judged.any():
         comparison["official"] = figures(scores["official"][judged], photos[judged].tolist(), seed)
-    print_comparison(comparison, first, second, console or Console())
+    console = console or Console()
+    print_comparison(comparison, first, second, console)
+    if any(cards := [read_card(name) for name in named]):
+        comparison["cards"] = dict(zip((first, second), cards, strict=True))
+        console.print(card_table(*cards, names=("first", "second")))
     return comparison
 
 
@@ -94,6 +102,13 @@ def read_scores(name: str) -> dict[tuple[str, str], Record]:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where} is no record of an evaluation; evaluate that model again.") from error
     return scores
+
+
+def read_card(name: str) -> list[dict[str, Any]]:
+    """The card of an evaluation by `--suite looking`, see `vqa.evaluation.looking.card`; [] for another one."""
+    path = Path(name) / RESULTS if Path(name).is_dir() else Path(name)
+    content = read_json(path, "evaluate that model again") if path.is_file() else {}
+    return content.get("looking", {}).get("card", [])
 
 
 def print_comparison(comparison: dict[str, Any], first: str, second: str, console: Console) -> None:

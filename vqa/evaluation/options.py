@@ -40,6 +40,11 @@ class Options:
     boxes: str | None = flag(
         "the boxes of objects on the photos: does the attention point at what the question names?", None, metavar="FILE"
     )
+    suite: str | None = flag(
+        "looking: all measurements of whether the model looks, on one card; with --data world on drawn scenes",
+        None,
+        choices=("looking",),
+    )
     api: str | None = flag(
         "ask a model behind this OpenAI-style server, with the key in OPENAI_API_KEY", None, metavar="URL"
     )
