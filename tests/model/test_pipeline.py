@@ -141,5 +141,5 @@ def test_it_says_the_same_of_real_photos(shared: Path) -> None:
     from vqa.data.readers import read_examples
 
     data = shared / "data" / "coco"
-    examples = read_examples(data / "questions_val.jsonl")[:24]
-    assert same_answers(examples, data / "photos") == {"pipeline": 24}
+    examples = read_examples(data / "questions_val.jsonl")[:6]
+    assert same_answers(examples, data / "photos") == {"pipeline": 6}

@@ -50,7 +50,7 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.caption_scores.score_captions", refuse)
 
 
-@pytest.mark.parametrize("attention", ["none", "soft", "hard"])
+@pytest.mark.parametrize("attention", ["soft", "hard"])
 def test_a_few_captions_are_learned_by_heart(attention: str, data: list[str], tmp_path: Path) -> None:
     (tmp_path / "captions.jsonl").rename(tmp_path / "once.jsonl")  # the captions twenty times make epochs of 22 batches
     (tmp_path / "captions.jsonl").write_text("\n".join([(tmp_path / "once.jsonl").read_text()] * 20))
