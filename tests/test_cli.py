@@ -135,7 +135,8 @@ def test_options_may_stand_between_photos_and_questions(tiny_checkpoint, photo, 
         ("evaluate", "vqa.evaluation.options:Options", ["--data", "d", "--swap-photos", "--runtime", "onnx"]),
         ("compare", "vqa.evaluation.compare:compare", ["a", "b", "--seed", "1"]),
         ("train", "train.own_data:train", ["d", "--images", "i", "--start", "m", "--minutes", "3"]),
-        ("publish", "ui.hosting.publish:publish", ["m", "--space", "ann/birds", "--upload"]),
+        ("publish", "vqa.cli:publish", ["m", "--space", "ann/birds", "--static", "--upload"]),
+        ("export-page", "vqa.cli:export_page", ["--output", "o", "--model", "m", "--fetch", "--onnxruntime-web", "d"]),
         (
             "ui",
             "ui.app:launch",
@@ -150,7 +151,7 @@ def test_options_may_stand_between_photos_and_questions(tiny_checkpoint, photo, 
 def test_every_flag_is_a_parameter(command, target, given, capsys):
     """A flag or a parameter that is renamed alone would end in a traceback."""
     arguments = vars(cli.build_parser().parse_args([command, *given]))
-    assert arguments.pop("command") is getattr(cli, command)
+    assert arguments.pop("command") is getattr(cli, command.replace("-", "_"))
     module, _, name = target.partition(":")
     inspect.signature(getattr(importlib.import_module(module), name)).bind(**arguments)
     for option in (part for part in given if part.startswith("--") and part not in ("--json", "--upload")):

@@ -70,10 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seed", **SEED)
     add("--overlay", metavar="FILE", help="write the attention at each word over the photo")
     add("--json", dest="as_json", action="store_true", help="print a JSON object with an attention map for each word")
-    add(
-        "--model",
-        help="a folder that train.caption wrote, or a model for image-text-to-text (default: the bundled one)",
-    )
+    add("--model", help="a folder of train.caption, or a model for image-text-to-text (default: the bundled one)")
     add("--encoder", help="the model whose image encoder it was trained on (default: the bundled one)")
     add("--device", **DEVICE)
 
@@ -98,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output", required=True, metavar="DIR", help="the folder to create")
     add("--model", help="a folder of a checkpoint or of train.export_onnx, or a Hub id (default: the bundled model)")
     add("--fetch", action="store_true", help="let npm download onnxruntime-web first (once)")
-    add("--onnxruntime-web", dest="folder", metavar="DIR", help="an unpacked package of it instead")
+    add("--onnxruntime-web", metavar="DIR", help="an unpacked package of it instead")
 
     add = command(complete, "complete the beginning of a question")
     add("text", metavar="TEXT", help='such as "what colo"')

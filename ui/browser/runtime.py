@@ -57,16 +57,16 @@ def download() -> Path:
     return locate(cached())
 
 
-def locate(folder: str | Path | None = None, fetch: bool = False) -> Path:
-    """The folder with the two files: that of an unpacked package, or by default what `download` has stored.
+def locate(onnxruntime_web: str | Path | None = None, fetch: bool = False) -> Path:
+    """The folder with the two files: those of an unpacked package, or by default what `download` has stored.
 
     fetch: let npm download the package first, if it is not stored.
 
     Raises `InputError` if they are missing or of another version.
     """
-    if fetch and folder is None and not (cached() / WASM).is_file():
+    if fetch and onnxruntime_web is None and not (cached() / WASM).is_file():
         return download()
-    place = Path(folder or cached())
+    place = Path(onnxruntime_web or cached())
     for candidate in (place, place / "dist"):
         if (candidate / WASM).is_file() and (candidate / SCRIPT).is_file():
             place = candidate

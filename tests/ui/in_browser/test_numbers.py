@@ -27,8 +27,9 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node
 SCRIPT = Path(__file__).with_name("numbers.mjs")
 QUESTIONS = """what is on the table?|What COLOUR is the cat's hat?|isn't it rainin' today|whats the mans name
 arent these doughnuts|is that a café or a cafe\u0301?|are there 3 zebras?|don\u2019t they look happy?
-_ what__color grey_hat|tshirt and trousers, teddybears|qué hay en la mesa?|wie viele Leute sind das?|что это?|zyzzyva qwrt|?!|  
-日本 what|what zyzzyva qwrt blorb|[PAD] [UNK] what|n't 's can't wo n't|the women's bicycles\u2019 wheels|İstanbul straße what"""
+_ what__color grey_hat|tshirt and trousers, teddybears|qué hay en la mesa?|wie viele Leute sind das?|что это?|?!
+\u0020|日本 what|what zyzzyva qwrt blorb|zyzzyva qwrt|[PAD] [UNK] what|n't 's can't wo n't|İstanbul straße what
+the women's bicycles\u2019 wheels"""
 
 
 def javascript(name: str, cases: list[dict[str, Any]]) -> list[Any]:
