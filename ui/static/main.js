@@ -2,6 +2,7 @@
 import { about, call, example, onConnection, shared, upload } from "../api/server.js";
 import { createEmpty } from "../stage/empty.js";
 import { layer, looks } from "../stage/heat.js";
+import { cutOut } from "../stage/part.js";
 import { createStage } from "../stage/stage.js";
 import { createTray, MOST } from "../stage/tray.js";
 import { createBox } from "../thread/box.js";
@@ -57,9 +58,7 @@ export function start({ element, props }) {
 
   // The address carries the photo's hash and the question.
   const address = (id, question) => `?${new URLSearchParams({ photo: id, ...(question ? { q: question } : {}) })}`;
-  function link(turn) {
-    return new URL(address(thread.id, turn.question), document.baseURI).href;
-  }
+  function link(turn) { return new URL(address(thread.id, turn.question), document.baseURI).href; }
   function remember(question, replace = false) {
     history[replace ? "replaceState" : "pushState"](null, "", thread ? address(thread.id, question) : location.pathname);
   }
@@ -95,7 +94,12 @@ export function start({ element, props }) {
     await choose(all[0]);
     for (const one of all.slice(1)) tray.add(one);
     if (files.length > MOST) say(`The first ${MOST} photos were taken; choose the others later.`);
-    for (const one of all.slice(1)) await sent(one).then(() => keep(one), () => {}); // why it is refused is said when it is opened
+    for (const one of all.slice(1)) {
+      await sent(one).then(() => about(one, "look", false)).then(() => keep(one), (error) => {
+        tray.remove(one);
+        say(`${one.name}: ${error.message}`);
+      });
+    }
   }
   const sent = async (one) => one.id ? one : Object.assign(one, await upload(one.file, one.name));
   function onSwitch(one) {
@@ -160,11 +164,7 @@ export function start({ element, props }) {
   async function photoOf(turn, one) {
     if (!turn.part) return one;
     if (turn.cut?.()) return turn.cut();
-    const bitmap = await createImageBitmap(await (await fetch(one.url)).blob());
-    const [x, y, width, height] = turn.part.map((value, k) => Math.round(value * (k % 2 ? bitmap.height : bitmap.width)));
-    const canvas = make("canvas", { width: Math.max(width, 1), height: Math.max(height, 1) });
-    canvas.getContext("2d").drawImage(bitmap, -x, -y);
-    const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    const file = await cutOut(one.url, turn.part);
     const cut = { file, name: "part.png", ...(await upload(file, "part.png")) };
     Object.defineProperty(turn, "cut", { value: () => cut, enumerable: false });
     return cut;
@@ -222,10 +222,7 @@ export function start({ element, props }) {
     heat(turn);
   }
 
-  function mark(area) {
-    part = area;
-    box.marked(Boolean(area));
-  }
+  function mark(area) { box.marked(Boolean((part = area))); }
 
   async function cover(mask) {
     const run = (covering += 1), one = thread;
@@ -266,14 +263,19 @@ export function start({ element, props }) {
     if (file) save("glimpse.png", file.url);
   }
 
+  function restored(stored) {
+    const one = tray.find(stored.id) ?? { path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) };
+    tray.add(one);
+    return one;
+  }
+
   // What an address names: a photo of this browser or of this server, and a question about it.
   async function open({ photo: id, q: question }, push = false) {
     if (!id) show(null);
     else if (thread?.id !== id) {
       const stored = tray.find(id) ?? await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
       if (!stored) return;
-      const one = tray.find(id) ?? { path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) };
-      tray.add(one);
+      const one = restored(stored);
       await show(one);
       select(thread.turns.at(-1) ?? null);
       if (!stored.caption) describe(thread);
@@ -290,11 +292,8 @@ export function start({ element, props }) {
 
   onConnection((there) => say(there ? "" : "The connection to the server is lost; your questions are sent again when it is back."));
 
-  (async () => {
-    for (const id of visit()) {
-      const stored = await read(id);
-      if (stored) tray.add({ path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) });
-    }
+  Promise.all(visit().map(read)).catch(() => []).then((all) => {
+    all.filter(Boolean).forEach(restored);
     opened();
-  })();
+  });
 }
