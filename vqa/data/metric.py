@@ -75,11 +75,20 @@ def _fraction(prediction: str, answers: Sequence[str], normalize_all: bool = Fal
     """The accuracy of one prediction, 0 to 1, summed in the official order; see `vqa_accuracy`."""
     if not answers:
         raise InputError("A question without human answers cannot be scored: give its answers or leave it out.")
-    prediction, given = _clean(prediction), [_clean(answer) for answer in answers]
-    if normalize_all or len(set(given)) > 1:  # officially, answers that all agree are compared without normalisation
-        prediction, given = normalize_answer(prediction), [normalize_answer(answer) for answer in given]
-    matches = given.count(prediction)
-    return sum(min(1.0, (matches - (answer == prediction)) / 3) for answer in given) / len(given)
+    normal, given = _given(tuple(answers), normalize_all)
+    prediction = normalize_answer(_clean(prediction)) if normal else _clean(prediction)
+    if (matches := given.count(prediction)) == 0:
+        return 0.0
+    same, other = (min(1.0, others / 3) for others in (matches - 1, matches))
+    return sum(same if answer == prediction else other for answer in given) / len(given)
+
+
+@lru_cache(maxsize=1024)  # several guesses are scored by the same answers
+def _given(answers: tuple[str, ...], normalize_all: bool) -> tuple[bool, list[str]]:
+    """Whether answers are to be normalised, and these answers so, or as they are."""
+    given = [_clean(answer) for answer in answers]
+    normal = normalize_all or len(set(given)) > 1  # officially, answers that all agree are compared as they are
+    return normal, [normalize_answer(answer) for answer in given] if normal else given
 
 
 def vqa_accuracy(prediction: str, answers: Sequence[str], normalize_all: bool = False) -> float:
