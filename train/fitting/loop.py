@@ -79,14 +79,15 @@ class Run:
         from accelerate import Accelerator
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder, self.optim, self.seed, self.settings = folder, optim, seed, settings
+        self.folder, self.optim, self.seed = folder, optim, seed
         place = pick_device(device)
         self.accelerator = Accelerator(mixed_precision=precision(optim.precision, place), cpu=place.type == "cpu")
         self.resumed = read_facts(folder / "last") if resume else None
         if self.resumed is None and has_state(folder / "last"):
             raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --output.")
+        self.settings = settings = settings | {"processes": self.accelerator.num_processes}
         for name, value in settings.items():
-            if self.resumed is not None and self.resumed.get("settings", {}).get(name) != value:
+            if self.resumed is not None and ({"processes": 1} | self.resumed.get("settings", {})).get(name) != value:
                 raise InputError(
                     f"The run in {folder} was started with other settings of '{name}'; resume it with the same ones."
                 )
@@ -127,7 +128,7 @@ class Run:
                     # seeded by the step, a resumed run needs no generator's state
                     torch.manual_seed((self.seed << 40) + (step << 12) + accelerator.process_index)
                     loss = model(**{name: x.to(accelerator.device, non_blocking=True) for name, x in batch.items()})
-                    accelerator.backward(loss)
+                    accelerator.backward(loss * self.share_of(batch))
                     norm = accelerator.clip_grad_norm_(trained, optim.clip)
                     stepper.step()
                     stepper.zero_grad()
@@ -146,6 +147,13 @@ class Run:
         task.load_state_dict(load_file(best_file))
         self.done.append(task.name)
         self.save(task, optimizer, average, at)
+
+    def share_of(self, batch: Batch) -> float | Tensor:
+        """The weight of a batch's mean loss among those of all processes, whose batches may differ in size."""
+        if (processes := self.accelerator.num_processes) == 1:
+            return 1
+        size = torch.tensor(float(len(next(iter(batch.values())))), device=self.accelerator.device)
+        return size * processes / self.accelerator.reduce(size)
 
     def close(self) -> None:
         if self.curves is not None:
