@@ -78,6 +78,7 @@ def test_behind_a_reverse_proxy_at_a_sub_path(models, photo):
     with opened(models, root_path="/glimpse") as address, reverse_proxy(address, "/glimpse") as outside:
         page = httpx.get(outside, timeout=60)
         assert page.status_code == 200 and f'"root":"{outside.rstrip("/")}"' in page.text
+        assert httpx.get(f"{outside}glimpse/static/main.js").status_code == 200
         client = Client(outside, verbose=False, analytics_enabled=False)
         answer = client.predict(handle_file(str(photo)), "what is on the table?", api_name="/ask")
         assert answer["answer"]
