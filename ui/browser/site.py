@@ -18,8 +18,8 @@ from vqa.model.photos import open_photo
 PART = 4_000_000  # bytes of a part, the last one excepted
 MARK = "service-worker.js"  # a file in every such folder
 THUMBNAIL = (200, 150)
-SHARED = ("static/dom.js", "static/main.js", "static/page.css", "static/icon-512.png")
-ROOMS = ("stage", "thread")  # all their scripts
+SHARED = ("static/page.css", "static/icon-512.png")
+ROOMS = ("stage", "thread", "static")  # all their scripts
 HERE = Path(__file__).parent
 Page = tuple[Mapping[str, bytes], Mapping[str, Any]]
 README = """---

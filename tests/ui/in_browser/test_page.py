@@ -24,6 +24,10 @@ ABOUT = """async ([content, name, ...values]) => {
   return server.about({ id: "test", file: new Blob([Uint8Array.from(content)]) }, name, ...values);
 }"""
 
+CONTROLLED = """async () => {
+  while (!navigator.serviceWorker.controller) await new Promise((resolve) => setTimeout(resolve, 100));
+}"""
+
 
 @pytest.fixture
 def opened(page: Any, address: str) -> Any:
@@ -84,7 +88,7 @@ def test_it_gives_the_numbers_of_python(opened: Any, photo: Path, vqa: Any, expo
 def test_the_second_visit_needs_no_network(opened: Any, address: str, photo: Path) -> None:
     upload(opened, photo)
     answer = ask(opened).locator(".answer").inner_text()
-    opened.wait_for_function("navigator.serviceWorker.controller && caches.has('glimpse-model')")
+    opened.evaluate(CONTROLLED)
     opened.context.set_offline(True)
     opened.goto(address)
     opened.locator(".examples button").first.wait_for()
