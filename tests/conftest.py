@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.once import once
@@ -13,7 +14,8 @@ from tests.once import once
 if TYPE_CHECKING:
     from tests.fake_hub import FakeHub
 
-pytest_plugins = ["tests.fitted"]
+pytest_plugins = ["tests.fitted", "tests.network"]
+hypothesis.settings.load_profile("ci")  # the same examples on every machine, and no deadlines
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

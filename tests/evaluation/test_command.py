@@ -21,6 +21,7 @@ from vqa.evaluation.measures.wups import wups
 from vqa.model.device import fast_dtype
 from vqa.model.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("no_network")
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there?"]
 ANSWERS = ["yes", "no", "two", "red", "a teddy bear", "zebra"]
 PHOTOS = 6

@@ -24,6 +24,7 @@ from vqa.checkpoint.card import verdict
 from vqa.data.readers import read_examples
 from vqa.predict import VQA
 
+pytestmark = pytest.mark.usefixtures("no_network")
 ROWS = 120
 
 
