@@ -1,4 +1,4 @@
-"""Measure the page in Chromium as a first-time user meets it: `python -m tools.page_check` (requires Playwright).
+"""Measure the page in Chromium as a first-time user meets it: `python -m tools.page.check` (requires Playwright).
 
 It starts the app, opens the page, clicks an example and asks nine further questions. Printed are the seconds until the
 page can be used and until the first answer, layout shift, bytes a question, and how many tasks of the main thread take
@@ -109,7 +109,7 @@ def check(address: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.page_check", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.page.check", description=__doc__.split(":")[0])
     parser.add_argument("--address", metavar="URL", help="of an app that is open (default: start one)")
     return run(parser, lambda given: check(given.address), arguments)
 

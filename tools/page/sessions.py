@@ -1,4 +1,4 @@
-"""Watch the app's memory over many sessions: `python -m tools.session_memory`.
+"""Watch the app's memory over many sessions: `python -m tools.page.sessions`.
 
 Each session asks what is being loaded, as every page does when it is opened; every 25th also uploads a photo and asks
 about it. The resident memory of this process, client included, is printed twenty times.
@@ -58,7 +58,7 @@ def measure(sessions: int, model: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.session_memory", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.page.sessions", description=__doc__.split(":")[0])
     parser.add_argument("--sessions", type=int, default=5000)
     parser.add_argument("--model", help="a checkpoint's folder (default: the bundled model)")
     return run(parser, lambda given: measure(given.sessions, given.model), arguments)
