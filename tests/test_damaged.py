@@ -26,7 +26,7 @@ def test_the_whole_files_are_read(kinds: dict[str, Kind]) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "records", "settings"])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(draw=st.randoms(use_true_random=False))
 def test_a_damaged_file_is_read_or_refused(name: str, kinds: dict[str, Kind], draw: random.Random) -> None:
     path, read = kinds[name]

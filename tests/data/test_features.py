@@ -107,7 +107,7 @@ def test_a_photo_that_changed_gets_a_new_row(tmp_path: Path) -> None:
     assert store.hash_of["p0"] == "changed"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cut=st.integers(0, 200), more_data=st.integers(0, 50))
 def test_goes_on_after_a_kill_anywhere(tmp_path_factory: pytest.TempPathFactory, cut: int, more_data: int) -> None:
     """The index is what a kill leaves of it, the data is ahead of it or not; nothing is ever mixed up."""

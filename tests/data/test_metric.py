@@ -102,7 +102,7 @@ def test_soft_scores_of_few_answers_are_shares() -> None:
     assert soft_scores(["cat", "cat", "dog"]) == pytest.approx({"cat": 2 / 3, "dog": 1 / 3})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_any_text_normalises_to_single_spaced_small_words(text: str) -> None:
     normalised = normalize_answer(text)

@@ -2,7 +2,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
@@ -72,7 +72,6 @@ def test_offsets_are_those_of_the_question_as_asked(question: str, words: list[s
     assert [question[start:end] for start, end in encoding.offsets] == words
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cn", "Cs"]), max_size=80))
 def test_any_text_is_cut_into_words_in_order(tokenizer: PreTrainedTokenizerFast, question: str) -> None:
     question = unicodedata.normalize("NFC", question)

@@ -151,6 +151,6 @@ def test_invalid_searches_are_reported(completer: Completer) -> None:
 
 
 def test_made_up_questions_have_the_given_beginnings(completer: Completer) -> None:
-    found = made_up_questions(completer, each=2)
-    assert found == made_up_questions(completer, each=2) and len(found) == len(set(found)) > 50
+    found = made_up_questions(completer, each=1)
+    assert found == made_up_questions(completer, each=1) and len(found) == len(set(found)) > 50
     assert any(text.startswith("is the red ") for text in found)

@@ -288,7 +288,7 @@ def test_random_bytes_give_one_sentence_at_worst(content: bytes, start: bytes) -
     opens(b"RIFF\x20\1\0\0WEBPVP8 " + content)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_give_one_sentence_at_worst(data: st.DataObject, shared: Path) -> None:
     names = ("000000000025", "000000000030", "000000000034")

@@ -150,7 +150,7 @@ padded_batches = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 paddings = st.sampled_from([0.0, -7.5, 1e300, math.inf, math.nan])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     cell=st.sampled_from(CELLS),
     layers=st.integers(1, 2),
