@@ -74,18 +74,21 @@ screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (r
 # photos by the image encoder of the model that was bundled before (revision PREVIOUS), also mirrored; two runs that go on
 # from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
 # there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
-# and the captioner that was bundled before, which learns to read the new grids (20 minutes).
+# two runs over the grids of that encoder, and the mean of their weights (60 minutes); and the captioner that was bundled
+# before, which learns to read the new grids (20 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2
-TRAIN = $(BIN)/python -m train.fit --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume) --config
-EXTRACT = $(BIN)/python -m train.extract_features --pretrained runs/previous --output $(@D) --images $(DATA)/coco/photos \
-	$(if $(findstring mirrored,$@),--mirrored)
+TRAIN = $(BIN)/python -m train.fit --config train/configs/$(1).yaml --output $(@D:/best=) \
+	$(if $(wildcard $(@D:/best=)/last),--resume)
+EXTRACT = $(BIN)/python -m train.extract_features --output $(@D) --images $(DATA)/coco/photos \
+	$(if $(findstring mirrored,$@),--mirrored) --pretrained
+AVERAGE = --teachers '[]' --average '[$(subst $(empty) $(empty),$(comma),$(filter runs/%,$(^:/results.json=)))]'
 comma := ,
 empty :=
-model: runs/boxes/best/results.json runs/caption/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
+model: runs/bundled/best/results.json runs/caption/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
 
-.PRECIOUS: runs/first%/best/results.json runs/mean/best/results.json
+.PRECIOUS: runs/first%/best/results.json runs/mean/best/results.json runs/last%/best/results.json
 
 runs/previous/config.json runs/previous-caption/config.json:
 	@mkdir -p $(@D)
@@ -99,22 +102,32 @@ runs/box_questions.jsonl: | $(VENV)/.developed
 	$(BIN)/python -m train.box_questions --boxes $(DATA)/coco/boxes_train.jsonl --output $@
 
 features/seen/.done features/seen-mirrored/.done: runs/previous/config.json
-	$(EXTRACT)
+	$(EXTRACT) runs/previous
 	@touch $@
 
 features/stages/.done features/stages-mirrored/.done: runs/previous/config.json
-	$(EXTRACT) --stages 6 --bits 16
+	$(EXTRACT) runs/previous --stages 6 --bits 16
 	@touch $@
 
 runs/first%/best/results.json: features/seen/.done features/seen-mirrored/.done runs/caption_questions.jsonl \
 		runs/box_questions.jsonl
-	$(TRAIN) train/configs/coco.yaml --seed $*
+	$(call TRAIN,coco) --seed $*
 
 runs/mean/best/results.json: $(SEEDS:%=runs/first%/best/results.json)
-	$(TRAIN) train/configs/coco.yaml --teachers '[]' --average '[$(subst $(empty) $(empty),$(comma),$(^:/results.json=))]'
+	$(call TRAIN,coco) $(AVERAGE)
 
 runs/boxes/best/results.json: runs/mean/best/results.json features/stages/.done features/stages-mirrored/.done
-	$(TRAIN) train/configs/coco_boxes.yaml
+	$(call TRAIN,coco_boxes)
+
+features/boxes/.done features/boxes-mirrored/.done: runs/boxes/best/results.json
+	$(EXTRACT) runs/boxes/best
+	@touch $@
+
+runs/last%/best/results.json: features/boxes/.done features/boxes-mirrored/.done
+	$(call TRAIN,coco_last) --seed $*
+
+runs/bundled/best/results.json: $(SEEDS:%=runs/last%/best/results.json)
+	$(call TRAIN,coco_last) $(AVERAGE)
 
 runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-caption/config.json
 	$(BIN)/python -m train.caption --output runs/caption $(if $(wildcard runs/caption/last),--resume) \
