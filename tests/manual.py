@@ -13,7 +13,7 @@ from vqa.data.world import generate, write_world
 from vqa.model.photos import open_photo
 
 PHOTO = ROOT / "ui" / "static" / "examples" / "coffee.webp"
-SCENES, QUESTIONS = 24, 3
+SCENES, QUESTIONS = 20, 3
 CAPTIONS = ("a dog on a couch", "a cat near a lamp", "a boy with a kite", "a bus next to a tree")
 TEXT_SCENES = 60  # synthetic scenes whose questions train the character models
 

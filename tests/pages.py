@@ -24,6 +24,7 @@ PAGES = (
 BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Replaced in all pages, so that a test takes seconds.
 SMALLER = {
+    "--metric wups": "",  # has a test of its own, and WordNet takes seconds
     "--scenes 10000": "--scenes 24",
     "--scenes 250 --questions 4": "--scenes 24 --questions 3",
     "--scenes 100 ": "--scenes 24 ",
@@ -33,9 +34,15 @@ SMALLER = {
     "--robustness 500": "--robustness 4",
     "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 0.1",
     "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 0.1",
-    "--config mine.yaml": "--config mine.yaml --optim.epochs 2 --optim.head_epochs 2",
+    "--config mine.yaml": "--config mine.yaml --optim.epochs 1 --optim.head_epochs 1",
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
+    "--optim.epochs 5": "--optim.epochs 2",
+    "train.caption --captions": "train.caption --epochs 2 --captions",
+    "train.complete --text": "train.complete --epochs 0.5 --text",
+    "train.complete --table": "train.complete --epochs 0.3 --table",
+    "train.gradient_flow --output": "train.gradient_flow --steps 12 --output",
+    "train.repair --questions": "train.repair --epochs 0.3 --questions",
     "train.export_onnx --output": "train.export_onnx --model runs/mine/best --output",
 }
 
