@@ -73,7 +73,7 @@ def test_few_blocks_are_not_run(capsys: pytest.CaptureFixture[str]) -> None:
         for page, found in skipped.items():
             for block in found:
                 print(f"\n{name(page)}:{block.line} is not run: {block.why}", end="")
-    assert sum(map(len, skipped.values())) <= 20
+    assert sum(map(len, skipped.values())) <= 22
     texts = "\n".join(TEXTS.values())
     assert [old for old in SMALLER if old not in texts] == []
 
