@@ -8,7 +8,6 @@ page's process (proportional set size), after so many photos.
 
 import argparse
 import base64
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -42,16 +41,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", required=True, type=Path, help="a folder of photos")
     parser.add_argument("--photos", type=int, default=100, help="how many to ask about (default: 100)")
     parser.add_argument("--mbit", type=float, default=20, help="of the throttled line (default: 20)")
-    return run(parser, lambda given: print(json.dumps(measure(**vars(given)), indent=1)), arguments)
+    return run(parser, lambda given: measure(**vars(given)), arguments)
 
 
-def measure(site: Path, images: Path, photos: int, mbit: float) -> dict[str, Any]:
-    """The figures by name; times in milliseconds, memory and bytes in millions of bytes."""
+class Figures(dict[str, Any]):
+    """Figures by name, each printed as soon as it is known."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        print(f"{name}: {value:.1f}" if isinstance(value, float) else f"{name}: {value}", flush=True)
+
+
+def measure(site: Path, images: Path, photos: int, mbit: float) -> Figures:
+    """Print and return the figures: times in milliseconds, memory and bytes in millions of bytes."""
     files = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)[:photos]
     if not files:
         raise InputError(f"There is no photo in {images}; name another folder.")
     contents = [(path.name, base64.b64encode(path.read_bytes()).decode()) for path in files]
-    found: dict[str, Any] = {"machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"}
+    found = Figures()
+    found["machine"] = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     with chromium() as browser:
         with served(site, mbit) as address:
             page = browser.new_page()
