@@ -44,13 +44,21 @@ def test_answers_are_the_same(ours: VQA, theirs: VQA) -> None:
                 (one.blind, *one.top, *one.words), (other.blind, *other.top, *other.words), strict=True
             ):
                 assert found == (expected[0], pytest.approx(expected[1], abs=1e-4))
-            assert one.unknown_words == other.unknown_words
+            assert (one.unknown_words, one.note) == (other.unknown_words, other.note)
             assert one.photo_mattered == pytest.approx(other.photo_mattered, abs=1e-4)
             assert (one.sure, one.guess, one.glimpse) == (other.sure, other.guess, other.glimpse)
             assert one.glimpse is not None
             assert one.attention == pytest.approx(other.attention, abs=1e-4)
             assert one.to_dict().keys() == other.to_dict().keys()
     assert ours.weights_hash() != theirs.weights_hash()
+
+
+def test_mostly_unknown_words_are_remarked_and_another_language_is_refused(ours: VQA, theirs: VQA) -> None:
+    for vqa in (ours, theirs):
+        answer = vqa.ask(photo(0), "wat colr iz the cat?")
+        assert answer.note == "the model does not know 3 of the 5 words of the question" and not answer.sure
+        with pytest.raises(InputError, match="Spanish"):
+            vqa.ask(photo(0), "¿qué animal hay en la mesa?")
 
 
 @pytest.mark.parametrize(("photos", "asked"), [(1, 1), (1, 5), (4, 1), (3, 7)])

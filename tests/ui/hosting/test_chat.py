@@ -1,10 +1,12 @@
 """The routes that chat clients and other tools know, asked by the package `openai`."""
 
 import base64
+import json
 
 import httpx
 import openai
 import pytest
+from PIL import Image, ImageFile
 
 from tests.ui.conftest import QUESTION, free_port
 from ui import app
@@ -99,3 +101,32 @@ def test_health(chat, models):
         assert httpx.get(f"{address}healthz").status_code == 503
     finally:
         page.close(verbose=False)
+
+
+PROMPT = f"{QUESTION}\nAnswer the question using a single word or phrase."
+
+
+def test_lmms_eval_s_model_of_an_api_reaches_it(chat, vqa, photo, monkeypatch):
+    from lmms_eval.api.instance import Instance
+    from lmms_eval.models.simple.openai import OpenAICompatible
+
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)  # which that package sets
+    model = OpenAICompatible(model="gpt-4o", base_url=f"{chat}v1", api_key="secret", timeout=60)
+    model.task_dict = {"task": {"test": [photo]}}
+    request = Instance(
+        request_type="generate_until",
+        arguments=(PROMPT, {"max_new_tokens": 16}, lambda path: [Image.open(path)], 0, "task", "test"),
+        idx=0,
+        metadata={"task": "task", "doc_id": 0, "repeats": 1},
+    )
+    assert [answer.text for answer in model.generate_until([request])] == [vqa.ask(photo, QUESTION).text]
+
+
+def test_what_vlmevalkit_sends(chat, vqa, photo, url):
+    picture = {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    content = [picture, {"type": "text", "text": PROMPT}]
+    messages = [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": content}]
+    body = {"model": "gpt-4o", "messages": messages, "max_tokens": 1024, "n": 1, "temperature": 0}
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer secret"}
+    answer = httpx.post(f"{chat}v1/chat/completions", content=json.dumps(body), headers=headers, timeout=60)
+    assert answer.json()["choices"][0]["message"]["content"].strip() == vqa.ask(photo, QUESTION).text
