@@ -56,7 +56,8 @@ def benchmark(output: Path | None) -> None:
 def training() -> Figures:
     """Questions a second from 7 x 7 x 1280 features: our batches against a plain padded loop of the same model."""
     torch.manual_seed(0)
-    questions, grids = random_questions()
+    questions, _ = random_questions()
+    grids = torch.rand(len(questions.photos), PLACES, CHANNELS).bfloat16()
     net = VQAModel(VQAConfig(vocab_size=WORDS, id2label={i: str(i) for i in range(ANSWERS)})).train()
     for part in (net.image_encoder, net.blind_head, net.image_only_head):
         part.requires_grad_(False)
@@ -92,23 +93,23 @@ def training() -> Figures:
     return {"training, questions/s": fast, "padded loop, questions/s": slow, "ratio to the padded loop": fast / slow}
 
 
-def random_questions() -> tuple[Questions, Tensor]:
-    """Random questions, with the lengths and the 4.4 questions a photo of COCO, and random 16-bit grids."""
+def random_questions(count: int = QUESTIONS) -> tuple[Questions, int]:
+    """Random questions, with the lengths and the 4.4 questions a photo of COCO, and how many answers there are."""
     rng = np.random.default_rng(0)
-    photos = round(QUESTIONS / 4.4)
-    lengths = rng.choice(LENGTHS, QUESTIONS)
+    photos = round(count / 4.4)
+    lengths = rng.choice(LENGTHS, count)
     questions = Questions(
         photos=[str(i) for i in range(photos)],
-        photo=rng.integers(0, photos, QUESTIONS),
-        input_ids=torch.from_numpy(rng.integers(2, WORDS, (QUESTIONS, lengths.max()))),
+        photo=rng.integers(0, photos, count),
+        input_ids=torch.from_numpy(rng.integers(2, WORDS, (count, lengths.max()))),
         lengths=torch.from_numpy(lengths),
-        starts=np.arange(QUESTIONS + 1),
-        labels=rng.integers(0, ANSWERS, QUESTIONS),
-        scores=np.ones(QUESTIONS, np.float32),
+        starts=np.arange(count + 1),
+        labels=rng.integers(0, ANSWERS, count),
+        scores=np.ones(count, np.float32),
         other_words=torch.arange(WORDS),
         other_answers=torch.arange(ANSWERS),
     )
-    return questions, torch.rand(photos, PLACES, CHANNELS).bfloat16()
+    return questions, ANSWERS
 
 
 def extraction() -> Figures:
