@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def random_llava(folder: Path, tokens: int) -> Path:
 
     side = 14 * round(tokens**0.5)
     torch.manual_seed(0)
-    sizes = {"hidden_size": 256, "intermediate_size": 688, "num_attention_heads": 4}
+    sizes: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 688, "num_attention_heads": 4}
     vision = t.CLIPVisionConfig(**sizes, image_size=side, patch_size=14, num_hidden_layers=4)
-    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    ids: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
     text = t.LlamaConfig(**sizes, **ids, num_hidden_layers=8, vocab_size=4096, initializer_range=0.1)
     config = t.LlavaConfig(vision_config=vision, text_config=text, image_token_index=4, vision_feature_layer=-1)
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, "<unk>"))
@@ -89,13 +90,13 @@ def measure(vqa: Any, count: int) -> dict[str, Any]:
     anew, following = [], []
     for _ in range(5):
         new = photo()
-        anew.append(seconds(lambda new=new: vqa.ask_many(new, QUESTIONS[:1], 1, blind=False)))
-        following.append(seconds(lambda new=new: vqa.ask_many(new, QUESTIONS[1:2], 1, blind=False)))
+        anew.append(seconds(partial(vqa.ask_many, new, QUESTIONS[:1], 1, blind=False)))
+        following.append(seconds(partial(vqa.ask_many, new, QUESTIONS[1:2], 1, blind=False)))
     photos = [photo() for _ in range(count // len(QUESTIONS))]
     before = memory()
     peaks, adapter = [], 0.0
     for number, new in enumerate(photos):
-        adapter += seconds(lambda new=new: vqa.ask_many(new, QUESTIONS, 3))
+        adapter += seconds(partial(vqa.ask_many, new, QUESTIONS, 3))
         if number in (len(photos) // 4, len(photos) - 1):
             peaks.append(memory())
     pairs = [(new, question) for new in photos for question in QUESTIONS]

@@ -39,7 +39,8 @@ class ForeignDescriber:
         with adapter.remembering(look.encoded.features):
             inputs, cache = adapter.ready(look.encoded, [None])
             steps = adapter.decoder.sentence(inputs, cache, LONGEST, temperature, top_p, seed)
-        text, words, tokens = "", [], []
+        text, tokens = "", []
+        words: list[tuple[float, list[np.ndarray]]] = []
         for token, log_probability, layers in steps:
             tokens.append(token)
             text = adapter.tokenizer.decode(tokens, skip_special_tokens=True)

@@ -60,8 +60,8 @@ class Deletion(AskedAgain):
                 "random": [],
                 "centre": [((h - r) // 2, (w - c) // 2) for (h, w), (r, c) in zip(grids, sizes, strict=True)],
             }
-            for example, *place in zip(examples, corners["attended"], sizes, grids, strict=True):
-                corners["random"].append(random_corner(*place, generator_for(self.seed, example)))
+            for example, corner, region, grid in zip(examples, corners["attended"], sizes, grids, strict=True):
+                corners["random"].append(random_corner(corner, region, grid, generator_for(self.seed, example)))
             given = {"kept": whole}
             for name, places in corners.items():
                 covered = [

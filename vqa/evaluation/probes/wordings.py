@@ -132,9 +132,9 @@ class Blind(AskedAgain):
         for squares, some, rows in self.read(lambda square: square):
             questions, truth = [e.question for e in some], [reference(e) for e in some]
             grey = self.encode([Image.new("RGB", squares[0].size, GREY)])
-            given = {
-                "photo": self.ask(self.encode(squares), questions, rows).answers,
-                "grey": self.ask(grey, questions, np.zeros(len(rows), int)).answers,
+            given: dict[str, list[str | None]] = {
+                "photo": [*self.ask(self.encode(squares), questions, rows).answers],
+                "grey": [*self.ask(grey, questions, np.zeros(len(rows), int)).answers],
                 "none": self._without(some),
             }
             for name, answers in given.items():
