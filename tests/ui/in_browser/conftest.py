@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.once import once
 from tools.page_numbers import served
 from train.exporting import page
 from ui.browser import runtime
@@ -40,27 +41,33 @@ def runtime_folder() -> Path:
 @pytest.fixture(scope="session")
 def exported(tiny_onnx: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model for both runtimes of Python, and beside it a captioner and a completer that fit it."""
-    folder = tmp_path_factory.mktemp("page")
-    shutil.copytree(tiny_onnx, folder / "tiny")
-    shutil.copy(tiny_checkpoint / "model.safetensors", folder / "tiny")
-    torch.manual_seed(0)
-    config = {"attention": "soft", "hidden": 8, "channels": 64}
-    more = {"encoder": ours(VQA.load(tiny_checkpoint, "cpu")).made_by(), "most": 6, "words": WORDS}
-    save_bundle(folder / "caption", describe.KIND, config | more, Captioner(Words(WORDS).size, **config))
-    size = {"cell": "lstm", "layers": 2, "hidden": 12, "embedding": 6}
-    net = CharacterModel(Characters(LETTERS).size, **size)
-    save_bundle(folder / "complete", complete.KIND, {**size, "characters": LETTERS, "lines": True}, net)
-    return folder
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(tiny_onnx, folder / "tiny")
+        shutil.copy(tiny_checkpoint / "model.safetensors", folder / "tiny")
+        torch.manual_seed(0)
+        config = {"attention": "soft", "hidden": 8, "channels": 64}
+        more = {"encoder": ours(VQA.load(tiny_checkpoint, "cpu")).made_by(), "most": 6, "words": WORDS}
+        save_bundle(folder / "caption", describe.KIND, config | more, Captioner(Words(WORDS).size, **config))
+        size = {"cell": "lstm", "layers": 2, "hidden": 12, "embedding": 6}
+        net = CharacterModel(Characters(LETTERS).size, **size)
+        save_bundle(folder / "complete", complete.KIND, {**size, "characters": LETTERS, "lines": True}, net)
+
+    return once(tmp_path_factory, "page-models", fill)
 
 
 @pytest.fixture(scope="session")
-def site(exported: Path, runtime_folder: Path) -> Path:
+def site(exported: Path, runtime_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's folder, some way below the root of what is served."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "find_bundle", lambda name: exported / name)
-        files = page.page_files(str(exported / "tiny"))
-    (exported / "root" / "some").mkdir(parents=True)
-    return assemble(exported / "root" / "some" / "where", runtime_folder, files)
+
+    def fill(root: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "find_bundle", lambda name: exported / name)
+            files = page.page_files(str(exported / "tiny"))
+        (root / "some").mkdir(parents=True)
+        assemble(root / "some" / "where", runtime_folder, files)
+
+    return once(tmp_path_factory, "page-root", fill) / "some" / "where"
 
 
 @pytest.fixture(scope="session")
