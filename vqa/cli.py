@@ -233,7 +233,7 @@ def describe(
     table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)
-    from vqa.captioning.describe import load_describer  # takes seconds
+    from vqa.foreign.describing import load_describer  # takes seconds
 
     describer = load_describer(model, encoder, device)
     if not one:

@@ -12,8 +12,6 @@ from vqa.captioning.captioner import Captioner
 from vqa.captioning.search import BEAM, beam_search, sample
 from vqa.captioning.words import SPECIAL, Words
 from vqa.checkpoint.auxiliary import broken_settings, find_bundle, load_bundle
-from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
-from vqa.foreign import adapter_for
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 
@@ -101,19 +99,6 @@ class Describer:
         ]
         text = self.words.text(n for n in ids.tolist() if n >= SPECIAL)
         return Caption(text, words, float(decoded.total()[0, 0]), seconds)
-
-
-def load_describer(model: str | None, encoder: str | None, device: str) -> Any:
-    """A `Describer`, or the same of a foreign model that writes captions. Raises `InputError` as they do.
-
-    model: a captioner's folder, or a model for image-text-to-text; encoder: the model whose image encoder it needs.
-    """
-    config = read_json(find_checkpoint(model) / CONFIG) if model is not None else {}
-    if model is not None and adapter_for(model, config) is not None:
-        from vqa.foreign.describing import ForeignDescriber
-
-        return ForeignDescriber(VQA.load(model, device))
-    return Describer.load(model, ours(VQA.load(encoder, device)))
 
 
 def build(config: dict[str, Any]) -> Captioner:

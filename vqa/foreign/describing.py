@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from vqa.captioning.describe import Caption, CaptionWord
-from vqa.foreign.image_text import Adapter
+from vqa.captioning.describe import Caption, CaptionWord, Describer
+from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
+from vqa.foreign import adapter_for
 from vqa.model.errors import InputError
+from vqa.predict import VQA, ours
 
 LONGEST = 40  # tokens of a caption
 
@@ -20,7 +22,7 @@ class ForeignDescriber:
     side = None
 
     def __init__(self, vqa: Any):
-        if not isinstance(vqa.adapter, Adapter):
+        if not hasattr(vqa.adapter, "ready"):
             raise InputError(f"{vqa.name} is a {vqa.kind} model, which writes no captions; name another model.")
         self.vqa = vqa
 
@@ -56,3 +58,14 @@ class ForeignDescriber:
         ]
         seconds = {"photo": look.seconds, "caption": time.perf_counter() - start}
         return Caption(" ".join(text.split()), made, sum(step[1] for step in steps), seconds)
+
+
+def load_describer(model: str | None, encoder: str | None, device: str) -> Any:
+    """A `Describer`, or the same of a foreign model that writes captions. Raises `InputError` as they do.
+
+    model: a captioner's folder, or a model for image-text-to-text; encoder: the model whose image encoder it needs.
+    """
+    config = read_json(find_checkpoint(model) / CONFIG) if model is not None else {}
+    if model is not None and adapter_for(model, config) is not None:
+        return ForeignDescriber(VQA.load(model, device))
+    return Describer.load(model, ours(VQA.load(encoder, device)))
