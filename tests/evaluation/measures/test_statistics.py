@@ -204,3 +204,13 @@ def test_what_is_stated_as_sure_is_counted_by_kind() -> None:
     }
     none = stated_as_sure(kinds[:1], np.array([False]), np.array([1.0]))
     assert none["all"] == none["yes/no"] == {"n": 1, "sure": 0, "right": None}
+
+
+def test_a_slope_that_a_checkpoint_cannot_hold_is_bounded() -> None:
+    """A few answers of which the surer are right would be separated by any steep slope."""
+    best = torch.tensor([[0.5], [0.6]])
+    logits = torch.cat([best, ((1 - best) / 5).expand(-1, 5)], 1).log()
+    for sure, bound in ((1, -10.0), (0, 10.0)):
+        right = torch.zeros(2, 6)
+        right[sure, 0] = 1.0
+        assert fit_temperature(logits, right)[1] == bound

@@ -72,7 +72,7 @@ def fit_temperature(logits: "Tensor", right: "Tensor", adaptive: bool = True) ->
         adaptive: without it k is 0.
 
     Returns:
-        t and k; T is between 0.1 and 10.
+        t and k, which is from -10 to 10, as in a checkpoint; T is between 0.1 and 10.
     """
     import torch
 
@@ -98,7 +98,7 @@ def fit_temperature(logits: "Tensor", right: "Tensor", adaptive: bool = True) ->
     with torch.enable_grad():
         optimizer.step(step)
     log_t, slope = fitted.tolist()
-    return round(math.exp(log_t), 4), round(slope, 4) if adaptive else 0.0
+    return round(math.exp(log_t), 4), round(min(max(slope, -10.0), 10.0), 4) if adaptive else 0.0
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
