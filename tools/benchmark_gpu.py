@@ -9,13 +9,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tools.benchmark import random_questions
-from tools.timing import print_figures
+from tools.timing import Figures, print_figures
 from train.fitting.batches import photo_batches
 from vqa.data.parallel import prefetch
 from vqa.model.configuration import VQAConfig
@@ -23,16 +24,16 @@ from vqa.model.device import fast_dtype, pick_device
 from vqa.model.model import VQAModel
 from vqa.script import run
 
-SIZES = {"hidden_size": 1024, "attention_size": 1024, "fusion_size": 2048}  # of train/configs/vqa_v2.yaml
+SIZES: dict[str, Any] = {"hidden_size": 1024, "attention_size": 1024, "fusion_size": 2048}  # as in configs/vqa_v2.yaml
 
 
-def measure(questions: int, batch_size: int, photos: int, device: str, image_size: int = 224) -> dict[str, float]:
+def measure(questions: int, batch_size: int, photos: int, device: str, image_size: int = 224) -> Figures:
     """Seconds of an epoch of so many questions, and of training with `photos` pixels a step; and gigabytes."""
     place = pick_device(device)
     data, answers = random_questions(questions)
     labels = {i: str(i) for i in range(answers)}
     net = VQAModel(VQAConfig(vocab_size=len(data.other_words), id2label=labels, image_size=image_size, **SIZES))
-    net.to(place).train()
+    net.to(place).train()  # type: ignore[arg-type]
     size = len(data.photos), math.prod(net.grid_size), net.image_encoder.channels
     grids = torch.randint(0, 256, size, dtype=torch.uint8, device=place)
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, fused=True)
@@ -70,7 +71,7 @@ def measure(questions: int, batch_size: int, photos: int, device: str, image_siz
     net.image_encoder.requires_grad_(True)
     seen = sum(len(np.unique(data.photo[chosen])) for chosen in photo_batches(data.photo, photos)[:20])
     seconds(end_to_end)
-    figures = {"first epoch, s": first, "epoch, s": second, "training, questions/s": questions / second}
+    figures: Figures = {"first epoch, s": first, "epoch, s": second, "training, questions/s": questions / second}
     figures["end to end, photos/s"] = seen / seconds(end_to_end)
     with suppress(RuntimeError, AssertionError):  # only CUDA counts it
         figures["most memory, GB"] = torch.cuda.max_memory_allocated() / 1e9

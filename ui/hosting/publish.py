@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from ui.browser.site import assemble as assemble_page
+from ui.browser import site
 from ui.hosting.space import assemble
 from vqa.checkpoint.hub import check_login, upload
 from vqa.model.errors import InputError
@@ -15,8 +15,7 @@ from vqa.model.errors import InputError
 def publish(model: str, space: str, output: str | None = None, push: bool = False, page: Any = None) -> None:
     """Assemble the Space in `output` (by default a new folder named after it), push it if asked to, and say so.
 
-    page: for a static Space, which computes in the browser: the second and third argument of its `assemble`.
-
+    page: for a static Space, which computes in the browser: the second and third argument of `site.assemble`.
     space: its name on the Hub, 'owner/name', or 'name' for one of one's own. Raises `InputError` for a name that the
     Hub does not accept, whatever `assemble` refuses, or an upload that fails.
     """
@@ -29,7 +28,7 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
         check_login()
     name = space.rpartition("/")[2]
     place = Path(output or f"{name}-space")
-    folder = assemble_page(place, *page, name) if page else assemble(place, model, name)
+    folder = site.assemble(place, *page, title=name) if page else assemble(place, model, name)
     if push:
         print(f"It is on {upload(folder, space, 'space', sdk='static' if page else 'gradio')} now.")
     else:

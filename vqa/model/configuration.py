@@ -21,7 +21,7 @@ PIPELINES = {
 }
 
 
-class VQAConfig(VQASettings, PreTrainedConfig):
+class VQAConfig(VQASettings, PreTrainedConfig):  # type: ignore[misc]  # the base also allows texts as the keys of id2label
     """Configuration of a `VQAModel`, whose fields are those of `VQASettings`.
 
     Raises `InputError` for a value that is not among the choices.

@@ -132,7 +132,7 @@ class Recurrent(nn.Module):
         step, place = valid.nonzero(as_tuple=True)
         row, after = order[place], valid.sum(1).cumsum(0).tolist()
         steps = [(slice(a, b), b - a) for a, b in pairwise([0, *after])]  # the rows of each, packed, and their number
-        below, beside, ends = x, [], []
+        below, beside, ends = x, list[Tensor](), []
         start = _parts(state) if state is not None else (x.new_zeros(len(self.core.all_weights), len(x), 1),) * 2
         for index, (W, U, b, d) in enumerate(self.core.all_weights):
             if beside and index % directions == 0:
