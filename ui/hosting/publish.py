@@ -28,7 +28,7 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
         check_login()
     name = space.rpartition("/")[2]
     place = Path(output or f"{name}-space")
-    folder = site.assemble(place, *page, title=name) if page else assemble(place, model, name)
+    folder = site.assemble(place, page[0], page[1], name) if page else assemble(place, model, name)
     if push:
         print(f"It is on {upload(folder, space, 'space', sdk='static' if page else 'gradio')} now.")
     else:
