@@ -120,7 +120,12 @@ def test_the_commands_exist() -> None:
                 assert {word for word in rest if "=" not in word} <= targets, (page, words)
             case ["pip", "install", *_] | [".", _] | ["python", "-m", "venv", _] | ["cd", *_] | ["hf", "auth", "login"]:
                 pass
-            case ["lmms-eval", *_] | ["python", "-m", "vqa.harnesses.vlmevalkit" | "nltk.downloader", *_]:
+            case ["lmms-eval", *_] | [
+                "python",
+                "-m",
+                "vqa.harnesses.vlmevalkit" | "nltk.downloader" | "http.server",
+                *_,
+            ]:
                 pass  # commands of others
             case ["vqa", _, *rest] | ["python", "-m", _, *rest]:
                 flags = {word.split("=")[0] for word in rest if word.startswith("--")}
@@ -154,7 +159,7 @@ def test_the_lectures_equations_have_their_functions() -> None:
     """The page on recurrent networks links a definition in every file that computes an equation."""
     text = TEXTS[ROOT / "docs" / "recurrent.md"]
     links = re.findall(r"\[`([^`]+)`\]\(([^)#\s]+\.py)#([\w.]+)\)", text)
-    files = "recurrent gradients character_model complete search question_encoder attention fusion model captioner"
+    files = "recurrent gradients character_model complete search question_encoder attention fusion net captioner"
     assert {Path(path).stem for _, path, _ in links} >= {*files.split(), "objectives", "repair_model"}
     assert all(label == definition for label, _, definition in links)
     assert len(links) == text.count(".py#") > 25

@@ -145,7 +145,9 @@ def test_without_a_table_rows_are_printed(album, ask, capsys):
 
 def test_captions_of_a_folder(album, capsys, tmp_path, monkeypatch):
     vqa = SimpleNamespace(name="bundled", checkpoint=SimpleNamespace(size=64))
-    describer = SimpleNamespace(vqa=vqa, describe=lambda image, **_: SimpleNamespace(text=f"{image.size}", score=-1.5))
+    describer = SimpleNamespace(
+        vqa=vqa, side=64, describe=lambda image, **_: SimpleNamespace(text=f"{image.size}", score=-1.5)
+    )
     monkeypatch.setattr("vqa.captioning.describe.Describer.load", lambda *_: describer)
     monkeypatch.setattr("vqa.predict.VQA.load", lambda *_: object.__new__(VQA))
     for _ in range(2):

@@ -34,7 +34,7 @@ def test_what_only_the_page_calls_is_not_documented(client, models, photo, tmp_p
     upload = client.predict(handle_file(photo), True, api_name="/look")
     assert upload["picture"].startswith("data:image/jpeg;base64,")
     assert client.predict(handle_file(photo), False, api_name="/look") == {"picture": ""}
-    assert client.predict(api_name="/status") == {"loading": models.loading, "done": 4, "of": 4}
+    assert client.predict(api_name="/status") == {"loading": models.loading, "done": 4, "of": 4, "waiting": 0}
     assert client.predict("waht is on the table?", api_name="/did_you_mean") == {"text": QUESTION}
 
 
