@@ -27,10 +27,10 @@ class Example(NamedTuple):
 EXAMPLES = {
     "a cat": ("chelsea", "what animal is this?", "how many cats are there?", "is there a person?"),
     "a coffee": ("coffee", "what is in the cup?", "how many cups are there?", "what is the table made of?"),
-    "an astronaut": ("astronaut", "is there a person?", "is the woman smiling?", "is this a man or a woman?"),
+    "an astronaut": ("astronaut", "is there a person?", "is the woman smiling?", "is the woman wearing a suit?"),
     "a rocket": ("rocket", "what color is the sky?", "is there a person?", "are there clouds?"),
     "a red circle": ("red-circle", "what color is the circle?", "is there a circle?", "is there a person?"),
-    "shapes": ("blue-and-yellow", "what color is the triangle?", "is there a triangle?", "is there a cat?"),
+    "shapes": ("blue-and-yellow", "how many shapes are there?", "is there a triangle?", "is there a cat?"),
 }
 
 

@@ -16,7 +16,7 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     opened.get_by_role("button", name="shapes").click()
     card = opened.locator(".cards .card")
     card.locator(".bar").wait_for()
-    expect(opened.locator(".card .asked").nth(1)).to_have_text("what color is the triangle?")
+    expect(opened.locator(".card .asked").nth(1)).to_have_text("how many shapes are there?")
     assert opened.locator("img:visible").count() == 1  # the photo is there once
     assert re.search(r"\d%(: right (about|less|nearly)|, but answers)", card.inner_text())
     label = opened.locator("canvas.heat").get_attribute("aria-label")
