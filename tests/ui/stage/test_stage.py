@@ -30,7 +30,7 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     card.locator("summary").click()
     why = card.locator(".why")
     assert "Without the photo:" in why.inner_text() and "Answered in" in why.inner_text()
-    assert "triangle" in why.locator(".words").inner_text()
+    assert "shapes" in why.locator(".words").inner_text()
     requests: list[str] = []
     opened.on("request", lambda request: requests.append(request.url))
     why.get_by_role("button", name="look 2").click()
