@@ -107,8 +107,44 @@ def test_what_may_pass_is_tried_again_but_not_for_ever(serve: Callable[[Reply], 
         assert KEY not in str(caught.value)
     with pytest.raises(Refused, match="refuses the question"):
         ServedVQA(serve(lambda body: (400, {})).url, "theirs").ask(photo, "is it?")
-    with pytest.raises(InputError, match="The address ftp://x is none of a server"):
-        ServedVQA("ftp://x", "theirs")
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://", "http://x:y/v1", "http://[::1", f"http://{'a' * 99}/", "http://a:p@b/"]
+)
+def test_an_address_is_checked_before_it_is_asked(url: str) -> None:
+    with pytest.raises(InputError, match=r"is none of a server|holds a password; set OPENAI_API_KEY instead"):
+        ServedVQA(url, "theirs")
+
+
+def test_the_key_is_in_no_message(serve: Callable[[Reply], Fake], photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"status 404: no such key \*\*\*") as caught:
+        error = {"error": {"message": f"no such key {KEY}"}}
+        ServedVQA(serve(lambda body: (404, error)).url, "theirs").ask(photo, "is it?")
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nx: y")
+    with pytest.raises(InputError, match="OPENAI_API_KEY holds characters that no key has") as bad:
+        ServedVQA("http://127.0.0.1:1", "theirs")
+    assert KEY not in f"{caught.value}{bad.value}"
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"confidence": 7},
+        {"attention": {"maps": [[1, 2, 3]], "height": 2, "width": 2}},
+        {"attention": {"maps": [[-1.0]], "height": 1, "width": 1}},
+        {"blind": {}},
+        {"photo_mattered": "x"},
+    ],
+)
+def test_an_invalid_answer_is_refused_and_not_cached(
+    ours: dict[str, Any], serve: Callable[[Reply], Fake], photo: Path
+) -> None:
+    replies = iter([{"glimpse": ours}, {}])
+    fake = serve(lambda body: (200, completion("yes", 1e3)[1] | next(replies)))
+    with pytest.raises(InputError, match="answers with no chat completion"):
+        ServedVQA(fake.url, "theirs").ask(photo, "is it?")
+    assert ServedVQA(fake.url, "theirs").ask(photo, "is it?").confidence == 1.0  # log-probabilities are at most 0
 
 
 def test_a_run_that_broke_off_goes_on(

@@ -22,7 +22,7 @@ from vqa.data.files import file_errors
 from vqa.foreign import Refused
 from vqa.foreign.calibration import cache_folder
 from vqa.foreign.prompts import SHORT
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, printable
 from vqa.model.photos import open_photo, shrink_to_show
 from vqa.model.text import SURE, Answer, Score, check_question
 
@@ -49,13 +49,15 @@ class ServedVQA:
     folder, load_seconds = Path(), 0.0
 
     def __init__(self, url: str, model: str, sleep: Callable[[float], None] = time.sleep):
-        if not url.startswith(("http://", "https://")):
-            raise InputError(f"The address {url} is none of a server; give one such as http://127.0.0.1:8000/v1.")
-        self.url = url.rstrip("/") + ("" if url.rstrip("/").endswith("/chat/completions") else "/chat/completions")
-        self.name, self.sleep = model, sleep
-        key = os.environ.get(KEY, "")
-        self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=120)
-        digest = hashlib.blake2b(f"{self.url} {model}".encode(), digest_size=8).hexdigest()
+        self.url, self.name, self.sleep = completions(url), printable(model.encode(errors="replace").decode()), sleep
+        key = os.environ.get(KEY, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise InputError(f"{KEY} holds characters that no key has; set it to the server's key alone.")
+        try:
+            self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=120)
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:  # a proxy of the environment
+            raise InputError(f"The proxy of HTTP_PROXY or ALL_PROXY cannot be used ({error}); unset it.") from error
+        digest = hashlib.blake2b(f"{self.url} {self.name}".encode(), digest_size=8).hexdigest()
         path = cache_folder() / "api" / f"{digest}.sqlite"
         with file_errors(f"{path} cannot be written", "set XDG_CACHE_HOME to another folder"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +125,7 @@ class ServedVQA:
             try:
                 response = self._client.post(self.url, json=body)
             except httpx.HTTPError as error:
-                reason = type(error).__name__
+                reason = f"{type(error).__name__}: {error}"
             else:
                 if response.status_code == 200:
                     return self._content(response)
@@ -146,20 +148,27 @@ class ServedVQA:
             text = str(choice["message"]["content"] or "")
             tokens = (choice.get("logprobs") or {}).get("content") or []
             values = [float(token["logprob"]) for token in tokens]
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            kept = {"text": printable(text), "logprobs": values, "glimpse": content.get("glimpse")}
+            self._answer(kept)  # so that nothing is cached that cannot be read
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"The server {self.url} answers with no chat completion; check the address.") from error
-        return {"text": text, "logprobs": values, "glimpse": content.get("glimpse")}
+        return kept
 
     def _answer(self, content: dict[str, Any]) -> Answer:
         ours = content["glimpse"] or {}
         text, values = " ".join(content["text"].split()).rstrip("."), content["logprobs"]
-        confidence = float(ours.get("confidence", math.exp(sum(values) / len(values)) if values else math.nan))
+        mean = sum(values) / len(values) if values else math.nan
+        confidence = float(ours.get("confidence", math.exp(min(mean, 0.0))))
+        if not (0 <= confidence <= 1 or "confidence" not in ours):
+            raise ValueError(f"a confidence of {confidence}")
         attention = ours.get("attention")
         if attention is None:
             maps = np.full((1, 1, 1), 1.0)
         else:
             maps = np.array(attention["maps"], float).reshape(-1, attention["height"], attention["width"])
-        without = ours.get("blind")
+            if not (maps.size and np.isfinite(maps).all() and maps.min() >= 0 and maps.max() > 0):
+                raise ValueError("attention that is none")
+        without, mattered = ours.get("blind"), ours.get("photo_mattered")
         return Answer(
             text=text,
             confidence=confidence,
@@ -167,8 +176,8 @@ class ServedVQA:
             attention=maps,
             words=[],
             unknown_words=[],
-            blind=None if without is None else Score(**without),
-            photo_mattered=ours.get("photo_mattered"),
+            blind=None if without is None else Score(str(without["answer"]), float(without["score"])),
+            photo_mattered=None if mattered is None else float(mattered),
             sure=bool(ours.get("sure", confidence >= SURE)),
             glimpse=None,
             seconds={},
@@ -185,10 +194,28 @@ class ServedVQA:
         return nullcontext()
 
 
+def completions(url: str) -> str:
+    """The address of `/chat/completions`. Raises `InputError` for one that is no server's."""
+    try:
+        parsed = httpx.URL(url)
+        parsed.host.encode("idna")
+        valid = parsed.scheme in ("http", "https") and parsed.host and " " not in url and (parsed.port or 1) < 1 << 16
+    except (httpx.InvalidURL, UnicodeError):
+        valid = False
+    if not valid:
+        raise InputError(f"The address {url:.100} is none of a server; give one such as http://127.0.0.1:8000/v1.")
+    if parsed.userinfo:
+        raise InputError(f"The address of the server {parsed.host} holds a password; set {KEY} instead.")
+    path = parsed.path.rstrip("/").removesuffix("/chat/completions")
+    return str(parsed.copy_with(path=f"{path}/chat/completions", fragment=None))
+
+
 def said(response: httpx.Response) -> str:
-    """The message of an error, short and on one line."""
+    """The message of an error, short, on one line and without the key."""
     try:
         message = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
         message = response.reason_phrase
-    return " ".join(str(message).split())[:120].rstrip(".")
+    key = os.environ.get(KEY, "").strip()
+    message = str(message).replace(key, "***") if key else str(message)
+    return " ".join(message.split())[:120].rstrip(".")
