@@ -265,7 +265,7 @@ def publish(static: bool, **options: Any) -> None:
     """Assemble the Space, and push it if requested."""
     from ui.hosting.publish import publish as run
 
-    run(page=exported(options["model"]) if static else None, **options)
+    run(page=(lambda: exported(options["model"])) if static else None, **options)
 
 
 def export_page(output: str, **options: Any) -> None:

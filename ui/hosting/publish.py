@@ -1,5 +1,6 @@
 """`vqa publish`: assemble a Space for a model on this machine, and push it to the Hub if the user asks for that."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from vqa.checkpoint.hub import check_login, upload
 from vqa.model.errors import InputError
 
 
-def publish(model: str, space: str, output: str | None = None, push: bool = False, page: Any = None) -> None:
+def publish(
+    model: str, space: str, output: str | None = None, push: bool = False, page: Callable[[], Any] | None = None
+) -> None:
     """Assemble the Space in `output` (by default a new folder named after it), push it if asked to, and say so.
 
-    page: for a static Space, which computes in the browser: the second and third argument of `site.assemble`.
+    page: for a static Space, which computes in the browser: returns the second and third argument of `site.assemble`;
+        called once all else is checked, as it takes minutes.
     space: its name on the Hub, 'owner/name', or 'name' for one of one's own. Raises `InputError` for a name that the
     Hub does not accept, whatever `assemble` refuses, or an upload that fails.
     """
@@ -28,7 +32,7 @@ def publish(model: str, space: str, output: str | None = None, push: bool = Fals
         check_login()
     name = space.rpartition("/")[2]
     place = Path(output or f"{name}-space")
-    folder = site.assemble(place, page[0], page[1], name) if page else assemble(place, model, name)
+    folder = site.assemble(site.check_output(place), *page(), name) if page else assemble(place, model, name)
     if push:
         print(f"It is on {upload(folder, space, 'space', sdk='static' if page else 'gradio')} now.")
     else:

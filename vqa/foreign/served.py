@@ -55,8 +55,10 @@ class ServedVQA:
             raise InputError(f"{KEY} holds characters that no key has; set it to the server's key alone.")
         try:
             self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=120)
-        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:  # a proxy of the environment
-            raise InputError(f"The proxy of HTTP_PROXY or ALL_PROXY cannot be used ({error}); unset it.") from error
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:  # of the environment
+            reason = f"{error!s:.100}".rstrip(".")
+            variables = "HTTP_PROXY, ALL_PROXY and SSL_CERT_FILE"
+            raise InputError(f"No connection can be prepared ({reason}); check the variables {variables}.") from error
         digest = hashlib.blake2b(f"{self.url} {self.name}".encode(), digest_size=8).hexdigest()
         path = cache_folder() / "api" / f"{digest}.sqlite"
         with file_errors(f"{path} cannot be written", "set XDG_CACHE_HOME to another folder"):

@@ -45,3 +45,12 @@ def test_a_name_or_login_that_cannot_be_used_is_reported_first(
     assert cli.main(words) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("space", "message"), [("a b", "cannot be used"), ("ann/shapes", "holds something else")])
+def test_a_static_space_is_refused_before_the_export(tiny_checkpoint, tmp_path, monkeypatch, capsys, space, message):
+    monkeypatch.setattr(cli, "exported", lambda model: pytest.fail("exported"))
+    (tmp_path / "mine.txt").touch()
+    words = ["publish", str(tiny_checkpoint), "--static", "--space", space, "--output", str(tmp_path)]
+    assert cli.main(words) == 2
+    assert message in capsys.readouterr().err
