@@ -14,7 +14,7 @@ from train.exporting.weights import pack, store_in_8_bits
 from train.exporting.writers import write_captioner, write_completer
 from vqa.captioning import describe
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
-from vqa.checkpoint.find import Checkpoint, find_checkpoint, read_checkpoint
+from vqa.checkpoint.find import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
 from vqa.data.spellings import MARK, readings
 from vqa.language import complete
 from vqa.model.text import COMMON, SCRIPTS, UNCALIBRATED
@@ -87,6 +87,10 @@ def captioner(
 ) -> dict[str, Any] | None:
     """Add the bundled captioner, if it reads this model's grids, and return its settings."""
     net, config = bundled("caption", describe.KIND, describe.build)
+    weights = find_checkpoint(model) / WEIGHTS  # which tell whose grids the captioner reads
+    if not weights.is_file():
+        console.print(f"{weights} is missing, so that no captioner is known to fit: the page writes no captions.")
+        return None
     if ours(VQA.load(model, "cpu", runtime="torch")).made_by() != config.get("encoder"):
         console.print("The captioner was trained with another image encoder: the page writes no captions.")
         return None

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from train.exporting.page import captioner
 from ui.browser import runtime, site
 from vqa.model.errors import InputError
 
@@ -71,3 +73,8 @@ def test_a_runtime_that_is_missing_or_another_one_is_reported(tmp_path: Path, mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="npm is not installed"):
         runtime.locate(fetch=True)
+
+
+def test_without_the_weights_no_captioner_is_known_to_fit(tiny_onnx: Path, tmp_path: Path, capsys) -> None:
+    assert captioner(str(tiny_onnx), {}, {}, tmp_path, [2, 2], Console(width=500)) is None
+    assert "model.safetensors is missing" in capsys.readouterr().out
