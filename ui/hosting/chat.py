@@ -5,7 +5,6 @@ message, and the whole `Answer`, heat included, is in the further field `glimpse
 """
 
 import base64
-import binascii
 import json
 import secrets
 import time
@@ -45,7 +44,10 @@ def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = No
         return JSONResponse({"object": "list", "data": rows})
 
     async def complete(request: Request) -> Response:
-        asked = await request.json()
+        try:
+            asked = await request.json()
+        except (ValueError, RecursionError) as error:
+            raise InputError("The request is no JSON; send it as application/json.") from error
         photo, question = read_messages(asked)
         wanted = asked.get("model")
         if (waiting := queued()) >= WAITING:
@@ -66,9 +68,8 @@ def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = No
                 return failed("The API key is wrong; give the password of --auth.", 401)
             try:
                 return await handler(request)
-            except ValueError as error:
-                known = isinstance(error, InputError)
-                return failed(str(error) if known else "The request is no JSON; send it as application/json.", 400)
+            except InputError as error:
+                return failed(str(error), 400)
             except Exception as error:
                 return failed(refusal(error), 500)
 
@@ -90,7 +91,8 @@ def read_messages(asked: Any) -> tuple[bytes, str]:
     for message in messages:
         if isinstance(message, dict) and message.get("role") == "user":
             content = message.get("content")
-            parts += [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+            content = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            parts += content if isinstance(content, list) else []
     texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
     addresses = [part["image_url"] for part in parts if isinstance(part, dict) and "image_url" in part]
     address = addresses[-1] if addresses else None
@@ -102,7 +104,7 @@ def read_messages(asked: Any) -> tuple[bytes, str]:
         raise InputError("The photo is no data: address in base64; nothing is fetched from other machines.")
     try:
         return base64.b64decode(data, validate=True), plain_question(texts[-1])
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, too
         raise InputError(f"The photo is not in base64 ({error}); encode it again.") from error
 
 

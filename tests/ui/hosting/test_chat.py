@@ -66,7 +66,9 @@ def test_later_turns_are_about_the_same_photo(client, vqa, photo, url):
         (messages(None, QUESTION), "have no photo and question"),
         (messages("https://example.com/a.jpg", QUESTION), "nothing is fetched from other machines"),
         (messages("data:image/png;base64,%%%", QUESTION), "is not in base64"),
+        (messages("data:image/png;base64,é", QUESTION), "is not in base64"),
         (messages("data:image/png;base64,AAAA", QUESTION), "is not a JPEG"),
+        ([{"role": "user", "content": 5}], "have no photo and question"),
         ([{"role": "user", "content": [3, {"image_url": 4, "text": 5}]}], "have no photo and question"),
     ],
 )
@@ -76,7 +78,7 @@ def test_a_bad_request_is_refused_in_a_sentence(client, wrong, message):
 
 
 def test_what_is_no_request(chat):
-    for content in (b"no JSON", b"[]", b"{}"):
+    for content in (b"no JSON", b"[]", b"{}", b"[" * 100_000):
         answer = httpx.post(f"{chat}v1/chat/completions", content=content, headers={"authorization": "Bearer secret"})
         assert answer.status_code == 400 and answer.json()["error"]["message"].endswith(".")
 
