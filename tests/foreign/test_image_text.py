@@ -213,6 +213,8 @@ def test_it_writes_captions(folders: dict[str, Path], photo: Path, capsys: pytes
         assert cli.main([*words, "--temperature", "2", "--seed", seed]) == 0
         drawn.append(json.loads(capsys.readouterr().out)["text"])
     assert drawn[0] == drawn[1] != drawn[2]
+    assert cli.main([*words, "--temperature", "nan"]) == 2
+    assert "The temperature is nan" in capsys.readouterr().err
 
 
 def test_its_confidence_is_calibrated_and_remembered(

@@ -34,7 +34,7 @@ class ForeignDescriber:
 
         Raises `InputError` for a photo that cannot be read or a setting out of range.
         """
-        if temperature is not None and (temperature <= 0 or not 0 < top_p <= 1):
+        if temperature is not None and not (0 < temperature < math.inf and 0 < top_p <= 1):
             raise InputError(f"The temperature is {temperature} and top-p {top_p}; give positive ones, top-p up to 1.")
         look, adapter = self.vqa.look(photo), self.vqa.adapter
         start = time.perf_counter()
