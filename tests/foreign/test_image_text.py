@@ -244,6 +244,16 @@ def test_its_confidence_is_calibrated_and_remembered(
     assert sorted(path.name for path in model.iterdir()) == files and "It is calibrated" in after.note
 
 
+@pytest.mark.parametrize("content", [{}, {"temperatures": 5}, {"temperatures": {"other": "x"}}])
+def test_a_damaged_calibration_is_refused(content: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = calibration.write("theirs/model", {"other": 2.0}, 9)
+    assert calibration.read("theirs/model") == {"other": 2.0}
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="delete it and calibrate the model again"):
+        calibration.read("theirs/model")
+
+
 def test_temperatures_are_those_of_the_greatest_likelihood() -> None:
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.02, 0.98, 20_000)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from vqa.model.text import KINDS
 
 FEWEST = 20  # answers of a kind; for fewer its temperature is that of all
 TEMPERATURES = np.geomspace(0.1, 10, 201)
+
+
+@dataclass
+class Stored:
+    """What `read` needs of a model's file."""
+
+    temperatures: dict[str, float]
 
 
 def cache_folder() -> Path:
@@ -35,8 +43,8 @@ def read(name: str) -> dict[str, float]:
     path = place(name)
     if not path.is_file():
         return {}
-    stored: Any = read_json(path, "delete it and calibrate the model again", dict)
-    return {kind: float(value) for kind, value in stored["temperatures"].items() if kind in KINDS and value > 0}
+    stored = read_json(path, "delete it and calibrate the model again", Stored).temperatures
+    return {kind: value for kind, value in stored.items() if kind in KINDS and 0 < value < np.inf}
 
 
 def write(name: str, temperatures: dict[str, float], n: int) -> Path:
