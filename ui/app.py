@@ -64,6 +64,8 @@ def launch(
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
     if ":" in host:
         raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
+    if root_path is not None and not root_path.startswith(("/", "http://", "https://")):
+        raise InputError(f"The root path is {root_path!r}; give one that begins with /, such as /glimpse.")
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     if collect is not None and not (private or auth):
         raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")

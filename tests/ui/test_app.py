@@ -28,6 +28,8 @@ def test_an_address_that_cannot_be_listened_on_is_reported(fast):
         taken.listen()
         with pytest.raises(InputError, match=r"cannot listen on .*; choose another --port"):
             app.launch(port=taken.getsockname()[1])
+    with pytest.raises(InputError, match="The root path is 'glimpse'; give one that begins with /"):
+        app.launch(root_path="glimpse")
     with pytest.raises(InputError, match="choose one from 1 to 65535"):
         app.launch(port=0)
     with pytest.raises(InputError, match="cannot listen on the IPv6 address ::1"):
