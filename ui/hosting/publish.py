@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
@@ -14,7 +13,11 @@ from vqa.model.errors import InputError
 
 
 def publish(
-    model: str, space: str, output: str | None = None, push: bool = False, page: Callable[[], Any] | None = None
+    model: str,
+    space: str,
+    output: str | None = None,
+    push: bool = False,
+    page: Callable[[], tuple[Path, site.Page]] | None = None,
 ) -> None:
     """Assemble the Space in `output` (by default a new folder named after it), push it if asked to, and say so.
 
