@@ -2,9 +2,9 @@
 
     python -m tools.figures [--bench bench.json]
 
-The tables of accuracy and robustness come from the bundled model's `results.json` (`vqa evaluate`), which its card and
-the app's page About read too; the variation between seeds from `seeds.json` (`tools.spread`), and the speed from
-`bench.json` (`make bench`), with the machine.
+The tables of accuracy, looking and robustness come from the bundled model's `results.json` (`vqa evaluate`), which its
+card and the app's page About read too; the variation between seeds from `seeds.json` (`tools.spread`), and the speed
+from `bench.json` (`make bench`), with the machine.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vqa.checkpoint.card import pointing, table
+from vqa.checkpoint.card import pointing, suite, table
 from vqa.data.readers.text_files import read_document
 from vqa.model.errors import InputError
 from vqa.script import run
@@ -35,6 +35,7 @@ def write_figures(pages: Sequence[Path], bench: Path) -> None:
     results = read_document(RESULTS)
     bodies = {
         "accuracy": accuracy(results),
+        "card": card(results),
         "seeds": seeds(read_document(SEEDS)),
         "looking": looking(results),
         "speed": speed(read_document(bench)),
@@ -53,6 +54,18 @@ def write_figures(pages: Sequence[Path], bench: Path) -> None:
 
 def accuracy(results: dict[str, Any]) -> str:
     """The bundled model's table, and what confidence is worth, with the command."""
+    return f"{table(results['tables'])}\n\n{evaluation(results)}"
+
+
+def card(results: dict[str, Any]) -> str:
+    """The card of `vqa evaluate --suite looking`, the baselines to beat, and what `accuracy` adds to its table."""
+    blind, common = (results["baselines"][name] for name in ("question_only", "majority"))
+    beat = f"To beat: {blind:.1f}% by the question without the photo, {common:.1f}% by the most common answer."
+    return f"{suite(results).strip()}\n\n{beat}\n\n{evaluation(results)}"
+
+
+def evaluation(results: dict[str, Any]) -> str:
+    """What was measured, what confidence is worth, and the command."""
     metrics, calibration = results["metrics"], results["calibration"]
     best = calibration["selective"][0]
     sentences = [f"Exact match of the bundled model and its baselines on `{', '.join(results['data']['files'])}`."]
@@ -64,7 +77,7 @@ def accuracy(results: dict[str, Any]) -> str:
         f"answers, {best['accuracy']:.0f}% are correct."
     )
     command = f"Command: `{results['command']}`, revision {results['environment']['revision'][:10]}."
-    return f"{table(results['tables'])}\n\n{' '.join(sentences)}\n\n{command}"
+    return f"{' '.join(sentences)}\n\n{command}"
 
 
 def seeds(spread: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def test_speed_is_published_with_the_machine() -> None:
 def test_missing_markers_are_reported(pages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     pages[1].write_text("# Figures\n")
     assert main(["--pages", *map(str, pages)]) == 2
-    assert "no markers '<!-- figures: seeds -->'" in capsys.readouterr().err
+    assert "no markers '<!-- figures: accuracy -->'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
