@@ -1,12 +1,12 @@
 """Take the screenshots of the app for the README: `python -m tools.screenshots` (requires Playwright and Chromium)."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
+from tools.page_numbers import chromium
 from ui.app import open_page
 from ui.models import Models
 from ui.page import build_page
@@ -28,16 +28,12 @@ PICTURES = (
 
 
 def main() -> None:
-    from playwright.sync_api import sync_playwright
-
     models = Models()
     models.load()
     page = build_page(models)
     address = open_page(page, "127.0.0.1", 7862)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser: Any = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+    with chromium() as browser:
         for name, size, scheme in PICTURES:
             window = browser.new_page(viewport=size, color_scheme=scheme, has_touch=size is PHONE)
             window.goto(address if name not in ("learn", "about") else f"{address}{name}")
@@ -46,7 +42,6 @@ def main() -> None:
             picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
             print(f"{name}.webp: {picture.width} x {picture.height}")
             window.close()
-        browser.close()
     page.close(verbose=False)
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from vqa.model.errors import InputError
 
+GREY = Image.new("RGB", (448, 448), (128, 128, 128))  # what stands for no photo
 MAX_CELLS = 128  # a side of a mask
 COARSE, FINE = 4, 2  # cells a side; into how many the best of them are split
 SPLIT = 4  # cells that are split

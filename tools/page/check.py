@@ -7,12 +7,12 @@ long, by processor time, which does not depend on what else the machine is doing
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import ui.hosting.quick_import  # noqa: F401
+from tools.page_numbers import chromium
 from ui.app import open_page
 from ui.models import Models
 from ui.page import build_page
@@ -90,8 +90,6 @@ def report(found: dict[str, Any]) -> None:
 
 def check(address: str | None) -> None:
     """Start the app unless one is open at `address`, measure, and print."""
-    from playwright.sync_api import sync_playwright
-
     page = None
     if address is None:
         models = Models()
@@ -99,11 +97,8 @@ def check(address: str | None) -> None:
         address = open_page(page, "127.0.0.1", 7863)
         models.load()
         models.load_further()
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+    with chromium() as browser:
         report(measure(browser, address))
-        browser.close()
     if page is not None:
         page.close(verbose=False)
 

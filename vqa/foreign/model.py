@@ -13,7 +13,7 @@ from PIL import Image
 from transformers.utils import logging
 
 from vqa.checkpoint.find import unreadable, weights_hash
-from vqa.covering import coarse_to_fine
+from vqa.covering import GREY, coarse_to_fine
 from vqa.data.metric import normalize_answer
 from vqa.foreign import calibration
 from vqa.model.device import fast_dtype, pick_device
@@ -21,8 +21,6 @@ from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash, shrink_to_show
 from vqa.model.text import SURE, Answer, Score, answer_kind, check_question
 from vqa.runtimes import divergence
-
-GREY = Image.new("RGB", (448, 448), (128, 128, 128))  # what stands for no photo
 
 
 class Reply(NamedTuple):

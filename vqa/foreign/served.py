@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from vqa.covering import GREY
 from vqa.data.files import file_errors
 from vqa.foreign import Refused
 from vqa.foreign.calibration import cache_folder
@@ -99,7 +100,7 @@ class ServedVQA:
         """See `ForeignVQA.ask_without`; only with a grey photo."""
         if not photo:
             return [None] * len(questions)
-        answers = self.ask_many(Image.new("RGB", (448, 448), (128, 128, 128)), questions, 1)
+        answers = self.ask_many(GREY, questions, 1)
         return [Score(answer.text, answer.confidence) for answer in answers]
 
     def square(self, photo: Any) -> np.ndarray:

@@ -115,7 +115,6 @@ class Conv(nn.Conv2d):
     def __init__(self, channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1):
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(channels, out, kernel, stride, padding, groups=groups, bias=False)
-
         nn.init.normal_(self.weight, std=(2 * groups / (kernel * kernel * out)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:

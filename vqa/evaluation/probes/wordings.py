@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
+from vqa.covering import GREY
 from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example, reference
 from vqa.data.kinds import KINDS
@@ -30,7 +31,6 @@ WORDINGS = (
     "is {0} in the picture?",
     "would you say there is {0} here?",
 )
-GREY = (128, 128, 128)
 SIDES = {"left": "right", "right": "left"}
 PLURAL = frozenset(kind.name for kind in KINDS.values() if kind.name == kind.plural)  # 'skis', 'scissors'
 _SIDE = re.compile(r"\b(left|right)(?=most\b|hand\b|\b)", re.IGNORECASE)
@@ -131,7 +131,7 @@ class Blind(AskedAgain):
         photos: list[str] = []
         for squares, some, rows in self.read(lambda square: square):
             questions, truth = [e.question for e in some], [reference(e) for e in some]
-            grey = self.encode([Image.new("RGB", squares[0].size, GREY)])
+            grey = self.encode([GREY.resize(squares[0].size)])
             given: dict[str, list[str | None]] = {
                 "photo": [*self.ask(self.encode(squares), questions, rows).answers],
                 "grey": [*self.ask(grey, questions, np.zeros(len(rows), int)).answers],
