@@ -7,9 +7,12 @@ Importing this package is cheap: the heavy libraries load with the first name th
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+# Or the ONNX runtime (1.29 and newer) reports each process that imports it to its maker; a user's own value stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from vqa.model.configuration import VQAConfig

@@ -1,7 +1,10 @@
 """The ONNX runtime gives the results of PyTorch, through the same methods."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,14 @@ from vqa.runtimes.onnx import FOLDER, normalize, read_config
 
 QUESTION = "what is on the table?"
 QUESTIONS = (QUESTION, "cat", "how many dogs are there on the zebra table?")
+
+
+def test_the_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
+    environment = {name: os.environ[name] for name in os.environ.keys() - {"ORT_DISABLE_TELEMETRY", "CI"}}
+    command = [sys.executable, "-c", "import vqa.runtimes.onnx"]
+    places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}  # of the reports that are to be sent
+    subprocess.run(command, env=environment | places, check=True, cwd=Path(__file__).parents[2])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
