@@ -38,14 +38,15 @@ export function createLoader(base, files, needed, report) {
     return new Blob(chunks).arrayBuffer();
   }
 
-  async function part({ path, sha256 }, counts) {
+  async function part({ path, bytes, sha256 }, counts) {
     const url = new URL(path, base).href, store = await opened, stored = await store?.match(url);
     if (stored) return body(stored, counts); // compared with its hash before it was stored
-    const response = await fetch(url).catch(() => null);
-    if (!response?.ok) throw new Refused("The model cannot be loaded, as the connection is lost; reload the page when it is back.");
-    const content = await body(response, counts);
+    // What is stored here is not stored by the browser's own cache, which would give a damaged part again and again.
+    const response = await fetch(url, { cache: store ? "no-store" : "default" }).catch(() => null);
+    const content = response && (await body(response, counts).catch(() => null));
+    if (!content) throw new Refused("The model cannot be loaded, as the connection is lost; reload the page when it is back.");
     const found = globalThis.crypto?.subtle ? hex(await crypto.subtle.digest("SHA-256", content)) : sha256; // over plain HTTP there is no hash
-    if (found !== sha256) throw new Refused(`A part of the model is damaged (${path}); reload the page, or upload the folder again.`);
+    if (!response.ok || content.byteLength !== bytes || found !== sha256) throw new Refused(`A part of the model is missing or damaged (${path}); reload the page, or upload the folder again.`);
     await store?.put(url, new Response(content)).catch(() => {}); // the storage may be full
     return content;
   }

@@ -51,17 +51,18 @@ function boxed(bytes, view) {
   return found;
 }
 
-// Refuse what is too large or no image; the sentences are those of vqa/model/photos.py.
+// Refuse what is too large or no image; the sentences are those of vqa/model/photos.py. The size, if each browser knows
+// the format, so that only damage can keep it from decoding.
 export async function check(file) {
   if (!file.size) throw new Refused("The photo is empty; copy or save it again.");
   if (file.size > MOST_BYTES) throw new Refused(`The photo has more than ${MOST_BYTES >> 20} MB; scale it down first.`);
-  const size = sizeOf(new Uint8Array(await file.slice(0, 1 << 20).arrayBuffer()));
+  const header = new Uint8Array(await file.slice(0, 1 << 20).arrayBuffer()), size = sizeOf(header);
   if (!size) return null; // the browser may know more formats
   const [width, height] = size, many = (n) => n.toLocaleString("en");
   if (width * height > MOST_PIXELS) throw new Refused(`The photo has ${many(width)} x ${many(height)} pixels, more than ${many(MOST_PIXELS)}; scale it down first.`);
   if (Math.max(width, height) > MOST_SIDE) throw new Refused(`The photo has a side of ${many(Math.max(width, height))} pixels, more than ${many(MOST_SIDE)}; crop it first.`);
   if (!width || !height) throw new Refused("The photo has no pixels; save it again.");
-  return size;
+  return text(header, 4, 8) === "ftyp" ? null : size; // not every browser knows AVIF, and few know HEIC
 }
 
 // The photo whole, as bytes `(size, size, 3)`: upright, on white where it is transparent, the first frame of several.

@@ -23,6 +23,9 @@ function start() {
   worker.onerror = () => {
     status = { loading: "" };
     for (const [, reject] of waiting.values()) reject(new Refused("This browser cannot run the model; use a current Chrome, Edge, Firefox or Safari."));
+    waiting.clear();
+    worker.terminate();
+    worker = null; // the next question tries again
   };
 }
 

@@ -72,7 +72,8 @@ def assemble(output: Path, runtime_folder: Path, page: Page, title: str = "Glimp
         if (output / ".git").is_dir():  # of a Space or a site that was pushed: its history stays
             shutil.copytree(output / ".git", folder / ".git", symlinks=True)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file() and ".git" not in path.parts)
-    print(f"{output} is a complete page ({size / 1e6:.1f} MB). Try it: python -m http.server --directory {output}")
+    command = f"python -m http.server --bind 127.0.0.1 --directory {output}"
+    print(f"{output} is a complete page ({size / 1e6:.1f} MB). Try it: {command}")
     return output
 
 

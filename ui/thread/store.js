@@ -3,16 +3,23 @@
 const KEPT = 24; // threads, the latest
 const NAME = "threads";
 
-const database = new Promise((resolve) => {
-  if (!globalThis.indexedDB) return resolve(null);
-  const opening = indexedDB.open("glimpse", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore(NAME, { keyPath: "id" });
-  opening.onsuccess = () => resolve(opening.result);
-  opening.onerror = () => resolve(null); // in a private window: nothing is stored
-});
+let database = null;
+
+function open() {
+  return (database ??= new Promise((resolve) => {
+    if (!globalThis.indexedDB) return resolve(null);
+    const opening = indexedDB.open("glimpse", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(NAME, { keyPath: "id" });
+    opening.onsuccess = () => {
+      opening.result.onclose = () => (database = null); // the storage was cleared: open it again
+      resolve(opening.result);
+    };
+    opening.onerror = () => resolve(null); // in a private window: nothing is stored
+  }));
+}
 
 async function run(mode, action) {
-  const opened = await database;
+  const opened = await open();
   if (!opened) return undefined;
   return new Promise((resolve) => {
     const request = action(opened.transaction(NAME, mode).objectStore(NAME));

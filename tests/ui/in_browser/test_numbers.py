@@ -1,6 +1,7 @@
 """What the page computes without a browser's help is what Python computes: pixels, words, scores, weights."""
 
 import base64
+import hashlib
 import io
 import json
 import shutil
@@ -83,6 +84,21 @@ def test_the_size_is_read_from_the_header(kind: str) -> None:
     cases = [{"data": encoded(np.frombuffer(one.getvalue(), np.uint8))} for one in (file, lossless)]
     cut = {"data": encoded(np.frombuffer(file.getvalue()[:15], np.uint8))}
     assert javascript("size", [*cases, cut])[:2] == [[53, 37], [53, 37]]
+
+
+def test_a_part_that_is_lost_missing_or_damaged_is_told_apart() -> None:
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    whole, damaged = encoded(np.frombuffer(b"abc", np.uint8)), encoded(np.frombuffer(b"abx", np.uint8))
+    cases = [
+        {"status": 200, "data": whole, "cut": True},
+        {"status": 404, "data": whole},
+        {"status": 200, "data": damaged},
+        {"status": 200, "data": whole, "stale": damaged},
+    ]
+    found = javascript("load", [case | {"sha256": sha256} for case in cases])
+    assert "connection is lost" in found[0]
+    assert all("missing or damaged (one)" in sentence for sentence in found[1:3])
+    assert found[3] == whole
 
 
 def test_questions_are_read_as_by_the_tokenizer() -> None:

@@ -13,15 +13,31 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.ui.browser import PHONE, ask, choose, drag, upload
 from tests.ui.conftest import QUESTION
 from tests.ui.in_browser.conftest import LETTERS
+from tools.page_speed import memory
 from vqa.captioning.describe import Describer
 from vqa.evidence import occlusion, what_if
 from vqa.language.complete import Completer
 from vqa.predict import VQA
 
 pytestmark = pytest.mark.browser
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\x14ispe\0\0\0\0" + struct.pack(">II", 400, 300) + bytes(16)
 ABOUT = """async ([content, name, ...values]) => {
   const server = await import(new URL("api/server.js", document.baseURI));
   return server.about({ id: "test", file: new Blob([Uint8Array.from(content)]) }, name, ...values);
+}"""
+
+# Ask about one photo so many times.
+MANY = """async ([content, question, count]) => {
+  const server = await import(new URL("api/server.js", document.baseURI));
+  const photo = { id: "test", file: new Blob([Uint8Array.from(content)]) };
+  for (let i = 0; i < count; i++) await server.about(photo, "ask", question);
+}"""
+
+# Until the browser has stored the answers about the photo that is shown.
+KEPT = """async () => {
+  const { read } = await import(new URL("thread/store.js", document.baseURI));
+  const id = new URLSearchParams(location.search).get("photo");
+  while (!(await read(id))?.turns.length) await new Promise((resolve) => setTimeout(resolve, 100));
 }"""
 
 CONTROLLED = """async () => {
@@ -98,6 +114,24 @@ def test_the_second_visit_needs_no_network(opened: Any, address: str, photo: Pat
     opened.locator(".sentence").wait_for()
 
 
+def test_storage_that_is_cleared_is_filled_again(opened: Any, address: str, photo: Path) -> None:
+    upload(opened, photo)
+    clear = {"origin": "/".join(address.split("/")[:3]), "storageTypes": "all"}
+    opened.context.new_cdp_session(opened).send("Storage.clearDataForOrigin", clear)
+    answer = ask(opened).locator(".answer").inner_text()
+    opened.evaluate(KEPT)
+    opened.reload()
+    assert opened.locator(".cards .answer").first.inner_text() == answer
+
+
+def test_a_hundred_questions_take_no_memory(opened: Any, photo: Path) -> None:
+    content = list(photo.read_bytes())
+    opened.evaluate(MANY, [content, QUESTION, 50])
+    before = memory(opened.context.browser)
+    opened.evaluate(MANY, [content, QUESTION, 100])
+    assert memory(opened.context.browser) - before < 30  # of millions of bytes
+
+
 def test_marking_covering_and_explaining(opened: Any, photo: Path) -> None:
     upload(opened, photo)
     card = ask(opened)
@@ -138,6 +172,7 @@ def test_photos_that_cannot_be_read_are_refused_in_a_sentence(opened: Any, photo
     for content, sentence in (
         (large, "The photo has 8,001 x 8,000 pixels, more than 64,000,000; scale it down first."),
         (photo.read_bytes()[:200], "The photo is damaged or cut short; copy or save it again."),
+        (HEIC, "The photo is not an image that this browser reads; save it as JPEG, PNG, WebP, BMP or GIF."),
         (b"no photo", "The photo is not an image that this browser reads; save it as JPEG, PNG, WebP, BMP or GIF."),
         (b"", "The photo is empty; copy or save it again."),
     ):
@@ -153,4 +188,4 @@ def test_a_damaged_part_is_reported(page: Any, address: str, photo: Path) -> Non
     page.route("**/question_weights-*", lambda route: route.fulfill(body=b"damaged"))
     page.goto(address)
     choose(page, photo)
-    page.locator(".notice").get_by_text("A part of the model is damaged").wait_for(timeout=120_000)
+    page.locator(".notice").get_by_text("A part of the model is missing or damaged").wait_for(timeout=120_000)
