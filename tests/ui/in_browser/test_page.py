@@ -189,3 +189,12 @@ def test_a_damaged_part_is_reported(page: Any, address: str, photo: Path) -> Non
     page.goto(address)
     choose(page, photo)
     page.locator(".notice").get_by_text("A part of the model is missing or damaged").wait_for(timeout=120_000)
+
+
+def test_a_worker_that_did_not_start_is_started_again(page: Any, address: str, photo: Path) -> None:
+    page.route("**/browser/worker.js", lambda route: route.abort(), times=1)
+    with page.expect_event("requestfailed"):
+        page.goto(address)
+    page.locator(".loading progress").wait_for(state="detached")
+    choose(page, photo)
+    page.locator(".sentence").wait_for(timeout=120_000)
