@@ -153,7 +153,7 @@ def test_options_that_change_nothing_are_refused(vilt: Path, photo: Path, capsys
         assert capsys.readouterr().err == f"vqa: The vilt model {vilt} takes no {flags}.\n"
     with pytest.raises(InputError, match="takes no --runtime"):
         Models(str(vilt), "cpu", runtime="onnx").load()
-    with pytest.raises(InputError, match="on a server .* takes no --device and no --runtime; leave them out"):
+    with pytest.raises(InputError, match=r"on a server .* takes no --device and no --runtime; leave them out"):
         Options("questions.csv", api="http://127.0.0.1:1", api_model="theirs", device="cpu", runtime="torch")
 
 

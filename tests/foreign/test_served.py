@@ -71,9 +71,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def serve(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]
-) -> Iterator[Callable[[Reply], Fake]]:
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]) -> Iterator[Callable[[Reply], Fake]]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     servers: list[Fake] = []

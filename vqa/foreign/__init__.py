@@ -13,7 +13,7 @@ GENERAL = "vqa.foreign.image_text"
 
 
 class Refused(InputError):
-    """A model behind a server refuses one question; it can be asked others."""
+    """A model, or the server of one, cannot answer one question; it can be asked others."""
 
 
 def refuse(who: str, **options: Any) -> None:

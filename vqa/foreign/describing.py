@@ -5,11 +5,11 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
 from vqa.captioning.describe import Caption, CaptionWord, Describer
 from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
 from vqa.foreign import adapter_for, refuse
+from vqa.foreign.model import computing
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 
@@ -24,12 +24,10 @@ class ForeignDescriber:
     def __init__(self, vqa: Any):
         if not hasattr(vqa.adapter, "ready"):
             raise InputError(f"{vqa.name} is a {vqa.kind} model, which writes no captions; name another model.")
-        self.vqa = vqa
+        self.vqa, self.name = vqa, vqa.name
 
-    @torch.inference_mode()
-    def describe(
-        self, photo: Any, temperature: float | None = None, top_p: float = 1.0, seed: int = 0
-    ) -> Caption:
+    @computing
+    def describe(self, photo: Any, temperature: float | None = None, top_p: float = 1.0, seed: int = 0) -> Caption:
         """A caption, greedy, or sampled with a `temperature`, and the attention before each word.
 
         Raises `InputError` for a photo that cannot be read or a setting out of range.

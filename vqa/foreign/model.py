@@ -1,11 +1,12 @@
 """A foreign model with the methods of `VQA`."""
 
+import functools
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,12 +16,14 @@ from transformers.utils import logging
 from vqa.checkpoint.find import unreadable, weights_hash
 from vqa.covering import GREY, coarse_to_fine
 from vqa.data.metric import normalize_answer
-from vqa.foreign import calibration
+from vqa.foreign import Refused, calibration
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash, shrink_to_show
 from vqa.model.text import SURE, Answer, Score, answer_kind, check_question
 from vqa.runtimes import divergence
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reply(NamedTuple):
@@ -60,6 +63,28 @@ class ForeignLook(NamedTuple):
     seconds: float
 
 
+def computing(method: F) -> F:
+    """A method of an object with a `name`, without gradients; what transformers raises becomes a `Refused`.
+
+    It raises almost anything: for a chat template or a processor that does not fit the model, or for a photo of an
+    extreme shape.
+    """
+
+    @functools.wraps(method)
+    def computed(self: Any, *values: Any, **named: Any) -> Any:
+        try:
+            with torch.inference_mode():
+                return method(self, *values, **named)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+            message = f"The model {self.name} cannot answer this ({reason:.200})"
+            raise Refused(f"{message}; try another photo, or copy the model's whole folder again.") from error
+
+    return cast(F, computed)
+
+
 class ForeignVQA:
     """A foreign model with the methods of `vqa.predict.VQALike`."""
 
@@ -90,7 +115,7 @@ class ForeignVQA:
         net, processor = read_pretrained(folder, adapter.classes, place, precision, trust)
         return cls(adapter(net, processor), name, kind, folder, time.perf_counter() - start)
 
-    @torch.inference_mode()
+    @computing
     def look(self, photo: Any) -> ForeignLook:
         """Encode a photo; see `VQA.look`."""
         if isinstance(photo, ForeignLook):
@@ -113,7 +138,7 @@ class ForeignVQA:
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         return self.ask_many(photo, [question], top)[0]
 
-    @torch.inference_mode()
+    @computing
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5, blind: bool = True) -> list[Answer]:
         """See `VQA.ask_many`; blind: leave the answer without the photo out if False, which saves half the time."""
         if not questions:
@@ -134,7 +159,7 @@ class ForeignVQA:
         seconds = (time.perf_counter() - start) / len(checked)
         return [self._answer(look, *row, seconds) for row in zip(checked, replies, without, mattered, strict=True)]
 
-    @torch.inference_mode()
+    @computing
     def ask_without(self, questions: Sequence[str], photo: bool = True) -> list[Score | None]:
         """The answers about a grey photo; photo: with none at all if False, None where the model cannot be asked so."""
         if photo:
@@ -142,13 +167,13 @@ class ForeignVQA:
         without = getattr(self.adapter, "without_photo", lambda question: None)
         return [answer and Score(*answer) for answer in map(without, questions)]
 
-    @torch.inference_mode()
+    @computing
     def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]:
         """The confidence of each of these answers to a question, whether or not it is the best."""
         scores = self.adapter.score(self.look(photo).encoded, check_question(question), answers)
         return [self._calibrated(*pair) for pair in zip(answers, scores, strict=True)]
 
-    @torch.inference_mode()
+    @computing
     def grey(self) -> Any:
         """A grey photo, encoded."""
         if self._grey is None:
@@ -160,6 +185,8 @@ class ForeignVQA:
         return np.asarray(shrink_to_show(open_photo(photo).copy()))
 
     def _calibrated(self, answer: str, score: float) -> float:
+        if not np.isfinite(score):
+            raise Refused(f"The model {self.name} computes undefined scores; try --dtype float32, or copy it again.")
         return calibration.calibrated(score, self.temperatures.get(answer_kind(normalize_answer(answer)), 1.0))
 
     def _scores(self, reply: Reply) -> list[Score]:

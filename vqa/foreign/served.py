@@ -73,7 +73,7 @@ class ServedVQA:
             self._cache.execute("CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, content TEXT)")
         except sqlite3.Error as error:
             raise InputError(f"{path} cannot be used ({error}); delete it.") from error
-        # Only asyncio limits the time of a request as a whole; a loop of its own also works inside another, as Jupyter's.
+        # Only asyncio limits the whole time of a request. A loop of its own works within another (Jupyter's), too.
         self._loop, self._turn = asyncio.new_event_loop(), asyncio.Semaphore(AT_ONCE)
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -164,7 +164,9 @@ class ServedVQA:
             async for part in response.aiter_raw():  # not decompressed, which could be a thousand times as long
                 content += part
                 if len(content) > BYTES:
-                    raise InputError(f"The server {self.url} answers with more than {BYTES:,} bytes; check the address.")
+                    raise InputError(
+                        f"The server {self.url} answers with more than {BYTES:,} bytes; check the address."
+                    )
         return response.status_code, response.headers, bytes(content)
 
     def _content(self, response: bytes) -> dict[str, Any]:
