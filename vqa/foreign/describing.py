@@ -9,7 +9,7 @@ import numpy as np
 from vqa.captioning.describe import Caption, CaptionWord, Describer
 from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
 from vqa.foreign import adapter_for, refuse
-from vqa.foreign.model import computing
+from vqa.foreign.computing import computing
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 

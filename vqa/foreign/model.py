@@ -1,12 +1,11 @@
 """A foreign model with the methods of `VQA`."""
 
-import functools
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,13 +16,12 @@ from vqa.checkpoint.find import unreadable, weights_hash
 from vqa.covering import GREY, coarse_to_fine
 from vqa.data.metric import normalize_answer
 from vqa.foreign import Refused, calibration
+from vqa.foreign.computing import computing
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash, shrink_to_show
 from vqa.model.text import SURE, Answer, Score, answer_kind, check_question
 from vqa.runtimes import divergence
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Reply(NamedTuple):
@@ -61,28 +59,6 @@ class ForeignLook(NamedTuple):
     photo: Image.Image
     encoded: Any
     seconds: float
-
-
-def computing(method: F) -> F:
-    """A method of an object with a `name`, without gradients; what transformers raises becomes a `Refused`.
-
-    It raises almost anything: for a chat template or a processor that does not fit the model, or for a photo of an
-    extreme shape.
-    """
-
-    @functools.wraps(method)
-    def computed(self: Any, *values: Any, **named: Any) -> Any:
-        try:
-            with torch.inference_mode():
-                return method(self, *values, **named)
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-            message = f"The model {self.name} cannot answer this ({reason:.200})"
-            raise Refused(f"{message}; try another photo, or copy the model's whole folder again.") from error
-
-    return cast(F, computed)
 
 
 class ForeignVQA:
