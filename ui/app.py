@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import ssl
 import threading
 import urllib.request
@@ -128,6 +129,7 @@ def open_page(
     guard(page)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
+        socket.create_server((host, port)).close()  # else uvicorn logs the error, and gradio waits five seconds
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
@@ -154,6 +156,6 @@ def open_page(
             theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
             head=HEAD,
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that is none
         raise InputError(f"The app cannot listen on {host}:{port}; choose another --port or --host.") from error
     return address

@@ -45,7 +45,12 @@ class Batches:
             self._queue.append(asked)
             with self._lock:
                 while not asked.answers.done():
-                    self._answer([self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))])
+                    batch = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+                    try:
+                        self._answer(batch)
+                    except BaseException:  # of this thread, which ends it; the others answer their questions themselves
+                        self._queue.extendleft(one for one in batch if one is not asked and not one.answers.done())
+                        raise
             return asked.answers.result()
         finally:
             self._count(-1)

@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = command(describe, "write a caption for each photo")
     add("inputs", metavar="PHOTO", nargs="+", help=PHOTOS)
     add_table(add)
-    add("--beam", type=int, default=3, metavar="N", help="captions kept at each word (default: 3)")
+    add("--beam", type=int, default=argparse.SUPPRESS, metavar="N", help="captions kept at each word (default: 3)")
     add("--temperature", type=float, metavar="T", help="draw the words at random; below 1 from the likelier ones")
     add("--top-p", type=float, default=0.9, metavar="P", help="draw from the likeliest words only (default: 0.9)")
     add("--seed", **SEED)
@@ -235,7 +235,7 @@ def describe(
         heat.check_picture_path(overlay)
     from vqa.foreign.describing import load_describer  # takes seconds
 
-    describer = load_describer(model, encoder, device)
+    describer = load_describer(model, encoder, device, search.get("beam"))
     if not one:
         many.describe(describer, photos, table, as_json, **search)
         return

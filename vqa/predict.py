@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkpoint, read_json, weights_hash
-from vqa.foreign import adapter_for
+from vqa.foreign import adapter_for, refuse
 from vqa.model.errors import InputError
 from vqa.model.photos import DECODERS, content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
 from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
@@ -108,6 +108,7 @@ class VQA:
         folder = find_checkpoint(model)
         name, config = "bundled" if model is None else str(model), read_json(folder / CONFIG)
         if module := adapter_for(name, config, trust_remote_code):
+            refuse(f"The {config['model_type']} model {name}", runtime=None if runtime == "torch" else runtime)
             from vqa.foreign.model import ForeignVQA
 
             return ForeignVQA.load(folder, name, config["model_type"], module, device, dtype, trust_remote_code)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, LlamaConfig, LlamaForCausalLM
 
 from tests.foreign import tiny
@@ -215,6 +216,36 @@ def test_it_writes_captions(folders: dict[str, Path], photo: Path, capsys: pytes
     assert drawn[0] == drawn[1] != drawn[2]
     assert cli.main([*words, "--temperature", "nan"]) == 2
     assert "The temperature is nan" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_the_model_is_one_sentence(
+    folders: dict[str, Path], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("template", "weights"):
+        shutil.copytree(folders["llava"], tmp_path / name)
+    (tmp_path / "template" / "chat_template.jinja").write_text("{{ a.b }}")
+    tensors = load_file(tmp_path / "weights" / "model.safetensors")
+    undefined = {name: tensor * math.nan for name, tensor in tensors.items()}
+    save_file(undefined, tmp_path / "weights" / "model.safetensors", {"format": "pt"})
+    for command, name, message in (
+        (["ask", str(photo), QUESTIONS[0]], "template", "cannot answer this ('a' is undefined)"),
+        (["describe", str(photo)], "template", "cannot answer this ('a' is undefined)"),
+        (["ask", str(photo), QUESTIONS[0]], "weights", "computes undefined scores"),
+    ):
+        assert cli.main([*command, "--model", str(tmp_path / name), "--device", "cpu"]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_photo_that_it_cannot_take_is_left_out(folders: dict[str, Path], photo: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1000, 2)).save(tmp_path / "line.png")
+    shutil.copy(photo, tmp_path / "photo.png")
+    rows = [{"image": f"{name}.png", "question": q, "answer": "x"} for name in ("line", "photo") for q in QUESTIONS[:2]]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["evaluate", "--data", str(tmp_path / "data.jsonl"), "--images", str(tmp_path), "--swap-photos"]
+    words += ["--model", str(folders["qwen"]), "--device", "cpu", "--output", str(tmp_path / "out")]
+    assert cli.main(words) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["n"] == 2 and results["skipped"] == {"question": 2}
 
 
 def test_its_confidence_is_calibrated_and_remembered(

@@ -15,6 +15,7 @@ from ui.learn import about
 from ui.models import Models
 from vqa import cli
 from vqa.covering import cover
+from vqa.evaluation.options import Options
 from vqa.evidence import evidence, occlusion, what_if
 from vqa.foreign.model import ForeignVQA
 from vqa.model.errors import InputError
@@ -141,6 +142,19 @@ def test_a_part_is_covered(folder: Path, photo: Path) -> None:
     assert vqa.scores(photo, QUESTION, [vqa.ask(photo, QUESTION).text]) == pytest.approx(
         [vqa.ask(photo, QUESTION).confidence], rel=1e-4
     )
+
+
+def test_options_that_change_nothing_are_refused(vilt: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, flags in (
+        (["ask", str(photo), QUESTION, "--runtime", "onnx"], "--runtime; leave it out"),
+        (["describe", str(photo), "--beam", "2", "--encoder", "bundled"], "--beam and no --encoder; leave them out"),
+    ):
+        assert cli.main([*words, "--model", str(vilt)]) == 2
+        assert capsys.readouterr().err == f"vqa: The vilt model {vilt} takes no {flags}.\n"
+    with pytest.raises(InputError, match="takes no --runtime"):
+        Models(str(vilt), "cpu", runtime="onnx").load()
+    with pytest.raises(InputError, match=r"on a server .* takes no --device and no --runtime; leave them out"):
+        Options("questions.csv", api="http://127.0.0.1:1", api_model="theirs", device="cpu", runtime="torch")
 
 
 def test_the_app_compares_and_describes_it(vilt: Path, photo: Path, tiny_checkpoint: Path) -> None:

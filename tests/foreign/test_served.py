@@ -1,21 +1,24 @@
 """Models behind OpenAI-style servers: a false one that fails as wanted, and the app's own route."""
 
+import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from ui.hosting.chat import add_routes
 from ui.models import Models
 from vqa import cli
-from vqa.foreign import Refused
+from vqa.foreign import Refused, served
 from vqa.foreign.served import RETRIES, ServedVQA
 from vqa.model.errors import InputError
 from vqa.predict import VQA
@@ -25,7 +28,7 @@ KEY = "sk-secret-0123456789"
 
 
 class Fake:
-    """A server on this machine; reply: status and content for a request's body."""
+    """A server on this machine; reply: status and content for a request's body, or pieces of bytes without an end."""
 
     def __init__(self, reply: Reply):
         self.reply, self.asked, self.keys = reply, [], set()
@@ -37,11 +40,15 @@ class Fake:
                 fake.asked.append(body["messages"][0]["content"][1]["text"].split("\n")[0])
                 fake.keys.add(self.headers.get("authorization"))
                 status, content = fake.reply(body)
-                data = json.dumps(content).encode()
+                pieces = content if isinstance(content, Iterator) else [json.dumps(content).encode()]
                 self.send_response(status)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                if isinstance(pieces, list):
+                    self.send_header("content-length", str(len(pieces[0])))
+                    self.end_headers()
+                self.flush_headers()
+                with suppress(OSError):  # the client has had enough
+                    for piece in pieces:
+                        self.wfile.write(piece)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -52,10 +59,21 @@ class Fake:
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[Reply], Fake]]:
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that a client has waited before its retries, which pass at once."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(ServedVQA, "sleep", staticmethod(wait))
+    return waited
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waits: list[float]) -> Iterator[Callable[[Reply], Fake]]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
     servers: list[Fake] = []
 
     def start(reply: Reply) -> Fake:
@@ -68,7 +86,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         fake.server.server_close()
 
 
-def completion(text: str, *logprobs: float) -> tuple[int, Any]:
+def completion(text: Any, *logprobs: float) -> tuple[int, Any]:
     choice: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
     if logprobs:
         choice["logprobs"] = {"content": [{"token": "x", "logprob": value} for value in logprobs]}
@@ -88,15 +106,16 @@ def test_answers_are_cached_by_content(serve: Callable[[Reply], Fake], photo: Pa
     assert len(fake.asked) == 3
 
 
-def test_what_may_pass_is_tried_again_but_not_for_ever(serve: Callable[[Reply], Fake], photo: Path) -> None:
+def test_what_may_pass_is_tried_again_but_not_for_ever(
+    serve: Callable[[Reply], Fake], photo: Path, waits: list[float]
+) -> None:
     states = iter([503, 429, 200])
-    waits: list[float] = []
     fake = serve(lambda body: completion("yes") if (state := next(states)) == 200 else (state, {}))
-    assert ServedVQA(fake.url, "theirs", waits.append).ask(photo, "is it?").text == "yes"
+    assert ServedVQA(fake.url, "theirs").ask(photo, "is it?").text == "yes"
     assert waits == [1.0, 2.0]
     broken = serve(lambda body: (500, {"error": {"message": "out of\nmemory"}}))
     with pytest.raises(InputError, match=r"failed 5 times \(status 500: out of memory\); run the same command again"):
-        ServedVQA(broken.url, "theirs", waits.append).ask(photo, "is it?")
+        ServedVQA(broken.url, "theirs").ask(photo, "is it?")
     assert len(broken.asked) == RETRIES + 1
     for status, content, error in (
         (401, {}, "check the model's name and OPENAI_API_KEY"),
@@ -107,6 +126,42 @@ def test_what_may_pass_is_tried_again_but_not_for_ever(serve: Callable[[Reply], 
         assert KEY not in str(caught.value)
     with pytest.raises(Refused, match="refuses the question"):
         ServedVQA(serve(lambda body: (400, {})).url, "theirs").ask(photo, "is it?")
+
+
+@pytest.mark.parametrize("start", [b"", b"x: y\r\n\r\n{"])
+def test_an_answer_without_an_end_is_given_up(
+    start: bytes, serve: Callable[[Reply], Fake], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "SECONDS", 0.3)
+    monkeypatch.setattr(served, "RETRIES", 1)
+
+    def slowly() -> Iterator[bytes]:  # in the head or in the body, always soon enough for the limit of one read
+        yield start
+        for _ in range(100):
+            time.sleep(0.05)
+            yield b"x"
+
+    with pytest.raises(InputError, match=r"failed 2 times \(no whole answer within 0\.3 seconds\)"):
+        ServedVQA(serve(lambda body: (200, slowly())).url, "theirs").ask(photo, "is it?")
+    endless = serve(lambda body: (200, itertools.chain([b"x: y\r\n\r\n"], itertools.repeat(b" " * 65536))))
+    monkeypatch.setattr(served, "SECONDS", 30)
+    with pytest.raises(InputError, match="answers with more than 4,194,304 bytes; check the address"):
+        ServedVQA(endless.url, "theirs").ask(photo, "is it?")
+
+
+def test_a_message_is_text_or_parts_of_text(serve: Callable[[Reply], Fake], photo: Path) -> None:
+    replies: list[Any] = []
+    vqa = ServedVQA(serve(lambda body: completion(replies[-1])).url, "theirs")
+
+    def asked(content: Any) -> str:
+        replies.append(content)
+        return vqa.ask(photo, f"is it {len(replies)}?").text
+
+    assert asked([{"type": "text", "text": "two "}, {"type": "text", "text": "dogs"}]) == "two dogs"
+    assert asked(None) == asked([]) == ""
+    for content in ({"a": 1}, 7, ["yes"], [{"type": "text"}], [{"type": "refusal", "refusal": "no"}]):
+        with pytest.raises(Refused, match="answer is no text but"):
+            asked(content)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +244,7 @@ def test_the_apps_own_route_answers_with_heat(
     app = Starlette()
     add_routes(app, models)
     served = ServedVQA("http://testserver/v1", str(tiny_checkpoint))
-    served._client = TestClient(app)
+    served._client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
     here = VQA.load(tiny_checkpoint, "cpu").ask(photo, "what is on the table?")
     there = served.ask(photo, "what is on the table?")
     assert (there.text, there.blind) == (here.text, here.blind) and there.confidence == pytest.approx(here.confidence)

@@ -22,12 +22,16 @@ def fast(monkeypatch, vqa):
     return waited
 
 
-def test_an_address_that_cannot_be_listened_on_is_reported(fast):
+def test_an_address_that_cannot_be_listened_on_is_reported(fast, caplog):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InputError, match=r"cannot listen on .*; choose another --port"):
             app.launch(port=taken.getsockname()[1])
+    for host in ("no-such-name.invalid", "a..b", "192.0.2.1"):
+        with pytest.raises(InputError, match=f"cannot listen on {host}:"):
+            app.open_page(gr.Blocks(), host, free_port())
+    assert caplog.records == []  # nor a line of uvicorn's
     with pytest.raises(InputError, match="The root path is 'glimpse'; give one that begins with /"):
         app.launch(root_path="glimpse")
     with pytest.raises(InputError, match="choose one from 1 to 65535"):

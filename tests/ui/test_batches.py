@@ -77,6 +77,19 @@ def test_what_breaks_a_batch_fails_alone(batches, vqa, photo, monkeypatch):
         broken.result()
 
 
+def test_who_is_ended_leaves_the_others_their_questions(batches, vqa, photo, monkeypatch):
+    ask_all = vqa.ask_all
+
+    def end_once(*requests):
+        monkeypatch.setattr(vqa, "ask_all", ask_all)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vqa, "ask_all", end_once)
+    results = ask_at_once(batches, vqa, [(photo.read_bytes(), [question]) for question in QUESTIONS])
+    assert sum(isinstance(result.exception(), KeyboardInterrupt) for result in results) == 1
+    assert sum(result.exception() is None and len(result.result()) == 1 for result in results) == len(QUESTIONS) - 1
+
+
 def test_a_photo_is_decoded_while_the_model_is_in_use(models, photo):
     with models.use(), ThreadPoolExecutor(1) as pool:
         decoded = pool.submit(models.decode, photo.read_bytes()).result(timeout=60)

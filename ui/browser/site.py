@@ -23,7 +23,7 @@ ROOMS = ("stage", "thread", "static")  # all their scripts
 HERE = Path(__file__).parent
 Page = tuple[Mapping[str, bytes], Mapping[str, Any]]
 README = """---
-title: {title}
+title: {quoted}
 emoji: 👁️
 colorFrom: indigo
 colorTo: yellow
@@ -67,7 +67,8 @@ def assemble(output: Path, runtime_folder: Path, page: Page, title: str = "Glimp
             name: parts(folder / "model", name, content) for name, content in {"runtime": wasm, **contents}.items()
         }
         (folder / "model" / "model.json").write_text(json.dumps({**settings, "files": stored}), encoding="utf-8")
-        (folder / "README.md").write_text(README.format(title=title), encoding="utf-8")
+        readme = README.format(title=title, quoted=json.dumps(title, ensure_ascii=False))
+        (folder / "README.md").write_text(readme, encoding="utf-8")
         write_worker(folder)
         if (output / ".git").is_dir():  # of a Space or a site that was pushed: its history stays
             shutil.copytree(output / ".git", folder / ".git", symlinks=True)

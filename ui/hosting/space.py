@@ -4,6 +4,7 @@ The folder is complete by itself: code, models, requirements. Pushing it is up t
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -61,10 +62,11 @@ def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> 
                 shutil.copytree(source, folder / "assets" / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             readme = README.read_text(encoding="utf-8").format(
                 title=title,
+                quoted=json.dumps(title, ensure_ascii=False),  # for YAML, to which 1.0 and yes are no text
                 gradio=gradio.__version__,
                 python=PYTHON,
                 # A path would tell strangers about this machine; a Hub id leads them to the model.
-                models="" if model is None or Path(model).is_dir() else f"models: [{model}]\n",
+                models="" if model is None or Path(model).is_dir() else f"models: [{json.dumps(model)}]\n",
                 megabytes=size(folder / "assets") / 1e6,
             )
             files = {"README.md": readme, "app.py": APP, ".gitattributes": ATTRIBUTES}

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from vqa.data import files
 from vqa.model.errors import InputError
+from vqa.model.settings import MODEL_TYPE
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -75,9 +76,11 @@ class Checkpoint:
 def read_checkpoint(folder: Path, config: dict[str, Any] | None = None) -> Checkpoint:
     """The checkpoint in `folder`, without its weights; config: the content of config.json, if it is read already.
 
-    Raises `InputError` for a file that is missing or broken.
+    Raises `InputError` for a file that is missing or broken, and for another kind of model.
     """
     config = read_json(folder / CONFIG) if config is None else config
+    if config.get("model_type") != MODEL_TYPE:
+        raise InputError(f"The checkpoint {folder} is not of model type '{MODEL_TYPE}'; name another folder.")
     processor = read_json(folder / PROCESSOR)
     check_part(folder, TOKENIZER)
     try:

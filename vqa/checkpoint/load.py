@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from vqa.checkpoint.find import WEIGHTS, Checkpoint, check_part, find_checkpoint, read_checkpoint, unreadable
 from vqa.model.errors import InputError, printable
 from vqa.model.net import VQANet
-from vqa.model.settings import MODEL_TYPE, VQASettings
+from vqa.model.settings import VQASettings
 
 if TYPE_CHECKING:
     from vqa.model.model import VQAModel
@@ -44,8 +44,6 @@ def load_model(checkpoint: Checkpoint, read: Any = VQASettings.read, build: Any 
     """
     folder = checkpoint.folder
     check_part(folder, WEIGHTS)
-    if checkpoint.config.get("model_type") != MODEL_TYPE:
-        raise InputError(f"The checkpoint {folder} is not of model type '{MODEL_TYPE}'; name another folder.")
     try:
         config = read(checkpoint.config)
         if not all(isinstance(answer, str) and answer == printable(answer) for answer in config.answers):

@@ -3,6 +3,7 @@
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from vqa.foreign import refuse
 from vqa.model.errors import InputError
 
 AT_LEAST = {"limit": 1, "deletion": 0, "robustness": 0, "batch_size": 1, "processes": 1}
@@ -69,5 +70,6 @@ class Options:
                 raise InputError(f"--{name.replace('_', '-')} is {count}; give at least {least}.")
         if (self.api is None) != (self.api_model is None):
             raise InputError("--api URL and --api-model NAME belong together; give both.")
-        if self.api is not None and (self.model or self.predictions or self.features):
-            raise InputError("--api asks a model on a server; leave --model, --predictions and --features out.")
+        if self.api is not None:
+            here = ("model", "predictions", "features", "device", "runtime", "dtype", "trust_remote_code")
+            refuse("A model on a server (--api)", **{name: getattr(self, name) for name in here})

@@ -13,7 +13,14 @@ GENERAL = "vqa.foreign.image_text"
 
 
 class Refused(InputError):
-    """A model behind a server refuses one question; it can be asked others."""
+    """A model, or the server of one, cannot answer one question; it can be asked others."""
+
+
+def refuse(who: str, **options: Any) -> None:
+    """Raise `InputError` for options that change nothing; those that are None, 'auto' or False were not given."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in (None, "auto", False)]
+    if given:
+        raise InputError(f"{who} takes no {' and no '.join(given)}; leave {'it' if len(given) == 1 else 'them'} out.")
 
 
 def adapter_for(name: str, config: dict[str, Any], trust_remote_code: bool = False) -> str | None:

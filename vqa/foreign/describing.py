@@ -5,11 +5,11 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
 from vqa.captioning.describe import Caption, CaptionWord, Describer
 from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
-from vqa.foreign import adapter_for
+from vqa.foreign import adapter_for, refuse
+from vqa.foreign.computing import computing
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 
@@ -24,13 +24,11 @@ class ForeignDescriber:
     def __init__(self, vqa: Any):
         if not hasattr(vqa.adapter, "ready"):
             raise InputError(f"{vqa.name} is a {vqa.kind} model, which writes no captions; name another model.")
-        self.vqa = vqa
+        self.vqa, self.name = vqa, vqa.name
 
-    @torch.inference_mode()
-    def describe(
-        self, photo: Any, beam: int = 1, temperature: float | None = None, top_p: float = 1.0, seed: int = 0
-    ) -> Caption:
-        """A caption, greedy (beam is not used), or sampled with a `temperature`, and the attention before each word.
+    @computing
+    def describe(self, photo: Any, temperature: float | None = None, top_p: float = 1.0, seed: int = 0) -> Caption:
+        """A caption, greedy, or sampled with a `temperature`, and the attention before each word.
 
         Raises `InputError` for a photo that cannot be read or a setting out of range.
         """
@@ -60,12 +58,14 @@ class ForeignDescriber:
         return Caption(" ".join(text.split()), made, sum(step[1] for step in steps), seconds)
 
 
-def load_describer(model: str | None, encoder: str | None, device: str) -> Any:
+def load_describer(model: str | None, encoder: str | None, device: str, beam: int | None = None) -> Any:
     """A `Describer`, or the same of a foreign model that writes captions. Raises `InputError` as they do.
 
-    model: a captioner's folder, or a model for image-text-to-text; encoder: the model whose image encoder it needs.
+    model: a captioner's folder, or a model for image-text-to-text; encoder: the model whose image encoder a captioner
+    needs; beam: as given, which a foreign model refuses, too.
     """
     config = read_json(find_checkpoint(model) / CONFIG) if model is not None else {}
     if model is not None and adapter_for(model, config) is not None:
+        refuse(f"The {config['model_type']} model {model}", beam=beam, encoder=encoder)
         return ForeignDescriber(VQA.load(model, device))
     return Describer.load(model, ours(VQA.load(encoder, device)))

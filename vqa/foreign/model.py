@@ -15,7 +15,8 @@ from transformers.utils import logging
 from vqa.checkpoint.find import unreadable, weights_hash
 from vqa.covering import GREY, coarse_to_fine
 from vqa.data.metric import normalize_answer
-from vqa.foreign import calibration
+from vqa.foreign import Refused, calibration
+from vqa.foreign.computing import computing
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash, shrink_to_show
@@ -90,7 +91,7 @@ class ForeignVQA:
         net, processor = read_pretrained(folder, adapter.classes, place, precision, trust)
         return cls(adapter(net, processor), name, kind, folder, time.perf_counter() - start)
 
-    @torch.inference_mode()
+    @computing
     def look(self, photo: Any) -> ForeignLook:
         """Encode a photo; see `VQA.look`."""
         if isinstance(photo, ForeignLook):
@@ -113,7 +114,7 @@ class ForeignVQA:
     def ask(self, photo: Any, question: str, top: int = 5) -> Answer:
         return self.ask_many(photo, [question], top)[0]
 
-    @torch.inference_mode()
+    @computing
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5, blind: bool = True) -> list[Answer]:
         """See `VQA.ask_many`; blind: leave the answer without the photo out if False, which saves half the time."""
         if not questions:
@@ -134,7 +135,7 @@ class ForeignVQA:
         seconds = (time.perf_counter() - start) / len(checked)
         return [self._answer(look, *row, seconds) for row in zip(checked, replies, without, mattered, strict=True)]
 
-    @torch.inference_mode()
+    @computing
     def ask_without(self, questions: Sequence[str], photo: bool = True) -> list[Score | None]:
         """The answers about a grey photo; photo: with none at all if False, None where the model cannot be asked so."""
         if photo:
@@ -142,13 +143,13 @@ class ForeignVQA:
         without = getattr(self.adapter, "without_photo", lambda question: None)
         return [answer and Score(*answer) for answer in map(without, questions)]
 
-    @torch.inference_mode()
+    @computing
     def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]:
         """The confidence of each of these answers to a question, whether or not it is the best."""
         scores = self.adapter.score(self.look(photo).encoded, check_question(question), answers)
         return [self._calibrated(*pair) for pair in zip(answers, scores, strict=True)]
 
-    @torch.inference_mode()
+    @computing
     def grey(self) -> Any:
         """A grey photo, encoded."""
         if self._grey is None:
@@ -160,6 +161,8 @@ class ForeignVQA:
         return np.asarray(shrink_to_show(open_photo(photo).copy()))
 
     def _calibrated(self, answer: str, score: float) -> float:
+        if not np.isfinite(score):
+            raise Refused(f"The model {self.name} computes undefined scores; try --dtype float32, or copy it again.")
         return calibration.calibrated(score, self.temperatures.get(answer_kind(normalize_answer(answer)), 1.0))
 
     def _scores(self, reply: Reply) -> list[Score]:

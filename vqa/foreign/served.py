@@ -1,5 +1,6 @@
 """A model behind an OpenAI-style server, asked over HTTP by `/chat/completions`."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -7,9 +8,8 @@ import json
 import math
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ KEY = "OPENAI_API_KEY"  # the environment variable with the server's key
 RETRIES = 4  # after the first try
 LONGEST_WAIT = 30.0  # seconds before a retry
 AT_ONCE = 4  # requests
+SECONDS = 120.0  # for a request, from the connection to the last byte of its answer
+BYTES = 1 << 22  # of an answer, at most
 TOKENS = 32
 
 
@@ -39,7 +41,7 @@ class ServedVQA:
 
     url: such as http://127.0.0.1:8000/v1; model: its name there. Answers are cached by content, so that nothing is
     asked twice. The photo is sent as PNG, at most 1,024 pixels a side. Confidence and attention are known if the server
-    returns log-probabilities or, as that of `vqa ui` does, the object `glimpse`. sleep: how to wait before a retry.
+    returns log-probabilities or, as that of `vqa ui` does, the object `glimpse`.
 
     Raises `InputError` for an address that is none, and when asked, if the server still fails after `RETRIES` retries.
     """
@@ -48,14 +50,16 @@ class ServedVQA:
     answers = None
     runtime, device, dtype = "api", "server", "unknown"
     folder, load_seconds = Path(), 0.0
+    sleep = staticmethod(asyncio.sleep)
 
-    def __init__(self, url: str, model: str, sleep: Callable[[float], None] = time.sleep):
-        self.url, self.name, self.sleep = completions(url), printable(model.encode(errors="replace").decode()), sleep
+    def __init__(self, url: str, model: str):
+        self.url, self.name = completions(url), printable(model.encode(errors="replace").decode())
         key = os.environ.get(KEY, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise InputError(f"{KEY} holds characters that no key has; set it to the server's key alone.")
         try:
-            self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=120)
+            headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
+            self._client = httpx.AsyncClient(headers=headers, timeout=None)
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:  # of the environment
             reason = f"{error!s:.100}".rstrip(".")
             variables = "HTTP_PROXY, ALL_PROXY and SSL_CERT_FILE"
@@ -69,6 +73,9 @@ class ServedVQA:
             self._cache.execute("CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, content TEXT)")
         except sqlite3.Error as error:
             raise InputError(f"{path} cannot be used ({error}); delete it.") from error
+        # Only asyncio limits the whole time of a request. A loop of its own works within another (Jupyter's), too.
+        self._loop, self._turn = asyncio.new_event_loop(), asyncio.Semaphore(AT_ONCE)
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def look(self, photo: Any) -> Image.Image:
         return shrink_to_show(open_photo(photo).copy())
@@ -89,11 +96,15 @@ class ServedVQA:
         keys = [hashlib.blake2b(json.dumps(body).encode(), digest_size=16).hexdigest() for body in bodies]
         known = {key: row[0] for key in keys if (row := self._cached(key)) is not None}
         new = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for key, content in zip(new, pool.map(self._request, new.values()), strict=True):
-                known[key] = json.dumps(content)
+        asked = {key: asyncio.run_coroutine_threadsafe(self._request(body), self._loop) for key, body in new.items()}
+        try:
+            for key, future in asked.items():
+                known[key] = json.dumps(future.result())
                 with self._cache as database:
                     database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, known[key]))
+        finally:
+            for future in asked.values():
+                future.cancel()
         return [self._answer(json.loads(known[key])) for key in keys]
 
     def ask_without(self, questions: Sequence[str], photo: bool = True) -> list[Score | None]:
@@ -120,39 +131,55 @@ class ServedVQA:
         settings = {"temperature": 0, "max_tokens": TOKENS, "logprobs": True, "seed": 0}
         return {"model": self.name, "messages": [{"role": "user", "content": content}], **settings}
 
-    def _request(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _request(self, body: dict[str, Any]) -> dict[str, Any]:
         """The parts of an answer that are kept. Retries what may pass: no connection, 429, and from 500 on."""
         reason = ""
         for tries in range(RETRIES + 1):
             wait = 2.0**tries
             try:
-                response = self._client.post(self.url, json=body)
+                status, headers, content = await self._post(body)
             except httpx.HTTPError as error:
                 reason = f"{type(error).__name__}: {error}"
+            except TimeoutError:
+                reason = f"no whole answer within {SECONDS:g} seconds"
             else:
-                if response.status_code == 200:
-                    return self._content(response)
-                reason = f"status {response.status_code}: {said(response)}"
-                if response.status_code in (400, 422):
+                if status == 200:
+                    return self._content(content)
+                reason = f"status {status}: {said(status, content)}"
+                if status in (400, 422):
                     raise Refused(f"The server refuses the question ({reason}); ask it otherwise.")
-                if response.status_code < 500 and response.status_code not in (408, 409, 429):
+                if status < 500 and status not in (408, 409, 429):
                     raise InputError(f"The server {self.url} refuses ({reason}); check the model's name and {KEY}.")
-                with_wait = response.headers.get("retry-after", "")
+                with_wait = headers.get("retry-after", "")
                 wait = float(with_wait) if with_wait.isdecimal() else wait
             if tries < RETRIES:
-                self.sleep(min(wait, LONGEST_WAIT))
+                await self.sleep(min(wait, LONGEST_WAIT))
         message = f"The server {self.url} failed {RETRIES + 1} times ({reason})"
         raise InputError(f"{message}; run the same command again to continue.")
 
-    def _content(self, response: httpx.Response) -> dict[str, Any]:
+    async def _post(self, body: dict[str, Any]) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and content of the answer. Raises `TimeoutError`, and `InputError` for one without an end."""
+        content = bytearray()
+        async with self._turn, asyncio.timeout(SECONDS), self._client.stream("POST", self.url, json=body) as response:
+            async for part in response.aiter_raw():  # not decompressed, which could be a thousand times as long
+                content += part
+                if len(content) > BYTES:
+                    raise InputError(
+                        f"The server {self.url} answers with more than {BYTES:,} bytes; check the address."
+                    )
+        return response.status_code, response.headers, bytes(content)
+
+    def _content(self, response: bytes) -> dict[str, Any]:
         try:
-            content = response.json()
+            content = json.loads(response)
             choice = content["choices"][0]
-            text = str(choice["message"]["content"] or "")
+            text = message_text(choice["message"]["content"])
             tokens = (choice.get("logprobs") or {}).get("content") or []
             values = [float(token["logprob"]) for token in tokens]
             kept = {"text": printable(text), "logprobs": values, "glimpse": content.get("glimpse")}
             self._answer(kept)  # so that nothing is cached that cannot be read
+        except Refused:
+            raise
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"The server {self.url} answers with no chat completion; check the address.") from error
         return kept
@@ -213,12 +240,23 @@ def completions(url: str) -> str:
     return str(parsed.copy_with(path=f"{path}/chat/completions", fragment=None))
 
 
-def said(response: httpx.Response) -> str:
+def message_text(content: Any) -> str:
+    """The text of a message: a string, parts of type text, or null. Raises `Refused` for anything else."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) < len(parts) or not all(isinstance(text, str) for text in texts):
+        raise Refused(f"The server's answer is no text but {json.dumps(content):.60}; ask the question otherwise.")
+    return "".join(map(str, texts))
+
+
+def said(status: int, content: bytes) -> str:
     """The message of an error, short, on one line and without the key."""
     try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = response.reason_phrase
+        message = json.loads(content)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        message = httpx.codes.get_reason_phrase(status)
     key = os.environ.get(KEY, "").strip()
     message = str(message).replace(key, "***") if key else str(message)
     return " ".join(message.split())[:120].rstrip(".")

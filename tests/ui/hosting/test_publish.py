@@ -9,13 +9,13 @@ from vqa import cli
 
 def test_a_space_is_assembled_and_nothing_uploaded(tiny_checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "shapes").mkdir()  # the model's own name is not taken for the Space
-    assert cli.main(["publish", str(tiny_checkpoint), "--space", "ann/shapes"]) == 0
+    (tmp_path / "1.0").mkdir()  # the model's own name is not taken for the Space
+    assert cli.main(["publish", str(tiny_checkpoint), "--space", "ann/1.0"]) == 0
     printed = capsys.readouterr().out
-    assert "shapes-space is a complete Space" in printed and "Nothing has left this computer" in printed
-    front = yaml.safe_load((tmp_path / "shapes-space/README.md").read_text().split("---")[1])
-    assert front["title"] == "shapes" and front["sdk"] == "gradio"
-    assert (tmp_path / "shapes-space/assets/model/config.json").is_file()
+    assert "1.0-space is a complete Space" in printed and "Nothing has left this computer" in printed
+    front = yaml.safe_load((tmp_path / "1.0-space/README.md").read_text().split("---")[1])
+    assert front["title"] == "1.0" and front["sdk"] == "gradio"
+    assert (tmp_path / "1.0-space/assets/model/config.json").is_file()
 
 
 def test_an_upload_sends_the_folder_or_the_hub_refuses_it(hub, tiny_checkpoint, tmp_path, capsys):

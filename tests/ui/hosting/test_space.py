@@ -68,7 +68,8 @@ def test_the_model_is_linked_by_its_hub_id_and_a_path_stays_private(folder, tmp_
     assert str(tiny_checkpoint) not in (folder / "README.md").read_text(encoding="utf-8")
     assert "models" not in front_matter(folder)
     monkeypatch.setattr(space, "find_checkpoint", lambda model: tiny_checkpoint)  # as if the Hub had given it
-    assert front_matter(space.assemble(tmp_path / "space", "ann/tiny"))["models"] == ["ann/tiny"]
+    front = front_matter(space.assemble(tmp_path / "space", "ann/tiny", title := 'yes: "no" # né'))
+    assert (front["models"], front["title"]) == (["ann/tiny"], title)
 
 
 def test_it_holds_the_code_and_the_model_and_nothing_else(folder):

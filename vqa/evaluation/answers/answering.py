@@ -185,11 +185,10 @@ def foreign_answers(
             results += [refused(index, e, reasons[index]) for index, e in batch.photos[image] if reasons[index]]
             asked[image] = [pair for pair in batch.photos[image] if not reasons[pair[0]]]
         for row, image in enumerate(readable):
-            look = vqa.look(image)
-            given |= answers_about(vqa, look, asked[image], best)
+            given |= answers_about(vqa, image, asked[image], best)
             if other is not None:
                 visitors = asked[readable[int(np.flatnonzero(other == row)[0])]]
-                about = answers_about(vqa, look, visitors, 1)
+                about = answers_about(vqa, image, visitors, 1)
                 swapped |= {index: answer.text for index, answer in about.items() if isinstance(answer, Answer)}
         for index, example in itertools.chain.from_iterable(asked.values()):
             answer = given[index]
@@ -207,15 +206,15 @@ def foreign_answers(
         yield batch.number, results
 
 
-def answers_about(vqa: VQALike, look: Any, asked: list[tuple[int, Example]], best: int) -> dict[int, Answer | Refused]:
+def answers_about(vqa: VQALike, photo: str, asked: list[tuple[int, Example]], best: int) -> dict[int, Answer | Refused]:
     """The answers about a photo by the questions' places; each alone if some question is refused."""
     try:
-        answers = vqa.ask_many(look, [example.question for _, example in asked], best)
+        answers = vqa.ask_many(photo, [example.question for _, example in asked], best)
         return {index: answer for (index, _), answer in zip(asked, answers, strict=True)}
     except Refused as error:
         if len(asked) == 1:
             return {asked[0][0]: error}
-        return {index: answer for one in asked for index, answer in answers_about(vqa, look, [one], best).items()}
+        return {index: answer for one in asked for index, answer in answers_about(vqa, photo, [one], best).items()}
 
 
 def readable_photos(batch: Batch) -> tuple[list[str], dict[str, str]]:
