@@ -15,20 +15,22 @@ from train.fitting.state import Average
 from train.own.members import Member
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
+from vqa.model.device import fast_dtype
 from vqa.model.model import VQAModel
 from vqa.model.net import soft_cross_entropy
 from vqa.model.processing import VQAProcessor
 
 BATCH = 64
-PATIENCE = 3  # passes without a lower held-out loss
-AVERAGE = 0.98  # decay of the moving average of the weights
+AVERAGE = 0.99  # decay of the moving average of the weights
+COOLING = 0.3
+FAST = fast_dtype(torch.device("cpu")) is torch.bfloat16
 Logits = tuple[Tensor, Tensor, Tensor]
 """Those `(Q, A)` of the answer, of the guess without the photo and of the guess without the question."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of member learns: its learning rate and the most passes over the questions."""
+    """How a kind of member learns: its highest learning rate and the most passes over the questions."""
 
     rate: float
     passes: int
@@ -74,30 +76,32 @@ def fit(
     member: Member,
     material: Material,
     chosen: np.ndarray,
-    held: np.ndarray | None,
     recipe: Recipe,
     seed: int,
-    deadline: float = math.inf,
+    seconds: float = math.inf,
     advance: Callable[[], None] = lambda: None,
 ) -> int:
-    """Train on the `chosen` questions, and leave the moving average of the weights in the member.
+    """Train on the `chosen` questions, and leave the moving average of the weights in the member; returns the passes.
 
-    With `held` questions the pass with the lowest loss on them is the result, and training ends `PATIENCE` passes after
-    it, or at the `deadline` (of `time.perf_counter`). Returns the passes of the result. advance: called after each
-    batch. Raises `TooSlow` if a single pass would last longer.
+    The passes are fewer than the recipe's if those would last more than `seconds`; over the last `COOLING` of them the
+    learning rate falls to zero (Hu et al. 2024). The held-out loss does not end the training: it stays level while
+    further passes still raise the accuracy. advance: called after each batch. Raises `TooSlow` if a single pass would
+    last longer.
     """
-    order, steps = np.random.default_rng((seed, 11)), -(-len(chosen) // BATCH)
+    order, steps, passes = np.random.default_rng((seed, 11)), -(-len(chosen) // BATCH), recipe.passes
     torch.manual_seed(seed)
+    member.train()
     parameters = [parameter for parameter in member.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4, fused=True)
-    average = Average(member, AVERAGE)
-    best, best_pass, best_weights, step, start = math.inf, 0, average.weights, 0, time.perf_counter()
-    for number in range(1, recipe.passes + 1):
-        member.train()
+    average, start, number, step = Average(member, AVERAGE), time.perf_counter(), 0, 0
+    while number < passes:
         for part in material.batches(chosen, order):
             inputs, labels = material.batch(part)
-            optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / steps)
-            value = sum((soft_cross_entropy(logits, labels) for logits in member(**inputs)), torch.zeros(()))
+            left = 1 - step / (steps * passes)
+            optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / steps, left / COOLING)
+            with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
+                heads = member(**inputs)
+            value = sum((soft_cross_entropy(logits.float(), labels) for logits in heads), torch.zeros(()))
             optimizer.zero_grad()
             value.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -105,20 +109,13 @@ def fit(
             step += 1
             average.update(step)
             advance()
-            if step == 5 and (time.perf_counter() - start) / step * steps > deadline - start:
+            if step == 5 and (time.perf_counter() - start) / step * steps > seconds:
                 raise TooSlow((time.perf_counter() - start) / step * steps)
-        if held is not None:
-            average.swap()
-            now = held_loss(member, material, held)
-            if now < best:
-                best, best_pass = now, number
-                best_weights = {name: value.detach().clone() for name, value in average.live.items()}
-            average.swap()
-            if number - best_pass >= PATIENCE or time.perf_counter() > deadline:
-                break
-    average.weights = best_weights if held is not None else average.weights
+        number += 1
+        if number == 1:
+            passes = max(1, int(min(passes, seconds / (time.perf_counter() - start))))
     average.swap()
-    return best_pass if held is not None else recipe.passes
+    return passes
 
 
 @torch.inference_mode()
@@ -132,10 +129,3 @@ def predict(member: Member, material: Material, chosen: np.ndarray) -> Logits:
     back = np.argsort(np.concatenate(rows), kind="stable")[np.argsort(np.argsort(chosen, kind="stable"), kind="stable")]
     answer, blind, image_only = (torch.cat(logits)[back].float() for logits in zip(*parts, strict=True))
     return answer, blind, image_only
-
-
-def held_loss(member: Member, material: Material, held: np.ndarray) -> float:
-    """The loss of the answer and of the guess, each at its best temperature, as that is fitted later."""
-    labels = material.labels(held)
-    heads = predict(member, material, held)[:2]
-    return sum(min(float(soft_cross_entropy(logits / t, labels)) for t in (1.0, 1.5, 2.0, 3.0)) for logits in heads)

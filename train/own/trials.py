@@ -4,6 +4,7 @@ Each fit is stored in the run's folder, so that an interrupted run goes on from 
 stored too, as they decide what else is done.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ RESERVE = 0.1  # of the time, for the end
 GROWN = 1.25  # seconds on all photos as a multiple of those on four fifths
 HEADS = ("answers", "guesses", "images")
 START, FRESH = "from the start model", "new, small"
-RECIPES = {START: Recipe(1e-3, 12), FRESH: Recipe(3e-3, 40)}
+RECIPES = {START: Recipe(1e-3, 16), FRESH: Recipe(3e-3, 20)}
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Trials:
         whole, final = cost(first), GROWN * cost(first)
         for share in CURVE:
             if self.left() > final + share * whole:
-                parts = [self.trial(0, name, recipe, share) for name, recipe in self.recipes.items()]
+                parts = [self.trial(0, name, self.known(name), share) for name in self.recipes]
                 self.curve[share] = {name: done for part in parts for name, done in part.items()}
         copies = GROWN * (COPIES - 1) * first[FRESH].seconds if FRESH in first else 0.0
         for fold in range(1, FOLDS):
@@ -92,7 +93,7 @@ class Trials:
                 self.measured[fold] = {name: done for part in parts for name, done in part.items()}
 
     def known(self, name: str) -> Recipe:
-        """The recipe with as many passes as were best on the first fold."""
+        """The recipe with as many passes as there was time for on the first fold."""
         return replace(self.recipes[name], passes=self.measured[0][name].passes)
 
     def left(self) -> float:
@@ -102,14 +103,13 @@ class Trials:
     def trial(
         self, fold: int, name: str, recipe: Recipe, share: float = 1.0, most: float | None = None
     ) -> dict[str, Fitted]:
-        """A member fitted on a share of the photos outside the fold, and its logits of the questions in it. On the
-        first fold the best number of passes is sought, for at most so many seconds."""
+        """A member fitted on a share of the photos outside the fold, for at most so many seconds, and its logits of the
+        questions in it."""
         held, rest = self.held(fold), self.rest(fold, share)
 
         def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
-            member, deadline = self.member(name, self.seed), time.perf_counter() + (most or self.seconds)
-            sought = held if fold == 0 else None
-            passes = fit(member, self.material, rest, sought, recipe, self.seed, deadline, advance)
+            member = self.member(name, self.seed)
+            passes = fit(member, self.material, rest, recipe, self.seed, most or math.inf, advance)
             kept = member.state_dict() if self.keep and most else {}
             logits = dict(zip(HEADS, predict(member, self.material, held), strict=True))
             return passes, {head: value.half() for head, value in logits.items()} | kept
@@ -132,7 +132,7 @@ class Trials:
                     advance: Callable[[], None], name: str = name, seed: int = seed
                 ) -> tuple[int, dict[str, Tensor]]:
                     member = self.member(name, seed)
-                    passes = fit(member, self.material, everything, None, self.known(name), seed, advance=advance)
+                    passes = fit(member, self.material, everything, self.known(name), seed, advance=advance)
                     return passes, member.state_dict()
 
                 done = self.stored(f"all photos, {name}, seed {seed}", job)
