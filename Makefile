@@ -171,6 +171,6 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.developed: pyproject.toml | $(BIN)/python
 	@echo 'Installing Glimpse and its tools into $(VENV): PyTorch is large, the first time takes minutes.'
-	@$(PIP) --editable '.[train,tables,onnx,docs,test]'
+	@$(PIP) --editable '.[train,tables,onnx,docs,scale,test]'
 	@$(PIP) --no-deps lmms-eval==0.7.3
 	@touch $(VENV)/.installed $@

@@ -9,8 +9,11 @@ import argparse
 import copy
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +31,7 @@ from vqa.model.errors import InputError, printable
 from vqa.model.image_encoder import ImageEncoder
 from vqa.model.photos import SUFFIXES, content_hash
 from vqa.model.processing import VQAImageProcessor
-from vqa.script import run
+from vqa.script import add_engine, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.extract_features", description=__doc__.split("\n")[0])
     parser.add_argument("--images", nargs="+", required=True, type=Path, help="folders of photos, read with subfolders")
     parser.add_argument("--output", required=True, type=Path, help="the feature store's folder")
+    add_engine(parser.add_argument)
     parser.add_argument("--backbone", default="timm:tf_efficientnet_lite0")
     parser.add_argument(
         "--pretrained", default="package", help="bundled, package, hub, torchvision, a checkpoint or a file of weights"
@@ -53,15 +57,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def extract_folders(given: argparse.Namespace) -> None:
     """Extract the photos of --images, and print the report."""
-    encoder = ImageEncoder(given.backbone, given.image_size)
-    load_pretrained(encoder, given.backbone, given.pretrained)
-    photos, processor = list_photos(given.images), VQAImageProcessor(given.image_size)
-    options = given.bits, given.batch_size, given.threads, given.mirrored, given.stages
-    print(extract(photos, given.output, encoder, given.backbone, processor, *options))
+    grids = Grids(given)
+    if given.engine:
+        from vqa import scale
+
+        with TemporaryDirectory() as folder:  # without photos, to see what else is wrong
+            grids.extract({}, Path(folder), {})
+            settings = {"bits": given.bits, "made_by": FeatureStore.open(folder).made_by}
+        inputs, find = list(map(str, given.images)), lambda: map(str, list_photos(given.images).values())
+        scale.run(inputs, find, given.output, "grids", partial(Grids, given), settings, given.workers)
+    else:
+        print(grids.extract(list_photos(given.images), given.output))
+
+
+class Grids:
+    """What the command's arguments say of extracting; also photos to rows of Parquet, for `vqa.scale.run`."""
+
+    def __init__(self, given: argparse.Namespace):
+        self.given, self.encoder = given, ImageEncoder(given.backbone, given.image_size)
+        load_pretrained(self.encoder, given.backbone, given.pretrained)
+
+    def extract(self, photos: Mapping[str, Path | bytes], output: Path, refused: dict[str, str] | None = None) -> str:
+        given, processor = self.given, VQAImageProcessor(self.given.image_size)
+        options = given.bits, given.batch_size, given.threads, given.mirrored, given.stages
+        return extract(photos, output, self.encoder, given.backbone, processor, *options, refused)
+
+    @property
+    def schema(self) -> Any:
+        import pyarrow as pa  # of the extra scale
+
+        numbers = dict.fromkeys(("places", "channels"), pa.int32()) | dict.fromkeys(("low", "step"), pa.float32())
+        return pa.schema({"photo": pa.string(), "hash": pa.string(), **numbers, "grid": pa.binary()})
+
+    def __call__(self, rows: Sequence[tuple[str, str | bytes, str]]) -> Iterator[dict[str, Any]]:
+        """Rows with what a store has of each photo, of which a small one is made; or the reason in `error`."""
+        photos = {str(i): photo if isinstance(photo, bytes) else Path(photo) for i, (_, photo, _) in enumerate(rows)}
+        refused: dict[str, str] = {}
+        with TemporaryDirectory() as folder:
+            self.extract(photos, Path(folder), refused)
+            store = FeatureStore.open(folder)
+            for key, (name, *_) in zip(photos, rows, strict=True):
+                inside = (Path(name).relative_to(f) for f in self.given.images if Path(name).is_relative_to(f))
+                row: dict[str, Any] = {"photo": next((path.as_posix() for path in inside), name)}
+                if key in refused:
+                    yield row | {"error": refused[key]}
+                    continue
+                at = store.rows[key]
+                row |= {"hash": store.hash_of[key], "places": store.places, "channels": store.channels}
+                low, step = store.scales[at].tolist()
+                yield row | {"low": low, "step": step, "grid": store.grids[at].tobytes()}
 
 
 def extract(
-    photos: Mapping[str, Path],
+    photos: Mapping[str, Path | bytes],
     output: Path,
     encoder: ImageEncoder,
     backbone: str,
@@ -71,12 +119,13 @@ def extract(
     threads: int = 2,
     mirrored: bool = False,
     stages: int | None = None,
+    refused: dict[str, str] | None = None,
 ) -> str:
     """Fill the store in `output` with `photos`, by name; returns one line about the number of photos and the speed.
 
-    A photo that cannot be read is skipped, counted and named on standard error. mirrored: mirror the photos and change
-    their lighting; the seed of a batch is the content hash of its first photo. stages: store the output of the first
-    stages only (`train.fitting.stages`).
+    A photo that cannot be read is skipped, counted and named on standard error, or in `refused` with the reason.
+    mirrored: mirror the photos and change their lighting; the seed of a batch is the content hash of its first photo.
+    stages: store the output of the first stages only (`train.fitting.stages`).
     """
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
@@ -90,16 +139,16 @@ def extract(
     encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
     known, skipped, start = 0, 0, time.perf_counter()
 
-    def read(item: tuple[str, Path]) -> tuple[str, str, np.ndarray | None, str]:
+    def read(item: tuple[str, Path | bytes]) -> tuple[str, str, np.ndarray | None, str]:
         """Name, content hash, square (None for a photo that is in the store), and what is wrong with the photo."""
-        name, path = item
+        name, photo = item
         try:
-            content = path.read_bytes()
+            content = photo if isinstance(photo, bytes) else photo.read_bytes()
             digest = content_hash(content)
             stored = store.hash_of.get(name) == digest or digest in store.hashes
             return name, digest, None if stored else image_processor.square(content), ""
         except (InputError, OSError) as error:
-            return name, "", None, f"{path}: {error}"
+            return name, "", None, str(error)
 
     with locked(output), Progress(transient=True) as bar, torch.inference_mode():
         store = FeatureStore.create(output, made_by | (MIRRORED if mirrored else {}), *shape, bits)
@@ -121,7 +170,10 @@ def extract(
                 store.append([name for name, _ in new.values()], list(new), grids)
             for name, digest, _, error in batch:
                 if error:
-                    print(printable(f"skipped {error}"), file=sys.stderr)
+                    if refused is None:
+                        print(printable(f"skipped {photos[name]!s}: {error}"), file=sys.stderr)
+                    else:
+                        refused[name] = error
                     skipped += 1
                 elif store.hash_of.get(name) != digest:
                     store.link(name, digest)

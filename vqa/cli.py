@@ -48,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--top", type=int, default=5, metavar="N", help="list the best N answers (default: 5)")
     add("--overlay", metavar="FILE", help="write the attention over the photo; of several questions out-1.png, …")
     add("--json", dest="as_json", action="store_true", help="print a JSON object for each question, one a line")
+    script.add_engine(add)
+    add("--parquet", metavar="DIR", help="what --engine ray writes: a folder, which the same command continues")
 
     add = command(evaluate, "score a model on questions with known answers")
     for option in fields(Options):
@@ -148,52 +150,27 @@ def ask(
     top: int,
     overlay: str | None,
     as_json: bool,
+    engine: str | None,
+    workers: int,
+    parquet: str | None,
     **load: Any,
 ) -> None:
     """Answer every question about every photo; errors in the paths are reported before the model is loaded."""
-    from vqa import many
+    if engine or parquet:
+        if not (engine and parquet) or csv or jsonl or overlay or as_json:
+            raise InputError("--engine ray and --parquet DIR belong together, without another kind of output.")
+        from vqa import scale
+
+        return scale.ask(inputs, question_file, parquet, top, workers, **load)
+    from vqa import many, one
 
     photos, questions = many.split(inputs, question_file)
     if many.is_one(photos) and not (csv or jsonl):
-        ask_one(photos[0], questions, top, overlay, as_json, **load)
+        one.ask(photos[0], questions, top, overlay, as_json, **load)
     elif overlay is not None:
         raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
     else:
         many.ask(photos, questions, top, many.open_table(csv, jsonl, many.ANSWER, load["model"]), as_json, **load)
-
-
-def ask_one(photo: str, questions: list[str], top: int, overlay: str | None, as_json: bool, **load: Any) -> None:
-    """Answer the questions about one photo in detail; of several, those that cannot be answered are left out."""
-    from vqa import many
-    from vqa.model.photos import read_photo
-    from vqa.show import heat, terminal
-
-    file = read_photo(photo)
-    pictures = [] if overlay is None else terminal.numbered(overlay, len(questions))
-    for path in pictures:
-        heat.check_picture_path(path)
-    from vqa.predict import VQA  # takes seconds
-
-    vqa = VQA.load(**load)
-    errors: dict[str, str | None] = {}
-    if len(questions) > 1:
-        from vqa.evaluation.answers.questions import refusal
-
-        errors = {question: refusal(vqa, question) for question in questions}
-    answers = iter(vqa.ask_many(file, [question for question in questions if not errors.get(question)], top))
-    for i, question in enumerate(questions):
-        if error := errors.get(question):
-            print(json.dumps({"question": question, "error": error}) if as_json else f"{question}\n{error}\n")
-            continue
-        answer = next(answers)
-        if pictures:
-            picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer.to_dict()))
-            heat.save_picture(picture, pictures[i])
-        if as_json:
-            print(json.dumps(answer.to_dict()))
-        else:
-            terminal.show(question, answer)
-    many.check_failed(sum(map(bool, errors.values())), len(questions))
 
 
 def evaluate(**options: Any) -> None:

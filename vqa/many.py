@@ -5,7 +5,7 @@ import glob
 import json
 import os
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,30 +100,42 @@ def ask_all(
 
     A photo or a question that cannot be read gives rows with an `error`.
     """
-    from vqa.evaluation.answers.answering import Answered, answers  # takes seconds
-    from vqa.evaluation.answers.questions import batches
+    notes, errors = check_all(vqa, questions)
+    for photo in photos if errors else ():
+        yield [{"photo": photo, "question": q, "error": e} for q, e in errors.items() if (photo, q) not in done]
+    yield from ask_pairs(vqa, ((p, p, q) for p in photos for q in notes if (p, q) not in done), notes, top)
 
-    errors, notes = {}, {}
+
+def check_all(vqa: "VQALike", questions: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The remarks on the questions that can be asked, and the reasons why the others cannot."""
+    notes, errors = {}, {}
     for question in questions:
         try:
             notes[question] = vqa.check(question)
         except InputError as error:
             errors[question] = str(error)
-    for photo in photos if errors else ():
-        yield [{"photo": photo, "question": q, "error": e} for q, e in errors.items() if (photo, q) not in done]
-    waiting: dict[int, Example] = {}
+    return notes, errors
+
+
+def ask_pairs(
+    vqa: "VQALike", asked: Iterable[tuple[str, Any, str]], notes: Mapping[str, str], top: int = 5
+) -> Iterator[list[Row]]:
+    """`ask_all` for tuples of a name, its photo (a path or the bytes of a file) and a question that `notes` holds."""
+    from vqa.evaluation.answers.answering import Answered, answers  # takes seconds
+    from vqa.evaluation.answers.questions import batches
+
+    waiting: dict[int, tuple[str, Example]] = {}
 
     def examples() -> Iterator[Example]:
-        pairs = ((p, q) for p in photos for q in questions if q not in errors and (p, q) not in done)
-        for index, pair in enumerate(pairs):
-            waiting[index] = Example(*pair)
-            yield waiting[index]
+        for index, (name, photo, question) in enumerate(asked):
+            waiting[index] = name, Example(photo, question)
+            yield waiting[index][1]
 
     for _, results in answers(vqa, batches(examples()), top=top):
         rows = []
         for result in sorted(results, key=lambda result: result.index):
-            example = waiting.pop(result.index)
-            row: Row = {"photo": example.image, "question": example.question}
+            name, example = waiting.pop(result.index)
+            row: Row = {"photo": name, "question": example.question}
             if isinstance(result, Answered):
                 row |= {
                     "answer": result.prediction,

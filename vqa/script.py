@@ -29,6 +29,12 @@ class Parser(argparse.ArgumentParser):
         return given
 
 
+def add_engine(add: Callable[..., Any]) -> None:
+    """The arguments of a run by `vqa.scale`."""
+    add("--engine", choices=["ray"], help="compute by several processes or machines (needs the extra scale)")
+    add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of --engine (default: CPUs)")
+
+
 def run(
     parser: argparse.ArgumentParser,
     command: Callable[[argparse.Namespace], object],

@@ -1,7 +1,9 @@
 """Making a feature store: all photos, once, whatever happens in between."""
 
+import json
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyarrow import parquet
 from safetensors.torch import save_file
 
 from train import extract_features
@@ -188,6 +191,41 @@ def test_the_command_fills_a_store_that_refuses_another_encoder(
     for flags, key in ((["--pretrained", str(tmp_path / "other.safetensors")], "weights"), (["--bits", "16"], "bits")):
         assert main([*command, *flags]) == 2
         assert key in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install -e '.[scale]'")
+def test_the_parquet_of_ray_s_workers_fills_the_same_store(
+    command: list[str], extraction: Extraction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vqa import scale
+
+    def compute(todo: list[dict], worker: tuple, *_: object) -> None:  # in this process, as one of Ray's would
+        one = scale.Worker(*worker)
+        assert [one({key: np.array([value]) for key, value in block.items()})["error"] for block in todo] == [[""]]
+
+    monkeypatch.setattr(scale, "compute", compute)
+    assert main(command) == 0
+    expected = extraction.store()
+    (extraction.photos / "damaged.png").write_bytes(b"damaged")
+    folder = extraction.folder / "features"
+    options = ["--output", str(folder), "--engine", "ray", "--workers", "1", "--batch-size", "4"]
+    assert main([*command, *options]) == 1
+    assert f"7 rows are in {folder / 'grids'}, and 1 in {folder / 'refused'}." in capsys.readouterr().out
+    settings = json.loads((folder / "run.json").read_text())
+    store = None
+    for part in sorted(folder.glob("grids/*.parquet")):
+        for row in parquet.read_table(part).to_pylist():
+            if store is None:
+                shape = row["places"], row["channels"], settings["bits"]
+                store = FeatureStore.create(extraction.folder / "again", settings["made_by"], *shape)
+            numbers = np.frombuffer(row["grid"], np.uint8).reshape(1, row["places"], row["channels"])
+            grid = row["low"] + torch.from_numpy(numbers.astype(np.float32)) * row["step"]
+            store.append([row["photo"]], [row["hash"]], grid)
+    assert store is not None and store.made_by == expected.made_by and store.hash_of == expected.hash_of
+    grids = [each.read(each.lookup(NAMES)) for each in (store, expected)]
+    torch.testing.assert_close(*grids, rtol=0, atol=0.02)
+    assert main([*command, *options, "--bits", "16"]) == 2  # another encoding into the same folder
+    assert "was begun with bits 8, not 16" in capsys.readouterr().err
 
 
 def test_the_callers_encoder_stays_as_it_is(extraction: Extraction) -> None:

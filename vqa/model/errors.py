@@ -25,6 +25,6 @@ def missing(error: ModuleNotFoundError) -> InputError | None:
         return None
     if package in ("torch", "torchvision", "timm", "transformers", "safetensors"):
         return InputError(f"This needs PyTorch ({package} is not installed here); run: pip install glimpse-vqa.")
-    if package in ("accelerate", "jsonargparse", "tensorboard"):
-        return InputError(f"This needs {package}, which is not installed here; run: pip install 'glimpse-vqa[train]'.")
-    return InputError(f"This needs {package}, which is not installed here; run: pip install {package}.")
+    extras = {"accelerate": "train", "jsonargparse": "train", "tensorboard": "train", "ray": "scale"}
+    wanted = f"'glimpse-vqa[{extras[package]}]'" if package in extras else package
+    return InputError(f"This needs {package}, which is not installed here; run: pip install {wanted}.")

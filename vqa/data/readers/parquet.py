@@ -44,12 +44,12 @@ def read_parquet(path: Path, images: Path | None = None) -> Iterator[Example]:
     beside = Path(os.path.abspath(path))
     photos = Photos(beside.with_name((beside.name if path.is_dir() else beside.stem) + ".photos"), images)
     for shard in shards:
-        with _opened(shard) as file:
+        with opened(shard) as file:
             yield from _read(file, shard, photos)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["ParquetFile"]:
+def opened(path: Path) -> Iterator["ParquetFile"]:
     """The open file; errors of pyarrow while it is read become an `InputError`."""
     try:
         import pyarrow

@@ -1,0 +1,38 @@
+"""One photo in detail: its answers in full, or with the attention over the photo."""
+
+import json
+from typing import Any
+
+from vqa import many
+from vqa.model.photos import read_photo
+from vqa.show import heat, terminal
+
+
+def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json: bool, **load: Any) -> None:
+    """Answer the questions about one photo in detail; of several, those that cannot be answered are left out."""
+    file = read_photo(photo)
+    pictures = [] if overlay is None else terminal.numbered(overlay, len(questions))
+    for path in pictures:
+        heat.check_picture_path(path)
+    from vqa.predict import VQA  # takes seconds
+
+    vqa = VQA.load(**load)
+    errors: dict[str, str | None] = {}
+    if len(questions) > 1:
+        from vqa.evaluation.answers.questions import refusal
+
+        errors = {question: refusal(vqa, question) for question in questions}
+    answers = iter(vqa.ask_many(file, [question for question in questions if not errors.get(question)], top))
+    for i, question in enumerate(questions):
+        if error := errors.get(question):
+            print(json.dumps({"question": question, "error": error}) if as_json else f"{question}\n{error}\n")
+            continue
+        answer = next(answers)
+        if pictures:
+            picture = heat.overlay(vqa.look(file).photo, answer.attention, question, terminal.caption(answer.to_dict()))
+            heat.save_picture(picture, pictures[i])
+        if as_json:
+            print(json.dumps(answer.to_dict()))
+        else:
+            terminal.show(question, answer)
+    many.check_failed(sum(map(bool, errors.values())), len(questions))
