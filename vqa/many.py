@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 ANSWER = ("photo", "question", "answer", "confidence", "sure", "guess", "without_photo", "note", "model", "error")
 CAPTION = ("photo", "caption", "score", "model", "error")
+DIGITS = 6  # of probabilities; further ones depend on which questions are computed together
 
 
 def split(inputs: Sequence[str], question_file: str | None = None) -> tuple[list[str], list[str]]:
@@ -139,12 +140,12 @@ def ask_pairs(
             if isinstance(result, Answered):
                 row |= {
                     "answer": result.prediction,
-                    "confidence": result.confidence,
-                    "top": [{"answer": answer, "score": score} for answer, score in result.top],
+                    "confidence": round(result.confidence, DIGITS),
+                    "top": [{"answer": answer, "score": round(score, DIGITS)} for answer, score in result.top],
                     "sure": bool(result.sure) and not notes[example.question],
                     "guess": is_guess(result.photo_mattered),
                     "without_photo": result.blind,
-                    "photo_mattered": result.photo_mattered,
+                    "photo_mattered": round(result.photo_mattered, DIGITS),
                     "note": notes[example.question],
                     "model": vqa.name,
                 }
