@@ -61,7 +61,7 @@ def train(
     """Check the data, train, evaluate, and write a complete checkpoint to `output`.
 
     start: the model to fine-tune, `bundled`, a folder or a Hub id. minutes: of the whole command. epochs: the most
-    passes over the questions; by default as many as lower the loss on held-out photos. refit: at the end learn from the
+    passes over the questions, by default those of `train.own.trials.RECIPES`. refit: at the end learn from the
     held-out photos too. merge: count nearly equal answers as one (`train.own.merging`). Without `output` the data are
     only checked.
 
