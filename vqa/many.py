@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 ANSWER = ("photo", "question", "answer", "confidence", "sure", "guess", "without_photo", "note", "model", "error")
 CAPTION = ("photo", "caption", "score", "model", "error")
-DIGITS = 6  # of probabilities; further ones depend on which questions are computed together
 
 
 def split(inputs: Sequence[str], question_file: str | None = None) -> tuple[list[str], list[str]]:
@@ -140,12 +139,12 @@ def ask_pairs(
             if isinstance(result, Answered):
                 row |= {
                     "answer": result.prediction,
-                    "confidence": round(result.confidence, DIGITS),
-                    "top": [{"answer": answer, "score": round(score, DIGITS)} for answer, score in result.top],
+                    "confidence": rounded(result.confidence),
+                    "top": [{"answer": answer, "score": rounded(score)} for answer, score in result.top],
                     "sure": bool(result.sure) and not notes[example.question],
                     "guess": is_guess(result.photo_mattered),
                     "without_photo": result.blind,
-                    "photo_mattered": round(result.photo_mattered, DIGITS),
+                    "photo_mattered": rounded(result.photo_mattered),
                     "note": notes[example.question],
                     "model": vqa.name,
                 }
@@ -153,6 +152,11 @@ def ask_pairs(
                 row["error"] = result.message
             rows.append(row)
         yield rows
+
+
+def rounded(probability: float | None) -> float | None:
+    """With as many digits as do not depend on which questions are computed together; None if a model has none."""
+    return None if probability is None else round(probability, 6)
 
 
 def describe_all(describer: "Describer", photos: Iterable[str], **search: Any) -> Iterator[list[Row]]:

@@ -112,8 +112,7 @@ def fit(
             if step == 5 and (time.perf_counter() - start) / step * steps > seconds:
                 raise TooSlow((time.perf_counter() - start) / step * steps)
         number += 1
-        if number == 1:
-            passes = max(1, int(min(passes, seconds / (time.perf_counter() - start))))
+        passes = max(number, int(min(recipe.passes, seconds * number / (time.perf_counter() - start))))
     average.swap()
     return passes
 
