@@ -163,7 +163,7 @@ def broken(source: Path, target: Path, name: str, content: bytes | None) -> Path
     ("name", "content", "message"),
     [
         ("config.json", None, "has no config.json"),
-        ("config.json", b"{}", "cannot be read"),
+        ("config.json", b"{}", "not of model type"),
         ("config.json", b"[]", "holds no JSON object"),
         ("processor_config.json", b'{"image_processor": 7}', "cannot be read"),
         ("tokenizer.json", b"{}", "cannot be read"),

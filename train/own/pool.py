@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vqa.model.net import soft_cross_entropy
 
@@ -95,20 +96,20 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
         return [1 / len(parts)] * len(parts)
     right, outside = (labels * allowed)[known][:, possible], ~allowed[known][:, possible]
     each = torch.stack([part[known][:, possible].masked_fill(outside, IMPOSSIBLE) for part in parts])
-    logs = torch.full((len(parts),), -float(np.log(len(parts))), requires_grad=True)
-    optimizer = torch.optim.LBFGS([logs], max_iter=25, line_search_fn="strong_wolfe")
+    # Softplus and not exp keeps factors positive: a long step of L-BFGS would make them infinite.
+    free = torch.full((len(parts),), float(np.log(np.expm1(1 / len(parts)))), requires_grad=True)
+    optimizer = torch.optim.LBFGS([free], max_iter=25, line_search_fn="strong_wolfe")
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        value = (
-            soft_cross_entropy(torch.einsum("m,mqa->qa", logs.exp(), each), right) + 1e-3 * logs.exp().square().sum()
-        )
+        factors = F.softplus(free)
+        value = soft_cross_entropy(torch.einsum("m,mqa->qa", factors, each), right) + 1e-3 * factors.square().sum()
         value.backward()
         return value
 
     with torch.enable_grad():
         optimizer.step(step)
-    factors = logs.detach().exp().tolist()
+    factors = F.softplus(free.detach()).tolist()
     return [factor if factor >= LEAST else 0.0 for factor in factors]
 
 

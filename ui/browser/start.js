@@ -1,12 +1,16 @@
 // The page without a server: draws the app's page, and stores it for a visit without a network.
 import { start } from "../static/main.js";
 
-const props = await (await fetch(new URL("page.json", document.baseURI))).json();
+const place = document.querySelector(".glimpse");
+const props = await fetch(new URL("page.json", document.baseURI)).then((response) => response.json()).catch((error) => {
+  place.textContent = "The page cannot be loaded, as the connection is lost or a file is missing; reload it later.";
+  throw error;
+});
 document.documentElement.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => document.documentElement.classList.toggle("dark", matches));
 const shared = new URLSearchParams(location.search).has("shared");
 if (shared) history.replaceState(null, "", location.pathname);
-start({ element: document.querySelector(".glimpse"), props });
+start({ element: place, props });
 navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)).catch(() => {}); // not over plain HTTP
 
 if (shared) { // a photo from the share sheet comes as if it were pasted

@@ -35,6 +35,14 @@ def test_the_factors_make_the_labels_likeliest(labels: Tensor) -> None:
     assert scores(together, labels).mean() > max(scores(part, labels).mean() for part in parts)
 
 
+def test_small_logits_get_large_factors() -> None:
+    """A first step that is too long must not end at zero or infinity."""
+    drawn = torch.Generator().manual_seed(0)
+    few = F.one_hot(torch.randint(0, 5, (4,), generator=drawn), 5).float()
+    parts = [*(0.3 * torch.randn(4, 5, generator=drawn) for _ in range(3)), 0.3 * few]
+    assert 5 < fit_factors(parts, few, torch.ones_like(few, dtype=torch.bool))[3] < 30
+
+
 def test_a_useless_photo_has_no_share(labels: Tensor) -> None:
     guess, noise = member(labels, 2, 1), 3 * member(labels, -1, 2)
     pool = best_pool(held(labels, [noise], [guess]))

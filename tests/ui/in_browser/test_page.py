@@ -191,6 +191,12 @@ def test_a_damaged_part_is_reported(page: Any, address: str, photo: Path) -> Non
     page.locator(".notice").get_by_text("A part of the model is missing or damaged").wait_for(timeout=120_000)
 
 
+def test_a_page_without_its_settings_says_so(page: Any, address: str) -> None:
+    page.route("**/page.json", lambda route: route.abort())
+    page.goto(address)
+    page.get_by_text("The page cannot be loaded").wait_for()
+
+
 def test_a_worker_that_did_not_start_is_started_again(page: Any, address: str, photo: Path) -> None:
     page.route("**/browser/worker.js", lambda route: route.abort(), times=1)
     with page.expect_event("requestfailed"):
