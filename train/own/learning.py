@@ -22,7 +22,7 @@ from vqa.model.processing import VQAProcessor
 
 BATCH = 64
 AVERAGE = 0.99  # decay of the moving average of the weights
-COOLING = 0.3
+COOLING = 0.3  # share of the passes, the last ones, in which the learning rate falls
 FAST = fast_dtype(torch.device("cpu")) is torch.bfloat16
 Logits = tuple[Tensor, Tensor, Tensor]
 """Those `(Q, A)` of the answer, of the guess without the photo and of the guess without the question."""
