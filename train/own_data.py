@@ -7,6 +7,7 @@ are chosen there (`train.own.pool`); at last they learn from everything and beco
 """
 
 import json
+import math
 import shutil
 import time
 from dataclasses import replace
@@ -70,8 +71,9 @@ def train(
     """
     began, console = time.perf_counter(), console or Console()
     for name, value, least in (("--epochs", epochs, 1), ("--minutes", minutes, 0.01)):
-        if value is not None and not value >= least:
-            raise InputError(f"{name} is {value:g}; give at least {least}.")
+        if value is not None and not least <= value < math.inf:
+            advice = "a finite number" if value == math.inf else f"at least {least}"
+            raise InputError(f"{name} is {value:g}; give {advice}.")
     check_seed(seed)
     folder = None if output is None else Path(output)
     if folder is not None:
