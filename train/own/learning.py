@@ -109,7 +109,7 @@ def fit(
             step += 1
             average.update(step)
             advance()
-            if step == 5 and (time.perf_counter() - start) / step * steps > seconds:
+            if step == min(5, steps) and (time.perf_counter() - start) / step * steps > seconds:
                 raise TooSlow((time.perf_counter() - start) / step * steps)
         number += 1
         passes = max(number, int(min(recipe.passes, seconds * number / (time.perf_counter() - start))))

@@ -198,10 +198,12 @@ class Trials:
                 try:
                     passes, tensors = job(advance)
                 except TooSlow as error:
-                    minutes = np.ceil(error.args[0] * 4 * (1 + GROWN) * len(self.recipes) / 60)
+                    most = 4 * (1 + GROWN) * len(self.recipes) * error.args[0]
+                    minutes = np.ceil((self.spent + most) / (1 - RESERVE) / 60)
                     raise InputError(
-                        f"A pass over the questions takes {error.args[0] / 60:.1f} minutes, too long for a budget of "
-                        f"{self.seconds / 60:g}; give --minutes {minutes:.0f}, or fewer questions."
+                        f"A budget of {self.seconds / 60:g} minutes is too short: {self.spent:.0f} seconds of it were "
+                        f"over before the training, in which a pass over the questions takes {error.args[0]:.1f} "
+                        f"seconds; give --minutes {minutes:.0f}, or fewer questions."
                     ) from error
             facts = {"passes": str(passes), "seconds": f"{time.perf_counter() - start:.2f}"}
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from train.extract_features import extract
 from train.own.learning import Material, Recipe, fit, predict
 from train.own.members import fresh
-from train.own.trials import COPIES, CURVE, FOLDS, FRESH, START, Trials
+from train.own.trials import COPIES, CURVE, FOLDS, FRESH, RESERVE, START, Trials
 from train.own_data import enlarged, read_checked
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.features import FeatureStore, stored_name
@@ -41,8 +41,13 @@ def test_no_photo_is_in_a_fold_and_outside(tmp_path: Path, material: Material) -
     assert sorted(np.concatenate([found.held(fold) for fold in range(FOLDS)])) == list(range(len(material)))
 
 
-def test_as_much_is_measured_as_there_is_time_for(tmp_path: Path, material: Material) -> None:
-    short = trials(tmp_path / "short", material, 1e-4)
+def test_as_much_is_measured_as_there_is_time_for(
+    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("train.own.learning.time.perf_counter", lambda: next(clock) / 20)
+    short = trials(tmp_path / "short", material, 1)
+    short.spent = 60 * (1 - RESERVE) - 1.5
     short.measure()
     assert list(short.measured) == [0] and not short.curve
     assert [name for name, _ in short.finals(refit=True)] == [START, FRESH]
@@ -56,12 +61,12 @@ def test_as_much_is_measured_as_there_is_time_for(tmp_path: Path, material: Mate
 
 
 def test_as_many_passes_are_made_as_there_is_time_for(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here a pass takes a second. The result is that of a recipe with as many passes, but for the first pass's rate."""
+    """Each reading of the time is a second later. The result is that of a recipe with as many passes, but for the first pass's rate."""
     clock = itertools.count()
     monkeypatch.setattr("train.own.learning.time.perf_counter", lambda: next(clock))
     chosen, held = np.arange(0, 16), np.arange(160, 240)
     found = []
-    for recipe, seconds in ((Recipe(0.03, 40), 3.5), (Recipe(0.03, 3), np.inf), (Recipe(0.03, 3), np.inf)):
+    for recipe, seconds in ((Recipe(0.03, 40), 4.5), (Recipe(0.03, 3), np.inf), (Recipe(0.03, 3), np.inf)):
         member = fresh(material.net, 0)
         assert fit(member, material, chosen, recipe, 0, seconds) == 3
         found.append(predict(member, material, held)[0])
