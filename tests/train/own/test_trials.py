@@ -61,7 +61,7 @@ def test_as_much_is_measured_as_there_is_time_for(
 
 
 def test_as_many_passes_are_made_as_there_is_time_for(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reading of the time is a second later. The result is that of a recipe with as many passes, but for the first pass's rate."""
+    """Each reading of the time is a second later. The result is that of as many passes, but for the first's rate."""
     clock = itertools.count()
     monkeypatch.setattr("train.own.learning.time.perf_counter", lambda: next(clock))
     chosen, held = np.arange(0, 16), np.arange(160, 240)
