@@ -114,16 +114,17 @@ class VQANet(nn.Module):
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
         instead: `(B, G)`. The glimpse with the largest fall carried the answer.
 
-        Computed in one pass, as the time for a few questions is that of reading the weights.
+        All answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
         """
         size, mean = v.shape[-1], v.mean(1)
         mean = mean if photo_index is None else mean[photo_index]  # (B, D)
         glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
         without = [torch.cat((z[:, : g * size], mean, z[:, (g + 1) * size :]), -1) for g in range(glimpses)]
-        logits = self.answer_logits(torch.stack((z, *without), 1), q.unsqueeze(1))  # (B, 1 + G, A)
-        best = logits[:, 0].argmax(-1)[:, None, None].expand(-1, 1 + glimpses, -1)
-        first, *others = logits.gather(-1, best).squeeze(-1).unbind(1)
-        return logits[:, 0], torch.stack([first - other for other in others], 1)
+        hidden = self.fusion(torch.stack((z, *without), 1), q.unsqueeze(1))  # (B, 1 + G, F)
+        logits = self.answer_head(hidden[:, 0]).float()  # (B, A)
+        best = self.answer_head.get_parameter("1.weight")[logits.argmax(-1)].unsqueeze(-1)  # (B, F, 1)
+        scores = (hidden @ best).float().squeeze(-1)  # but for the bias
+        return logits, scores[:, :1] - scores[:, 1:]
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""
