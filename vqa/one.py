@@ -17,12 +17,8 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
     from vqa.predict import VQA  # takes seconds
 
     vqa = VQA.load(**load)
-    errors: dict[str, str | None] = {}
-    if len(questions) > 1:
-        from vqa.evaluation.answers.questions import refusal
-
-        errors = {question: refusal(vqa, question) for question in questions}
-    answers = iter(vqa.ask_many(file, [question for question in questions if not errors.get(question)], top))
+    errors = many.check_all(vqa, questions)[1] if len(questions) > 1 else {}
+    answers = iter(vqa.ask_many(file, [question for question in questions if question not in errors], top))
     for i, question in enumerate(questions):
         if error := errors.get(question):
             print(json.dumps({"question": question, "error": error}) if as_json else f"{question}\n{error}\n")
@@ -35,4 +31,4 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
             print(json.dumps(answer.to_dict()))
         else:
             terminal.show(question, answer)
-    many.check_failed(sum(map(bool, errors.values())), len(questions))
+    many.check_failed(len(errors), len(questions))

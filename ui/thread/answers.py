@@ -42,7 +42,7 @@ class Answers(Part):
     def compare(
         self, photo: dict[str, Any] | None, question: str, first: str = "", second: str = ""
     ) -> list[dict[str, Any]]:
-        """Two models' answers to the same question about the same photo.
+        """Two models' answers to the same question about the same photo; for the second one's that fails, its `error`.
 
         Args:
             photo: the photo to look at.
@@ -51,5 +51,9 @@ class Answers(Part):
             second: another one; empty for the first that is offered besides the app's own.
         """
         content = photo_bytes(photo)
-        names = (first, second or next(iter(self.models.further), ""))
-        return [self.models.ask(content, [question], name)[0].to_dict() for name in names]
+        (answer,) = self.models.ask(content, [question], first)
+        try:
+            (other,) = self.models.ask(content, [question], second or next(iter(self.models.further), ""))
+        except InputError as error:
+            return [answer.to_dict(), {"error": str(error)}]
+        return [answer.to_dict(), other.to_dict()]

@@ -101,8 +101,9 @@ export function createCard(turn, { onSelect, onShow, onRemove, explain, cover, l
       }, { title: "Show where it looked" })),
       bar(result), runnersUp(result) ?? "",
       result.unknown_words.length ? make("p", { class: "note" }, `The model does not know: ${result.unknown_words.join(", ")}.`) : "",
-      second ? make("div", { class: "second" }, make("p", { class: "note" }, second.name),
-        make("p", { class: "answer" }, shows(headline(second.result), () => looks(second.result)[0], { class: "" })), bar(second.result)) : "",
+      second ? make("div", { class: "second" }, make("p", { class: "note" }, second.name), ...(second.result.error
+        ? [make("p", { class: "failed" }, second.result.error)]
+        : [make("p", { class: "answer" }, shows(headline(second.result), () => looks(second.result)[0], { class: "" })), bar(second.result)])) : "",
       hidden ? make("div", { class: "hidden-part" }, make("p", {}, `${covered(share(hidden.mask.flat()))} `, make("b", {}, afterCovering(result, hidden.after))),
         make("details", {}, make("summary", {}, "What changed"), changes(hidden.changes))) : "",
       why(result), ...footers.map((footer) => footer(turn)).filter(Boolean), actions());

@@ -73,6 +73,8 @@ def test_answers_are_the_objects_of_the_command_line(client, vqa, models, photo)
     assert [without_seconds(answer) for answer in found] == [expected, expected]
     first, second = client.predict(handle_file(photo), QUESTION, "", "", api_name="/compare")
     assert without_seconds(first) == expected and second["model"] != first["model"]  # never the same model twice
+    first, second = client.predict(handle_file(photo), QUESTION, "", "/etc", api_name="/compare")
+    assert without_seconds(first) == expected and "is not offered here" in second["error"]
 
 
 def test_the_reasons_are_those_of_the_library(client, vqa, photo):
@@ -123,7 +125,7 @@ def test_bad_input_is_a_sentence(client, photo, content, question, message):
         ("/what_if", [QUESTION, [[0, 0]]], "Nothing is painted over"),
         ("/what_if", [QUESTION, "all"], "The mask is not a table"),
         ("/evidence", [QUESTION, "zyzzyva"], "The model has no answer 'zyzzyva'"),
-        ("/compare", [QUESTION, "", "/etc"], "is not offered here"),
+        ("/compare", [QUESTION, "/etc"], "is not offered here"),
     ],
 )
 def test_bad_values_are_a_sentence(client, photo, name, values, message):

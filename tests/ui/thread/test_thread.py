@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.ui.browser import ask, choose, upload
 from tests.ui.conftest import QUESTION
+from vqa.model.errors import InputError
 
 pytestmark = pytest.mark.browser
 
@@ -98,7 +99,7 @@ def test_a_lost_server_is_said_once_and_the_question_sent_again(opened, photo):
     expect(opened.locator(".notice")).to_be_hidden()
 
 
-def test_two_models_answer_side_by_side(opened, photo, models):
+def test_two_models_answer_side_by_side(opened, photo, models, monkeypatch):
     upload(opened, photo)
     opened.get_by_label("Compare with").check()
     card = ask(opened)
@@ -109,6 +110,14 @@ def test_two_models_answer_side_by_side(opened, photo, models):
     assert "bundled" in second.inner_text() and answers[1].text in second.locator(".answer").inner_text()
     second.locator("button").click()
     expect(second.locator("button")).to_have_attribute("aria-pressed", "true")
+
+    def fails(*given):
+        raise InputError("It ran out of memory.")
+
+    monkeypatch.setattr(models.get("bundled"), "ask_all", fails)  # the other's answer remains
+    card = ask(opened)
+    assert answers[0].text in card.locator("h3").inner_text()
+    expect(card.locator(".second")).to_contain_text("It ran out of memory.")
 
 
 def test_questions_and_answers_are_never_html(opened, photo, vqa, monkeypatch):
