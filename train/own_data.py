@@ -25,7 +25,6 @@ from train.fitting.surgery import extend
 from train.own.conclude import conclude, joint_model
 from train.own.learning import Material
 from train.own.merging import merged, near_equal
-from train.own.pool import best_pool
 from train.own.precheck import Checked, check, counted, some
 from train.own.report import recipes_table, sentences, worst_table
 from train.own.trials import Trials
@@ -96,9 +95,8 @@ def train(
     material = Material(net, processor, checked.examples, images, FeatureStore.open(run / FEATURES, made_by))
     trials = Trials(run / "fits", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()
-    held = trials.together(trials.measured)
-    pool = best_pool(held)
-    joint = joint_model(trials, pool, trials.finals(refit))
+    held, pool = trials.choose()
+    joint = joint_model(trials, pool, trials.finals(pool, refit))
     facts = {"model": folder.name, "start": Path(start).name if Path(start).is_dir() else start}
     content = conclude(trials, pool, held, joint, processor, known, refit, data, facts, run / "best")
     if folder.is_dir():

@@ -16,7 +16,7 @@ from train.fitting.surgery import extend
 from train.own.members import Member, Shares, join
 from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool, scores
 from train.own.report import worst
-from train.own.trials import Trials
+from train.own.trials import START, Trials
 from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.examples import Example, targets
@@ -137,6 +137,7 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
             "question_only": exact(held.guesses[i], held, pool),
             "answer_share": round(pool.answer[i], 3),
             "guess_share": round(pool.blind[i], 3),
+            "moved": trials.way if name == START else 1.0,
         }
         for i, name in enumerate(trials.recipes)
     ]

@@ -59,6 +59,16 @@ def continued(net: VQAModel) -> Member:
     return Member(net.config, {name: copy.deepcopy(getattr(net, name)) for name in PARTS}, residual=False)
 
 
+@torch.no_grad()
+def between(start: Member, learned: Member, share: float) -> Member:
+    """A member at a share of the way from the weights of `start` to those of `learned` (Wortsman et al. 2022, Robust
+    fine-tuning of zero-shot models)."""
+    member = copy.deepcopy(learned)
+    for old, new in zip(start.parameters(), member.parameters(), strict=True):
+        new.copy_(torch.lerp(old, new, share))
+    return member
+
+
 def can_join(config: VQAConfig) -> bool:
     """Whether a model can have further members: one layer that reads in one direction, and one look of soft
     attention."""

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from train.own.learning import Material, Recipe, TooSlow, fit, predict
-from train.own.members import Member, can_join, continued, fresh
-from train.own.pool import Held
+from train.own.members import Member, between, can_join, continued, fresh
+from train.own.pool import Held, Pool, best_pool, fit_factors, mixed, scores
 from vqa.data.files import whole_file
 from vqa.model.errors import InputError
 
@@ -32,6 +32,7 @@ COPIES = 3  # of a fresh member in the final model
 RESERVE = 0.1  # of the time, for the end
 GROWN = 1.25  # seconds on all photos as a multiple of those on four fifths
 HEADS = ("answers", "guesses", "images")
+WAYS = (1.0, 0.75, 0.5, 0.25)  # shares of the way from the start model's weights to the learned ones
 START, FRESH = "from the start model", "new, small"
 RECIPES = {START: Recipe(1e-3, 16), FRESH: Recipe(3e-3, 20)}
 
@@ -48,7 +49,8 @@ class Fitted:
 class Trials:
     """The fits of a run, at most `minutes` of them together, of which `spent` seconds are over.
 
-    epochs: the most passes, None: as the recipes say. keep: store the weights of the first fold.
+    epochs: the most passes, None: as the recipes say. keep: store the weights of the first fold. way: the share of
+    the way that the fine-tuned member goes, one of `WAYS`.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Trials:
         self.recipes = {name: replace(RECIPES[name], passes=epochs or RECIPES[name].passes) for name in names}
         self.measured: dict[int, dict[str, Fitted]] = {}
         self.curve: dict[float, dict[str, Fitted]] = {}
+        self.way = WAYS[0]
 
     def measure(self) -> None:
         """Fit members on four fifths of the photos; as far as the time allows also on less of these, for the learning
@@ -110,20 +113,38 @@ class Trials:
         def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
             member = self.member(name, self.seed)
             passes = fit(member, self.material, rest, recipe, self.seed, most or math.inf, advance)
-            kept = member.state_dict() if self.keep and most else {}
-            logits = dict(zip(HEADS, predict(member, self.material, held), strict=True))
-            return passes, {head: value.half() for head, value in logits.items()} | kept
+            tensors, start = member.state_dict() if self.keep and most else {}, self.member(name, self.seed)
+            for way in WAYS if name == START else WAYS[:1]:
+                logits = predict(between(start, member, way), self.material, held)
+                tensors |= {f"{head} {way}": part.half() for head, part in zip(HEADS, logits, strict=True)}
+            return passes, tensors
 
         part = "" if share == 1 else f", {share:.0%} of the photos"
         return {name: self.stored(f"fold {fold + 1} of {FOLDS}{part}, {name}", job)}
 
-    def finals(self, refit: bool) -> list[tuple[str, Member]]:
+    def choose(self) -> tuple[Held, Pool]:
+        """Choose the way with the best answers to held-out questions; returns these and their pool."""
+
+        def reached(way: float) -> float:
+            self.way = way
+            held = self.together(self.measured)
+            parts = [*held.answers, *held.guesses]
+            factors = fit_factors(parts, held.labels, torch.ones_like(held.own))
+            return float(scores(mixed(parts, factors), held.labels).mean())
+
+        self.way = max(WAYS, key=reached)
+        held = self.together(self.measured)
+        return held, best_pool(held)
+
+    def finals(self, pool: Pool, refit: bool) -> list[tuple[str, Member]]:
         """The members of the final model with the names of their recipes: fitted on all photos, or without `refit`
-        those of the first fold."""
+        those of the first fold. A new member without a share in the pool is left out."""
+        shares = zip(pool.answer, pool.blind, pool.guess, strict=True)
+        used = [name for name, some in zip(self.recipes, shares, strict=True) if name == START or any(some)]
         if not refit:
-            return [(name, self.loaded(name, self.seed, done)) for name, done in self.measured[0].items()]
+            return [(name, self.loaded(name, self.seed, self.measured[0][name])) for name in used]
         everything, members = np.arange(len(self.material)), []
-        for name in self.recipes:
+        for name in used:
             seconds = max(0.1, GROWN * self.measured[0][name].seconds)
             copies = 1 if name == START else min(COPIES, max(1, int(self.left() / seconds)))
             for seed in range(self.seed, self.seed + copies):
@@ -157,6 +178,8 @@ class Trials:
         member = self.member(name, seed)
         tensors = load_file(done.file)
         member.load_state_dict({key: tensors[key] for key in member.state_dict()})
+        if name == START:
+            member = between(self.member(name, seed), member, self.way)
         return member.eval()
 
     def together(self, trials: dict[int, dict[str, Fitted]]) -> Held:
@@ -181,7 +204,8 @@ class Trials:
         parts = []
         for done in trials.values():
             with safe_open(done[name].file, "pt") as file:
-                parts.append(file.get_tensor(head).float())
+                way = self.way if name == START else WAYS[0]
+                parts.append(file.get_tensor(f"{head} {way}").float())
         return torch.cat(parts)
 
     def stored(self, title: str, job: Callable[[Callable[[], None]], tuple[int, dict[str, Tensor]]]) -> Fitted:

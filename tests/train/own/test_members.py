@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.own.members import Member, Shares, can_join, continued, fresh, join
+from train.own.members import Member, Shares, between, can_join, continued, fresh, join
 from vqa.model.configuration import VQAConfig
 from vqa.model.model import VQAModel
 
@@ -82,3 +82,14 @@ def test_a_member_leaves_its_model_as_it_is(inputs: dict[str, Tensor]) -> None:
     with torch.no_grad():
         member.answer_head[1].weight.zero_()
     assert net.answer_head[1].weight.any()
+
+
+def test_a_member_between_two_is_on_the_line_that_joins_them() -> None:
+    start, learned = continued(model()), continued(model())
+    with torch.no_grad():
+        for weights in learned.parameters():
+            weights.add_(torch.randn_like(weights))
+    for share in (0.25, 1.0):
+        found = between(start, learned, share).parameters()
+        for old, new, weights in zip(start.parameters(), learned.parameters(), found, strict=True):
+            torch.testing.assert_close(weights, old + share * (new - old))

@@ -11,6 +11,7 @@ from rich.console import Console
 from train.extract_features import extract
 from train.own.learning import Material, Recipe, fit, predict
 from train.own.members import fresh
+from train.own.pool import scores
 from train.own.trials import COPIES, CURVE, FOLDS, FRESH, RESERVE, START, Trials
 from train.own_data import enlarged, read_checked
 from vqa.checkpoint.load import load_checkpoint
@@ -50,14 +51,41 @@ def test_as_much_is_measured_as_there_is_time_for(
     short.spent = 60 * (1 - RESERVE) - 1.5
     short.measure()
     assert list(short.measured) == [0] and not short.curve
-    assert [name for name, _ in short.finals(refit=True)] == [START, FRESH]
+    pool = short.choose()[1]
+    pool.answer = [1.0, 1.0]
+    assert [name for name, _ in short.finals(pool, refit=True)] == [START, FRESH]
     long = trials(tmp_path / "long", material, 60)
     long.measure()
     assert list(long.measured) == list(range(FOLDS)) and list(long.curve) == list(CURVE)
-    assert [name for name, _ in long.finals(refit=True)] == [START] + [FRESH] * COPIES
+    assert [name for name, _ in long.finals(pool, refit=True)] == [START] + [FRESH] * COPIES
+    pool.answer, pool.blind, pool.guess = [1.0, 0.0], [0.0, 0.0], [1.0, 0.0]
+    assert [name for name, _ in long.finals(pool, refit=True)] == [START]
     held = long.together(long.measured)
     assert sorted(held.rows) == list(range(len(material))) and len(held.answers) == len(held.guesses) == 2
     assert held.own.any(1).all() and not held.own.all()
+
+
+def test_the_fine_tuned_member_goes_as_far_as_is_best(
+    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = trials(tmp_path, material, 60)
+    found.keep = True
+    found.measured = {0: found.trial(0, START, Recipe(0.03, 1), most=60) | found.trial(0, FRESH, Recipe(0.03, 1))}
+    right = material.labels(found.held(0))
+
+    def logits(_: object, name: str, head: str) -> torch.Tensor:
+        return 9 * right if (name, head, found.way) == (START, "answers", 0.5) else torch.zeros_like(right)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(found, "logits", logits)
+        held, pool = found.choose()
+    assert found.way == 0.5 and scores(pool.logits, held.labels).mean() > 0.9
+    fitted, start = found.measured[0][START], found.member(START, 1)
+    half = found.loaded(START, 1, fitted).fusion.project_a.weight
+    found.way = 1.0
+    whole, before = found.loaded(START, 1, fitted).fusion.project_a.weight, start.fusion.project_a.weight
+    assert not torch.equal(whole, before)
+    torch.testing.assert_close(half, (whole + before) / 2)
 
 
 def test_as_many_passes_are_made_as_there_is_time_for(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
