@@ -125,7 +125,7 @@ def test_bad_input_is_a_sentence(client, photo, content, question, message):
         ("/what_if", [QUESTION, [[0, 0]]], "Nothing is painted over"),
         ("/what_if", [QUESTION, "all"], "The mask is not a table"),
         ("/evidence", [QUESTION, "zyzzyva"], "The model has no answer 'zyzzyva'"),
-        ("/compare", [QUESTION, "/etc"], "is not offered here"),
+        ("/compare", [QUESTION, "/etc", ""], "is not offered here"),
     ],
 )
 def test_bad_values_are_a_sentence(client, photo, name, values, message):

@@ -68,7 +68,7 @@ def test_ask_correct_train_and_ask_again(page, models, tiny_checkpoint, tmp_path
         Collection(mine).add(path.read_bytes(), "is it red?", "no")
 
     words = [str(mine / "questions.csv"), "--images", str(mine / PHOTOS), "--start", str(tiny_checkpoint)]
-    assert cli.main(["train", *words, "--output", str(new), "--epochs", "1", "--minutes", "0.05"]) == 0
+    assert cli.main(["train", *words, "--output", str(new), "--epochs", "1", "--minutes", "0.5"]) == 0
     trained = Models(str(new), "cpu")
     trained.load()
     assert "nothing" in trained.get().answers
