@@ -93,7 +93,7 @@ def train(
     net, processor = enlarged(net, processor, checked)
     made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
     material = Material(net, processor, checked.examples, images, FeatureStore.open(run / FEATURES, made_by))
-    trials = Trials(run / "fits", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
+    trials = Trials(run / "trials", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()
     held, pool = trials.choose()
     joint = joint_model(trials, pool, trials.finals(pool, refit))

@@ -114,7 +114,7 @@ def test_an_interrupted_run_is_continued_by_the_same_command(
         assert cli.main(arguments) == 130
     assert "the same command resumes" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
-    (first,) = (tmp_path / "again.run" / "fits").iterdir()
+    (first,) = (tmp_path / "again.run" / "trials").iterdir()
     before = first.stat().st_mtime_ns
     assert "--epochs 2; give that" in refusal(capsys, [*arguments, "--epochs", "3"])
     with steady_clock(), monkeypatch.context() as patch:
