@@ -88,6 +88,10 @@ export function createCard(turn, { onSelect, onShow, onRemove, explain, cover, l
     turn.result && action("Link", () => copy(link(turn))),
     action("Remove", () => onRemove(turn)));
 
+  // The second model's answer, or why it has none.
+  const beside = (result) => (result.error ? [make("p", { class: "failed" }, result.error)]
+    : [make("p", { class: "answer" }, shows(headline(result), () => looks(result)[0], { class: "" })), bar(result)]);
+
   function draw() {
     const { question, part, result, error, second, hidden } = turn;
     element.classList.toggle("pending", !result && !error);
@@ -101,9 +105,7 @@ export function createCard(turn, { onSelect, onShow, onRemove, explain, cover, l
       }, { title: "Show where it looked" })),
       bar(result), runnersUp(result) ?? "",
       result.unknown_words.length ? make("p", { class: "note" }, `The model does not know: ${result.unknown_words.join(", ")}.`) : "",
-      second ? make("div", { class: "second" }, make("p", { class: "note" }, second.name), ...(second.result.error
-        ? [make("p", { class: "failed" }, second.result.error)]
-        : [make("p", { class: "answer" }, shows(headline(second.result), () => looks(second.result)[0], { class: "" })), bar(second.result)])) : "",
+      second ? make("div", { class: "second" }, make("p", { class: "note" }, second.name), ...beside(second.result)) : "",
       hidden ? make("div", { class: "hidden-part" }, make("p", {}, `${covered(share(hidden.mask.flat()))} `, make("b", {}, afterCovering(result, hidden.after))),
         make("details", {}, make("summary", {}, "What changed"), changes(hidden.changes))) : "",
       why(result), ...footers.map((footer) => footer(turn)).filter(Boolean), actions());
