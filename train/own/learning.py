@@ -36,10 +36,6 @@ class Recipe:
     passes: int
 
 
-class TooSlow(Exception):
-    """A pass over the questions takes the given number of seconds, more than there is time for."""
-
-
 class Material:
     """The questions, as arrays, and the prepared grids of their photos in `folder`."""
 
@@ -85,8 +81,7 @@ def fit(
 
     The passes are fewer than the recipe's if those would last more than `seconds`; over the last `COOLING` of them the
     learning rate falls to zero (Hu et al. 2024). The held-out loss does not end the training: it stays level while
-    further passes still raise the accuracy. advance: called after each batch. Raises `TooSlow` if a single pass would
-    last longer.
+    further passes still raise the accuracy. A single pass is made in any case. advance: called after each batch.
     """
     order, steps, passes = np.random.default_rng((seed, 11)), -(-len(chosen) // BATCH), recipe.passes
     torch.manual_seed(seed)
@@ -109,8 +104,6 @@ def fit(
             step += 1
             average.update(step)
             advance()
-            if step == min(5, steps) and (time.perf_counter() - start) / step * steps > seconds:
-                raise TooSlow((time.perf_counter() - start) / step * steps)
         number += 1
         passes = max(number, int(min(recipe.passes, seconds * number / (time.perf_counter() - start))))
     average.swap()

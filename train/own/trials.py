@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from train.own.learning import Material, Recipe, TooSlow, fit, predict
+from train.own.learning import BATCH, Material, Recipe, fit, predict
 from train.own.members import Member, between, can_join, continued, fresh
 from train.own.pool import Held, Pool, best_pool, fit_factors, mixed, scores
 from vqa.data.files import whole_file
@@ -31,6 +31,7 @@ MOST_HELD = 4000  # questions of a fold that are measured on
 COPIES = 3  # of a fresh member in the final model
 RESERVE = 0.1  # of the time, for the end
 GROWN = 1.25  # seconds on all photos as a multiple of those on four fifths
+SAMPLE, ADVISED = 5, 4  # batches by which a pass is timed; passes that a longer budget should allow
 HEADS = ("answers", "guesses", "images")
 WAYS = (1.0, 0.75, 0.5, 0.25)  # shares of the way from the start model's weights to the learned ones
 START, FRESH = "from the start model", "new, small"
@@ -78,6 +79,8 @@ class Trials:
     def measure(self) -> None:
         """Fit members on four fifths of the photos; as far as the time allows also on less of these, for the learning
         curve, and on the other four fifths. Raises `InputError` if there is no time for the first."""
+        if not self.folder.exists():  # no fit is stored
+            self.check_time()
         first: dict[str, Fitted] = {}
         for name in reversed(self.recipes):  # the fast ones first
             later = len(self.recipes) - len(first)
@@ -94,6 +97,24 @@ class Trials:
             if self.left() > final + copies + whole:
                 parts = [self.trial(fold, name, self.known(name)) for name in self.recipes]
                 self.measured[fold] = {name: done for part in parts for name, done in part.items()}
+
+    def check_time(self) -> None:
+        """Time the first batches. Raises `InputError` if a pass of the slowest member takes longer than it may."""
+        rest, start, slowest = self.rest(0), time.perf_counter(), 0.0
+        some = rest[: SAMPLE * BATCH]
+        for name, recipe in self.recipes.items():
+            before = time.perf_counter()
+            fit(self.member(name, self.seed), self.material, some, replace(recipe, passes=1), self.seed)
+            slowest = max(slowest, (time.perf_counter() - before) * len(rest) / len(some))
+        self.spent += time.perf_counter() - start
+        needed = (1 + GROWN) * len(self.recipes) * slowest
+        if needed > self.left():
+            minutes = np.ceil((self.spent + ADVISED * needed) / (1 - RESERVE) / 60)
+            raise InputError(
+                f"A budget of {self.seconds / 60:g} minutes is too short: {self.spent:.0f} seconds of it were over "
+                f"before the training, in which a pass over the questions takes up to {slowest:.1f} seconds; give "
+                f"--minutes {minutes:.0f}, or fewer questions."
+            )
 
     def known(self, name: str) -> Recipe:
         """The recipe with as many passes as there was time for on the first fold."""
@@ -136,11 +157,15 @@ class Trials:
         held = self.together(self.measured)
         return held, best_pool(held)
 
+    def used(self, pool: Pool) -> list[int]:
+        """The recipes with a share in the pool, and always the first, whose words' weights the model has."""
+        shares = zip(pool.answer, pool.blind, pool.guess, strict=True)
+        return [i for i, some in enumerate(shares) if i == 0 or any(some)]
+
     def finals(self, pool: Pool, refit: bool) -> list[tuple[str, Member]]:
         """The members of the final model with the names of their recipes: fitted on all photos, or without `refit`
         those of the first fold. A new member without a share in the pool is left out."""
-        shares = zip(pool.answer, pool.blind, pool.guess, strict=True)
-        used = [name for name, some in zip(self.recipes, shares, strict=True) if name == START or any(some)]
+        used = [list(self.recipes)[i] for i in self.used(pool)]
         if not refit:
             return [(name, self.loaded(name, self.seed, self.measured[0][name])) for name in used]
         everything, members = np.arange(len(self.material)), []
@@ -178,9 +203,11 @@ class Trials:
         member = self.member(name, seed)
         tensors = load_file(done.file)
         member.load_state_dict({key: tensors[key] for key in member.state_dict()})
-        if name == START:
-            member = between(self.member(name, seed), member, self.way)
-        return member.eval()
+        return between(self.member(name, seed), member, self.way_of(name)).eval()
+
+    def way_of(self, name: str) -> float:
+        """The share of the way that a recipe's member goes: a new one, which knows nothing, goes all of it."""
+        return self.way if name == START else WAYS[0]
 
     def together(self, trials: dict[int, dict[str, Fitted]]) -> Held:
         """The answers to the questions of some folds, which the members have not learned from."""
@@ -204,8 +231,7 @@ class Trials:
         parts = []
         for done in trials.values():
             with safe_open(done[name].file, "pt") as file:
-                way = self.way if name == START else WAYS[0]
-                parts.append(file.get_tensor(f"{head} {way}").float())
+                parts.append(file.get_tensor(f"{head} {self.way_of(name)}").float())
         return torch.cat(parts)
 
     def stored(self, title: str, job: Callable[[Callable[[], None]], tuple[int, dict[str, Tensor]]]) -> Fitted:
@@ -219,16 +245,7 @@ class Trials:
                 def advance() -> None:
                     bar.update(row, completed=self.spent + time.perf_counter() - start)
 
-                try:
-                    passes, tensors = job(advance)
-                except TooSlow as error:
-                    most = 4 * (1 + GROWN) * len(self.recipes) * error.args[0]
-                    minutes = np.ceil((self.spent + most) / (1 - RESERVE) / 60)
-                    raise InputError(
-                        f"A budget of {self.seconds / 60:g} minutes is too short: {self.spent:.0f} seconds of it were "
-                        f"over before the training, in which a pass over the questions takes {error.args[0]:.1f} "
-                        f"seconds; give --minutes {minutes:.0f}, or fewer questions."
-                    ) from error
+                passes, tensors = job(advance)
             facts = {"passes": str(passes), "seconds": f"{time.perf_counter() - start:.2f}"}
             file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(file) as new:
