@@ -16,7 +16,7 @@ from train.fitting.surgery import extend
 from train.own.members import Member, Shares, join
 from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool, scores
 from train.own.report import worst
-from train.own.trials import START, Trials
+from train.own.trials import Trials
 from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.examples import Example, targets
@@ -35,7 +35,7 @@ def joint_model(trials: Trials, pool: Pool, members: list[tuple[str, Member]]) -
     """The members as one model, the share of a recipe divided among its copies."""
     names = list(trials.recipes)
     count = Counter(name for name, _ in members)
-    factors = {name: (pool.answer[i], pool.blind[i], pool.guess[i]) for i, name in enumerate(names)}
+    factors = {name: (pool.answer[i], pool.blind[i], pool.guess[i], 1 / len(count)) for i, name in enumerate(names)}
     shares = [Shares(*(factor / count[name] for factor in factors[name])) for name, _ in members]
     net = trials.material.net
     joint = join(net, [member for _, member in members], shares)
@@ -67,7 +67,8 @@ def conclude(
     save_checkpoint(folder, net, processor, priors)
     vqa, every = ours(VQA.load(folder)), trials.material.net.config.answers
     chosen = torch.tensor([every.index(answer) for answer in vqa.answers])
-    logits = [part[:, chosen].numpy() for part in (pool.logits, pool.guessed, torch.stack(held.images).mean(0))]
+    images = torch.stack([held.images[i] for i in trials.used(pool)]).mean(0)
+    logits = [part[:, chosen].numpy() for part in (pool.logits, pool.guessed, images)]
     asked = [(int(row), examples[row]) for row in held.rows]
     done = list(answered(vqa, asked, *logits))
     calibrating, reporting = split_by_photo([example for _, example in asked], 0.5, CALIBRATION)
@@ -137,7 +138,7 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
             "question_only": exact(held.guesses[i], held, pool),
             "answer_share": round(pool.answer[i], 3),
             "guess_share": round(pool.blind[i], 3),
-            "moved": trials.way if name == START else 1.0,
+            "moved": trials.way_of(name),
         }
         for i, name in enumerate(trials.recipes)
     ]

@@ -105,12 +105,13 @@ def fresh(net: VQAModel, seed: int) -> Member:
 
 @dataclass(frozen=True)
 class Shares:
-    """The factors of a member's logits in the sum: of its answer, of its guess in the answer, and of its guess in the
-    guess."""
+    """The factors of a member's logits in the sum: of its answer, of its guess in the answer, of its guess in the
+    guess, and of its guess without the question."""
 
     answer: float
     blind: float
     guess: float
+    image: float
 
 
 def join(net: VQAModel, members: Sequence[Member], shares: Sequence[Shares]) -> VQAModel:
@@ -142,7 +143,7 @@ def join(net: VQAModel, members: Sequence[Member], shares: Sequence[Shares]) -> 
         answers += [share * t[f"{out}.{kind}"] for share, t in zip(in_answer, each, strict=True)]
         tensors[f"{head}.{kind}"] = torch.cat(answers, 1) if kind == "weight" else torch.stack(answers).sum(0)
     tensors |= joint_guess("blind_head", each, [s.guess for s in shares], blocks)
-    tensors |= joint_guess("image_only_head", each, [1 / len(each)] * len(each), torch.cat)
+    tensors |= joint_guess("image_only_head", each, [s.image for s in shares], torch.cat)
     model = VQAModel(config)
     model.load_state_dict(tensors)
     return model.eval()

@@ -38,7 +38,7 @@ def sum_of(parts: list[Tensor], factors: list[float]) -> Tensor:
 def test_the_joint_model_is_the_weighted_sum(changes: dict[str, object], inputs: dict[str, Tensor]) -> None:
     net = model(**changes)
     members = [continued(net), fresh(net, 1).eval(), fresh(net, 2).eval()]
-    shares = [Shares(0.5, 0.2, 0.3), Shares(0.3, 0.1, 0.2), Shares(0.4, 0.0, 0.6)]
+    shares = [Shares(0.5, 0.2, 0.3, 0.5), Shares(0.3, 0.1, 0.2, 0.3), Shares(0.4, 0.0, 0.6, 0.2)]
     joint = join(net, members, shares)
     grid = torch.randn(2, 16, net.image_encoder.channels)
     answers, guesses, images = zip(*(member(net.prepare(grid), **inputs) for member in members), strict=True)
@@ -46,7 +46,9 @@ def test_the_joint_model_is_the_weighted_sum(changes: dict[str, object], inputs:
     output = joint(grid=grid, **inputs)
     torch.testing.assert_close(output.logits, expected)
     torch.testing.assert_close(joint.blind_logits(output.question), sum_of(guesses, [s.guess for s in shares]))
-    torch.testing.assert_close(joint.image_only_logits(grid)[inputs["photo_index"]], sum_of(images, [1 / 3] * 3))
+    torch.testing.assert_close(
+        joint.image_only_logits(grid)[inputs["photo_index"]], sum_of(images, [s.image for s in shares])
+    )
     own = net(grid=grid, **inputs)
     assert output.attention.shape == (3, 4, 4, 4)
     torch.testing.assert_close(output.attention[:, :2], own.attention)
@@ -58,7 +60,8 @@ def test_the_joint_model_is_the_weighted_sum(changes: dict[str, object], inputs:
 def test_any_model_is_joined_with_its_own_guess(changes: dict[str, object], inputs: dict[str, Tensor]) -> None:
     net = model(**changes)
     assert not can_join(net.config)
-    joint, grid = join(net, [continued(net)], [Shares(0.7, 0.3, 1.0)]), torch.randn(2, 16, net.image_encoder.channels)
+    joint = join(net, [continued(net)], [Shares(0.7, 0.3, 1.0, 1.0)])
+    grid = torch.randn(2, 16, net.image_encoder.channels)
     own = net(grid=grid, **inputs)
     torch.testing.assert_close(
         joint(grid=grid, **inputs).logits, 0.7 * own.logits + 0.3 * net.blind_logits(own.question)

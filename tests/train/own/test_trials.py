@@ -1,6 +1,7 @@
 """What is learned within a budget of time, on which photos."""
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,15 @@ import torch
 from rich.console import Console
 
 from train.extract_features import extract
+from train.own.conclude import joint_model
 from train.own.learning import Material, Recipe, fit, predict
-from train.own.members import fresh
+from train.own.members import Member, fresh
 from train.own.pool import scores
 from train.own.trials import COPIES, CURVE, FOLDS, FRESH, RESERVE, START, Trials
 from train.own_data import enlarged, read_checked
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.features import FeatureStore, stored_name
+from vqa.model.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,26 @@ def test_as_much_is_measured_as_there_is_time_for(
     assert held.own.any(1).all() and not held.own.all()
 
 
+def test_the_advised_budget_suffices(tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The member that is tried last is by far the slower one. What is refused leaves no fit behind."""
+    now = [0.0]
+
+    def slow(member: Member, *given: object, **more: object) -> int:
+        now[0] += 1 if member.residual else 10
+        return 1
+
+    monkeypatch.setattr("train.own.trials.fit", slow)
+    monkeypatch.setattr("train.own.trials.time.perf_counter", lambda: now[0])
+    folder = tmp_path / "trials"
+    with pytest.raises(InputError, match="takes up to 10") as refused:
+        trials(folder, material, 0.5).measure()
+    assert not folder.exists()
+    minutes = int(re.findall(r"--minutes (\d+)", str(refused.value))[0])
+    found = trials(folder, material, minutes)
+    found.measure()
+    assert list(found.measured[0]) == [START, FRESH]
+
+
 def test_the_fine_tuned_member_goes_as_far_as_is_best(
     tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,13 +111,31 @@ def test_the_fine_tuned_member_goes_as_far_as_is_best(
     torch.testing.assert_close(half, (whole + before) / 2)
 
 
+@torch.no_grad()
+def test_the_guess_without_the_question_is_that_of_the_model(tmp_path: Path, material: Material) -> None:
+    found, recipe = trials(tmp_path, material, 60), Recipe(0.03, 1)
+    found.keep = True
+    with torch.enable_grad():
+        found.measured = {0: found.trial(0, START, recipe, most=60) | found.trial(0, FRESH, recipe, most=60)}
+        held, pool = found.choose()
+    batch = material.questions.batch(held.rows)
+    grid = material.grids(batch["rows"].numpy())["grid"]
+    for pool.answer, used in (([1.0, 1.0], [0, 1]), ([1.0, 0.0], [0])):
+        pool.blind, pool.guess, pool.only_own = [0.0, 0.0], [1.0, 0.0], False
+        assert found.used(pool) == used
+        joint = joint_model(found, pool, found.finals(pool, refit=False))
+        expected = torch.stack([held.images[i] for i in used]).mean(0)
+        images = joint.image_only_logits(grid)[batch["photo_index"]]
+        torch.testing.assert_close(images, expected, atol=0.02, rtol=0.01)
+
+
 def test_as_many_passes_are_made_as_there_is_time_for(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reading of the time is a second later. The result is that of as many passes, but for the first's rate."""
+    """Here a pass takes a second. The result is that of a recipe with as many passes, but for the first pass's rate."""
     clock = itertools.count()
     monkeypatch.setattr("train.own.learning.time.perf_counter", lambda: next(clock))
     chosen, held = np.arange(0, 16), np.arange(160, 240)
     found = []
-    for recipe, seconds in ((Recipe(0.03, 40), 4.5), (Recipe(0.03, 3), np.inf), (Recipe(0.03, 3), np.inf)):
+    for recipe, seconds in ((Recipe(0.03, 40), 3.5), (Recipe(0.03, 3), np.inf), (Recipe(0.03, 3), np.inf)):
         member = fresh(material.net, 0)
         assert fit(member, material, chosen, recipe, 0, seconds) == 3
         found.append(predict(member, material, held)[0])
