@@ -86,7 +86,8 @@ def train(
     net, processor = load_checkpoint(None if start == "bundled" else start)
     run = folder.with_name(folder.name + ".run")
     write_questions(checked, images, run)
-    write_settings(run, {"start": start, "epochs": epochs, "seed": seed, "refit": refit}, console)
+    options = {"start": start, "minutes": minutes, "epochs": epochs, "seed": seed, "no-refit": not refit}
+    write_settings(run, options, console)
     photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
     console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
     known = set(net.config.answers)
@@ -169,15 +170,18 @@ def write_questions(checked: Checked, images: str, run: Path) -> None:
             )
 
 
-def write_settings(run: Path, settings: dict[str, Any], console: Console) -> None:
-    """Write what determines the result into the run's folder. Raises `InputError` if a run there has other settings."""
+def write_settings(run: Path, options: dict[str, Any], console: Console) -> None:
+    """Write the options that determine the result into the run's folder. Raises `InputError` if a run there has others:
+    what it has fitted would not be what this one would."""
     file = run / SETTINGS
     if file.exists():
         for name, value in json.loads(file.read_bytes()).items():
-            if settings.get(name) != value:
+            if options.get(name) != value:
+                before = f"without --{name}" if value in (None, False) else f"with --{name}"
+                given = "" if value is None or isinstance(value, bool) else f" {value}"
                 raise InputError(
-                    f"{run} holds an unfinished run with --{name} {value}; give that, or delete the folder."
+                    f"{run} holds an unfinished run {before}{given}; continue it so, or delete the folder."
                 )
         console.print(f"Continuing the run in {run}.", **PLAIN)
     else:
-        write_json(file, settings)
+        write_json(file, options)

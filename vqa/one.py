@@ -1,6 +1,7 @@
 """One photo in detail: its answers in full, or with the attention over the photo."""
 
 import json
+import textwrap
 from typing import Any
 
 from vqa import many
@@ -21,7 +22,8 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
     answers = iter(vqa.ask_many(file, [question for question in questions if question not in errors], top))
     for i, question in enumerate(questions):
         if error := errors.get(question):
-            print(json.dumps({"question": question, "error": error}) if as_json else f"{question}\n{error}\n")
+            plain = f"{textwrap.shorten(question, 200)}\n{error}\n"
+            print(json.dumps({"question": question, "error": error}) if as_json else plain)
             continue
         answer = next(answers)
         if pictures:

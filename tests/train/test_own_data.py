@@ -116,7 +116,7 @@ def test_an_interrupted_run_is_continued_by_the_same_command(
     assert not (tmp_path / "again").exists()
     (first,) = stored.iterdir()
     before = first.stat().st_mtime_ns
-    assert "--epochs 2; give that" in refusal(capsys, [*arguments, "--epochs", "3"])
+    assert "with --epochs 2; continue it so" in refusal(capsys, [*arguments, "--epochs", "3"])
     with steady_clock(), monkeypatch.context() as patch:
         patch.setattr(
             trials, "fit", lambda *given, **more: done.append(first.stat().st_mtime_ns) or fit(*given, **more)
@@ -211,11 +211,20 @@ def test_a_run_with_other_questions_is_not_continued(
     other = tmp_path / "other.csv"
     other.write_text("\n".join(data.read_text().splitlines()[:-3]))
     assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
+    for option, before in (
+        (["--seed", "2"], "with --seed 1"),
+        (["--minutes", "7"], "with --minutes 1.0"),
+        (["--no-refit"], "without --no-refit"),
+    ):
+        assert f"unfinished run {before};" in refusal(capsys, [*words, *output, *option])
 
 
 def test_it_needs_nothing_but_the_core_install(
     words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    for name in [name for name in sys.modules if name.startswith("train.")]:
+        package, _, module = name.rpartition(".")
+        monkeypatch.setattr(sys.modules[package], module, sys.modules[name])  # undone at the end, as the line below is
     for name in [name for name in sys.modules if name.startswith("train.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("accelerate", "jsonargparse", "tensorboard", "torch.utils.tensorboard"):

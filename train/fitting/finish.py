@@ -115,6 +115,10 @@ def temperatures(vocabulary: Sequence[str], done: Sequence[Answered]) -> dict[st
             if answer in index:
                 right[row, index[answer]] = value
     whole, blind = (torch.from_numpy(np.stack(logits)) for logits in zip(*pairs, strict=True))
+    if torch.equal(whole, blind):  # the photo has no share: it must not seem to matter, so one temperature for both
+        plain, _ = fit_temperature(whole, right, adaptive=False)
+        shared = dict.fromkeys(("temperature", "blind_temperature"), plain)
+        return shared | {"temperature_slope": 0.0, "yes_no_temperature": None, "yes_no_temperature_slope": 0.0}
     closed = torch.tensor([vocabulary[answer] in YES_NO for answer in whole.argmax(1).tolist()])
     apart = min(int(closed.sum()), int((~closed).sum())) >= FEWEST
     others = ~closed if apart else slice(None)

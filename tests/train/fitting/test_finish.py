@@ -19,6 +19,7 @@ from vqa.data.examples import Example, reference
 from vqa.evaluation.answers.scores import Answered
 from vqa.evaluation.measures.statistics import fit_temperature
 from vqa.model.configuration import VQAConfig
+from vqa.model.text import temperature_for
 from vqa.predict import VQA
 
 ROOT = Path(__file__).parents[3]
@@ -109,7 +110,7 @@ def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pyt
     closed = true.argmax(1) < 2
     logits = true * torch.where(closed, 4.0, 1.5)[:, None]  # too sure of all, of yes and no by far
     done = [
-        SimpleNamespace(example=Example("", "", names[answer]), logits=(row.numpy(), row.numpy()))
+        SimpleNamespace(example=Example("", "", names[answer]), logits=(row.numpy(), row.numpy() / 2))
         for answer, row in zip(said, logits, strict=True)
     ]
     found = finish.temperatures(names, done)
@@ -118,10 +119,21 @@ def test_yes_and_no_are_calibrated_apart_where_there_are_enough(monkeypatch: pyt
         assert pair == fit_temperature(logits[chosen], right[chosen])
         p = float(logits[chosen].softmax(-1).amax(1).mean())
         assert pair[0] * math.exp(pair[1] * (p - 0.5)) == pytest.approx(expected, rel=0.4)
-    assert found["blind_temperature"] == fit_temperature(logits, right, adaptive=False)[0]
+    assert found["blind_temperature"] == fit_temperature(logits / 2, right, adaptive=False)[0]
     monkeypatch.setattr(finish, "FEWEST", count)
     few = finish.temperatures(names, done)
     assert (few["temperature"], few["yes_no_temperature"]) == (fit_temperature(logits, right)[0], None)
+
+
+def test_a_model_that_does_not_look_has_one_temperature() -> None:
+    names = ["yes", "no", "2", "red"]
+    logits = torch.randn(3 * finish.FEWEST, len(names), generator=torch.Generator().manual_seed(0))
+    done = [
+        SimpleNamespace(example=Example("", "", names[i % 4]), logits=(row.numpy(), row.numpy()))
+        for i, row in enumerate(logits)
+    ]
+    config = VQAConfig(id2label=dict(enumerate(names)), **finish.temperatures(names, done))
+    assert all(temperature_for(config, name, 0.9) == config.blind_temperature for name in names)
 
 
 def test_thresholds_are_chosen_for_each_kind_at_the_calibrated_confidence() -> None:
