@@ -8,6 +8,7 @@ long, by processor time, which does not depend on what else the machine is doing
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,8 @@ def measure(browser: Any, address: str) -> dict[str, Any]:
     page.locator(".cards .bar").wait_for()
     answered = time.monotonic() - start
     page.locator(".sentence").wait_for()
-    opening, sizes = tasks(browser.stop_tracing()), []
-    page.on("requestfinished", lambda request: sizes.append(sum(request.sizes().values())))
+    opening, sizes = tasks(browser.stop_tracing()), Counter[str]()
+    page.on("requestfinished", lambda request: sizes.update(request.sizes()))
     browser.start_tracing(page=page, categories=["toplevel"])
     for number, question in enumerate(QUESTIONS, start=1):
         page.locator("#question").fill(question)
@@ -60,7 +61,13 @@ def measure(browser: Any, address: str) -> dict[str, Any]:
         "seconds until the page can be used": round(usable, 1),
         "seconds until the first answer": round(answered, 1),
         "layout shift": round(page.evaluate("shift"), 4),
-        "bytes of a further question, with headers": sum(sizes) // len(QUESTIONS),
+        **{
+            f"bytes that a further question {verb}, with headers": sum(
+                size for name, size in sizes.items() if name.startswith(kind)
+            )
+            // len(QUESTIONS)
+            for verb, kind in (("sends", "request"), ("receives", "response"))
+        },
         "opening": opening,
         "asking": tasks(browser.stop_tracing()),
     }

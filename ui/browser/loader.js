@@ -38,25 +38,29 @@ export function createLoader(base, files, needed, report) {
     return new Blob(chunks).arrayBuffer();
   }
 
-  async function part({ path, bytes, sha256 }, counts) {
+  // Stored are parts that were compared with their hash, as they were before they were compressed: the next visit is faster.
+  async function part({ path, bytes, sha256 }, compressed, counts) {
     const url = new URL(path, base).href, store = await opened, stored = await store?.match(url);
-    if (stored) return body(stored, counts); // compared with its hash before it was stored
+    if (stored) {
+      if (counts) count(bytes);
+      return stored.arrayBuffer();
+    }
     // What is stored here is not stored by the browser's own cache, which would give a damaged part again and again.
     const response = await fetch(url, { cache: store ? "no-store" : "default" }).catch(() => null);
     const content = response && (await body(response, counts).catch(() => null));
     if (!content) throw new Refused("The model cannot be loaded, as the connection is lost; reload the page when it is back.");
     const found = globalThis.crypto?.subtle ? hex(await crypto.subtle.digest("SHA-256", content)) : sha256; // over plain HTTP there is no hash
     if (!response.ok || content.byteLength !== bytes || found !== sha256) throw new Refused(`A part of the model is missing or damaged (${path}); reload the page, or upload the folder again.`);
-    await store?.put(url, new Response(content)).catch(() => {}); // the storage may be full
-    return content;
+    const whole = compressed ? await new Response(new Blob([content]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer() : content;
+    await store?.put(url, new Response(whole)).catch(() => {}); // the storage may be full
+    return whole;
   }
 
   return {
     async bytes(name) {
       const { parts, compressed } = files[name], contents = [];
-      for (const one of parts) contents.push(await part(one, needed.includes(name)));
-      if (!compressed) return new Blob(contents).arrayBuffer();
-      return new Response(new Blob(contents).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+      for (const one of parts) contents.push(await part(one, compressed, needed.includes(name)));
+      return contents.length === 1 ? contents[0] : new Blob(contents).arrayBuffer();
     },
     async json(name) {
       return JSON.parse(new TextDecoder().decode(await this.bytes(name)));

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from ui.stage.examples import GENERAL, examples
 from vqa.data import files
 from vqa.model.photos import open_photo
 
-PART = 4_000_000  # bytes of a part, the last one excepted
+PART = 4_000_000  # bytes of a part before it is compressed, the last one excepted
 MARK = "service-worker.js"  # a file in every such folder
 THUMBNAIL = (200, 150)
 SHARED = ("static/page.css", "static/icon-512.png")
@@ -104,21 +103,18 @@ def copy_page(folder: Path) -> None:
 
 
 def parts(folder: Path, name: str, content: bytes) -> dict[str, Any]:
-    """Write a file compressed and in parts, whose names have their hashes, so that a browser never mixes two versions.
+    """Write a file in compressed parts, whose names have their hashes, so that a browser never mixes two versions.
 
     Compressed here, as most static hosts compress no unknown types. JSON stays readable, for the host to compress.
     """
     compressed = not content.startswith((b"{", b"["))
-    if compressed:
-        buffer = io.BytesIO()
-        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as file:  # the same bytes at any time
-            file.write(content)
-        content = buffer.getvalue()
     written = []
     for start in range(0, len(content), PART):
         part = content[start : start + PART]
+        if compressed:
+            part = gzip.compress(part, mtime=0)  # the same bytes at any time
         digest = hashlib.sha256(part).hexdigest()
-        path = f"{name}-{digest[:12]}.{'bin' if compressed else 'json'}"
+        path = f"{name}-{digest[:12]}.{'part' if compressed else 'json'}"
         (folder / path).write_bytes(part)
         written.append({"path": path, "bytes": len(part), "sha256": digest})
     return {"parts": written, "compressed": compressed}

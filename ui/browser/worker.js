@@ -42,7 +42,8 @@ function load() {
   })();
   const writers = (async () => {
     const { config, loader } = await files, { caption, complete } = config;
-    await model; // an answer first
+    await model;
+    await last; // an answer first
     const parts = async (...names) => Object.fromEntries(await Promise.all(names.map(async (name) => [name, await session(await files, name)])));
     const completer = complete && createCompleter(ort, (await parts("complete_step")).complete_step, complete);
     const describer = caption && createDescriber(ort, await parts("caption_photo", "caption_step"), { ...caption, words: await loader.json("caption_words") });

@@ -47,11 +47,12 @@ def test_the_parts_are_the_file(folder: Path) -> None:
     for name, content in PAGE[0].items():
         read = []
         for part in files[name]["parts"]:
-            read.append((folder / "model" / part["path"]).read_bytes())
-            assert len(read[-1]) == part["bytes"] <= site.PART
-            assert hashlib.sha256(read[-1]).hexdigest() == part["sha256"] and part["sha256"][:12] in part["path"]
-        whole = b"".join(read)
-        assert (gzip.decompress(whole) if files[name]["compressed"] else whole) == content
+            stored = (folder / "model" / part["path"]).read_bytes()
+            assert len(stored) == part["bytes"]
+            assert hashlib.sha256(stored).hexdigest() == part["sha256"] and part["sha256"][:12] in part["path"]
+            read.append(gzip.decompress(stored) if files[name]["compressed"] else stored)
+            assert len(read[-1]) <= site.PART
+        assert b"".join(read) == content
     assert len(files["question"]["parts"]) == 3
 
 
