@@ -220,19 +220,24 @@ class Adapter:
         return next((value for name in names if (value := getattr(self.net.config, name, None)) is not None), None)
 
     def maps(self, encoded: Encoded, attention: Sequence[Tensor], count: int) -> list[np.ndarray | None]:
-        """For each of `count` prompts the attention of the last token to the image tokens, `(h, w)`, over all heads.
-
-        Layers that see only the last tokens, through a window, do not count.
-        """
+        """For each of `count` prompts the attention of the last token to the image tokens, as a map `(h, w)`."""
         length = max((layer.shape[-1] for layer in attention), default=0)
-        layers = [layer[:, :, -1].float().mean(1) for layer in attention if layer.shape[-1] == length]
         if not encoded.places or length <= encoded.places[-1]:
             return [None] * count
-        weights = torch.stack(layers[-max(1, round(LAYERS * len(layers))) :]).mean(0)[:, encoded.places].cpu().numpy()
+        layers = [layer for layer in attention if layer.shape[-1] == length]  # not those with a window on the last ones
+        weights = self.attended(layers)[:, encoded.places].cpu().numpy()
         size, sizes = encoded.size, encoded.inputs.get("image_grid_thw")
         grid = None if sizes is None else sizes[0, 1:].tolist()
         maps = (on_photo(row, runs(encoded.places), size, grid, self.base) for row in weights)
         return [None if m is None else uncropped(m, size, self.processor.image_processor) for m in maps]
+
+    @staticmethod
+    def attended(layers: Sequence[Tensor]) -> Tensor:
+        """`(B, S)`: how much the last token attends to each, from the attention `(B, H, T, S)` of all layers: the mean
+        over the heads of the last layers (compared with other ways by `tools.foreign_attention`)."""
+        return torch.stack(
+            [layer[:, :, -1].float().mean(1) for layer in layers[-max(1, round(LAYERS * len(layers))) :]]
+        ).mean(0)
 
     @contextmanager
     def remembering(self, features: dict[str, Any]) -> Iterator[None]:
