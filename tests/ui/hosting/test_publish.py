@@ -4,6 +4,7 @@ import huggingface_hub
 import pytest
 import yaml
 
+from ui.browser import runtime
 from vqa import cli
 
 
@@ -54,3 +55,17 @@ def test_a_static_space_is_refused_before_the_export(tiny_checkpoint, tmp_path, 
     words = ["publish", str(tiny_checkpoint), "--static", "--space", space, "--output", str(tmp_path)]
     assert cli.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_static_space_is_uploaded_whole(hub, tmp_path, monkeypatch, capsys):
+    for name in runtime.SHA256:
+        (tmp_path / name).write_bytes(b"a runtime")
+    page = {"answers": b'["yes"]', "question": b"weights"}, {"name": "shapes", "tensors": {}}
+    monkeypatch.setattr(cli, "exported", lambda model: (tmp_path, page))
+    output = tmp_path / "space"
+    words = ["publish", "shapes", "--static", "--output", str(output), "--upload", "--space", "me/shapes"]
+    assert cli.main(words) == 0
+    assert f"It is on {hub.address}/spaces/me/shapes now." in capsys.readouterr().out
+    assert hub.made[0]["type"] == "space" and hub.made[0]["sdk"] == "static"
+    files = {path.relative_to(output).as_posix(): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    assert "index.html" in files and hub.repositories["me/shapes"] == files
