@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a page that was closed
+            super().handle()
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
         for block in iter(lambda: source.read(1 << 16), b""):

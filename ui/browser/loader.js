@@ -52,7 +52,7 @@ export function createLoader(base, files, needed, report) {
     const found = globalThis.crypto?.subtle ? hex(await crypto.subtle.digest("SHA-256", content)) : sha256; // over plain HTTP there is no hash
     if (!response.ok || content.byteLength !== bytes || found !== sha256) throw new Refused(`A part of the model is missing or damaged (${path}); reload the page, or upload the folder again.`);
     const whole = compressed ? await new Response(new Blob([content]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer() : content;
-    await store?.put(url, new Response(whole)).catch(() => {}); // the storage may be full
+    store?.put(url, new Response(whole)).catch(() => {}); // the storage may be full; nobody waits for it
     return whole;
   }
 
