@@ -10,10 +10,12 @@ import hypothesis
 import pytest
 
 from tests.once import once
+from vqa.script import reuse_memory
 
 if TYPE_CHECKING:
     from tests.fake_hub import FakeHub
 
+reuse_memory()
 pytest_plugins = ["tests.fitted", "tests.network"]
 hypothesis.settings.load_profile("ci")  # the same examples on every machine, and no deadlines
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

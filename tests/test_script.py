@@ -1,7 +1,11 @@
 """How scripts end: exit codes, and one sentence for each error."""
 
 import argparse
+import os
+import platform
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -65,3 +69,25 @@ def test_ctrl_c_ends_quietly_where_a_library_turns_it_into_another_error(capsys:
     before = signal.getsignal(signal.SIGINT)
     assert run(argparse.ArgumentParser(prog="draw"), command, []) == 130
     assert capsys.readouterr() == ("", "") and signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
+@pytest.mark.parametrize(
+    ("prepare", "cleared"), [("", True), ("from vqa.script import reuse_memory; reuse_memory()", False)]
+)
+def test_freed_memory_is_used_again(prepare: str, cleared: bool) -> None:
+    """The pages that the system clears for the second of two arrays of 100 MB, one after the other."""
+    code = """
+import resource
+import numpy as np
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(100_000_000, np.uint8)
+before = faults()
+np.ones(100_000_000, np.uint8)
+print((faults() - before) * resource.getpagesize())
+"""
+    environment = {"NUMPY_MADVISE_HUGEPAGE": "0", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", prepare + code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (int(done.stdout) > 10_000_000) is cleared

@@ -25,6 +25,7 @@ from ui.models import Models
 from ui.page import build_page
 from vqa.data.collect import Collection
 from vqa.model.errors import InputError
+from vqa.script import reuse_memory
 
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
@@ -70,6 +71,7 @@ def launch(
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     if collect is not None and not (private or auth):
         raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")
+    reuse_memory()
     load: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code}
     models = Models(model, device, compare, any_model=private, runtime=runtime, **load)
     page = build_page(models, None if collect is None else Collection(collect))

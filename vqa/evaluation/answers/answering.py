@@ -27,6 +27,7 @@ from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
 from vqa.model.text import is_sure
 from vqa.predict import VQA, Answer, VQALike, divergence, ours, softmax
+from vqa.script import reuse_memory
 
 if TYPE_CHECKING:
     from vqa.data.features import FeatureStore  # needs PyTorch
@@ -290,6 +291,7 @@ def initialize(processes: int) -> None:
     """Prepare a process: before its runtime is imported, which reads the variable once. The parent handles Ctrl-C."""
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // processes))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reuse_memory()
 
 
 def answer_one(options: Options, batch: Batch) -> tuple[int, list[Record]]:
