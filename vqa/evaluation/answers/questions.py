@@ -18,7 +18,7 @@ from vqa.model.errors import InputError
 from vqa.predict import VQALike
 
 OFFICIAL = 10  # the official accuracy is defined for ten human answers
-PHOTOS = 64  # a batch
+PHOTOS = 32  # a batch
 MOST_QUESTIONS = 1024  # a batch, so that its logits fit into memory
 WINDOW = 16_384  # questions among which those about the same photo are grouped
 
