@@ -127,3 +127,22 @@ def contrast(*colours: str) -> float:
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
         light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
     return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("size", [ZOOMED, {"width": 844, "height": 390}, {"width": 455, "height": 256}])
+def test_every_example_can_be_reached_on_a_low_screen(opened, size):
+    opened.set_viewport_size(size)
+    for place in (opened.locator(".choose.first"), opened.locator(".examples button").last):
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 360, "height": 640}, {"width": 320, "height": 568}])
+def test_a_photo_keeps_its_size_while_a_part_is_covered(opened, photo, size):
+    opened.set_viewport_size(size)
+    upload(opened, photo)
+    before = opened.locator(".picture").bounding_box()
+    opened.get_by_role("button", name="Cover").click()
+    opened.get_by_role("button", name="Uncover").wait_for()
+    assert opened.locator(".picture").bounding_box()["height"] >= before["height"] - 1 > 60

@@ -98,4 +98,4 @@ export async function shared(id) {
   return { path, name: path.split(/[\\/]/).at(-1), file: await response.blob() };
 }
 
-export const example = async (index) => (await checked(await fetch(new URL(`glimpse/examples/${index}`, SITE)))).blob();
+export const example = (index) => insist(async () => (await checked(await fetch(new URL(`glimpse/examples/${index}`, SITE)))).blob());

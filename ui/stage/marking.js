@@ -128,6 +128,7 @@ export function marking({ onMark, onCover }) {
     part: (next) => { box = next; draw(); },
     // Show this mask, or none, without telling.
     mask(rows) {
+      if (from) return; // somebody is painting
       cells = rows ? Uint8Array.from(rows.flat()) : new Uint8Array(CELLS * CELLS);
       draw();
     },

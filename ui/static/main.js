@@ -4,18 +4,18 @@ import { createEmpty } from "../stage/empty.js";
 import { layer, looks } from "../stage/heat.js";
 import { cutOut } from "../stage/part.js";
 import { createStage } from "../stage/stage.js";
-import { createTray, MOST } from "../stage/tray.js";
+import { openSeveral } from "../stage/several.js";
+import { createTray } from "../stage/tray.js";
 import { createBox } from "../thread/box.js";
 import { occlusionLayer } from "../thread/card.js";
 import { collecting } from "../thread/collect.js";
 import { animated } from "../thread/sentences.js";
-import { read, visit, write } from "../thread/store.js";
+import { continueThread, read, visit, write } from "../thread/store.js";
 import { createThread } from "../thread/thread.js";
 import { button, make, save } from "./dom.js";
 import { loadingLine } from "./loading.js";
 
 export function start({ element, props }) {
-  if (new URLSearchParams(location.search).has("view")) return; // gradio's page about the API
   const { examples, general } = props;
   let thread = null; // { id, file, name, path, url, questions, caption, turns, ready }
   let selected = null, part = null, covering = 0, seeds = 0;
@@ -26,10 +26,10 @@ export function start({ element, props }) {
     notice.hidden = !text;
   };
   const view = createThread({
-    models: props.models, anyModel: props.any_model, alone: props.alone, onCaptionLayer: (layer) => { select(null); stage.show(layer); },
+    models: props.models, anyModel: props.any_model, alone: props.alone, onCaptionLayer: (layer) => { select(null); display(layer); },
     onAnother: () => describe(thread, 0.7), onPicture: picture, onClear: () => discard(thread.turns),
     cards: {
-      onSelect: (turn) => turn !== selected && select(turn), onShow: (turn, found) => stage.show(found, turn.part), onRemove: (turn) => discard([turn]),
+      onSelect: (turn) => turn !== selected && select(turn), onShow: (turn, found) => display(found, turn.part), onRemove: (turn) => discard([turn]),
       link, explain: (turn, answer) => tried(async () => layer(`speaks for '${answer}'`, (await aboutTurn(turn, "evidence", turn.question, answer)).map)),
       cover: async (turn) => (await tried(async () => occlusionLayer(await aboutTurn(turn, "occlusion", turn.question)))) ?? [null, ""],
     },
@@ -48,13 +48,7 @@ export function start({ element, props }) {
       !props.alone && make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
     make("div", { class: "main" }, box.element, make("section", { class: "stage", "aria-label": "Photo" }, empty.element, stage.element, tray.element), view.element, notice)));
 
-  async function tried(action) {
-    try {
-      return await action();
-    } catch (error) {
-      say(error.message);
-    }
-  }
+  const tried = (action) => action().catch(({ message }) => say(message));
 
   // The address carries the photo's hash and the question.
   const address = (id, question) => `?${new URLSearchParams({ photo: id, ...(question ? { q: question } : {}) })}`;
@@ -88,19 +82,7 @@ export function start({ element, props }) {
   const begin = (file, name = file.name || "photo.png", questions = []) =>
     ({ id: null, file, name, path: "none", url: URL.createObjectURL(file), questions, caption: null, turns: [], ready: null });
 
-  // The first of several photos is opened; the others wait in the row.
-  async function chooseAll(files) {
-    const all = files.slice(0, MOST).map((file) => begin(file));
-    await choose(all[0]);
-    for (const one of all.slice(1)) tray.add(one);
-    if (files.length > MOST) say(`The first ${MOST} photos were taken; choose the others later.`);
-    for (const one of all.slice(1)) {
-      await sent(one).then(() => about(one, "look", false)).then(() => keep(one), (error) => {
-        tray.remove(one);
-        say(`${one.name}: ${error.message}`);
-      });
-    }
-  }
+  function chooseAll(files) { return openSeveral(files, { begin, choose, tray, say, look: (one) => sent(one).then(() => about(one, "look", false)).then(() => keep(one)) }); }
   const sent = async (one) => one.id ? one : Object.assign(one, await upload(one.file, one.name));
   function onSwitch(one) {
     if (one === thread) return;
@@ -111,6 +93,17 @@ export function start({ element, props }) {
     if (!one.caption) describe(one);
   }
 
+  // A photo that was asked about before comes with its questions.
+  async function recall(one) {
+    const earlier = tray.all().find((other) => other !== one && other.id === one.id) ?? await read(one.id);
+    tray.only(one);
+    if (!continueThread(one, earlier) || thread !== one) return;
+    view.draw(one.turns);
+    select(selected ?? one.turns.at(-1));
+    suggest();
+  }
+
+  // Open a photo; the result is the sentence with which it was refused, if it was.
   async function choose(next, first = "") {
     const before = thread;
     const bytes = new Uint8Array(await next.file.slice(0, 65536).arrayBuffer());
@@ -119,7 +112,7 @@ export function start({ element, props }) {
     tray.add(next);
     if (decoded) show(next);
     next.ready = (async () => {
-      tray.only(await sent(next));
+      await recall(await sent(next));
       const { picture: seen } = await about(next, "look", !decoded);
       if (decoded) return;
       next.url = seen;
@@ -132,18 +125,19 @@ export function start({ element, props }) {
       tray.remove(next);
       show(before);
       if (before && selected === null) select(before.turns.at(-1) ?? null);
-      return say(error.message);
+      say(error.message);
+      return error.message;
     }
     if (thread !== next) return;
     if (animated(bytes)) say("The picture moves; the answers are about its first frame.");
     remember(next.turns.at(-1)?.question);
     keep(next);
-    describe(next);
+    if (next.caption) view.caption.draw(next.caption);
+    else describe(next);
   }
 
   async function onExample(i) {
-    const { name, questions } = examples[i];
-    const file = await tried(() => example(i));
+    const { name, questions } = examples[i], file = await tried(() => example(i));
     if (file) choose(begin(file, name, questions), questions[0]);
   }
 
@@ -214,7 +208,12 @@ export function start({ element, props }) {
   function heat(turn) {
     stage.marks.mask(turn?.hidden?.mask ?? null);
     const result = turn?.hidden?.after ?? turn?.result;
-    stage.show(result ? (looks(result)[0] ?? null) : null, turn?.part);
+    display(result ? (looks(result)[0] ?? null) : null, turn?.part);
+  }
+  // Show a map; a part that is marked for the next question stays.
+  function display(found, area) {
+    stage.show(found, area);
+    if (part) stage.marks.part(part);
   }
   function select(turn) {
     selected = turn;
@@ -255,6 +254,7 @@ export function start({ element, props }) {
     };
     set(before.filter((turn) => !turns.includes(turn)));
     say(turns.length === 1 ? "The question was removed." : "All questions were removed.", button("Undo", () => { set(before); say(""); }));
+    notice.querySelector("button").focus({ preventScroll: true }); // the button that was pressed is gone
   }
 
   async function picture() {
@@ -269,8 +269,9 @@ export function start({ element, props }) {
     return one;
   }
 
-  // What an address names: a photo of this browser or of this server, and a question about it.
-  async function open({ photo: id, q: question }, push = false) {
+  // What an address names: a photo of this browser or of this server, and a question about it, which is asked if it is
+  // new; not by going back to one that was removed.
+  async function open({ photo: id, q: question }, push = false, back = false) {
     if (!id) show(null);
     else if (thread?.id !== id) {
       const stored = tray.find(id) ?? await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
@@ -283,12 +284,12 @@ export function start({ element, props }) {
     if (push) remember();
     if (!id || !question) return;
     const turn = thread.turns.findLast((one) => one.question === question);
-    if (!turn) return ask(question);
+    if (!turn) return back || ask(question);
     select(turn);
     view.reveal(turn);
   }
-  const opened = () => open(Object.fromEntries(new URLSearchParams(location.search)));
-  addEventListener("popstate", opened);
+  const opened = (back = false) => open(Object.fromEntries(new URLSearchParams(location.search)), false, back);
+  addEventListener("popstate", () => opened(true));
 
   onConnection((there) => say(there ? "" : "The connection to the server is lost; your questions are sent again when it is back."));
 

@@ -17,7 +17,7 @@ export function createBox({ onAsk, onUnmark, complete }) {
   let questions = [], asked = [], busy = false, meant = "";
 
   function draw(list, before = "") {
-    const chips = list.slice(0, 3).map((text) => button(text, () => onAsk(text), { class: "chip" }));
+    const chips = list.slice(0, 3).map((text) => button(text, (event) => event.detail < 2 && onAsk(text), { class: "chip" }));
     row.replaceChildren(...(before && chips.length ? [make("span", {}, before)] : []), ...chips);
     while (row.scrollWidth > row.clientWidth && row.children.length > 1) row.lastChild.remove(); // one row, whole questions
   }

@@ -3,11 +3,17 @@
 const NEAR = 0.05; // differences of probabilities that are not worth a word
 const UNLIKELY = 0.15; // an answer below it is hardly one
 const HIGH = 0.75; // what is stated as sure is right at least as often
-const TOSS_UP = 0.6; // of yes or no, below it neither is an answer
+const TOSS_UP = 60; // percent of yes or no, below it neither is an answer
+const BOTH = 0.8; // what yes and no have together in a toss-up
 
 export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : share < 1 && share > 0.99 ? ">99%" : `${Math.round(100 * share)}%`);
 
-export const tossUp = ({ answer, confidence }) => ["yes", "no"].includes(answer) && confidence < TOSS_UP;
+const whole = (share) => Math.round(100 * share); // sentences about equal percentages are equal
+
+export function tossUp({ answer, confidence, top }) {
+  const other = top?.find((one) => one.answer === { yes: "no", no: "yes" }[answer]);
+  return Boolean(other) && whole(confidence) < TOSS_UP && confidence + other.score >= BOTH;
+}
 
 // The answer in large type.
 export function headline(result) {
@@ -17,7 +23,7 @@ export function headline(result) {
 
 // What a calibrated probability means.
 export function often(share) {
-  const times = Math.round(10 * share);
+  const times = Math.round(whole(share) / 10);
   if (times === 10) return "right nearly every time";
   return times === 0 ? "right less than once in 10 times" : `right about ${times === 1 ? "once" : `${times} times`} in 10`;
 }

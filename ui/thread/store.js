@@ -45,3 +45,11 @@ export function visit(ids = null) {
     return [];
   }
 }
+
+// Add what was asked about the same photo before, except what was asked again; whether that is anything.
+export function continueThread(one, earlier) {
+  const turns = earlier?.turns.filter((old) => old.part || !one.turns.some(({ question }) => question === old.question)) ?? [];
+  one.caption ??= earlier?.caption ?? null;
+  one.turns.unshift(...turns);
+  return turns.length > 0;
+}

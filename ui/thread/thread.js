@@ -24,7 +24,7 @@ export function createThread({ models, anyModel, alone, cards: actions, onCaptio
   caption.element.hidden = true;
 
   const asJson = () => new Blob(
-    [JSON.stringify([...shown.keys()].filter(({ result }) => result).map(({ question, result }) => ({ question, ...result })), null, 1)], { type: "application/json" });
+    [JSON.stringify([...shown.keys()].filter(({ result }) => result).map(({ question, result, part, hidden, second }) => ({ question, ...result, part: part ?? undefined, hidden, second })), null, 1)], { type: "application/json" });
   const reveal = (turn) => (element.scrollTop = shown.get(turn)?.element.offsetTop - 12); // its question at the top
 
   return {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as say from "../../../ui/thread/sentences.js";
 
-const result = (answer, confidence, more = {}) => ({ answer, confidence, sure: true, guess: false, blind: null, ...more });
+const result = (answer, confidence, more = {}) => ({ answer, confidence, sure: true, guess: false, blind: null, top: topOf(answer, confidence), ...more });
+const topOf = (answer, confidence) => [{ answer, score: confidence }, { answer: answer === "yes" ? "no" : "yes", score: 1 - confidence }];
 
 test("shares are rounded without claiming certainty", () => {
   for (const [share, text] of [[0, "0%"], [0.004, "<1%"], [0.01, "1%"], [0.526, "53%"], [0.994, ">99%"], [1, "100%"]]) assert.equal(say.percent(share), text);
@@ -12,13 +13,16 @@ test("the answer in large type", () => {
   for (const [answer, confidence, sure, text] of [
     ["cup", 0.8, true, "cup"], ["cup", 0.2, false, "not sure, perhaps cup"], ["yes", 0.53, true, "yes or no: a toss-up"],
     ["no", 0.59, false, "yes or no: a toss-up"], ["yes", 0.6, true, "yes"], ["no", 0.61, false, "not sure, perhaps no"], ["2", 0.53, true, "2"],
+    ["yes", 0.599, true, "yes"], ["no", 0.594, false, "yes or no: a toss-up"],
   ]) assert.equal(say.headline(result(answer, confidence, { sure })), text);
+  for (const top of [[{ answer: "no", score: 0.28 }, { answer: "skiing", score: 0.21 }], [{ answer: "no", score: 0.28 }, { answer: "yes", score: 0.21 }], undefined])
+    assert.equal(say.headline(result("no", 0.28, { sure: false, top })), "not sure, perhaps no");
 });
 
 test("the confidence in words", () => {
   for (const [share, text] of [
     [0.6, "right about 6 times in 10"], [0.53, "right about 5 times in 10"], [0.1, "right about once in 10"],
-    [0.04, "right less than once in 10 times"], [0.96, "right nearly every time"], [0.94, "right about 9 times in 10"],
+    [0.149, "right about 2 times in 10"], [0.151, "right about 2 times in 10"], [0.04, "right less than once in 10 times"], [0.96, "right nearly every time"], [0.94, "right about 9 times in 10"],
   ]) assert.equal(say.often(share), text);
   assert.equal(say.confidence(result("cup", 0.6, { guess: true })), "60%: right about 6 times in 10; a guess: the photo hardly mattered");
   assert.equal(say.confidence(result("yes", 0.94, { sure: false })), "94%, but answers of this kind are right less often");

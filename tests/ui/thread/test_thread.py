@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.browser import ask, choose, upload
+from tests.ui.browser import ask, choose, drag, upload
 from tests.ui.conftest import QUESTION
 from vqa.model.errors import InputError
 
@@ -145,3 +145,55 @@ def test_step_through_the_caption(opened):
     caption.get_by_role("button", name="Another wording").click()
     expect(words.first).to_have_attribute("aria-pressed", "false")
     expect(opened.locator(".sentence")).not_to_have_attribute("aria-label", f"Caption, word by word: {text}")
+
+
+def test_the_same_photo_again_comes_with_its_questions(opened, photo):
+    upload(opened, photo)
+    for question in (QUESTION, "is it red?"):
+        ask(opened, question)
+    opened.get_by_role("button", name="New").click()
+    upload(opened, photo)
+    expect(opened.locator(".cards .bar")).to_have_count(2)
+    opened.evaluate("sessionStorage.clear()")  # as a new tab, which knows none of the photos
+    opened.goto(opened.url.split("?")[0])
+    upload(opened, photo)
+    expect(opened.locator(".cards .bar")).to_have_count(2)
+    ask(opened, "is it blue?")
+    opened.reload()
+    expect(opened.locator(".cards .bar")).to_have_count(3)
+
+
+def test_going_back_to_a_removed_question_does_not_ask_it(opened, photo):
+    upload(opened, photo)
+    for question in (QUESTION, "is it red?"):
+        ask(opened, question)
+    opened.get_by_role("button", name=f"Remove: {QUESTION}").click()
+    expect(opened.locator(".notice button").first).to_be_focused()  # Undo
+    opened.go_back()
+    opened.wait_for_timeout(500)
+    expect(opened.locator(".cards .card")).to_have_count(1)
+
+
+def test_a_marked_part_stays_until_it_is_asked_about(opened, photo):
+    upload(opened, photo)
+    ask(opened, "is it red?")
+    drag(opened, (0.2, 0.2), (0.6, 0.7))
+    drawn = opened.locator("canvas.marks").screenshot()
+    opened.locator(".sentence .word").first.click()
+    opened.locator(".cards .card").first.click()
+    expect(opened.locator(".marked")).to_be_visible()
+    assert opened.locator("canvas.marks").evaluate("canvas => canvas.toDataURL()") != opened.evaluate(
+        "(canvas => { canvas.width = 300; return canvas.toDataURL(); })(document.createElement('canvas'))"
+    )
+    assert drawn
+
+
+def test_of_several_files_the_first_good_one_is_opened(opened, photo, tmp_path):
+    files = [tmp_path / name for name in ("bad.png", "good.png", "worse.png", "other.png")]
+    for i, file in enumerate(files):
+        file.write_bytes(photo.read_bytes() + bytes(i) if i % 2 else b"no picture")
+    opened.locator("#choose").set_input_files(files)
+    opened.locator(".sentence").wait_for()
+    expect(opened.locator(".tray button")).to_have_count(2)
+    for name in ("bad.png", "worse.png"):
+        expect(opened.locator(".notice")).to_contain_text(f"{name}: ")
