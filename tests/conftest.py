@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.fake_hub import FakeHub
 
 reuse_memory()
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # an app that ends deletes its uploads, also those of equal photos
+    os.environ["GRADIO_TEMP_DIR"] = os.path.join(tempfile.gettempdir(), f"gradio-{os.getuid()}-{worker}")
 pytest_plugins = ["tests.fitted", "tests.network"]
 hypothesis.settings.load_profile("ci")  # the same examples on every machine, and no deadlines
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -234,7 +234,7 @@ class Adapter:
     @staticmethod
     def attended(layers: Sequence[Tensor]) -> Tensor:
         """`(B, S)`: how much the last token attends to each, from the attention `(B, H, T, S)` of all layers: the mean
-        over the heads of the last layers (compared with other ways by `tools.foreign_attention`)."""
+        over the heads of the last layers (compared with other ways by `tools.foreign.attention`)."""
         return torch.stack(
             [layer[:, :, -1].float().mean(1) for layer in layers[-max(1, round(LAYERS * len(layers))) :]]
         ).mean(0)

@@ -1,6 +1,6 @@
 """What an adapter for image-text-to-text costs: the next question about a photo, and a whole evaluation.
 
-    python -m tools.foreign_speed [--model FOLDER] [--questions 1000] [--tokens 576]
+    python -m tools.foreign.speed [--model FOLDER] [--questions 1000] [--tokens 576]
 
 Without a model it measures a LLaVA of random weights, of a few million parameters, with as many image tokens as LLaVA
 1.5 has; its answers are cut to four tokens, as those of a trained model are short. Prints JSON. On a CPU the seconds
@@ -119,7 +119,7 @@ def measure(vqa: Any, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.foreign_speed", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.foreign.speed", description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="a folder or Hub id of a model for image-text-to-text")
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--tokens", type=int, default=576, help="image tokens of the random model")

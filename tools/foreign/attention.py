@@ -1,6 +1,6 @@
 """Compare ways to make a map of the attention of a model for image-text-to-text, by pointing and by deletion.
 
-    python -m tools.foreign_attention --model MODEL --data questions.jsonl --images DIR --boxes boxes.jsonl
+    python -m tools.foreign.attention --model MODEL --data questions.jsonl --images DIR --boxes boxes.jsonl
 
 For each way it runs `vqa evaluate --boxes --deletion`. `vqa/foreign/image_text.py` uses the one that is best on the
 model of docs/experiments.md. Keys and values are not reused here, as attention rollout needs the whole prompt's.
@@ -62,7 +62,7 @@ def compare(model: str, data: str, images: str, boxes: str, limit: int | None) -
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.foreign_attention", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.foreign.attention", description=__doc__.split("\n")[0])
     for name in ("model", "data", "images", "boxes"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--limit", type=int, help="only the first so many questions")

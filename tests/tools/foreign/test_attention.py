@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.foreign import tiny
-from tools import foreign_attention
+from tools.foreign import attention
 
 
 def layers(count: int, tokens: int) -> list[torch.Tensor]:
@@ -22,20 +22,20 @@ def layers(count: int, tokens: int) -> list[torch.Tensor]:
 
 
 def test_rollout_is_the_product_of_whole_matrices() -> None:
-    attention = layers(4, 6)
+    made = layers(4, 6)
     product = torch.eye(6)
-    for layer in attention:
+    for layer in made:
         product = (layer[0].mean(0) + torch.eye(6)) / 2 @ product
-    assert torch.allclose(foreign_attention.rollout(attention)[0], product[-1])
+    assert torch.allclose(attention.rollout(made)[0], product[-1])
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_each_way_is_a_distribution_over_the_tokens(count: int) -> None:
-    attention = layers(count, 6)
-    for name, way in foreign_attention.WAYS.items():
-        assert way(attention).sum().item() == pytest.approx(1), name
-    last = attention[-1][0, :, -1].mean(0)
-    assert torch.allclose(foreign_attention.WAYS["last layer"](attention)[0], last)
+    made = layers(count, 6)
+    for name, way in attention.WAYS.items():
+        assert way(made).sum().item() == pytest.approx(1), name
+    last = made[-1][0, :, -1].mean(0)
+    assert torch.allclose(attention.WAYS["last layer"](made)[0], last)
 
 
 def test_all_ways_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +49,7 @@ def test_all_ways_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for name, lines in (("questions", rows), ("boxes", boxes)):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     words = ["--model", str(model), "--data", str(tmp_path / "questions.jsonl"), "--images", str(tmp_path / "photos")]
-    assert foreign_attention.main([*words, "--boxes", str(tmp_path / "boxes.jsonl")]) == 0
+    assert attention.main([*words, "--boxes", str(tmp_path / "boxes.jsonl")]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in printed] == list(foreign_attention.WAYS)
+    assert [line.split(":")[0] for line in printed] == list(attention.WAYS)
     assert len({line.split(":", 1)[1] for line in printed}) > 1  # other maps, other figures
