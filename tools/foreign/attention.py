@@ -2,33 +2,22 @@
 
     python -m tools.foreign.attention --model MODEL --data questions.jsonl --images DIR --boxes boxes.jsonl
 
-For each way it runs `vqa evaluate --boxes --deletion`. `vqa/foreign/image_text.py` uses the one that is best on the
-model of docs/experiments.md. Keys and values are not reused here, as attention rollout needs the whole prompt's.
+For each way it runs `vqa evaluate --boxes --deletion`; docs/experiments.md has the figures of one model. Keys and
+values are not reused here, as attention rollout needs the whole prompt's.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from unittest.mock import patch
 
-import torch
 from rich.console import Console
 from torch import Tensor
 
 from vqa.evaluation.command import evaluate
 from vqa.evaluation.options import Options
-from vqa.foreign.image_text import Adapter
+from vqa.foreign.image_text import Adapter, last_token
 from vqa.model.errors import InputError
 from vqa.script import run
-
-
-def mean_of(first: float, last: float = 1.0) -> Callable[[Sequence[Tensor]], Tensor]:
-    """The last token's attention, the mean over heads and a part of the layers."""
-
-    def attended(layers: Sequence[Tensor]) -> Tensor:
-        chosen = layers[round(first * len(layers)) : max(1, round(last * len(layers)))]
-        return torch.stack([layer[:, :, -1].float().mean(1) for layer in chosen]).mean(0)
-
-    return attended
 
 
 def rollout(layers: Sequence[Tensor]) -> Tensor:
@@ -42,9 +31,9 @@ def rollout(layers: Sequence[Tensor]) -> Tensor:
 
 WAYS = {
     "last half of the layers": Adapter.attended,
-    "last layer": lambda layers: mean_of(1 - 1 / len(layers))(layers),
-    "all layers": mean_of(0),
-    "first half of the layers": mean_of(0, 0.5),
+    "last layer": lambda layers: last_token(layers[-1:]),
+    "all layers": last_token,
+    "first half of the layers": lambda layers: last_token(layers[: max(1, round(len(layers) / 2))]),
     "attention rollout": rollout,
 }
 

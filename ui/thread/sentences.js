@@ -6,9 +6,9 @@ const HIGH = 0.75; // what is stated as sure is right at least as often
 const TOSS_UP = 60; // percent of yes or no, below it neither is an answer
 const BOTH = 0.8; // what yes and no have together in a toss-up
 
-export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : share < 1 && share > 0.99 ? ">99%" : `${Math.round(100 * share)}%`);
-
 const whole = (share) => Math.round(100 * share); // sentences about equal percentages are equal
+
+export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : share < 1 && share > 0.99 ? ">99%" : `${whole(share)}%`);
 
 export function tossUp({ answer, confidence, top }) {
   const other = top?.find((one) => one.answer === { yes: "no", no: "yes" }[answer]);

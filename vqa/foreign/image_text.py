@@ -235,9 +235,7 @@ class Adapter:
     def attended(layers: Sequence[Tensor]) -> Tensor:
         """`(B, S)`: how much the last token attends to each, from the attention `(B, H, T, S)` of all layers: the mean
         over the heads of the last layers (compared with other ways by `tools.foreign.attention`)."""
-        return torch.stack(
-            [layer[:, :, -1].float().mean(1) for layer in layers[-max(1, round(LAYERS * len(layers))) :]]
-        ).mean(0)
+        return last_token(layers[-max(1, round(LAYERS * len(layers))) :])
 
     @contextmanager
     def remembering(self, features: dict[str, Any]) -> Iterator[None]:
@@ -260,6 +258,11 @@ class Adapter:
             yield
         finally:
             del base.get_image_features
+
+
+def last_token(layers: Sequence[Tensor]) -> Tensor:
+    """The attention `(B, S)` of the last token, the mean over the heads of these layers, each `(B, H, T, S)`."""
+    return torch.stack([layer[:, :, -1].float().mean(1) for layer in layers]).mean(0)
 
 
 def confidence(written: Written) -> float:
