@@ -82,7 +82,8 @@ def guard(page: gr.Blocks) -> None:
             for block, value in zip(block_fn.inputs, values, strict=True):
                 check_value(block, value)
             return values
-        except gr.Error:
+        except gr.Error as error:
+            error.print_exception = False  # a sentence about a value, such as one out of its range
             raise
         except Exception as error:
             reason = " The photo was not uploaded; upload it first." if _has_path(inputs) else ""

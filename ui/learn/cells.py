@@ -43,10 +43,10 @@ class Cells(Part):
             reader = gr.Dropdown(
                 [WORDS, CHARACTERS], value=WORDS, label="Which model reads", min_width=280, elem_id="reader"
             )
-            layer = gr.Number(1, label="Layer, counted from 1", precision=0, minimum=1, elem_id="layer")
+            layer = gr.Number(1, label="Layer, counted from 1", precision=0, elem_id="layer")
         with gr.Row():
             part = gr.Dropdown(PARTS, value="h", label="Which number", elem_id="part")
-            unit = gr.Number(0, label="Unit, counted from 0", precision=0, minimum=0, elem_id="unit")
+            unit = gr.Number(0, label="Unit, counted from 0", precision=0, elem_id="unit")
         read = gr.Button("Read the question", variant="primary", elem_id="read")
         cells = picture("cells")
         gr.Markdown(ABOUT_SEARCH)

@@ -34,12 +34,15 @@ export function createEmpty({ examples, alone, onFiles, onExample }) {
     make("ul", { class: "examples", "aria-labelledby": "examples-title" }, ...list));
 
   const filesIn = (transfer) => [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/") || !file.type);
+  const brings = ({ dataTransfer }) => dataTransfer.types.includes("Files"); // text goes where it is dropped
   addEventListener("dragover", (event) => {
+    if (!brings(event)) return;
     event.preventDefault();
     document.body.classList.add("dropping");
   });
   for (const name of ["dragleave", "drop"]) addEventListener(name, () => document.body.classList.remove("dropping"));
   addEventListener("drop", (event) => {
+    if (!brings(event)) return;
     event.preventDefault();
     const files = filesIn(event.dataTransfer);
     const found = files.length ? files : [...event.dataTransfer.files].slice(0, 1); // which is refused in a sentence

@@ -20,10 +20,13 @@ export function createStage({ onMark, onCover, onNew }) {
 
   const eye = button(icon("eye"), () => plain((pinned = !pinned)), { "aria-pressed": "false", title: "Show the photo without heat (hold Space)" });
   eye.append("Plain", more("photo"));
-  const cover = button(icon("brush"), () => {
-    const on = marks.mode(marks.mode() === "cover" ? "mark" : "cover") === "cover";
+  function covering(on) {
+    marks.mode(on ? "cover" : "mark");
     cover.setAttribute("aria-pressed", on);
     brush.hidden = !on;
+  }
+  const cover = button(icon("brush"), () => {
+    covering(marks.mode() === "mark");
     marks.canvas.focus({ preventScroll: true });
   }, { "aria-pressed": "false", title: "Paint over a part of the photo and see what the answer becomes" });
   cover.append("Cover", more("a part"));
@@ -39,13 +42,16 @@ export function createStage({ onMark, onCover, onNew }) {
     make("button", { type: "button", class: "new", onclick: onNew }, "New", more("photo")));
   const element = make("div", { class: "shown", hidden: true }, frame, make("div", { class: "under" }, legend, marks.status), tools);
 
-  // The photo fills the frame, small ones too; zoomed in, the frame scrolls.
+  // The photo fills the frame, small ones too; zoomed in, the frame scrolls, and what is in its middle stays there.
   function fit() {
     if (!photo.naturalWidth || !frame.clientWidth) return;
+    const middle = (at, seen, all) => (all ? (at + seen / 2) / all : 0.5);
+    const x = middle(frame.scrollLeft, frame.clientWidth, frame.scrollWidth), y = middle(frame.scrollTop, frame.clientHeight, frame.scrollHeight);
     const scale = Math.min(frame.clientWidth / photo.naturalWidth, frame.clientHeight / photo.naturalHeight) * ZOOMS[zoom];
     picture.style.width = `${Math.max(1, Math.floor(photo.naturalWidth * scale))}px`;
     picture.style.height = `${Math.max(1, Math.floor(photo.naturalHeight * scale))}px`;
     frame.classList.toggle("zoomed", zoom > 0);
+    frame.scrollTo(x * frame.scrollWidth - frame.clientWidth / 2, y * frame.scrollHeight - frame.clientHeight / 2);
     marks.draw();
   }
   new ResizeObserver(fit).observe(frame);
@@ -75,6 +81,7 @@ export function createStage({ onMark, onCover, onNew }) {
       element.hidden = !url;
       this.show(null);
       marks.reset();
+      covering(false);
       zoom = 0;
       if (!url) return photo.removeAttribute("src");
       photo.src = url;

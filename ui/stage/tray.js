@@ -1,4 +1,4 @@
-// The photos of this visit, as a row of small pictures to switch between; a single one needs no row.
+// The photos of this visit, as a row of small pictures to switch between; one that is on the stage alone needs no row.
 import { icon, make } from "../static/dom.js";
 
 export const MOST = 24; // photos at once
@@ -23,7 +23,7 @@ export function createTray({ onSwitch }) {
   const photos = new Map(); // a thread to its item
   let current = null;
   const redraw = () => {
-    element.hidden = photos.size < 2;
+    element.hidden = [...photos.keys()].every((one) => one === current);
     photos.forEach((item, one) => item.firstChild.setAttribute("aria-pressed", one === current));
   };
   return {

@@ -2,7 +2,7 @@
 import { about, call, example, onConnection, shared, upload } from "../api/server.js";
 import { createEmpty } from "../stage/empty.js";
 import { layer, looks } from "../stage/heat.js";
-import { cutOut } from "../stage/part.js";
+import { photoOf } from "../stage/part.js";
 import { createStage } from "../stage/stage.js";
 import { openSeveral } from "../stage/several.js";
 import { createTray } from "../stage/tray.js";
@@ -12,16 +12,18 @@ import { collecting } from "../thread/collect.js";
 import { animated } from "../thread/sentences.js";
 import { continueThread, read, visit, write } from "../thread/store.js";
 import { createThread } from "../thread/thread.js";
+import { address, isNamed, named } from "./address.js";
 import { button, make, save } from "./dom.js";
 import { loadingLine } from "./loading.js";
 
 export function start({ element, props }) {
   const { examples, general } = props;
   let thread = null; // { id, file, name, path, url, questions, caption, turns, ready }
-  let selected = null, part = null, covering = 0, seeds = 0;
+  let selected = null, part = null, covering = 0, seeds = 0, lost = "", unasked = null;
 
   const notice = make("p", { class: "notice", role: "alert", hidden: true });
-  const say = (text, action = null) => {
+  const say = (given, action = null) => { // a lost server is said again when the last notice is done
+    const text = given || lost;
     notice.replaceChildren(text, ...(action ? [action] : []), button("×", () => say(""), { "aria-label": "close" }));
     notice.hidden = !text;
   };
@@ -50,16 +52,19 @@ export function start({ element, props }) {
 
   const tried = (action) => action().catch(({ message }) => say(message));
 
-  // The address carries the photo's hash and the question.
-  const address = (id, question) => `?${new URLSearchParams({ photo: id, ...(question ? { q: question } : {}) })}`;
-  function link(turn) { return new URL(address(thread.id, turn.question), document.baseURI).href; }
-  function remember(question, replace = false) {
-    history[replace ? "replaceState" : "pushState"](null, "", thread ? address(thread.id, question) : location.pathname);
+  function link(turn) { return new URL(address(thread.id, turn), document.baseURI).href; }
+  function remember(turn, replace = false) {
+    history[replace ? "replaceState" : "pushState"](null, "", thread ? address(thread.id, turn) : location.pathname);
   }
-  const keep = (one) => {
+  const keep = async (one) => {
     visit(tray.all().map(({ id }) => id).filter(Boolean));
-    return write({ ...one, turns: one.turns.filter(({ result }) => result) });
+    if (await write(one) && thread === one) redraw();
   };
+  function redraw(turn = selected) {
+    view.draw(thread.turns);
+    select(turn);
+    suggest();
+  }
 
   // Show a thread, or the empty page.
   function show(next) {
@@ -89,7 +94,7 @@ export function start({ element, props }) {
     if (!one.ready) return choose(one);
     show(one);
     select(one.turns.at(-1) ?? null);
-    remember(one.turns.at(-1)?.question);
+    remember(one.turns.at(-1));
     if (!one.caption) describe(one);
   }
 
@@ -97,10 +102,7 @@ export function start({ element, props }) {
   async function recall(one) {
     const earlier = tray.all().find((other) => other !== one && other.id === one.id) ?? await read(one.id);
     tray.only(one);
-    if (!continueThread(one, earlier) || thread !== one) return;
-    view.draw(one.turns);
-    select(selected ?? one.turns.at(-1));
-    suggest();
+    if (continueThread(one, earlier) && thread === one) redraw(selected ?? one.turns.at(-1));
   }
 
   // Open a photo; the result is the sentence with which it was refused, if it was.
@@ -111,6 +113,7 @@ export function start({ element, props }) {
     const decoded = await image.decode().then(() => true, () => false);
     tray.add(next);
     if (decoded) show(next);
+    else say(`Opening ${next.name} …`);
     next.ready = (async () => {
       await recall(await sent(next));
       const { picture: seen } = await about(next, "look", !decoded);
@@ -130,7 +133,7 @@ export function start({ element, props }) {
     }
     if (thread !== next) return;
     if (animated(bytes)) say("The picture moves; the answers are about its first frame.");
-    remember(next.turns.at(-1)?.question);
+    remember(next.turns.at(-1));
     keep(next);
     if (next.caption) view.caption.draw(next.caption);
     else describe(next);
@@ -154,15 +157,6 @@ export function start({ element, props }) {
     if (one.caption) view.announce(`Caption: ${one.caption.text}`);
   }
 
-  // A marked part is cut out and asked about like a photo of its own.
-  async function photoOf(turn, one) {
-    if (!turn.part) return one;
-    if (turn.cut?.()) return turn.cut();
-    const file = await cutOut(one.url, turn.part);
-    const cut = { file, name: "part.png", ...(await upload(file, "part.png")) };
-    Object.defineProperty(turn, "cut", { value: () => cut, enumerable: false });
-    return cut;
-  }
   const aboutTurn = async (turn, ...values) => about(await photoOf(turn, thread), ...values);
 
   async function ask(text) {
@@ -177,7 +171,7 @@ export function start({ element, props }) {
     if (part) mark(null);
     select(turn);
     suggest();
-    if (one.id) remember(question);
+    if (one.id) remember(turn);
     const queue = setInterval(async () => { // a slow answer: say how long the queue is
       const { waiting } = await call("status").catch(() => ({}));
       if (!turn.result && !turn.error) view.wait(turn, waiting);
@@ -226,7 +220,7 @@ export function start({ element, props }) {
   async function cover(mask) {
     const run = (covering += 1), one = thread;
     const whole = (turn) => turn?.result && !turn.part;
-    const turn = whole(selected) ? selected : (one.turns.findLast(whole) ?? (mask && (await ask("what is this?"))));
+    const turn = whole(selected) ? selected : (one.turns.findLast(whole) ?? (mask && (await (unasked ??= ask("what is this?").finally(() => (unasked = null))))));
     if (!turn?.result || thread !== one) return;
     if (mask) {
       const found = await tried(() => about(one, "what_if", turn.question, mask));
@@ -247,10 +241,8 @@ export function start({ element, props }) {
       one.turns = list;
       keep(one);
       if (thread !== one) return;
-      view.draw(list);
-      select(list.at(-1) ?? null);
-      suggest();
-      remember(list.at(-1)?.question, true);
+      redraw(list.at(-1) ?? null);
+      remember(list.at(-1), true);
     };
     set(before.filter((turn) => !turns.includes(turn)));
     say(turns.length === 1 ? "The question was removed." : "All questions were removed.", button("Undo", () => { set(before); say(""); }));
@@ -271,7 +263,7 @@ export function start({ element, props }) {
 
   // What an address names: a photo of this browser or of this server, and a question about it, which is asked if it is
   // new; not by going back to one that was removed.
-  async function open({ photo: id, q: question }, push = false, back = false) {
+  async function open({ photo: id, question, part: area }, push = false, back = false) {
     if (!id) show(null);
     else if (thread?.id !== id) {
       const stored = tray.find(id) ?? await read(id) ?? await tried(async () => ({ id, questions: [], caption: null, turns: [], ...(await shared(id)) }));
@@ -283,15 +275,22 @@ export function start({ element, props }) {
     }
     if (push) remember();
     if (!id || !question) return;
-    const turn = thread.turns.findLast((one) => one.question === question);
-    if (!turn) return back || ask(question);
+    const turn = thread.turns.findLast((one) => isNamed(one, { question, part: area }));
+    if (!turn && back) return;
+    if (!turn) {
+      part = area;
+      return ask(question);
+    }
     select(turn);
     view.reveal(turn);
   }
-  const opened = (back = false) => open(Object.fromEntries(new URLSearchParams(location.search)), false, back);
+  const opened = (back = false) => open(named(location.search), false, back);
   addEventListener("popstate", () => opened(true));
 
-  onConnection((there) => say(there ? "" : "The connection to the server is lost; your questions are sent again when it is back."));
+  onConnection((there) => {
+    lost = there ? "" : "The connection to the server is lost; your questions are sent again when it is back.";
+    say("");
+  });
 
   Promise.all(visit().map(read)).catch(() => []).then((all) => {
     all.filter(Boolean).forEach(restored);

@@ -50,7 +50,8 @@ const best = ({ answer, confidence: score }) => ({ answer, score });
 // What the answer would be without the photo; null for a model that cannot say.
 export function withoutPhoto(result) {
   if (!result.blind) return null;
-  return `Without the photo: ${result.blind.answer}, ${percent(result.blind.score)} (${difference(best(result), result.blind)}).`;
+  const differs = result.guess ? "with or without it, the answers are about as likely" : difference(best(result), result.blind);
+  return `Without the photo: ${result.blind.answer}, ${percent(result.blind.score)} (${differs}).`;
 }
 
 // What covering a part of the photo did to the answer.

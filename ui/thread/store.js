@@ -30,10 +30,16 @@ async function run(mode, action) {
 
 export const read = (id) => run("readonly", (store) => store.get(id));
 
-export async function write({ id, file, name, questions, caption, turns }) {
-  await run("readwrite", (store) => store.put({ id, file, name, questions, caption, turns, at: Date.now() }));
+// Store a thread without what has no answer yet; what another tab has stored of it meanwhile is added to `one`. The result
+// is whether that is anything.
+export async function write(one) {
+  const stored = await read(one.id), added = stored?.at > one.at && continueThread(one, stored);
+  one.at = Date.now();
+  const { id, file, name, questions, caption, at } = one;
+  await run("readwrite", (store) => store.put({ id, file, name, questions, caption, turns: one.turns.filter(({ result }) => result), at }));
   const all = (await run("readonly", (store) => store.getAll())) ?? [];
   for (const old of all.sort((a, b) => b.at - a.at).slice(KEPT)) await run("readwrite", (store) => store.delete(old.id));
+  return added;
 }
 
 // The photos of this visit, by their ids; with `ids` they are stored.

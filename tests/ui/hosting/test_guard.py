@@ -1,7 +1,9 @@
 """What reaches the app, and what never leaves it. The browser's side is in test_browser.py."""
 
+import asyncio
 import socket
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -65,3 +67,14 @@ def test_an_unknown_event_is_refused_in_a_sentence(address, capfd, path):
     answer = httpx.post(f"{address}gradio_api/{path}", json={"data": []})
     assert 400 <= answer.status_code < 500
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_number_out_of_its_range_leaves_no_traceback():
+    with gr.Blocks() as page:
+        number = gr.Slider(0, 4, label="Layers")
+        number.change(lambda value: value, number, number)
+    guard.guard(page)
+    (change,) = page.fns.values()
+    with pytest.raises(gr.Error, match="maximum value 4") as refused:
+        asyncio.run(page.preprocess_data(change, [9], None))
+    assert not refused.value.print_exception

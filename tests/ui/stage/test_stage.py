@@ -83,12 +83,41 @@ def test_a_part_is_asked_about_and_another_hidden(opened, photo):
     whole.locator(".hidden-part").wait_for()
     marks.press("Delete")
     expect(opened.locator(".covered")).to_have_text("Nothing is covered.")
+    opened.get_by_role("button", name="New").click()
+    opened.locator(".tray button").click()  # a single photo can be had back
+    expect(opened.get_by_role("button", name="Cover a part")).to_have_attribute("aria-pressed", "false")
+    expect(opened.locator(".cards .card")).to_have_count(2)
+
+
+def test_covering_at_once_asks_a_single_question(opened, photo):
+    upload(opened, photo)
+    opened.get_by_role("button", name="Cover a part").click()
+    for height in (0.1, 0.3, 0.5):
+        drag(opened, (0.1, height), (0.9, height))
+    opened.locator(".hidden-part").wait_for()
+    expect(opened.locator(".cards .asked")).to_have_text("what is this?")
+
+
+def test_zooming_keeps_the_middle(opened, photo):
+    upload(opened, photo)
+    for _ in range(3):
+        opened.get_by_role("button", name="zoom in").click()
+    frame = opened.locator(".frame")
+    middle = """node => [(node.scrollLeft + node.clientWidth / 2) / node.scrollWidth,
+        (node.scrollTop + node.clientHeight / 2) / node.scrollHeight]"""
+    assert frame.evaluate(middle) == pytest.approx([0.5, 0.5], abs=0.02)
+    frame.evaluate("node => node.scrollTo(0.6 * node.scrollWidth, 0.5 * node.scrollHeight)")
+    before = frame.evaluate(middle)
+    opened.get_by_role("button", name="zoom in").click()
+    assert frame.evaluate(middle) == pytest.approx(before, abs=0.02)
 
 
 def test_a_refused_photo_leaves_what_was_there(opened, photo, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"just some text")
+    opened.route("**/upload", lambda route: opened.wait_for_timeout(300) or route.continue_())
     choose(opened, bad)
+    expect(opened.locator(".notice")).to_contain_text("Opening bad.png …")
     expect(opened.locator(".notice")).to_contain_text("The photo is not a JPEG")
     assert opened.locator(".empty").is_visible() and opened.locator("img:visible").count() == 6
     upload(opened, photo)
@@ -152,6 +181,15 @@ def test_the_camera_s_picture_is_not_mirrored_and_a_drop_is_taken(opened, photo)
     )
     opened.dispatch_event(".stage", "drop", {"dataTransfer": data})
     opened.wait_for_function("document.querySelector('.picture img').naturalWidth === 64")
+    taken = opened.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.setData('text/plain', 'what is this?');
+            return !document.querySelector('#question').dispatchEvent(
+                new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }"""
+    )
+    assert not taken  # text falls into the question box
 
 
 def test_several_photos_wait_in_a_row(opened, photo, tmp_path):

@@ -37,6 +37,8 @@ test("two answers are compared by what they are and how likely", () => {
     [["cup", 0.5], ["dog", 0.04], "another answer"], [["cup", 0.04], ["dog", 0.5], "another answer"], [["cup", 0.65], ["cup", 0.59], "the same answer, less sure"],
   ]) assert.equal(say.difference(...[before, after].map(([answer, score]) => ({ answer, score }))), text);
   assert.equal(say.withoutPhoto(result("cup", 0.65, { blind: { answer: "cup", score: 0.25 } })), "Without the photo: cup, 25% (the same answer, less sure).");
+  assert.equal(say.withoutPhoto(result("yes", 0.35, { guess: true, blind: { answer: "no", score: 0.36 } })),
+    "Without the photo: no, 36% (with or without it, the answers are about as likely).");
   assert.equal(say.withoutPhoto(result("cup", 0.65)), null);
   assert.equal(say.afterCovering(result("cup", 0.04), result("dog", 0.04)), "cup 4% → dog 4%: another answer, but neither is likely.");
 });

@@ -93,9 +93,12 @@ def test_a_lost_server_is_said_once_and_the_question_sent_again(opened, photo):
     opened.locator("#question").press("Enter")
     expect(opened.locator(".notice")).to_contain_text("The connection to the server is lost")
     expect(opened.locator(".cards .answer")).to_have_text("Looking …")
+    opened.locator("#question").fill("is it red?")
+    opened.locator("#question").press("Enter")
+    expect(opened.locator(".notice")).to_contain_text("The connection to the server is lost")  # why both wait
     opened.unroute("**/gradio_api/call/ask")
     opened.unroute("**/manifest.json")
-    opened.locator(".cards .bar").wait_for()
+    expect(opened.locator(".cards .bar")).to_have_count(2)
     expect(opened.locator(".notice")).to_be_hidden()
 
 
@@ -197,3 +200,37 @@ def test_of_several_files_the_first_good_one_is_opened(opened, photo, tmp_path):
     expect(opened.locator(".tray button")).to_have_count(2)
     for name in ("bad.png", "worse.png"):
         expect(opened.locator(".notice")).to_contain_text(f"{name}: ")
+
+
+def test_a_link_leads_to_a_marked_part(opened, photo):
+    upload(opened, photo)
+    drag(opened, (0.2, 0.2), (0.6, 0.7))
+    ask(opened)
+    link = opened.url
+    assert "part=0.2" in link
+    with opened.context.browser.new_context() as other:
+        page = other.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(link)
+        page.locator(".cards .bar").wait_for()
+        expect(page.locator(".cards .asked")).to_contain_text("about the marked part")
+        assert page.url == link
+        expect(page.locator(".marked")).to_be_hidden()
+
+
+def test_two_tabs_with_one_photo_keep_the_questions_of_both(opened, photo, address):
+    upload(opened, photo)
+    other = opened.context.new_page()
+    other.set_default_timeout(60_000)
+    other.goto(address)
+    upload(other, photo)
+    ask(opened, "is it red?")
+    ask(other, "is it blue?")
+    expect(other.locator(".cards .bar")).to_have_count(2)
+    ask(opened, "is it green?")
+    expect(opened.locator(".cards .bar")).to_have_count(3)
+    opened.get_by_role("button", name="Remove: is it red?").click()
+    opened.locator(".notice").get_by_label("close").click()
+    other.close()
+    opened.reload()
+    expect(opened.locator(".cards .bar")).to_have_count(2)
