@@ -1,8 +1,10 @@
 """The app: one page with a photo and a thread of questions, drawn in the browser, and the pages Learn and About."""
 
 from typing import Any
+from unittest.mock import patch
 
 import gradio as gr
+from gradio.routes import App
 
 from ui.api.payload import picture_url
 from ui.api.register import register
@@ -23,6 +25,8 @@ from vqa.model.photos import open_photo
 THUMBNAIL = 200  # pixels of an example's longer side
 
 
+# gradio makes a server for each of the pages while they are built; that which serves them is made when they are opened
+@patch.object(App, "create_app", new=lambda *_, **__: None)
 def build_page(models: Models, collection: Collection | None = None) -> gr.Blocks:
     """The app over models that may still be loading. collection: for the answers that people confirm or correct."""
     with gr.Blocks(title="Glimpse", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
