@@ -1,9 +1,11 @@
 import io
+import logging
 import struct
 import sys
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -253,6 +255,12 @@ def test_damaged_files_of_further_formats(format: str) -> None:
         places = rng.integers(0, rng.choice([60, 300, len(content)]), 4) % len(content)
         damaged[places] = rng.integers(0, 256, 4)
         opens(damaged.tobytes())
+
+
+def test_remarks_of_pillow_stay_out_of_the_terminal(capsys: pytest.CaptureFixture, monkeypatch: Any) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a program that sets up no log
+    logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded: 97")
+    assert capsys.readouterr().err == ""
 
 
 def test_the_first_of_several_pages_is_used_and_reported(caplog: pytest.LogCaptureFixture) -> None:

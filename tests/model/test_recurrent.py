@@ -346,7 +346,7 @@ def test_one_direction_can_be_exported():
 def test_unknown_cells_and_layers_are_refused():
     with pytest.raises(InputError, match="no recurrent cell 'tree'; choose one of rnn, lstm, gru"):
         Recurrent("tree", IN, HIDDEN)
-    for layers in (0, 5):
+    for layers in (True, 0, 5):
         with pytest.raises(InputError, match=f"1 to 4 layers, not {layers}"):
             Recurrent("lstm", IN, HIDDEN, layers)
 

@@ -38,6 +38,7 @@ HEADER_SECONDS, SECONDS = 0.5, 1.8  # of processor time: until the size is known
 SCANS = 20  # of a progressive JPEG; one with more is decoded in small steps, so that its time is checked often
 SHOWN_SIDE = 1024  # pixels of the longer side of a photo that is drawn beside an answer
 BACKGROUND = (255, 255, 255)  # of transparent photos
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its remarks on broken files reach the terminal
 DECODERS = threading.BoundedSemaphore(max(2, min(4, os.cpu_count() or 1)))  # photos that a server decodes at once
 
 

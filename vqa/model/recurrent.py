@@ -61,7 +61,7 @@ class Recurrent(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise InputError(f"There is no recurrent cell {cell!r}; choose one of {', '.join(CELLS)}.")
-        if num_layers not in range(1, 5):
+        if type(num_layers) is not int or num_layers not in range(1, 5):
             raise InputError(f"A recurrent core has 1 to 4 layers, not {num_layers!r}; correct num_layers.")
         self.cell = cell
         kind: Callable[..., nn.RNNBase] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
