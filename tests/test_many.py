@@ -56,7 +56,11 @@ IN_ALBUM = ["album/a.jpg", "album/b.png", "album/damaged.jpg", "album/sub/c d,é
     ],
 )
 def test_photos_and_questions_are_told_apart(album, monkeypatch, inputs, photos, questions):
-    monkeypatch.setattr("sys.stdin", io.StringIO("x y.jpg\n\nz.png\n"))
+    for listed in (b"x y.jpg\n\nz.png\n", b"\xef\xbb\xbfx y.jpg\r\nz.png", b"x y.jpg\0z.png\0"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed)))
+        if inputs[0] == "-":
+            assert many.list_photos(["-"]) == photos
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed)))
     named, asked = many.split(inputs)
     assert many.list_photos(named) == [str(Path(photo)) if photo in IN_ALBUM else photo for photo in photos]
     assert asked == questions
@@ -69,6 +73,8 @@ def test_what_names_no_photo_or_no_question_is_reported(album):
     assert "There is no question" in refusal(many.split, ["album/a.jpg", "album/b.png"])
     (album / "questions.txt").write_bytes("what?\r\n\r\n who? \r\n".encode("utf-8-sig"))
     assert many.split(["album"], "album/questions.txt")[1] == ["what?", "who?"]
+    (album / "questions.txt").write_bytes("what is in the café?".encode("cp1252"))
+    assert many.split(["album"], "album/questions.txt")[1] == ["what is in the café?"]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -115,13 +121,44 @@ def test_a_run_that_was_ended_continues(album, ask, capsys, tmp_path, monkeypatc
     assert sum(map(len, asked)) < 8 or cut < 0.1
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_run_continues_wherever_it_was_cut(album, ask, tmp_path, tiny_checkpoint, kind):
+    (album / "a.jpg").rename(album / 'new\nline "x",.jpg')
+    path = tmp_path / f"out.{kind}"
+    ask("album", QUESTIONS[0], f"--{kind}", path.name)
+    whole = path.read_bytes()
+    for end in range(len(whole) + 1):
+        path.write_bytes(whole[:end])
+        table = many.Table(str(path), kind == "csv", many.ANSWER, str(tiny_checkpoint))
+        assert len(table.done) == 4 if end == len(whole) else len(table.done) < 4
+        table.file.close()
+        assert whole.startswith(path.read_bytes())
+
+
+def test_two_runs_do_not_write_one_table(album, ask, capsys, tmp_path):
+    table = many.Table("out.csv", True, many.ANSWER, "tiny")
+    assert ask("album", QUESTIONS[0], "--csv", "out.csv") == 2
+    assert "Another process is writing to out.csv" in capsys.readouterr().err
+    table.file.close()
+
+
+def test_a_number_of_answers_below_one_is_refused(album, ask, capsys):
+    for photos in ("album", "album/a.jpg"):
+        assert ask(photos, QUESTIONS[0], "--top", "0") == 2
+        assert "top answers is 0" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_such_table_is_left_alone(album, ask, capsys, tmp_path):
     path = tmp_path / "out.csv"
-    for content in ("name,price\na,1\n", "photo,question,model\na.jpg,what?,another\n", "[1]\n"):
+    for content in (
+        *("name,price\na,1\n", "photo,question,model\na.jpg,what?,another\n", "photo,question\na.jpg,what?\nnote"),
+        *(",".join(many.CAPTION) + "\na.jpg,a cat,1,tiny,\n", "a note without an end"),
+        *("[1]\n", '{"photo": ["x"], "question": 3}\n', '{"photo": "x", "caption": "a cat"}\n', '{"a": 1}', "[" * 9999),
+    ):
         path.write_text(content)
-        kind = "jsonl" if content[0] == "[" else "csv"
-        assert ask("album", *QUESTIONS, f"--{kind}", "out.csv") == 2
-        assert "out.csv holds" in capsys.readouterr().err and path.read_text() == content
+        for kind in ["jsonl"] if content[0] in "[{" else ["csv", "jsonl"]:
+            assert ask("album", *QUESTIONS, f"--{kind}", "out.csv") == 2, content
+            assert "out.csv holds" in capsys.readouterr().err and path.read_text() == content
     assert ask("album", *QUESTIONS, "--csv", "none/out.csv") == 2
     assert ask("album", *QUESTIONS, "--csv", "a.csv", "--jsonl", "a.jsonl") == 2
     assert ask("album", *QUESTIONS, "--overlay", "a.png") == 2

@@ -156,6 +156,8 @@ def ask(
     **load: Any,
 ) -> None:
     """Answer every question about every photo; errors in the paths are reported before the model is loaded."""
+    if top < 1:
+        raise InputError(f"The number of top answers is {top}; ask for at least 1.")
     if engine or parquet:
         if not (engine and parquet) or csv or jsonl or overlay or as_json:
             raise InputError("--engine ray and --parquet DIR belong together, without another kind of output.")

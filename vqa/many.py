@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
@@ -40,7 +41,8 @@ def split(inputs: Sequence[str], question_file: str | None = None) -> tuple[list
     if question_file is not None:
         from vqa.data.readers.text_files import numbered_lines  # its package imports every reader
 
-        questions += [line.strip() for _, line in numbered_lines(Path(question_file)) if line.strip()]
+        lines = numbered_lines(Path(question_file), guess=True)
+        questions += [line.strip() for _, line in lines if line.strip()]
     if not questions:
         raise InputError("There is no question; write it after the photos, such as 'what is on the table?'.")
     return photos, list(dict.fromkeys(questions))
@@ -62,14 +64,16 @@ def names_photos(text: str) -> bool:
 
 def list_photos(inputs: Iterable[str]) -> list[str]:
     """The photos that the arguments name, each once: files, the photos in folders and below them in alphabetical order,
-    what patterns match, and for `-` the lines of standard input. Files that do not exist remain, to be reported.
+    what patterns match, and for `-` the lines of standard input (or what `find -print0` writes). Files that do not
+    exist remain, to be reported.
 
     Raises `InputError` for a folder or a pattern without any photo.
     """
     photos: dict[str, None] = {}
     for text in inputs:
         if text == "-":
-            found = [line for line in map(str.strip, sys.stdin) if line]
+            listed = os.fsdecode(sys.stdin.buffer.read().removeprefix(b"\xef\xbb\xbf"))
+            found = [line for line in map(str.strip, listed.split("\0" if "\0" in listed else "\n")) if line]
         elif os.path.isdir(text):
             found = sorted(photos_in(text))
         elif glob.has_magic(text) and not os.path.exists(text):
@@ -155,8 +159,8 @@ def ask_pairs(
 
 
 def rounded(probability: float | None) -> float | None:
-    """With as many digits as do not depend on which questions are computed together; None if a model has none."""
-    return None if probability is None else round(probability, 6)
+    """To four digits: the sixth depends on which questions are computed together. None if a model has none."""
+    return None if probability is None else round(probability, 4)
 
 
 def describe_all(describer: "Describer", photos: Iterable[str], **search: Any) -> Iterator[list[Row]]:
@@ -180,7 +184,8 @@ class Table:
     """A file of rows, to which a run that is started again adds those that are missing: CSV or JSON lines.
 
     done: the photo, and the question if the rows have one, of every row in the file; failed: how many rows have an
-    error. Raises `InputError` for a file that cannot be written, or holds something else or rows of another model.
+    error. Raises `InputError` for a file that cannot be written, that another process writes, or that holds something
+    else or rows of another model.
     """
 
     def __init__(self, path: str, as_csv: bool, columns: Sequence[str], model: str):
@@ -190,29 +195,44 @@ class Table:
         encoding = "utf-8-sig" if as_csv else "utf-8"  # Excel recognises UTF-8 by the mark
         with file_errors(f"{path} cannot be written", "choose another place"):
             self.file = self.path.open("a+", encoding=encoding, newline="", errors="surrogateescape")
-            self.file.seek(0)
-            end = self._read(model)
+            lock(self.file, path)
+            end = self._read(model, encoding)
             self.file.truncate(end)  # a row that was cut short
             self.file.seek(0, os.SEEK_END)
         self.writer = csv.DictWriter(self.file, columns, extrasaction="ignore", lineterminator="\n")
         if as_csv and not end:
             self.writer.writeheader()
 
-    def _read(self, model: str) -> int:
+    def _read(self, model: str, encoding: str) -> int:
         """Read the rows of an earlier run; the length of the file without a row that was cut short, in bytes."""
-        whole = (line for line in self.file if line.endswith("\n"))
+        content, end, start = self.path.read_bytes(), 0, 0
+        lines = list[str]()
+        while start := content.find(b"\n", start) + 1:
+            if not (self.as_csv and content.count(b'"', end, start) % 2):  # no line end within quotes
+                lines.append(content[end:start].decode(encoding, "surrogateescape"))
+                end = start
+        first = ",".join(self.columns) if self.as_csv else '{"photo": "'
+        begun, rest = first.encode(encoding), content[end:]
         try:
-            for row in csv.DictReader(whole) if self.as_csv else map(json.loads, whole):
+            if self.as_csv and lines and lines.pop(0).strip() != first:
+                raise ValueError("another header")
+            if not end and rest[: len(begun)] != begun[: len(rest)]:
+                raise ValueError("not the beginning of a first row")
+            for line in lines:
+                row = (
+                    dict(zip(self.columns, next(csv.reader([line])), strict=True)) if self.as_csv else json.loads(line)
+                )
                 if (other := row.get("model") or model) != model:
                     raise InputError(f"{self.path} holds answers of the model {other}; name another file.")
+                if ("question" in row) != ("question" in self.keys) or not isinstance(row["photo"], str):
+                    raise ValueError("other rows")
                 self.done.add(self.key(row))
                 self.failed += bool(row.get("error"))
-        except (KeyError, ValueError, AttributeError, csv.Error) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.path} holds something else than such rows; name another file.") from error
-        content = self.path.read_bytes()
-        return content.rfind(b"\n") + 1
+        return end
 
     def key(self, row: Row) -> Any:
         return row["photo"] if len(self.keys) == 1 else tuple(row[name] for name in self.keys)
@@ -225,6 +245,18 @@ class Table:
                 else:
                     self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
             self.file.flush()
+
+
+def lock(file: IO, path: str) -> None:
+    """Hold an open file until it is closed. Raises `InputError` while another process does; does nothing on Windows."""
+    with suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"Another process is writing to {path}; wait until it has finished, or choose another file."
+            raise InputError(message) from error
 
 
 def open_table(csv: str | None, jsonl: str | None, columns: Sequence[str], model: str | None) -> Table | None:

@@ -1,5 +1,6 @@
 import io
 import logging
+import os
 import struct
 import sys
 import warnings
@@ -224,6 +225,8 @@ def test_what_is_no_photo(tmp_path: Path) -> None:
     assert f"There is no photo {tmp_path / 'none.jpg'}" in refusal(open_photo, tmp_path / "none.jpg")
     assert "is a folder" in refusal(open_photo, tmp_path)
     assert "is a folder" in refusal(open_photo, "")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert "pipe.jpg is a device or a pipe" in refusal(open_photo, tmp_path / "pipe.jpg")  # and does not wait
     assert "empty" in refusal(open_photo, empty)
     assert "empty" in refusal(open_photo, b"")
     assert f"{text} is not a JPEG" in refusal(open_photo, text)

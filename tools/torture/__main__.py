@@ -116,7 +116,7 @@ def soak(count: int, vqa: VQA, draw: random.Random) -> int:
         campaign.attempt(lambda p=photo: vqa.ask(p, draw.choice(QUESTIONS)), str(number))  # type: ignore[misc]
         if number == count // 5:
             before = process.memory_info().rss
-    grown = (process.memory_info().rss - before) / 1e6
+    grown = (process.memory_info().rss - before) / 1e6 if count else 0.0
     if grown > 100:
         campaign.failures.append(f"the memory grew by {grown:.0f} MB")
     return campaign.report(f"; the memory grew by {grown:.0f} MB")

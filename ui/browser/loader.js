@@ -68,8 +68,8 @@ export function createLoader(base, files, needed, report) {
     // Delete what an earlier version of the page has stored.
     async tidy() {
       const wanted = new Set(Object.values(files).flatMap(({ parts }) => parts.map(({ path }) => new URL(path, base).href)));
-      const store = await opened;
-      for (const request of (await store?.keys()) ?? []) if (request.url.startsWith(base) && !wanted.has(request.url)) await store.delete(request);
+      const store = await opened, ours = ({ url }) => new URL(".", url).href === base; // not those of a page below this one
+      for (const request of (await store?.keys()) ?? []) if (ours(request) && !wanted.has(request.url)) await store.delete(request);
     },
   };
 }

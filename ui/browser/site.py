@@ -121,13 +121,14 @@ def parts(folder: Path, name: str, content: bytes) -> dict[str, Any]:
 
 
 def write_worker(folder: Path) -> None:
-    """The service worker, with the names of the files that it stores and a version that changes with any of them."""
+    """The service worker, with the hashes of the files that it stores and a version that changes with any of them."""
     kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     kept = [path for path in kept if not path.startswith(("_", ".", "README", "LICENSES"))]
     kept = [
         path for path in kept if path.count("/") == 0 or not path.startswith("model/") or path == "model/model.json"
     ]
-    version = hashlib.sha256(b"".join((folder / path).read_bytes() for path in kept)).hexdigest()[:12]
+    hashes = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in kept}
+    version = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]
     script = (HERE / MARK).read_text(encoding="utf-8")
-    constants = f"const VERSION = {json.dumps(version)}, FILES = {json.dumps(kept)};\n"
+    constants = f"const VERSION = {json.dumps(version)}, FILES = {json.dumps(hashes)};\n"
     (folder / MARK).write_text(constants + script, encoding="utf-8")

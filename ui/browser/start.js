@@ -10,8 +10,9 @@ document.documentElement.classList.toggle("dark", matchMedia("(prefers-color-sch
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => document.documentElement.classList.toggle("dark", matches));
 const shared = new URLSearchParams(location.search).has("shared");
 if (shared) history.replaceState(null, "", location.pathname);
+place.replaceChildren();
 start({ element: place, props });
-navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)).catch(() => {}); // not over plain HTTP
+(async () => navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)))().catch(() => {}); // not over plain HTTP, or forbidden
 
 if (shared) { // a photo from the share sheet comes as if it were pasted
   const store = await caches.open("glimpse-shared"), photo = await (await store.match("photo"))?.blob(), clipboardData = new DataTransfer();

@@ -7,15 +7,15 @@ let database = null;
 
 function open() {
   return (database ??= new Promise((resolve) => {
-    if (!globalThis.indexedDB) return resolve(null);
-    const opening = indexedDB.open("glimpse", 1);
+    const opening = globalThis.indexedDB?.open("glimpse", 1);
+    if (!opening) return resolve(null);
     opening.onupgradeneeded = () => opening.result.createObjectStore(NAME, { keyPath: "id" });
     opening.onsuccess = () => {
       opening.result.onclose = () => (database = null); // the storage was cleared: open it again
       resolve(opening.result);
     };
     opening.onerror = () => resolve(null); // in a private window: nothing is stored
-  }));
+  }).catch(() => null));
 }
 
 async function run(mode, action) {

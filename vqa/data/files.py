@@ -20,7 +20,7 @@ def file_errors(failure: str, advice: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{failure}: {error.strerror or error}; {advice}.") from error
+        raise InputError(f"{failure}: {str(error.strerror or error).rstrip('.')}; {advice}.") from error
 
 
 def check_output(path: Path, mark: str | None = None) -> Path:

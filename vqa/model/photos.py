@@ -235,6 +235,8 @@ def _read(source: Any, name: str) -> bytes:
 def _read_path(path: Path, name: str) -> bytes:
     if os.path.isdir(path):
         raise InputError(f"{name} is a folder; name a photo in it.")
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+        raise InputError(f"{name} is a device or a pipe, not a file; name a photo.")
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)

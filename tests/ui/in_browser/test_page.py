@@ -1,6 +1,7 @@
 """The page without a server, in a real Chromium."""
 
 import re
+import shutil
 import struct
 import zlib
 from itertools import pairwise
@@ -14,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.ui.browser import PHONE, ask, choose, drag, upload
 from tests.ui.conftest import QUESTION
 from tests.ui.in_browser.conftest import LETTERS
+from tools.page_numbers import served
 from tools.page_speed import memory
 from vqa.captioning.describe import Describer
 from vqa.evidence import occlusion, what_if
@@ -123,6 +125,41 @@ def test_storage_that_is_cleared_is_filled_again(opened: Any, address: str, phot
     opened.evaluate(KEPT)
     opened.reload()
     assert opened.locator(".cards .answer").first.inner_text() == answer
+
+
+def test_a_wrong_file_is_not_stored_and_other_pages_are_left_alone(page: Any, site: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(site, tmp_path / "root")
+    (root / "other").mkdir()
+    (root / "other" / "index.html").write_text("<title>Another page</title>")
+    settings = root / "model" / "model.json"
+    whole = settings.read_bytes()
+    settings.write_bytes(b"<html>Log in to this network</html>")
+    page.set_default_timeout(60_000)
+    with served(root) as address:
+        page.goto(f"{address}index.html")
+        page.locator(".examples button").first.click()
+        page.get_by_text("reload the page").first.wait_for()
+        settings.write_bytes(whole)
+        page.goto(address)
+        page.locator(".examples button").first.click()
+        page.locator(".cards .bar").first.wait_for()
+        page.evaluate(CONTROLLED)
+        page.goto(f"{address}other/")
+        assert page.title() == "Another page"
+
+
+def test_without_a_storage_it_answers(page: Any, address: str, photo: Path) -> None:
+    page.set_default_timeout(60_000)
+    page.add_init_script(
+        """indexedDB.open = () => { throw new Error("denied"); };
+        Object.defineProperty(navigator, "serviceWorker", { get() { throw new Error("denied"); } });"""
+    )
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    upload(page, photo)
+    ask(page)
+    assert errors == []
 
 
 def test_a_hundred_questions_take_no_memory(opened: Any, photo: Path) -> None:

@@ -36,7 +36,8 @@ def test_every_script_and_file_that_the_page_names_is_there(folder: Path) -> Non
     assert "unsafe-inline" not in page and "unsafe-eval" not in page.replace("wasm-unsafe-eval", "")
     assert [name for name in re.findall(r'(?:href|src)="([^"]+)"', page) if not (folder / name).is_file()] == []
     worker = (folder / site.MARK).read_text(encoding="utf-8")
-    stored = json.loads(re.search(r"FILES = (\[.*?\])", worker)[1])  # type: ignore[index]
+    stored = json.loads(re.search(r"FILES = (\{.*?\})", worker)[1])  # type: ignore[index]
+    assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == one for name, one in stored.items())
     assert [name for name in stored if not (folder / name).is_file()] == []
     assert {path.relative_to(folder).as_posix() for path in scripts} | {"model/model.json", "page.json"} <= {*stored}
     assert "sdk: static" in (folder / "README.md").read_text(encoding="utf-8")
