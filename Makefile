@@ -53,7 +53,7 @@ bench: $(VENV)/.developed ## measure speed on this machine
 load: $(VENV)/.developed ## let 64 clients ask the app at the same time, for a minute
 	$(BIN)/python -m tools.load_test --clients 64 --seconds 60
 
-torture: $(VENV)/.developed ## damage files, ask nonsense, call the app badly and kill runs (an hour)
+torture: $(VENV)/.developed ## damage files, ask nonsense, call the app badly and kill runs (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tools.torture $(TORTURE_ARGS)
 
 audit: $(VENV)/.developed ## search the code and the installed packages for known weaknesses (asks PyPI)
