@@ -121,27 +121,6 @@ def test_a_run_that_was_ended_continues(album, ask, capsys, tmp_path, monkeypatc
     assert sum(map(len, asked)) < 8 or cut < 0.1
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_run_continues_wherever_it_was_cut(album, ask, tmp_path, tiny_checkpoint, kind):
-    (album / "a.jpg").rename(album / 'new\nline "x",.jpg')
-    path = tmp_path / f"out.{kind}"
-    ask("album", QUESTIONS[0], f"--{kind}", path.name)
-    whole = path.read_bytes()
-    for end in range(len(whole) + 1):
-        path.write_bytes(whole[:end])
-        table = many.Table(str(path), kind == "csv", many.ANSWER, str(tiny_checkpoint))
-        assert len(table.done) == 4 if end == len(whole) else len(table.done) < 4
-        table.file.close()
-        assert whole.startswith(path.read_bytes())
-
-
-def test_two_runs_do_not_write_one_table(album, ask, capsys, tmp_path):
-    table = many.Table("out.csv", True, many.ANSWER, "tiny")
-    assert ask("album", QUESTIONS[0], "--csv", "out.csv") == 2
-    assert "Another process is writing to out.csv" in capsys.readouterr().err
-    table.file.close()
-
-
 def test_a_number_of_answers_below_one_is_refused(album, ask, capsys):
     for photos in ("album", "album/a.jpg"):
         assert ask(photos, QUESTIONS[0], "--top", "0") == 2

@@ -165,6 +165,7 @@ def ask(
 
         return scale.ask(inputs, question_file, parquet, top, workers, **load)
     from vqa import many, one
+    from vqa.table import open_table
 
     photos, questions = many.split(inputs, question_file)
     if many.is_one(photos) and not (csv or jsonl):
@@ -172,7 +173,7 @@ def ask(
     elif overlay is not None:
         raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
     else:
-        many.ask(photos, questions, top, many.open_table(csv, jsonl, many.ANSWER, load["model"]), as_json, **load)
+        many.ask(photos, questions, top, open_table(csv, jsonl, many.ANSWER, load["model"]), as_json, **load)
 
 
 def evaluate(**options: Any) -> None:
@@ -204,12 +205,13 @@ def describe(
     from vqa import many
     from vqa.model.photos import read_photo
     from vqa.show import heat
+    from vqa.table import open_table
 
     one = many.is_one(inputs) and not (csv or jsonl)
     if overlay is not None and not one:
         raise InputError("--overlay draws on one photo; name a single file, without --csv or --jsonl.")
     photos: list[Any] = [read_photo(inputs[0])] if one else many.list_photos(inputs)
-    table = None if one else many.open_table(csv, jsonl, many.CAPTION, model)
+    table = None if one else open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
         heat.check_picture_path(overlay)
     from vqa.foreign.describing import load_describer  # takes seconds

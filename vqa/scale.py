@@ -31,6 +31,7 @@ from vqa.data.readers.parquet import opened
 from vqa.data.readers.rows import columns
 from vqa.model.errors import InputError
 from vqa.script import PartlyFailed, explain
+from vqa.table import Row
 
 ROWS = 1024  # of a block, what a worker that is ended loses
 AT_ONCE = 256  # rows that a worker holds, with the photos inside them
@@ -56,7 +57,7 @@ class Asker:
 
         self.vqa, self.questions, self.top = VQA.load(**load), questions, top
 
-    def __call__(self, rows: Iterable[Asked]) -> Iterator[many.Row]:
+    def __call__(self, rows: Iterable[Asked]) -> Iterator[Row]:
         """The rows of `many.ask_all`; those that cannot be answered have an `error`."""
         asked = [(name, photo, q) for name, photo, question in rows for q in self.questions or [question]]
         notes, errors = many.check_all(self.vqa, dict.fromkeys(question for *_, question in asked))
@@ -86,8 +87,8 @@ class Worker:
         return {"error": [self.error or explained(lambda: self.make_part(**block))]}
 
     def make_part(self, file: str, group: int, start: int, first: int) -> None:
-        good: list[many.Row] = []
-        bad: list[many.Row] = []
+        good: list[Row] = []
+        bad: list[Row] = []
         for rows in read_block(Path(file), group, start, first, self.rows):
             for row in self.results(rows):
                 (bad if "error" in row else good).append(row)
@@ -112,7 +113,7 @@ def part_name(file: str, first: int, **_: int) -> str:
     return f"{Path(file).stem}-{first:012}.parquet"
 
 
-def write_rows(path: Path, rows: list[many.Row], schema: pa.Schema) -> None:
+def write_rows(path: Path, rows: list[Row], schema: pa.Schema) -> None:
     with file_errors(f"{path} cannot be written", "free some space and run it again"), whole_file(path) as new:
         parquet.write_table(pa.Table.from_pylist(rows, schema), new)
 

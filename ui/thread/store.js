@@ -33,7 +33,7 @@ export const read = (id) => run("readonly", (store) => store.get(id));
 // Store a thread without what has no answer yet; what another tab has stored of it meanwhile is added to `one`. The result
 // is whether that is anything.
 export async function write(one) {
-  const stored = await read(one.id), added = stored?.at > one.at && continueThread(one, stored);
+  const stored = await read(one.id), added = stored?.at > (one.at ?? 0) && continueThread(one, stored);
   one.at = Date.now();
   const { id, file, name, questions, caption, at } = one;
   await run("readwrite", (store) => store.put({ id, file, name, questions, caption, turns: one.turns.filter(({ result }) => result), at }));
