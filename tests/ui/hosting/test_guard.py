@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import httpx
@@ -75,6 +76,6 @@ def test_a_number_out_of_its_range_leaves_no_traceback():
         number.change(lambda value: value, number, number)
     guard.guard(page)
     (change,) = page.fns.values()
-    with pytest.raises(gr.Error, match="maximum value 4") as refused:
-        asyncio.run(page.preprocess_data(change, [9], None))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(gr.Error, match="maximum value 4") as refused:
+        pool.submit(lambda: asyncio.run(page.preprocess_data(change, [9], None))).result()  # playwright's loop is here
     assert not refused.value.print_exception
