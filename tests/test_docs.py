@@ -56,15 +56,13 @@ def test_a_page_can_be_followed(
 @pytest.fixture
 def address():
     """The app, running on this machine."""
-    from ui.app import open_page
+    from ui.app import serving
     from ui.models import Models
-    from ui.page import build_page
 
     models = Models(device="cpu")
     models.load()
-    page = build_page(models)
-    yield open_page(page, "127.0.0.1", free_port())
-    page.close(verbose=False)
+    with serving(models, port=free_port()) as front:
+        yield front.address
 
 
 def test_few_blocks_are_not_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,6 @@ from tests.ui.conftest import free_port
 from ui import app
 from ui.learn.cells import WORDS, Cells
 from ui.models import Models
-from ui.page import build_page
 from vqa.cli import main
 
 model, photo, commands = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -35,9 +34,9 @@ for arguments in commands:
 
 models = Models(model, runtime="onnx")
 models.load()
-page = build_page(models)
-address = app.open_page(page, "127.0.0.1", free_port())
-client = Client(address, verbose=False, analytics_enabled=False)
+stack = contextlib.ExitStack()
+front = stack.enter_context(app.serving(models, port=free_port()))
+client = Client(front.address, verbose=False, analytics_enabled=False)
 photo = handle_file(photo)
 answer = client.predict(photo, "what is on the table?", api_name="/ask")
 covered = client.predict(photo, "what is on the table?", [[1, 0], [0, 0]], api_name="/what_if")
@@ -50,7 +49,7 @@ for asked, name in calls:
         refused.append(str(error))
 refused.append(Cells(models).cells("what is on the table?", WORDS, 1, "h", 0))
 print(json.dumps([ended, answer, covered, refused]))
-page.close(verbose=False)
+front.close()
 """
 
 

@@ -7,7 +7,6 @@ they took.
 import argparse
 import asyncio
 import base64
-import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,15 +17,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import httpx
 import numpy as np
 
-from ui.app import open_page
-from ui.hosting.chat import add_routes
+from ui.app import serving
 from ui.models import Models
-from ui.page import build_page
 from ui.stage.examples import examples
 from vqa.script import run
 
 Answers = dict[tuple[str, str], str]  # by photo and question
-uploads: dict[Path, str] = {}  # the paths on the server
+uploads: dict[Path, str] = {}  # their hashes
 Asking = Callable[[httpx.AsyncClient, Path, str], Awaitable[str | None]]
 
 
@@ -62,13 +59,12 @@ async def load(
 
 
 async def ask_page(http: httpx.AsyncClient, photo: Path, question: str) -> str | None:
-    """As the page: upload the photo once, then call `/ask`."""
+    """As the page: upload the photo once, then call `ask`."""
     if photo not in uploads:
-        files = {"files": (photo.name, photo.read_bytes())}
-        (uploads[photo],) = (await http.post("gradio_api/upload", files=files)).json()
-    data = [{"path": uploads[photo], "meta": {"_type": "gradio.FileData"}}, question]
-    event = await http.post("gradio_api/call/ask", json={"data": data})
-    return answer_in((await http.get(f"gradio_api/call/ask/{event.json()['event_id']}")).text)
+        kind = {"Content-Type": "application/octet-stream"}
+        uploads[photo] = (await http.post("glimpse/upload", content=photo.read_bytes(), headers=kind)).json()["result"]
+    sent = await http.post("glimpse/call/ask", json={"photo": uploads[photo], "data": [question]})
+    return sent.json()["result"]["answer"]
 
 
 async def ask_chat(http: httpx.AsyncClient, photo: Path, question: str) -> str | None:
@@ -79,29 +75,17 @@ async def ask_chat(http: httpx.AsyncClient, photo: Path, question: str) -> str |
     return answer.json()["choices"][0]["message"]["content"]
 
 
-def answer_in(events: str) -> str | None:
-    """The answer among the server's events; None if there is none."""
-    for block in events.split("\n\n"):
-        name, _, data = block.partition("\ndata: ")
-        if name == "event: complete":
-            return json.loads(data)[0]["answer"]
-    return None
-
-
 def measure(clients: int, duration: float, route: str) -> None:
     """Start the app, load it, and print what the clients received."""
     models = Models()
     models.load()
-    page = build_page(models)
-    address = open_page(page, "127.0.0.1", 7861)
-    add_routes(page.app, models)
     vqa = models.get()
     expected = {(e.photo.name, q): vqa.ask(e.photo, q).text for e in examples() for q in e.questions}
     ask = ask_chat if route == "chat" else ask_page
-    before = time.process_time()
-    seconds, failures, wall = asyncio.run(load(address, ask, expected, clients, duration))
-    cpu = time.process_time() - before
-    page.close(verbose=False)
+    with serving(models, port=7861) as front:
+        before = time.process_time()
+        seconds, failures, wall = asyncio.run(load(front.address, ask, expected, clients, duration))
+        cpu = time.process_time() - before
     print(f"{clients} clients: {len(seconds)} answers, {len(seconds) / wall:.1f} a second")
     print(f"{1000 * cpu / max(len(seconds), 1):.1f} ms of processor time for each, that of the clients included")
     if seconds:

@@ -7,9 +7,8 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from tools.page_numbers import chromium
-from ui.app import open_page
+from ui.app import serving
 from ui.models import Models
-from ui.page import build_page
 from vqa.model.photos import open_photo
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
@@ -30,19 +29,16 @@ PICTURES = (
 def main() -> None:
     models = Models()
     models.load()
-    page = build_page(models)
-    address = open_page(page, "127.0.0.1", 7862)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with chromium() as browser:
+    with serving(models, port=7862) as front, chromium() as browser:
         for name, size, scheme in PICTURES:
             window = browser.new_page(viewport=size, color_scheme=scheme, has_touch=size is PHONE)
-            window.goto(address if name not in ("learn", "about") else f"{address}{name}")
+            window.goto(front.address + (name if name in ("learn", "about") else ""))
             use(window, name)
             picture = open_photo(window.screenshot())
             picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
             print(f"{name}.webp: {picture.width} x {picture.height}")
             window.close()
-    page.close(verbose=False)
 
 
 def use(window: Any, name: str) -> None:

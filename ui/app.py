@@ -2,38 +2,36 @@
 
 import importlib.util
 import os
-import socket
-import ssl
 import threading
 import urllib.request
-from collections.abc import Sequence
-from typing import Any
-
-import ui.hosting.quick_import  # noqa: F401
-
-# isort: split
-import gradio as gr
-from starlette.middleware import Middleware
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from ui import STATIC
+from ui.api.calls import Calls
 from ui.api.files import routes
+from ui.api.functions import functions
+from ui.api.photos import LARGEST, Photos
 from ui.batches import WAITING
-from ui.hosting.chat import add_routes
-from ui.hosting.guard import LOOPBACK, Guard, guard
+from ui.hosting.front import Front
+from ui.hosting.guard import LOOPBACK, Guard
 from ui.hosting.window import open_window
 from ui.models import Models
-from ui.page import build_page
-from vqa.data.collect import Collection
 from vqa.model.errors import InputError
 from vqa.script import reuse_memory
 
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from vqa.data.collect import Collection
+
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # nothing is fetched from a font server
 MONO_FONTS = ("ui-monospace", "monospace")
-MAX_FILE = "64mb"
 SESSIONS = 64  # whose state gradio keeps, about 0.2 MB each; ours hold none, so that dropping one loses nothing
-# The question box stands above a phone's keyboard; gradio's own header and its status of the page are never drawn.
-HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">
-<style>.nav-holder, .wrap.full.translucent:not(.block .wrap) { display: none !important }</style>
+# Of the pages Learn and About: gradio's own header and its status of the page are never drawn.
+HEAD = """<style>.nav-holder, .wrap.full.translucent:not(.block .wrap) { display: none !important }</style>
 <link rel="stylesheet" href="glimpse/static/page.css">"""
 
 
@@ -71,22 +69,68 @@ def launch(
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
     if collect is not None and not (private or auth):
         raise InputError("--collect would let strangers write on this machine; add --auth NAME:PASSWORD.")
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
     reuse_memory()
     load: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code}
     models = Models(model, device, compare, any_model=private, runtime=runtime, **load)
-    page = build_page(models, None if collect is None else Collection(collect))
-    https: dict[str, Any] = {"root_path": root_path, "ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
-    address = open_page(page, host, port, credentials(auth), mcp, **https)
-    add_routes(page.app, models, credentials(auth))
-    try:
+    https = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
+
+    def load_first(address: str) -> None:
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
+
+    with serving(
+        models, host, port, open_collection(collect), credentials(auth), mcp, root_path, before=load_first, **https
+    ) as front:
         print("The model is loaded.", flush=True)
         threading.Thread(target=models.load_further, daemon=True).start()
-        if not (window and open_window(address)):
-            page.block_thread()
+        if not (window and open_window(front.address)):
+            front.wait()
+
+
+@contextmanager
+def serving(
+    models: Models,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    collection: "Collection | None" = None,
+    login: tuple[str, str] | None = None,
+    mcp: bool = False,
+    root_path: str | None = None,
+    before: Callable[[str], object] | None = None,
+    **https: str | None,
+) -> Iterator[Front]:
+    """The app, open, with nothing fetched from elsewhere; it is closed at the end of the `with` block.
+
+    before: called with the address when the page is open, before gradio, which takes seconds. https: `ssl_certfile` and
+    `ssl_keyfile`. Further arguments as for `launch`. Raises `InputError` as `Front`, and whatever `before` raises.
+    """
+    local = host in LOOPBACK and not root_path
+    known = functions(models, collection)
+    calls = Calls(known, models, Photos(secret=not local))
+    paths = routes(models, collection is not None, calls.routes())
+    front = Front(host, port, paths, login is not None, local, root_path, **https)
+    try:
+        if before is not None:
+            before(front.address)
+        from ui.hosting.chat import add_routes
+        from ui.page import build_page
+
+        serve(front, build_page(models, known), login, mcp, root_path, local)
+        add_routes(front.app, models, login)
+        yield front
     finally:
-        page.close(verbose=False)
+        front.close()
+
+
+def open_collection(folder: str | None) -> "Collection | None":
+    """The answers that people confirm or correct. Raises `InputError` for a folder that cannot hold them."""
+    if folder is None:
+        return None
+    from vqa.data.collect import Collection  # imports packages that few need
+
+    return Collection(folder)
 
 
 def credentials(auth: str | None) -> tuple[str, str] | None:
@@ -105,40 +149,25 @@ def reach_directly(host: str) -> None:
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = direct.strip(",")
 
 
-def check_certificate(ssl_certfile: str | None, ssl_keyfile: str | None) -> None:
-    """Raise `InputError` if the two files are no certificate and its key."""
-    if (ssl_certfile is None) != (ssl_keyfile is None):
-        raise InputError("HTTPS needs both --ssl-certfile and --ssl-keyfile; give the other one, too.")
-    if ssl_certfile is not None:
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(ssl_certfile, ssl_keyfile, password="")
-        except (OSError, ValueError) as error:  # SSLError is an OSError
-            raise InputError(f"{ssl_certfile} and {ssl_keyfile} are no certificate and its key ({error}).") from error
+def serve(
+    front: Front, page: "gr.Blocks", login: tuple[str, str] | None, mcp: bool, root_path: str | None, local: bool
+) -> None:
+    """Let gradio answer what the page's own routes are not for; see `serving`."""
+    import gradio as gr
+    from gradio import http_server
+    from starlette.middleware import Middleware
 
+    from ui.hosting.inputs import guard
 
-def open_page(
-    page: gr.Blocks, host: str, port: int, auth: tuple[str, str] | None = None, mcp: bool = False, **https: Any
-) -> str:
-    """Serve the page, with nothing fetched from elsewhere, and return its address.
-
-    https: `root_path`, `ssl_certfile` and `ssl_keyfile` as for `launch`. Raises `InputError` for an address that cannot
-    be listened on, or a certificate that cannot be used.
-    """
-    reach_directly(host)
-    check_certificate(https.get("ssl_certfile"), https.get("ssl_keyfile"))
-    if mcp and importlib.util.find_spec("mcp") is None:
-        raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
+    reach_directly(front.host)
     guard(page)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
-    try:
-        socket.create_server((host, port)).close()  # else uvicorn logs the error, and gradio waits five seconds
-        _, address, _ = page.launch(
-            server_name=host,
-            server_port=port,
+    with patch.object(http_server, "start_server", front.serve):
+        page.launch(
             ssl_verify=False,  # gradio asks its own page, whose certificate may be self-signed
-            **https,
-            auth=auth,
-            auth_message="Glimpse asks for a name and a password." if auth else None,
+            root_path=root_path,
+            auth=login,
+            auth_message="Glimpse asks for a name and a password." if login else None,
             mcp_server=mcp,
             prevent_thread_lock=True,
             quiet=True,
@@ -148,16 +177,10 @@ def open_page(
             run_history=False,
             footer_links=["api"],  # without it there is no page about the API; the link itself is on the page About
             state_session_capacity=SESSIONS,
-            app_kwargs={
-                "routes": routes(),
-                "middleware": [Middleware(Guard, host in LOOPBACK and not https.get("root_path"))],
-            },
-            max_file_size=MAX_FILE,
+            app_kwargs={"middleware": [Middleware(Guard, local)]},
+            max_file_size=LARGEST,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",
             theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),
             head=HEAD,
         )
-    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that is none
-        raise InputError(f"The app cannot listen on {host}:{port}; choose another --port or --host.") from error
-    return address

@@ -132,6 +132,13 @@ class Models:
         return Describer.load(vqa=ours(self.get(BUNDLED)))
 
 
+class Part:
+    """A part of the app, whose methods use the models."""
+
+    def __init__(self, models: Models):
+        self.models = models
+
+
 def _load_completer() -> "Completer":
     from vqa.language.complete import Completer
 

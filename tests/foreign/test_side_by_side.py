@@ -9,7 +9,6 @@ from tests.ui.browser import ask, choose
 from tests.ui.conftest import QUESTION, free_port
 from ui import app
 from ui.models import Models
-from ui.page import build_page
 from vqa.foreign import decoding
 from vqa.model.errors import InputError
 
@@ -28,12 +27,11 @@ def test_four_kinds_answer_on_one_page(
     models = Models(str(tiny.build("llava", tmp_path / "llava")), "cpu", others, dtype="float32")
     models.load()
     monkeypatch.setattr(models, "describer", no_captions)
-    built = build_page(models)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(60_000)
-    try:
-        page.goto(app.open_page(built, "127.0.0.1", free_port()))
+    with app.serving(models, port=free_port()) as front:
+        page.goto(front.address)
         choose(page, photo)
         page.locator("#compare").check()
         for name in others:
@@ -42,5 +40,3 @@ def test_four_kinds_answer_on_one_page(
             card.locator(".second .answer").wait_for()
             assert name in card.locator(".second").inner_text() and card.locator(".failed").count() == 0
         assert errors == []
-    finally:
-        built.close(verbose=False)

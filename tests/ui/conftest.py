@@ -11,7 +11,6 @@ from PIL import Image
 
 from ui import app
 from ui.models import Models
-from ui.page import build_page
 from vqa.predict import VQA
 
 QUESTION = "what is on the table?"
@@ -40,9 +39,8 @@ def models(vqa, tiny_checkpoint) -> Models:
 @pytest.fixture(scope="session")
 def address(models) -> Iterator[str]:
     """The app, open on this machine, for MCP clients too."""
-    page = build_page(models)
-    yield app.open_page(page, "127.0.0.1", free_port(), mcp=True)
-    page.close(verbose=False)
+    with app.serving(models, port=free_port(), mcp=True) as front:
+        yield front.address
 
 
 @pytest.fixture(scope="session")

@@ -1,37 +1,25 @@
-import socket
-
-import gradio as gr
 import httpx
 import pytest
 
 from tests.ui.conftest import free_port
 from ui import app
+from ui.hosting.front import Front
 from ui.models import Models
-from ui.page import build_page
 from vqa.model.errors import InputError
 
 
 @pytest.fixture
 def fast(monkeypatch, vqa):
-    """`launch` takes the tiny model and does not wait for Ctrl-C; returns the pages that it would have waited with."""
-    waited: list[gr.Blocks] = []
+    """`launch` takes the tiny model and does not wait for Ctrl-C; returns the servers that it would have waited for."""
+    waited: list[Front] = []
     load = Models.load
     monkeypatch.setattr(Models, "load", lambda models: load(models, vqa))
     monkeypatch.setattr(Models, "load_further", lambda models: None)
-    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: waited.append(page))
+    monkeypatch.setattr(Front, "wait", lambda front: waited.append(front))
     return waited
 
 
-def test_an_address_that_cannot_be_listened_on_is_reported(fast, caplog):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(InputError, match=r"cannot listen on .*; choose another --port"):
-            app.launch(port=taken.getsockname()[1])
-    for host in ("no-such-name.invalid", "a..b", "192.0.2.1"):
-        with pytest.raises(InputError, match=f"cannot listen on {host}:"):
-            app.open_page(gr.Blocks(), host, free_port())
-    assert caplog.records == []  # nor a line of uvicorn's
+def test_an_address_that_makes_no_sense_is_reported(fast):
     with pytest.raises(InputError, match="The root path is 'glimpse'; give one that begins with /"):
         app.launch(root_path="glimpse")
     with pytest.raises(InputError, match="choose one from 1 to 65535"):
@@ -52,16 +40,12 @@ def test_launch_prints_the_address_and_stays(fast, capsys):
 def test_what_gradio_stores_of_sessions_is_bounded(models, monkeypatch):
     assert app.SESSIONS <= 100
     monkeypatch.setattr(app, "SESSIONS", 3)
-    page = build_page(models)
-    address = app.open_page(page, "127.0.0.1", free_port())
-    try:
+    with app.serving(models, port=free_port()) as front:
         for number in range(6):
-            body = {"data": [], "session_hash": f"session-{number}"}
-            event = httpx.post(f"{address}gradio_api/call/status", json=body).json()["event_id"]
-            assert "complete" in httpx.get(f"{address}gradio_api/call/status/{event}").text
-        assert len(page.app.state_holder.session_data) == 3
-    finally:
-        page.close(verbose=False)
+            body = {"data": ["what", 1], "session_hash": f"session-{number}"}
+            event = httpx.post(f"{front.address}gradio_api/call/complete", json=body).json()["event_id"]
+            assert "complete" in httpx.get(f"{front.address}gradio_api/call/complete/{event}").text
+        assert len(front.app.state_holder.session_data) == 3
 
 
 def test_a_window_that_was_closed_ends_the_app(fast, monkeypatch):
@@ -76,14 +60,10 @@ def test_a_window_that_was_closed_ends_the_app(fast, monkeypatch):
 
 
 def test_the_page_is_open_before_the_model():
-    page = build_page(Models("tiny"))
-    address = app.open_page(page, "127.0.0.1", free_port())
-    try:
-        assert httpx.get(address).status_code == 200
-        event = httpx.post(f"{address}gradio_api/call/status", json={"data": []}).json()["event_id"]
-        assert '"loading": "the model"' in httpx.get(f"{address}gradio_api/call/status/{event}").text
-    finally:
-        page.close(verbose=False)
+    with app.serving(Models("tiny"), port=free_port()) as front:
+        assert httpx.get(front.address).status_code == 200
+        status = httpx.post(f"{front.address}glimpse/call/status", json={"data": []}).json()["result"]
+        assert status["loading"] == "the model"
 
 
 def test_a_model_that_cannot_be_read_is_reported():
@@ -92,18 +72,15 @@ def test_a_model_that_cannot_be_read_is_reported():
 
 
 def test_a_password_is_asked_for(models):
-    page = build_page(models)
-    assert not page.analytics_enabled
-    address = app.open_page(page, "127.0.0.1", free_port(), app.credentials("ann:secret"))
-    try:
+    with app.serving(models, port=free_port(), login=app.credentials("ann:secret")) as front:
+        address = front.address
+        assert not front.app.get_blocks().analytics_enabled
         assert httpx.get(f"{address}config").status_code == 401
         assert httpx.post(f"{address}gradio_api/call/ask", json={"data": [None, ""]}).status_code == 401
         with httpx.Client() as client:
             assert client.post(f"{address}login", data={"username": "ann", "password": "wrong"}).status_code == 400
             assert client.post(f"{address}login", data={"username": "ann", "password": "secret"}).status_code == 200
             assert client.get(f"{address}config").status_code == 200
-    finally:
-        page.close(verbose=False)
 
 
 @pytest.mark.parametrize("auth", ["", "ann", "ann:", ":secret"])
@@ -112,10 +89,10 @@ def test_a_half_password_is_refused(auth):
         app.credentials(auth)
 
 
-def test_mcp_without_its_packages_is_reported(models, monkeypatch):
+def test_mcp_without_its_packages_is_reported(monkeypatch):
     monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'glimpse-vqa\[mcp\]'"):
-        app.open_page(build_page(models), "127.0.0.1", free_port(), mcp=True)
+        app.launch(port=free_port(), mcp=True)
 
 
 def test_it_can_be_installed_from_the_browser(address):
@@ -129,12 +106,11 @@ def test_it_can_be_installed_from_the_browser(address):
 
 
 def test_strangers_cannot_name_models(monkeypatch, fast):
-    built: list[Models] = []
-    monkeypatch.setattr(
-        app, "build_page", lambda models, collected: built.append(models) or build_page(models, collected)
-    )
+    known: list[bool] = []
+    made = app.functions
+    monkeypatch.setattr(app, "functions", lambda models, found: known.append(models.any_model) or made(models, found))
     for host in ("127.0.0.1", "0.0.0.0"):
         app.launch(host=host, port=free_port())
     monkeypatch.setenv("SPACE_ID", "ann/glimpse")
     app.launch(port=free_port())
-    assert [models.any_model for models in built] == [True, False, False]
+    assert known == [True, False, False]

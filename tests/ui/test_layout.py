@@ -32,7 +32,7 @@ def test_it_is_accessible_empty_and_answered(opened, photo, scheme):
     opened.emulate_media(color_scheme=scheme)
     opened.reload()
     opened.locator(".examples button").first.wait_for()
-    assert ("dark" in (opened.locator("body").get_attribute("class") or "")) == (scheme == "dark")
+    assert ("dark" in (opened.locator("html").get_attribute("class") or "")) == (scheme == "dark")
     for size in (PHONE, WIDE):
         opened.set_viewport_size(size)
         assert violations(opened) == []

@@ -10,13 +10,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
-import ui.hosting.quick_import  # noqa: F401
 from tools.page_numbers import chromium
-from ui.app import open_page
+from ui.app import serving
 from ui.models import Models
-from ui.page import build_page
 from vqa.script import run
 
 QUESTIONS = (
@@ -97,17 +96,13 @@ def report(found: dict[str, Any]) -> None:
 
 def check(address: str | None) -> None:
     """Start the app unless one is open at `address`, measure, and print."""
-    page = None
-    if address is None:
-        models = Models()
-        page = build_page(models)
-        address = open_page(page, "127.0.0.1", 7863)
-        models.load()
-        models.load_further()
-    with chromium() as browser:
-        report(measure(browser, address))
-    if page is not None:
-        page.close(verbose=False)
+    with ExitStack() as stack:
+        if address is None:
+            models = Models()
+            address = stack.enter_context(serving(models, port=7863)).address
+            models.load()
+            models.load_further()
+        report(measure(stack.enter_context(chromium()), address))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

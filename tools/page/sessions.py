@@ -15,9 +15,8 @@ import ui.hosting.quick_import  # noqa: F401
 import httpx
 import psutil
 
-from ui.app import open_page
+from ui.app import serving
 from ui.models import Models
-from ui.page import build_page
 from ui.stage.examples import examples
 from vqa.script import run
 
@@ -33,7 +32,7 @@ def call(http: httpx.Client, name: str, session: str, *data: Any) -> Any:
 
 def visit(http: httpx.Client, number: int) -> None:
     session = f"session-{number}"
-    call(http, "status", session)
+    call(http, "complete", session, "what", 1)
     if number % ASKING:
         return
     example = examples()[number // ASKING % len(examples())]
@@ -46,15 +45,12 @@ def measure(sessions: int, model: str | None) -> None:
     """Open the app, let so many sessions visit it, and print the memory on the way."""
     models = Models(model)
     models.load()
-    page = build_page(models)
-    address = open_page(page, "127.0.0.1", 7864)
     process = psutil.Process()
-    with httpx.Client(base_url=address, timeout=120) as http:
+    with serving(models, port=7864) as front, httpx.Client(base_url=front.address, timeout=120) as http:
         for number in range(sessions + 1):
             visit(http, number)
             if number % max(1, sessions // 20) == 0:
                 print(f"{number:6,} sessions: {process.memory_info().rss / 2**20:,.0f} MB", flush=True)
-    page.close(verbose=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

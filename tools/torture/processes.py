@@ -95,9 +95,8 @@ def digest(folder: Path, files: tuple[str, ...]) -> str:
 def call_badly(count: int, checkpoint: Path, draw: random.Random) -> tuple[float, list[str]]:
     """Send `count` random calls, eight at a time, to an app; each must be answered or refused in a sentence. Returns
     the slowest call's seconds, and what failed; a traceback in the log counts."""
-    from ui.app import open_page
+    from ui.app import serving
     from ui.models import Models
-    from ui.page import build_page
 
     models = Models(str(checkpoint), "cpu")
     models.load()
@@ -105,13 +104,8 @@ def call_badly(count: int, checkpoint: Path, draw: random.Random) -> tuple[float
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = io.StringIO()
-    with redirect_stderr(log):
-        page = build_page(models)
-        address = open_page(page, "127.0.0.1", port)
-        try:
-            return asyncio.run(_calls(count, address, draw, log))
-        finally:
-            page.close(verbose=False)
+    with redirect_stderr(log), serving(models, port=port) as front:
+        return asyncio.run(_calls(count, front.address, draw, log))
 
 
 async def _calls(count: int, address: str, draw: random.Random, log: io.StringIO) -> tuple[float, list[str]]:

@@ -9,7 +9,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from vqa.model.errors import InputError, missing
@@ -26,6 +25,8 @@ def photo_bytes(photo: dict[str, Any] | None) -> bytes:
     Only uploads are read: gradio accepts any path that is sent without its usual `meta` field. Raises `InputError`
     if there is no photo, or for any other path.
     """
+    from gradio.utils import get_upload_folder  # takes seconds
+
     path = photo.get("path") if isinstance(photo, dict) else None
     if not path:
         raise InputError("There is no photo yet; upload, paste or take one first.")

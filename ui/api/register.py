@@ -1,5 +1,6 @@
-"""Functions that the page and programs call, each under its own name: `gradio_client`, plain HTTP and MCP clients."""
+"""Functions that programs call, each under its own name: `gradio_client`, plain HTTP and MCP clients."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -7,22 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from ui.api.payload import refuse_by
+from ui.api.functions import Function
+from ui.api.payload import photo_bytes, refuse_by
 from ui.hosting.zero_gpu import gpu
-from ui.models import Models
 
-PROGRESS = gr.Progress()  # a default value that gradio replaces in each event
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # events of gradio's own components
 QUICK = PRIVATE | {"show_progress": "hidden", "queue": False}
 # Without gradio's preprocessing it is `vqa.model.photos.open_photo` that opens a photo, and reports its faults.
 WITH_PHOTO = {"preprocess": False}
-
-
-class Part:
-    """A part of the page: its `build` registers what the page and programs may call, and lays out gradio components."""
-
-    def __init__(self, models: Models):
-        self.models = models
 
 
 def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **options: Any) -> None:
@@ -39,17 +32,22 @@ def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **optio
     on(gpu(function) if large else function, inputs, outputs, **options)
 
 
-def register(*functions: Callable, public: bool = True, **options: Any) -> None:
-    """Add functions to the API of the page that is being built, each under its own name.
+def register(function: Function) -> None:
+    """Add a function to the API of the page that is being built, under its own name.
 
     The names and types of the parameters choose the hidden components that gradio takes the values from. A refusal
-    reaches the caller as one sentence, never as a traceback. public: False for what is of use to our page alone.
+    reaches the caller as one sentence, never as a traceback.
     """
-    options |= WITH_PHOTO | {"api_visibility": "public" if public else "undocumented"}
-    for function in functions:
-        parameters = inspect.signature(function).parameters.values()
-        inputs = [_input(parameter) for parameter in parameters if not isinstance(parameter.default, gr.Progress)]
-        compute([], refuse_by(_raise)(function), inputs, gr.JSON(visible=False, label="result"), **options)
+    parameters = inspect.signature(function.run).parameters.values()
+
+    @functools.wraps(function.run)
+    def event(*values: Any) -> Any:
+        photos = [photo_bytes(values[0])] if next(iter(parameters)).name == "photo" else []
+        return function.run(*photos, *values[len(photos) :])
+
+    turn: dict[str, Any] = {"concurrency_id": function.turn, "concurrency_limit": function.at_once}
+    inputs, output = [_input(parameter) for parameter in parameters], gr.JSON(visible=False, label="result")
+    compute([], refuse_by(_raise)(event), inputs, output, **WITH_PHOTO, **turn, api_visibility="public")
 
 
 def _raise(sentence: str) -> None:

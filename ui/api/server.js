@@ -1,9 +1,8 @@
-// Calls of the app's API: the functions that programs call, too.
+// Calls of the functions of the app, see ui/api/calls.py.
 
 const SITE = globalThis.document?.baseURI ?? "http://localhost/";
-const API = new URL("gradio_api/", SITE);
+const CALLS = new URL("glimpse/", SITE);
 const PAUSE = 1000; // milliseconds between two looks for a lost server
-const sessions = []; // free ones: gradio stores something for each, so they are used again
 
 export class Refused extends Error {} // the message is a sentence for the user
 
@@ -17,7 +16,7 @@ function untilBack() {
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
       try {
-        if ((await fetch(new URL("manifest.json", SITE), { cache: "no-store" })).ok) break;
+        if ((await fetch(new URL("page.json", SITE), { cache: "no-store" })).ok) break;
       } catch { /* not yet */ }
     }
     lost = null;
@@ -39,63 +38,51 @@ async function insist(attempt) {
   }
 }
 
+const TOO_LARGE = "The file is too large; choose one of at most 64 MB.", LARGEST = 64 << 20;
 const BROKEN = "Something went wrong in the app; the terminal that serves it says what.";
 
-// The result in a stream of server-sent events; undefined if it was cut off, or if a new server knows nothing of it.
-export function resultOf(stream) {
-  for (const block of stream.split("\n\n")) {
-    const [, name, data] = /^event: (\w+)\ndata: (.*)$/s.exec(block) ?? [];
-    if (name === "complete") return JSON.parse(data)[0];
-    const failure = name === "error" ? JSON.parse(data) : "";
-    if (typeof failure !== "string") throw new Refused(failure?.error ?? BROKEN);
-  }
-}
-
-async function checked(response) {
-  if (response.status === 401) location.reload(); // the session has ended: log in again
-  if (response.status === 503) throw new Refused("Too many questions are waiting on this server; ask again in a moment.");
-  if (response.status === 413) throw new Refused("The file is too large; choose one of at most 64 MB.");
-  if (!response.ok) throw new Error(response.statusText);
-  return response;
-}
-
-export const call = (name, ...data) => insist(async () => {
-  const session = sessions.pop() ?? Math.random().toString(36).slice(2);
-  const url = new URL(`call/${name}`, API);
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data, session_hash: session }) };
-  const { event_id: event } = await (await checked(await fetch(url, options))).json();
-  const stream = await (await checked(await fetch(`${url}/${event}`))).text();
-  if (/^event: (complete|error)/m.test(stream)) sessions.push(session); // nothing of this call is left in it
-  const result = resultOf(stream);
-  if (result === undefined) throw new Error("The answer was cut off.");
+// The result in a response. A refusal is a sentence, the server's own if it is not a proxy's; a server that is lost has none.
+export async function resultOf(response) {
+  if (response.status === 401) globalThis.location?.reload(); // the session has ended: log in again
+  const refused = response.status >= 400 && response.status < 500;
+  const { result, error } = await response.json().catch((unreadable) => {
+    if (!refused) throw unreadable;
+    return { error: response.status === 413 ? TOO_LARGE : BROKEN };
+  });
+  if (error) throw new Refused(error);
   return result;
-});
+}
 
-// Upload a file: its path on the server, and the hash of its content.
-export const upload = (file, name) => insist(async () => {
-  const body = new FormData();
-  body.append("files", file, name);
-  const [path] = await (await checked(await fetch(new URL("upload", API), { method: "POST", body }))).json();
-  return { path, id: path.split(/[\\/]/).at(-2) };
-});
+const post = (path, body, type = "application/json") => insist(async () =>
+  resultOf(await fetch(new URL(path, CALLS), { method: "POST", headers: { "Content-Type": type }, body })));
 
-// Call a function about a photo `{ file, name, path }`; uploads are deleted after an hour and then sent again.
+export const call = (name, ...data) => post(`call/${name}`, JSON.stringify({ data }));
+
+// Upload a file; the result is the hash of its content.
+export async function upload(file) {
+  if (file.size > LARGEST) throw new Refused(TOO_LARGE);
+  return { id: await post("upload", file, "application/octet-stream") };
+}
+
+// Call a function about a photo `{ file, id }`; uploads are deleted after an hour and then sent again.
 export async function about(photo, name, ...data) {
   for (let again = false; ; again = true) {
     try {
-      return await call(name, { path: photo.path, meta: { _type: "gradio.FileData" } }, ...data);
+      return await post(`call/${name}`, JSON.stringify({ photo: photo.sent ?? photo.id, data }));
     } catch (error) {
       if (again || !error.message.includes("was not uploaded")) throw error;
-      Object.assign(photo, { path: (await upload(photo.file, photo.name)).path });
+      photo.sent = (await upload(photo.file)).id; // another one than its `id` if the server was started again
     }
   }
 }
 
-// A photo that somebody uploaded to this server, by the hash in a shared link.
-export async function shared(id) {
-  const { upload: path } = await call("uploaded", id);
-  const response = await checked(await fetch(new URL(`file=${path}`, API)));
-  return { path, name: path.split(/[\\/]/).at(-1), file: await response.blob() };
-}
+const blob = (address) => insist(async () => {
+  const response = await fetch(address);
+  if (!response.ok) await resultOf(response);
+  return response.blob();
+});
 
-export const example = (index) => insist(async () => (await checked(await fetch(new URL(`glimpse/examples/${index}`, SITE)))).blob());
+// A photo that somebody uploaded to this server, by the hash in a shared link.
+export const shared = async (id) => ({ name: "photo", file: await blob(new URL(`photos/${id}`, CALLS)) });
+
+export const example = (photo) => blob(new URL(photo, SITE));

@@ -55,17 +55,17 @@ export async function about(photo, name, ...data) {
 // "Upload" a file: it stays here, and is named by the hash of its content.
 export async function upload(file) {
   if (file.size > MOST_BYTES) throw new Refused("The file is too large; choose one of at most 64 MB.");
-  if (!globalThis.crypto?.subtle) return { path: "", id: `${file.size}-${Math.random().toString(36).slice(2)}` }; // over plain HTTP
+  if (!globalThis.crypto?.subtle) return { id: `${file.size}-${Math.random().toString(36).slice(2)}` }; // over plain HTTP
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-  return { path: "", id: [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+  return { id: [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
 }
 
 export async function shared() {
   throw new Refused("The photo of this link is not in this browser; choose it again.");
 }
 
-export async function example(index) {
-  const response = await fetch(new URL(`examples/${index}.webp`, document.baseURI)).catch(() => null);
+export async function example(photo) {
+  const response = await fetch(new URL(photo, document.baseURI)).catch(() => null);
   if (!response?.ok) throw new Refused("The example cannot be loaded, as the connection is lost.");
   return response.blob();
 }

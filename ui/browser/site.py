@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import ui
+from ui.api.files import settings
 from ui.browser import runtime
-from ui.stage.examples import GENERAL, examples
+from ui.stage.examples import examples
 from vqa.data import files
-from vqa.model.photos import open_photo
 
 PART = 4_000_000  # bytes of a part before it is compressed, the last one excepted
 MARK = "service-worker.js"  # a file in every such folder
-THUMBNAIL = (200, 150)
 SHARED = ("static/page.css", "static/icon-512.png")
 ROOMS = ("stage", "thread", "static")  # all their scripts
 HERE = Path(__file__).parent
@@ -91,15 +90,10 @@ def copy_page(folder: Path) -> None:
     for path in (HERE / "page").iterdir():
         shutil.copy(path, folder / path.name)
     (folder / "examples").mkdir()
-    shown = []
     for i, example in enumerate(examples()):
         shutil.copy(example.photo, folder / "examples" / f"{i}.webp")
-        small = open_photo(example.photo)
-        small.thumbnail(THUMBNAIL)
-        small.save(folder / "examples" / f"{i}-small.webp", quality=80)
-        shown.append({"name": example.name, "questions": example.questions, "thumbnail": f"examples/{i}-small.webp"})
-    props = {"examples": shown, "general": GENERAL, "models": ["bundled"], "any_model": False, "collects": False}
-    files.write_json(folder / "page.json", props | {"alone": True})
+    known = settings("examples/{}.webp", ["bundled"], any_model=False, collects=False, alone=True)
+    files.write_json(folder / "page.json", known)
 
 
 def parts(folder: Path, name: str, content: bytes) -> dict[str, Any]:

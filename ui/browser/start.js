@@ -1,17 +1,7 @@
-// The page without a server: draws the app's page, and stores it for a visit without a network.
-import { start } from "../static/main.js";
-
-const place = document.querySelector(".glimpse");
-const props = await fetch(new URL("page.json", document.baseURI)).then((response) => response.json()).catch((error) => {
-  place.textContent = "The page cannot be loaded, as the connection is lost or a file is missing; reload it later.";
-  throw error;
-});
-document.documentElement.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => document.documentElement.classList.toggle("dark", matches));
+// The page without a server: the app's page, stored for a visit without a network.
 const shared = new URLSearchParams(location.search).has("shared");
 if (shared) history.replaceState(null, "", location.pathname);
-place.replaceChildren();
-start({ element: place, props });
+await import("../static/start.js");
 (async () => navigator.serviceWorker?.register(new URL("service-worker.js", document.baseURI)))().catch(() => {}); // not over plain HTTP, or forbidden
 
 if (shared) { // a photo from the share sheet comes as if it were pasted

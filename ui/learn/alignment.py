@@ -3,8 +3,9 @@
 import gradio as gr
 
 from ui.api.payload import refused_in_html
-from ui.api.register import Part, compute
+from ui.api.register import compute
 from ui.learn.parts import picture
+from ui.models import Part
 from vqa.inside.pictures import alignment_picture
 
 ABOUT = """## Repairing what was mistyped

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui.api.payload import refused_in_html, refused_in_json
-from ui.api.register import QUICK, Part, compute
+from ui.api.register import QUICK, compute
 from ui.learn.parts import picture, script
-from ui.models import Models
+from ui.models import Models, Part
 from vqa.inside.nameable import nameable
 from vqa.inside.pictures import MEANING, STRIPS, coloured_text, gate_strips
 from vqa.model.errors import InputError

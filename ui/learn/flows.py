@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 from ui.api.payload import photo_bytes, refused_in_html
-from ui.api.register import WITH_PHOTO, Part, compute
+from ui.api.register import WITH_PHOTO, compute
 from ui.learn.parts import picture
+from ui.models import Part
 from vqa.inside.pictures import flow_chart
 
 ABOUT_CORE = """## How far the gradient reaches

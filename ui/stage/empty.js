@@ -23,8 +23,8 @@ export function createEmpty({ examples, alone, onFiles, onExample }) {
     }, { class: "choose", id: "camera" });
     camera.append("Take a photo");
   }
-  const list = examples.map(({ name, thumbnail }, i) => make("li", {},
-    make("button", { type: "button", onclick: () => onExample(i) }, make("img", { src: thumbnail, alt: "", width: 96, height: 72 }), name)));
+  const list = examples.map(({ name, photo }, i) => make("li", {},
+    make("button", { type: "button", onclick: () => onExample(i) }, make("img", { src: photo, alt: "", width: 96, height: 72 }), name)));
   const element = make("div", { class: "empty" },
     make("h2", {}, "Ask a photo a question"),
     make("p", {}, "Get an answer, and see where the model looked."),

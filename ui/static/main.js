@@ -18,7 +18,7 @@ import { loadingLine } from "./loading.js";
 
 export function start({ element, props }) {
   const { examples, general } = props;
-  let thread = null; // { id, file, name, path, url, questions, caption, turns, ready }
+  let thread = null; // { id, file, name, url, questions, caption, turns, ready }
   let selected = null, part = null, covering = 0, seeds = 0, lost = "", unasked = null;
 
   const notice = make("p", { class: "notice", role: "alert", hidden: true });
@@ -44,7 +44,6 @@ export function start({ element, props }) {
     complete: async (text) => (await call("complete", text, 3)).map((completion) => completion.text),
   });
   if (props.collects) collecting(async (turn, answer) => (await aboutTurn(turn, "collect", turn.question, answer)).text);
-  element.querySelector(".scene")?.remove();
   element.append(make("div", { class: "scene" },
     make("header", { class: "bar" }, make("h1", {}, "Glimpse"), loadingLine(),
       !props.alone && make("nav", { "aria-label": "Pages" }, make("a", { href: "learn" }, "Learn"), make("a", { href: "about" }, "About"))),
@@ -85,10 +84,10 @@ export function start({ element, props }) {
   const suggest = () => box.suggest(thread ? [...thread.questions, ...general] : [], thread?.turns.map(({ question }) => question) ?? []);
 
   const begin = (file, name = file.name || "photo.png", questions = []) =>
-    ({ id: null, file, name, path: "none", url: URL.createObjectURL(file), questions, caption: null, turns: [], ready: null });
+    ({ id: null, file, name, url: URL.createObjectURL(file), questions, caption: null, turns: [], ready: null });
 
   function chooseAll(files) { return openSeveral(files, { begin, choose, tray, say, look: (one) => sent(one).then(() => about(one, "look", false)).then(() => keep(one)) }); }
-  const sent = async (one) => one.id ? one : Object.assign(one, await upload(one.file, one.name));
+  const sent = async (one) => one.id ? one : Object.assign(one, await upload(one.file));
   function onSwitch(one) {
     if (one === thread) return;
     if (!one.ready) return choose(one);
@@ -140,7 +139,7 @@ export function start({ element, props }) {
   }
 
   async function onExample(i) {
-    const { name, questions } = examples[i], file = await tried(() => example(i));
+    const { name, questions, photo } = examples[i], file = await tried(() => example(photo));
     if (file) choose(begin(file, name, questions), questions[0]);
   }
 
@@ -256,7 +255,7 @@ export function start({ element, props }) {
   }
 
   function restored(stored) {
-    const one = tray.find(stored.id) ?? { path: "none", ready: true, ...stored, url: URL.createObjectURL(stored.file) };
+    const one = tray.find(stored.id) ?? { ready: true, ...stored, url: URL.createObjectURL(stored.file) };
     tray.add(one);
     return one;
   }

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from ui.api.payload import photo_bytes
-from ui.api.register import Part, register
-from ui.batches import TOGETHER
+from ui.models import Part
 from vqa.model.errors import InputError
 
 MAX_QUESTIONS = 50
@@ -13,11 +11,7 @@ MAX_QUESTIONS = 50
 class Answers(Part):
     """The object of `vqa ask --json` for each question."""
 
-    def build(self) -> None:
-        register(self.ask, self.ask_many, concurrency_id="questions", concurrency_limit=TOGETHER)
-        register(self.compare)
-
-    def ask(self, photo: dict[str, Any] | None, question: str) -> dict[str, Any]:
+    def ask(self, photo: bytes, question: str) -> dict[str, Any]:
         """Answer a question about a photo, and say why: the object that `vqa ask --json` prints.
 
         Args:
@@ -26,7 +20,7 @@ class Answers(Part):
         """
         return self.ask_many(photo, [question])[0]
 
-    def ask_many(self, photo: dict[str, Any] | None, questions: list[str]) -> list[dict[str, Any]]:
+    def ask_many(self, photo: bytes, questions: list[str]) -> list[dict[str, Any]]:
         """Answer several questions about one photo, which is encoded once.
 
         Args:
@@ -37,11 +31,9 @@ class Answers(Part):
             raise InputError('The questions are no list; give some, such as ["what is this?", "is it raining?"].')
         if len(questions) > MAX_QUESTIONS:
             raise InputError(f"There are {len(questions)} questions; ask at most {MAX_QUESTIONS} at once.")
-        return [answer.to_dict() for answer in self.models.ask(photo_bytes(photo), questions)]
+        return [answer.to_dict() for answer in self.models.ask(photo, questions)]
 
-    def compare(
-        self, photo: dict[str, Any] | None, question: str, first: str = "", second: str = ""
-    ) -> list[dict[str, Any]]:
+    def compare(self, photo: bytes, question: str, first: str = "", second: str = "") -> list[dict[str, Any]]:
         """Two models' answers to the same question about the same photo; for the second one's that fails, its `error`.
 
         Args:
@@ -50,10 +42,9 @@ class Answers(Part):
             first: a model that the app offers; empty for its own.
             second: another one; empty for the first that is offered besides the app's own.
         """
-        content = photo_bytes(photo)
-        (answer,) = self.models.ask(content, [question], first)
+        (answer,) = self.models.ask(photo, [question], first)
         try:
-            (other,) = self.models.ask(content, [question], second or next(iter(self.models.further), ""))
+            (other,) = self.models.ask(photo, [question], second or next(iter(self.models.further), ""))
         except InputError as error:
             return [answer.to_dict(), {"error": str(error)}]
         return [answer.to_dict(), other.to_dict()]

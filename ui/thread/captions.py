@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from ui.api.payload import photo_bytes
-from ui.api.register import Part, register
+from ui.models import Part
 
 TOP_P = 0.9
 
@@ -11,12 +10,7 @@ TOP_P = 0.9
 class Captions(Part):
     """A caption by beam search, or drawn by chance."""
 
-    def build(self) -> None:
-        register(self.describe)
-
-    def describe(
-        self, photo: dict[str, Any] | None, beam: int = 3, temperature: float = 0, seed: int = 0
-    ) -> dict[str, Any]:
+    def describe(self, photo: bytes, beam: int = 3, temperature: float = 0, seed: int = 0) -> dict[str, Any]:
         """Describe a photo in a sentence, and say for each word where the model looked.
 
         Args:
@@ -26,6 +20,6 @@ class Captions(Part):
             seed: another one draws other words.
         """
         describer = self.models.describer()
-        content = describer.vqa.decode(photo_bytes(photo))
+        content = describer.vqa.decode(photo)
         with self.models.use():
             return describer.describe(content, int(beam), temperature or None, TOP_P, int(seed)).to_dict()

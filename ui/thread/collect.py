@@ -1,9 +1,5 @@
 """Under an answer: is it right, or what is? Both go into a table that `vqa train` takes (`vqa ui --collect folder`)."""
 
-from typing import Any
-
-from ui.api.payload import photo_bytes
-from ui.api.register import register
 from vqa.data.collect import Collection
 
 
@@ -13,10 +9,7 @@ class Corrections:
     def __init__(self, collection: Collection):
         self.collection = collection
 
-    def build(self) -> None:
-        register(self.collect, public=False, concurrency_id="collect")
-
-    def collect(self, photo: dict[str, Any] | None, question: str, answer: str) -> dict[str, str]:
+    def collect(self, photo: bytes, question: str, answer: str) -> dict[str, str]:
         """Add an answer that was confirmed or corrected; the text says whether it was new."""
-        new = self.collection.add(photo_bytes(photo), question or "", answer or "")
+        new = self.collection.add(photo, question, answer)
         return {"text": f"Added to {self.collection.table.name}." if new else "Added before."}

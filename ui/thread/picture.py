@@ -1,13 +1,12 @@
 """The thread as a picture to download: a card for every question."""
 
 import io
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ui.api.payload import data_url, photo_bytes
-from ui.api.register import Part, register
+from ui.api.payload import data_url
+from ui.models import Part
 from ui.thread.answers import MAX_QUESTIONS
 from vqa.model.errors import InputError
 from vqa.show.heat import overlay
@@ -17,14 +16,11 @@ from vqa.show.terminal import caption
 class Picture(Part):
     """The questions are answered again, so that nothing of a thread is stored here or sent back."""
 
-    def build(self) -> None:
-        register(self.picture, public=False)
-
-    def picture(self, photo: dict[str, Any] | None, questions: list[str]) -> dict[str, str]:
+    def picture(self, photo: bytes, questions: list[str]) -> dict[str, str]:
         """A PNG with a card for every question, one below the other, as a `data:` address."""
         if not questions:
             raise InputError("There are no answers yet; ask a question first.")
-        content = self.models.decode(photo_bytes(photo))
+        content = self.models.decode(photo)
         with self.models.use() as vqa:
             answers = vqa.ask_many(content, questions[:MAX_QUESTIONS])
             seen = vqa.look(content).photo

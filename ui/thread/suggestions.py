@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ui.api.register import Part, register
+from ui.models import Part
 from vqa.model.errors import InputError
 
 COMPLETIONS = 3
@@ -10,11 +10,6 @@ COMPLETIONS = 3
 
 class Suggestions(Part):
     """Questions that are likely meant."""
-
-    def build(self) -> None:
-        register(self.complete, concurrency_id="complete")
-        register(self.repair, concurrency_id="repair")
-        register(self.did_you_mean, concurrency_id="repair", public=False)
 
     def complete(self, text: str, top: int = COMPLETIONS) -> list[dict]:
         """The likeliest ways to complete a question that is being typed, each with its probability.

@@ -30,30 +30,6 @@ def test_every_public_event_has_a_name_types_and_a_docstring(client):
         assert first == ("text" if name in ("/complete", "/repair") else "photo")
 
 
-def test_what_only_the_page_calls_is_not_documented(client, models, photo, tmp_path):
-    upload = client.predict(handle_file(photo), True, api_name="/look")
-    assert upload["picture"].startswith("data:image/jpeg;base64,")
-    assert client.predict(handle_file(photo), False, api_name="/look") == {"picture": ""}
-    assert client.predict(api_name="/status") == {"loading": models.loading, "done": 4, "of": 4, "waiting": 0}
-    assert client.predict("waht is on the table?", api_name="/did_you_mean") == {"text": QUESTION}
-
-
-def test_a_link_names_an_upload_by_its_hash_and_nothing_else(client, address, photo):
-    path = httpx.post(f"{address}gradio_api/upload", files={"files": ("photo.png", photo.read_bytes())}).json()[0]
-    assert client.predict(Path(path).parent.name, api_name="/uploaded") == {"upload": path}
-    assert httpx.get(f"{address}gradio_api/file={path}").content == photo.read_bytes()
-    for name in ("0" * 64, "..", "", f"../{Path(path).parent.name}", str(Path(path).parent)):
-        with pytest.raises(AppError, match="no longer on this server"):
-            client.predict(name, api_name="/uploaded")
-
-
-def test_only_scripts_styles_and_examples_are_served(address):
-    for path in ("static/main.js", "static/page.css", "thread/card.js", "examples/0"):
-        assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
-    for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
-        assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path
-
-
 def test_every_private_event_has_a_name_too(address):
     config = httpx.get(f"{address}config").json()
     names = [event["api_name"] for event in config["dependencies"] if event["backend_fn"]]

@@ -1,18 +1,34 @@
 """What the page fetches is found wherever a reverse proxy serves it."""
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui.api.files import routes
+from ui.models import Models
 
 
 @pytest.mark.parametrize("root", ["", "/glimpse", "/a/b", "http://127.0.0.1:8089/glimpse", "https://example.com/a/"])
 @pytest.mark.parametrize("before", ["", "/glimpse", "/a/b"])
 def test_scripts_and_examples_are_found(root: str, before: str) -> None:
-    client = TestClient(Starlette(routes=routes()), root_path=root)
+    app = Starlette(routes=routes(Models(), False, []))
+
+    async def known(scope, receive, send):
+        await app(scope | {"logged_in": True}, receive, send)
+
+    client = TestClient(known, root_path=root)
     status = 200 if not before or root.endswith(before) else 404  # a proxy may leave its path in the address
     for path in ("static/main.js", "static/page.css", "stage/stage.js", "examples/0"):
         assert client.get(f"{before}/glimpse/{path}").status_code == status, path
+    for path in ("", "page.json"):
+        assert client.get(f"{before}/{path}").status_code == status, path
     for path in ("page.py", "static/../page.py", "static/examples/chelsea.webp", "examples/99"):
         assert client.get(f"/glimpse/{path}").status_code == 404, path
+
+
+def test_only_scripts_styles_and_examples_are_served(address):
+    for path in ("static/main.js", "static/page.css", "thread/card.js", "examples/0"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
+    for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
+        assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path

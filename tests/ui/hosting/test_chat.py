@@ -10,18 +10,13 @@ from PIL import Image, ImageFile
 
 from tests.ui.conftest import QUESTION, free_port
 from ui import app
-from ui.hosting.chat import add_routes
 from ui.models import Models
-from ui.page import build_page
 
 
 @pytest.fixture(scope="module")
 def chat(models):
-    page = build_page(models)
-    address = app.open_page(page, "127.0.0.1", free_port())
-    add_routes(page.app, models, ("ann", "secret"))
-    yield address
-    page.close(verbose=False)
+    with app.serving(models, port=free_port(), login=("ann", "secret")) as front:
+        yield front.address
 
 
 @pytest.fixture
@@ -96,13 +91,8 @@ def test_a_full_queue_is_refused_with_its_length(client, models, url, monkeypatc
 
 def test_health(chat, models):
     assert httpx.get(f"{chat}healthz").json() == {"status": "ok", "model": models.own, "waiting": 0}
-    page = build_page(loading := Models("tiny"))
-    try:
-        address = app.open_page(page, "127.0.0.1", free_port())
-        add_routes(page.app, loading)
-        assert httpx.get(f"{address}healthz").status_code == 503
-    finally:
-        page.close(verbose=False)
+    with app.serving(Models("tiny"), port=free_port()) as front:
+        assert httpx.get(f"{front.address}healthz").status_code == 503
 
 
 PROMPT = f"{QUESTION}\nAnswer the question using a single word or phrase."

@@ -23,18 +23,15 @@ from starlette.routing import Route
 from tests.data.refusal import refusal
 from tests.ui.conftest import free_port
 from ui import app
-from ui.page import build_page
+from ui.hosting.front import check_certificate
 
 HEADERS = ("content-type", "cookie", "accept", "x-gradio-user")
 
 
 @contextlib.contextmanager
 def opened(models, **options) -> Iterator[str]:
-    page = build_page(models)
-    try:
-        yield app.open_page(page, "127.0.0.1", free_port(), **options)
-    finally:
-        page.close(verbose=False)
+    with app.serving(models, port=free_port(), **options) as front:
+        yield front.address
 
 
 def test_the_app_does_not_ask_a_proxy_for_its_own_page(models, monkeypatch):
@@ -76,9 +73,11 @@ def reverse_proxy(target: str, prefix: str) -> Iterator[str]:
 
 def test_behind_a_reverse_proxy_at_a_sub_path(models, photo):
     with opened(models, root_path="/glimpse") as address, reverse_proxy(address, "/glimpse") as outside:
-        page = httpx.get(outside, timeout=60)
+        page = httpx.get(f"{outside}learn", timeout=60)
         assert page.status_code == 200 and f'"root":"{outside.rstrip("/")}"' in page.text
+        assert "glimpse/static/start.js" in httpx.get(outside).text
         assert httpx.get(f"{outside}glimpse/static/main.js").status_code == 200
+        assert httpx.post(f"{outside}glimpse/call/status", json={"data": []}).json()["result"]["of"] == 4
         client = Client(outside, verbose=False, analytics_enabled=False)
         answer = client.predict(handle_file(str(photo)), "what is on the table?", api_name="/ask")
         assert answer["answer"]
@@ -107,9 +106,9 @@ def test_https(models, certificate):
 
 
 def test_a_certificate_that_cannot_be_used_is_reported(certificate, tmp_path):
-    assert "needs both" in refusal(app.check_certificate, certificate[0], None)
-    assert "no certificate and its key" in refusal(app.check_certificate, certificate[1], certificate[0])
-    assert "No such file" in refusal(app.check_certificate, str(tmp_path / "none"), certificate[1])
+    assert "needs both" in refusal(check_certificate, certificate[0], None)
+    assert "no certificate and its key" in refusal(check_certificate, certificate[1], certificate[0])
+    assert "No such file" in refusal(check_certificate, str(tmp_path / "none"), certificate[1])
 
 
 def test_strangers_behind_a_proxy_cannot_name_models(monkeypatch):

@@ -3,7 +3,6 @@ import io
 
 import numpy as np
 import pytest
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from ui.thread import picture as module
@@ -11,11 +10,6 @@ from ui.thread.picture import Picture
 from vqa.model.errors import InputError
 
 QUESTIONS = ["what is on the table?", "what color is the cat?", "how many dogs are there, 猫?"]
-
-
-@pytest.fixture(autouse=True)
-def uploads(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
 
 
 def read(url: str) -> Image.Image:
@@ -39,9 +33,7 @@ def test_the_picture_has_a_card_for_each_question(models, vqa, photo, monkeypatc
         return cards[-1]
 
     monkeypatch.setattr(module, "overlay", recorded)
-    before = sorted(photo.parent.iterdir())
-    whole = read(Picture(models).picture({"path": str(photo)}, QUESTIONS)["url"])
-    assert sorted(photo.parent.iterdir()) == before and get_upload_folder() == str(photo.parent)  # nothing is stored
+    whole = read(Picture(models).picture(photo.read_bytes(), QUESTIONS)["url"])
     top = 0
     for card, question, (seen, attention, asked, text) in zip(cards, QUESTIONS, drawn, strict=True):
         part = whole.crop((0, top, card.width, top + card.height))
@@ -53,7 +45,6 @@ def test_the_picture_has_a_card_for_each_question(models, vqa, photo, monkeypatc
     assert whole.size == (max(card.width for card in cards), top)
 
 
-def test_there_is_none_without_questions_or_a_photo(models, photo):
-    for uploaded, questions in ((None, QUESTIONS), ({"path": str(photo)}, [])):
-        with pytest.raises(InputError):
-            Picture(models).picture(uploaded, questions)
+def test_there_is_none_without_questions(models, photo):
+    with pytest.raises(InputError):
+        Picture(models).picture(photo.read_bytes(), [])

@@ -87,8 +87,8 @@ def test_a_thread_survives_and_its_address_leads_back(opened, photo, address, tm
 
 def test_a_lost_server_is_said_once_and_the_question_sent_again(opened, photo):
     upload(opened, photo)
-    opened.route("**/gradio_api/call/ask", lambda route: route.abort())
-    opened.route("**/manifest.json", lambda route: route.abort())
+    opened.route("**/call/ask", lambda route: route.abort())
+    opened.route("**/page.json", lambda route: route.abort())
     opened.locator("#question").fill(QUESTION)
     opened.locator("#question").press("Enter")
     expect(opened.locator(".notice")).to_contain_text("The connection to the server is lost")
@@ -96,8 +96,8 @@ def test_a_lost_server_is_said_once_and_the_question_sent_again(opened, photo):
     opened.locator("#question").fill("is it red?")
     opened.locator("#question").press("Enter")
     expect(opened.locator(".notice")).to_contain_text("The connection to the server is lost")  # why both wait
-    opened.unroute("**/gradio_api/call/ask")
-    opened.unroute("**/manifest.json")
+    opened.unroute("**/call/ask")
+    opened.unroute("**/page.json")
     expect(opened.locator(".cards .bar")).to_have_count(2)
     expect(opened.locator(".notice")).to_be_hidden()
 

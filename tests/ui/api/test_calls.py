@@ -1,0 +1,151 @@
+"""The calls of the page, by plain HTTP; what they answer is tested in test_api.py and with each part."""
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.ui.conftest import QUESTION, free_port
+from ui import app
+from ui.api import calls as module
+from ui.models import Models
+
+BYTES = {"Content-Type": "application/octet-stream"}
+
+
+def upload(address: str, content: bytes) -> str:
+    return httpx.post(f"{address}glimpse/upload", content=content, headers=BYTES).json()["result"]
+
+
+def call(address: str, name: str, **body: object) -> httpx.Response:
+    return httpx.post(f"{address}glimpse/call/{name}", json=body, timeout=60)
+
+
+def test_a_photo_is_sent_once_and_asked_about(address, photo, vqa):
+    name = upload(address, photo.read_bytes())
+    for question in (QUESTION, "is it red?"):
+        answer = call(address, "ask", photo=name, data=[question]).json()["result"]
+        assert answer["answer"] == vqa.ask(photo, question).text
+    assert (
+        call(address, "look", photo=name, data=[True]).json()["result"]["picture"].startswith("data:image/jpeg;base64,")
+    )
+    assert call(address, "look", photo=name, data=[False]).json() == {"result": {"picture": ""}}
+    assert call(address, "did_you_mean", data=["waht is on the table?"]).json() == {"result": {"text": QUESTION}}
+
+
+def test_a_link_names_an_upload_by_its_hash_and_nothing_else(address, photo):
+    name = upload(address, photo.read_bytes())
+    found = httpx.get(f"{address}glimpse/photos/{name}")
+    assert found.content == photo.read_bytes()
+    assert (
+        found.headers["x-content-type-options"] == "nosniff" and "sandbox" in found.headers["content-security-policy"]
+    )
+    for other in ("0" * 64, "..", "%2e%2e", f"{name}x"):
+        assert httpx.get(f"{address}glimpse/photos/{other}").status_code == 404
+
+
+def test_the_status_counts_what_waits(address, models):
+    loading = {"loading": models.loading, "done": 4, "of": 4, "waiting": 0}
+    assert call(address, "status", data=[]).json() == {"result": loading}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"data": [QUESTION]}, "was not uploaded"),
+        ({"photo": "none", "data": [QUESTION]}, "was not uploaded"),
+        ({"photo": None, "data": [QUESTION]}, "was not uploaded"),
+        ({"photo": "real", "data": []}, module.UNREADABLE),
+        ({"photo": "real", "data": [QUESTION, 7]}, module.UNREADABLE),
+        ({"photo": "real", "data": [7]}, module.UNREADABLE),
+        ({"photo": "real", "data": QUESTION}, module.UNREADABLE),
+        ({"photo": "real"}, module.UNREADABLE),
+        ([QUESTION], module.UNREADABLE),
+        (7, module.UNREADABLE),
+        ("not json", module.UNREADABLE),
+        ("[" * 100_000, module.UNREADABLE),
+        ({"photo": "real", "data": [""]}, "The question is empty"),
+        ({"photo": "real", "data": ["a" * 300_000]}, "more than 256 kB"),
+    ],
+)
+def test_a_bad_call_is_refused_in_a_sentence(address, photo, capfd, body, message):
+    if isinstance(body, dict) and body.get("photo") == "real":
+        body = body | {"photo": upload(address, photo.read_bytes())}
+    content = body if isinstance(body, str) else json.dumps(body)
+    answer = httpx.post(f"{address}glimpse/call/ask", content=content, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500 and message in answer.json()["error"]
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("beam", [True, "3", float("nan"), None])
+def test_a_number_is_a_number(address, photo, beam):
+    body = json.dumps({"photo": upload(address, photo.read_bytes()), "data": [beam, 0, 0]})
+    answer = httpx.post(f"{address}glimpse/call/describe", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (400, module.UNREADABLE)
+
+
+def test_a_page_of_another_site_sends_nothing(address):
+    """A type that a form may send needs no permission (CORS); those that are taken do, and nobody is given it."""
+    form = "multipart/form-data; boundary=x"
+    for path, kind in (("call/ask", "text/plain"), ("upload", form), ("upload", "text/plain")):
+        answer = httpx.post(f"{address}glimpse/{path}", content=b"{}", headers={"Content-Type": kind})
+        assert answer.status_code == 400 and "Content-Type" in answer.json()["error"]
+    asked = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(f"{address}glimpse/call/ask", headers=asked)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_unknown_function_is_refused(address):
+    for name in ("none", "__class__", "load"):
+        assert call(address, name, data=[]).status_code == 404
+
+
+def test_large_uploads_are_refused(address, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST", 1000)
+    answer = httpx.post(f"{address}glimpse/upload", content=b"a" * 1001, headers=BYTES)
+    assert answer.status_code == 413 and "at most 64 MB" in answer.json()["error"]
+    assert len(upload(address, b"a" * 1000)) == 64
+    monkeypatch.setattr(module, "MOST", 100)
+    assert httpx.post(f"{address}glimpse/upload", content=b"a" * 101, headers=BYTES).status_code == 503
+    assert len(upload(address, b"a" * 99)) == 64  # what was refused counts no longer
+
+
+def test_an_upload_that_ends_early_leaves_nothing(address, capfd):
+    async def broken():
+        yield b"a" * 100
+        raise OSError("the network is gone")
+
+    async def send() -> None:
+        async with httpx.AsyncClient() as http:
+            await http.post(f"{address}glimpse/upload", content=broken(), headers=BYTES)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="network is gone"):
+        pool.submit(lambda: asyncio.run(send())).result()  # playwright's loop is here
+    assert len(upload(address, b"a")) == 64
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_only_so_many_calls_wait(models, photo, monkeypatch):
+    monkeypatch.setattr(module, "WAITING", 1)
+    monkeypatch.setattr(Models, "decode", lambda *_: time.sleep(0.5))
+    with app.serving(models, port=free_port()) as front, ThreadPoolExecutor(4) as pool:
+        name = upload(front.address, photo.read_bytes())
+        asked = [pool.submit(call, front.address, "look", photo=name, data=[False]) for _ in range(4)]
+        assert sorted(one.result().status_code for one in asked)[-1] == 503
+
+
+def test_a_password_is_asked_for(models):
+    with app.serving(models, port=free_port(), login=("ann", "secret")) as front:
+        paths = ("page.json", f"glimpse/photos/{'0' * 64}")
+        assert [httpx.get(front.address + path).status_code for path in paths] == [404, 401]
+        assert call(front.address, "ask", data=[]).status_code == 401
+        assert httpx.post(f"{front.address}glimpse/upload", content=b"a", headers=BYTES).status_code == 401
+        assert "glimpse/static/start.js" not in httpx.get(front.address).text
+        with httpx.Client(base_url=front.address) as http:
+            assert http.post("login", data={"username": "ann", "password": "secret"}).status_code == 200
+            assert [http.get(path).status_code for path in paths] == [200, 404]
+            assert "glimpse/static/start.js" in http.get("").text
+            assert http.post("glimpse/call/status", json={"data": []}).status_code == 200

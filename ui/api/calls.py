@@ -1,0 +1,137 @@
+"""What the page asks for, by plain HTTP and without gradio: it sends a photo once, and calls functions about it."""
+
+import asyncio
+import inspect
+import json
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from ui.api.files import Private
+from ui.api.functions import Function
+from ui.api.payload import BROKEN, refusal
+from ui.api.photos import KEPT, LARGEST, MOST, Photos
+from ui.batches import WAITING
+from ui.hosting.zero_gpu import gpu
+from ui.models import STEPS, Models
+from vqa.model.errors import InputError
+
+Handler = Callable[[Request], Awaitable[Response]]
+UNREADABLE = "The values of this call do not have the number or the types that it takes."
+BUSY = "Too many questions are waiting on this server; ask again in a moment."
+PHOTO_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+class Calls:
+    """The routes below /glimpse. A page of another site may not send the types of their bodies (CORS)."""
+
+    def __init__(self, functions: list[Function], models: Models, photos: Photos):
+        self._functions = {function.run.__name__: function for function in functions}
+        self._models, self._photos, self._arriving = models, photos, 0
+        self._turns = {function.turn: anyio.CapacityLimiter(function.at_once) for function in functions}
+
+    def routes(self) -> list[BaseRoute]:
+        paths: dict[str, Handler] = {"/upload": self._upload, "/call/status": self._status, "/call/{name}": self._call}
+        posts = [Private(path, _answered(handler), methods=["POST"]) for path, handler in paths.items()]
+        return [*posts, Private("/photos/{name}", _answered(self._photo))]
+
+    async def _status(self, request: Request) -> Response:
+        """What is being loaded, '' when nothing is, how far that is, and how many questions are waiting."""
+        name = self._models.loading
+        waiting = self._models.batches.waiting + self._turns["model"].statistics().tasks_waiting
+        done = STEPS.index(name) if name else len(STEPS)
+        return JSONResponse({"result": {"loading": name, "done": done, "of": len(STEPS), "waiting": waiting}})
+
+    async def _upload(self, request: Request) -> Response:
+        """Store a photo; the result is its hash."""
+        _check_type(request, "application/octet-stream")
+        content, failed = bytearray(), None
+        try:
+            async for chunk in request.stream():  # to its end, as a client reads the answer when it has sent everything
+                if len(content) + len(chunk) > LARGEST:
+                    failed = _failed("The file is too large; choose one of at most 64 MB.", 413)
+                elif self._arriving + len(chunk) > MOST:
+                    failed = _failed(BUSY, 503)
+                if failed is None:
+                    content += chunk
+                    self._arriving += len(chunk)
+        finally:
+            self._arriving -= len(content)
+        if failed:
+            return failed
+        name = await anyio.to_thread.run_sync(self._photos.add, bytes(content))
+        asyncio.get_running_loop().call_later(KEPT, self._photos.drop, name)
+        return JSONResponse({"result": name})
+
+    async def _photo(self, request: Request) -> Response:
+        """A photo, for whoever knows its hash: by a shared link."""
+        try:
+            content = self._photos.get(request.path_params["name"])
+        except InputError:
+            return _failed("The photo of this link is no longer on this server; choose it again.", 404)
+        return Response(content, media_type="application/octet-stream", headers=PHOTO_HEADERS)
+
+    async def _call(self, request: Request) -> Response:
+        """Call a function with `{"photo": its hash, "data": [further values]}`."""
+        _check_type(request, "application/json")
+        function = self._functions.get(request.path_params["name"])
+        if function is None:
+            return _failed("There is no such function.", 404)
+        values = _read(await request.body(), function.run, self._photos)
+        turn = self._turns[function.turn]
+        if turn.statistics().tasks_waiting >= WAITING:
+            return _failed(BUSY, 503)
+        result = await anyio.to_thread.run_sync(partial(gpu(function.run), *values), limiter=turn)
+        return JSONResponse({"result": result})
+
+
+def _answered(handler: Handler) -> Handler:
+    """The handler, whose refusals become one sentence."""
+
+    async def respond(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads
+        except Exception as error:
+            sentence = refusal(error)
+            return _failed(sentence, 500 if sentence == BROKEN else 400)
+
+    return respond
+
+
+def _failed(sentence: str, status: int) -> Response:
+    return JSONResponse({"error": sentence}, status)
+
+
+def _check_type(request: Request, media_type: str) -> None:
+    if request.headers.get("content-type", "").partition(";")[0] != media_type:
+        raise InputError(f"The body of this request is {media_type}; name that as its Content-Type.")
+
+
+def _read(body: bytes, function: Callable[..., Any], photos: Photos) -> list[Any]:
+    """The values for a function in the body of a call. Raises `InputError` for ones that it does not take."""
+    signature = inspect.signature(function)
+    about = "photo" in signature.parameters
+    try:
+        sent = json.loads(body)
+        named = signature.bind(*([sent.get("photo")] if about else []), *sent["data"]).arguments
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(UNREADABLE) from error
+    if about:
+        named["photo"] = photos.get(named["photo"])
+    if not all(_fits(value, signature.parameters[name].annotation) for name, value in named.items()):
+        raise InputError(UNREADABLE)
+    return list(named.values())
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if wanted in (int, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(wanted, type) or isinstance(value, wanted)

@@ -1,0 +1,47 @@
+"""The functions that the page and programs call."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ui.batches import TOGETHER
+from ui.models import Models
+from ui.stage.evidence import Evidence
+from ui.stage.photo import Photo
+from ui.thread.answers import Answers
+from ui.thread.captions import Captions
+from ui.thread.collect import Corrections
+from ui.thread.picture import Picture
+from ui.thread.suggestions import Suggestions
+
+if TYPE_CHECKING:
+    from vqa.data.collect import Collection
+
+
+class Function(NamedTuple):
+    """A function of the app; the first parameter of one that is about a photo is `photo`, the content of its file.
+
+    turn: of the functions with the same one, `at_once` run at a time. public: whether programs may call it, too.
+    """
+
+    run: Callable[..., Any]
+    turn: str = "model"
+    at_once: int = 1
+    public: bool = True
+
+
+def functions(models: Models, collection: "Collection | None" = None) -> list[Function]:
+    """All functions. collection: for the answers that people confirm or correct."""
+    answers, captions, evidence = Answers(models), Captions(models), Evidence(models)
+    suggestions, picture, photo = Suggestions(models), Picture(models), Photo(models)
+    corrections = [] if collection is None else [Function(Corrections(collection).collect, "collect", public=False)]
+    return [
+        *(Function(run, "questions", TOGETHER) for run in (answers.ask, answers.ask_many)),
+        *(Function(run) for run in (answers.compare, captions.describe)),
+        *(Function(run) for run in (evidence.evidence, evidence.what_if, evidence.occlusion)),
+        Function(suggestions.complete, "complete"),
+        Function(suggestions.repair, "repair"),
+        Function(suggestions.did_you_mean, "repair", public=False),
+        Function(picture.picture, public=False),
+        Function(photo.look, public=False),
+        *corrections,
+    ]
