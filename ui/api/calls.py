@@ -18,7 +18,6 @@ from ui.api.functions import Function
 from ui.api.payload import BROKEN, refusal
 from ui.api.photos import KEPT, LARGEST, MOST, Photos
 from ui.batches import WAITING
-from ui.hosting.zero_gpu import gpu
 from ui.models import STEPS, Models
 from vqa.model.errors import InputError
 
@@ -87,7 +86,7 @@ class Calls:
         turn = self._turns[function.turn]
         if turn.statistics().tasks_waiting >= WAITING:
             return _failed(BUSY, 503)
-        result = await anyio.to_thread.run_sync(partial(gpu(function.run), *values), limiter=turn)
+        result = await anyio.to_thread.run_sync(partial(function.run, *values), limiter=turn)
         return JSONResponse({"result": result})
 
 

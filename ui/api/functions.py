@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ui.batches import TOGETHER
+from ui.hosting.zero_gpu import gpu
 from ui.models import Models
 from ui.stage.evidence import Evidence
 from ui.stage.photo import Photo
@@ -35,13 +36,12 @@ def functions(models: Models, collection: "Collection | None" = None) -> list[Fu
     suggestions, picture, photo = Suggestions(models), Picture(models), Photo(models)
     corrections = [] if collection is None else [Function(Corrections(collection).collect, "collect", public=False)]
     return [
-        *(Function(run, "questions", TOGETHER) for run in (answers.ask, answers.ask_many)),
-        *(Function(run) for run in (answers.compare, captions.describe)),
-        *(Function(run) for run in (evidence.evidence, evidence.what_if, evidence.occlusion)),
+        *(Function(gpu(run), "questions", TOGETHER) for run in (answers.ask, answers.ask_many)),
+        *(Function(gpu(run)) for run in (answers.compare, captions.describe)),
+        *(Function(gpu(run)) for run in (evidence.evidence, evidence.what_if, evidence.occlusion)),
         Function(suggestions.complete, "complete"),
         Function(suggestions.repair, "repair"),
         Function(suggestions.did_you_mean, "repair", public=False),
-        Function(picture.picture, public=False),
-        Function(photo.look, public=False),
+        *(Function(gpu(run), public=False) for run in (picture.picture, photo.look)),
         *corrections,
     ]

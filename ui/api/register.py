@@ -25,10 +25,7 @@ def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **optio
     """
     on = partial(gr.on, trigger) if isinstance(trigger, list) else trigger
     options = {"api_name": function.__name__, "concurrency_id": "model"} | PRIVATE | options
-    large = options["concurrency_id"] in (
-        "model",
-        "questions",
-    )  # the models that complete and repair are not worth a GPU
+    large = options["concurrency_id"] == "model"  # the models that complete and repair are not worth a GPU
     on(gpu(function) if large else function, inputs, outputs, **options)
 
 
@@ -47,7 +44,8 @@ def register(function: Function) -> None:
 
     turn: dict[str, Any] = {"concurrency_id": function.turn, "concurrency_limit": function.at_once}
     inputs, output = [_input(parameter) for parameter in parameters], gr.JSON(visible=False, label="result")
-    compute([], refuse_by(_raise)(event), inputs, output, **WITH_PHOTO, **turn, api_visibility="public")
+    options = {"api_name": function.run.__name__, "api_visibility": "public"} | WITH_PHOTO | turn
+    gr.on([], refuse_by(_raise)(event), inputs, output, **options)
 
 
 def _raise(sentence: str) -> None:
