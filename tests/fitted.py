@@ -115,7 +115,7 @@ data: {{train: [{world}/questions.jsonl], images: [{world}/photos], text: {world
   validation_share: 0.2}}
 model: {{backbone: tiny, pretrained: null, image_size: 64, embedding_size: 8, hidden_size: 16, attention_size: 16,
   fusion_size: 16, blind_size: 8, image_only_size: 8, dropout: 0.1}}
-optim: {{text_epochs: 1, epochs: 3, head_epochs: 2, batch_size: 32, rate: 0.01, encoder_rate: 1.0, average: 0.9}}
+optim: {{epochs: 3, head_epochs: 2, batch_size: 32, rate: 0.01, encoder_rate: 1.0, average: 0.9}}
 """)
     return lambda output, *more: [f"--config={config}", f"--output={output}", *more]
 

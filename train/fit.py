@@ -70,7 +70,7 @@ def learn(run: Run, data: Prepared, settings: Settings) -> None:
     """Train the tasks in turn."""
     optim, accelerator = settings.optim, run.accelerator
     process = accelerator.process_index, accelerator.num_processes
-    if data.text is not None and optim.text_epochs:
+    if data.text is not None:
         run.train(TextTask(data, settings, *process))
     if data.teachers and AnswerTask.name not in run.done:
         with accelerator.autocast():

@@ -99,7 +99,7 @@ def test_a_run_interrupted_in_every_task_ends_in_the_same_weights(fitted: Any, f
 
 def test_a_run_of_a_peers_recipe_resumes(flags: Flags, tmp_path: Path) -> None:
     """Another optimiser and schedule, and the last weights instead of their average."""
-    peer = ["--optim.optimizer=adamax", "--optim.half_life=0.3", "--optim.text_epochs=0", "--optim.average=0"]
+    peer = ["--optim.optimizer=adamax", "--optim.half_life=0.3", "--data.text=null", "--optim.average=0"]
     assert main(flags(tmp_path / "whole", *peer)) == 0
     arguments = flags(tmp_path / "killed", *peer)
     for step in (("model", 1, 3), ("heads", 0, 1)):
@@ -246,7 +246,7 @@ def test_a_model_learns_from_teachers_of_its_own_encoder(
 ) -> None:
     teacher, store = fitted.folder / "best", tmp_path / "store"
     extract(world / "photos", store, teacher)
-    few = [f"--data.features={store}", f"--model.pretrained={teacher}", "--optim.epochs=1", "--optim.text_epochs=0"]
+    few = [f"--data.features={store}", f"--model.pretrained={teacher}", "--optim.epochs=1"]
     weights = {}
     for trust in ("0", "0.5"):
         distilled = flags(tmp_path / trust, *few, f"--teachers=[{teacher}]", f"--optim.trust={trust}")
@@ -263,7 +263,7 @@ def test_a_model_learns_from_a_teacher_that_reads_photos_of_another_size(
     fitted: Any, flags: Flags, tmp_path: Path
 ) -> None:
     teacher = f"--teachers=[{fitted.folder / 'best'}]"
-    few = ["--model.image_size=96", "--optim.epochs=1", "--optim.text_epochs=0"]
+    few = ["--model.image_size=96", "--optim.epochs=1"]
     assert main(flags(tmp_path / "alone", *few)) == 0
     assert main(flags(tmp_path / "distilled", *few, teacher)) == 0
     alone, distilled = (load_file(tmp_path / name / "best/model.safetensors") for name in ("alone", "distilled"))

@@ -14,7 +14,7 @@ from tests.fitted import Flags
 from tests.ui.conftest import free_port
 
 # Nothing random, and no statistics of a batch: then the processes compute together what one computes.
-STEADY = ("--data.text=null", "--optim.text_epochs=0", "--optim.augment=false", "--model.dropout=0")
+STEADY = ("--data.text=null", "--optim.augment=false", "--model.dropout=0")
 STEADY += ("--optim.frozen_stages=15", "--optim.epochs=1", "--optim.head_epochs=1", "--optim.optimizer=adamax")
 
 

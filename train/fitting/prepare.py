@@ -24,6 +24,7 @@ from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.jsonl import read_pairs
+from vqa.data.readers.official import annotations_of
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer, extend_tokenizer
 from vqa.evaluation.answers.scores import Priors
 from vqa.model.configuration import VQAConfig
@@ -32,6 +33,7 @@ from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor, VQAProcessor
 from vqa.model.text import MAX_QUESTION_CHARACTERS
 
+SQUARES_GB = 4.0  # of decoded photos in memory, where the image encoder is trained
 SPLIT_SEED = 1  # apart from the run's seed, so that all runs are compared on the same photos
 HOLDOUT, CALIBRATION, VALIDATION = 0, 3, 4  # streams of that seed
 
@@ -72,7 +74,7 @@ def prepare(settings: Settings) -> Prepared:
     priors = Priors.count(train)
     held_names = {Path(example.image).name for example in (*holdout, *validation)}
     if data.extra:
-        extra = read_all(data.extra, [], data.images, messages)
+        extra = read_all(data.extra, data.images, messages)
         extra = [example for example in extra if Path(example.image).name not in held_names]
         messages.append(f"{len(extra):,} further questions to train on")
         train += extra
@@ -121,8 +123,8 @@ def prepare(settings: Settings) -> Prepared:
         holdout_photos = stored_grids(holdout_questions.photos, folders, store)
         photo_rows(list({example.image: 0 for example in validation}), folders, store)  # all are there, also at the end
     else:
-        train_photos = Squares(photos, image_processor, data.memory)
-        holdout_photos = Squares(holdout_questions.photos, image_processor, data.memory)
+        train_photos = Squares(photos, image_processor, SQUARES_GB)
+        holdout_photos = Squares(holdout_questions.photos, image_processor, SQUARES_GB)
     train_questions.untaught = np.array([example.source in data.untaught for example in train])
     return Prepared(
         train=train_questions,
@@ -146,10 +148,9 @@ def prepare(settings: Settings) -> Prepared:
 def read_splits(data: Data, messages: list[str]) -> tuple[list[Example], list[Example], list[Example]]:
     """The questions to train on, those held out and those to validate on. Raises `InputError` if one is empty."""
     most = data.most_answer_words
-    examples = read_all(data.train, data.train_annotations, data.images, messages, most)
+    examples = read_all(data.train, data.images, messages, most)
     if data.validation:
-        folders = data.validation_images or data.images
-        validation = read_all(data.validation, data.validation_annotations, folders, messages, most)
+        validation = read_all(data.validation, data.validation_images or data.images, messages, most)
     else:
         examples, validation = split_by_photo(examples, data.validation_share, VALIDATION)
     train, holdout = split_by_photo(examples, data.holdout, HOLDOUT)
@@ -187,20 +188,18 @@ def build(
     return net, VQAProcessor(VQAImageProcessor(config.image_size), tokenizer), answers
 
 
-def read_all(
-    files: Sequence[str], annotations: Sequence[str], images: Sequence[str], messages: list[str], most: int = 0
-) -> list[Example]:
+def read_all(files: Sequence[str], images: Sequence[str], messages: list[str], most: int = 0) -> list[Example]:
     """All examples of several files. Those that cannot be used, or have an answer of more than `most` words (0: no
     limit), are left out and counted in `messages`."""
     examples: list[Example] = []
-    if len(images) not in (0, 1, len(files)) or len(annotations) not in (0, len(files)):
+    if len(images) not in (0, 1, len(files)):
         raise InputError(
-            f"There are {len(files)} files of questions with {len(annotations)} of annotations and {len(images)} "
-            "folders of photos; give one of each a file, or one folder for all."
+            f"There are {len(files)} files of questions and {len(images)} folders of photos; give each file one, or "
+            "give one for all."
         )
     for i, file in enumerate(files):
         folder = None if not images else images[i if len(images) > 1 else 0]
-        every = read_examples(file, annotations[i] if annotations else None, folder)
+        every = read_examples(file, annotations_of(file), folder)
         present, _ = drop_missing_photos(every)
         if not present:
             raise InputError(

@@ -18,7 +18,7 @@ else:
     types = {name: kind for name, kind in VQASettings.__annotations__.items() if name not in FROM_DATA}
     Model = TypedDict("Model", types | {"pretrained": str | None}, total=False)
 
-MAY_BE_ZERO = {"data.most_answer_words", "optim.frozen_stages", "optim.text_epochs"}
+MAY_BE_ZERO = {"data.most_answer_words", "optim.frozen_stages"}
 SHARES = {
     *("data.holdout", "data.validation_share", "model.dropout", "model.word_dropout"),
     *("optim.warmup", "optim.average", "optim.trust"),
@@ -30,9 +30,8 @@ class Data:
     """The data."""
 
     train: list[str]
-    """Files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`."""
-    train_annotations: list[str] = field(default_factory=list)
-    """The annotations of each file of official VQA questions."""
+    """Files of questions and answers (see `vqa.data.readers`), or `easy-vqa:train`. The annotations of an official file
+    lie beside it, under its own name: v2_mscoco_train2014_annotations.json."""
     images: list[str] = field(default_factory=list)
     """The folder of each file's photos, or one folder for all files."""
     without: list[str] = field(default_factory=list)
@@ -48,8 +47,6 @@ class Data:
     """Files of questions on other photos, used once at the end: half of the photos calibrate, half report."""
     validation_share: float = 0.05
     """Without `validation`, the share of the training photos that is set aside for it."""
-    validation_annotations: list[str] = field(default_factory=list)
-    """As `train_annotations`."""
     validation_images: list[str] = field(default_factory=list)
     """As `images` (default: `images`)."""
     holdout: float = 0.05
@@ -68,10 +65,8 @@ class Data:
     boxes: list[str] = field(default_factory=list)
     """Boxes of the objects on the photos (`vqa.data.boxes`). The attention learns to lie in the boxes of what a
     question names, and an image encoder that is trained learns which kinds each place holds."""
-    memory: float = 2.0
-    """GB of memory for decoded photos where the image encoder is trained."""
     text: str | None = None
-    """Questions with answers but without photos, on which the question encoder is pretrained."""
+    """Questions with answers but without photos, on which the question encoder is pretrained for an epoch."""
     answers: int = 2000
     """Size of the answer vocabulary: the most common answers."""
     min_answer_count: float = 1.0
@@ -111,8 +106,6 @@ class Optimisation:
     """Decay of the moving average of the weights, which is the result (0: the last weights are)."""
     augment: bool = True
     """Random crops, mirroring and lighting of the photos when the image encoder is trained."""
-    text_epochs: int = 2
-    """Epochs over `data.text`."""
     head_epochs: int = 10
     """Most epochs that train the question-only and image-only heads after the model. They stop early."""
     trust: float = 0.5

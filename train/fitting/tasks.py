@@ -115,7 +115,7 @@ class TextTask(QuestionTask):
     def __init__(self, data: "Prepared", settings: Settings, process: int = 0, processes: int = 1):
         super().__init__(data, settings, process, processes)
         assert data.text is not None
-        self.text, self.epochs = data.text, self.optim.text_epochs
+        self.text, self.epochs = data.text, 1
         self.steps = -(-len(self.text) // self.optim.batch_size) // processes
 
     def batches(self, epoch: int) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ import pytest
 from tests.data.refusal import refusal
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
-from vqa.data.readers.official import read_official
+from vqa.data.readers.official import annotations_of, read_official
 from vqa.model.errors import InputError
 
 
@@ -126,3 +126,15 @@ def test_real_files_give_the_answers_of_the_rows_with_the_same_id(shared: Path) 
         assert len(example.answers) == 10
         for name in ("image", "question", "answer", "answers", "question_type", "answer_type"):
             assert getattr(example, name) == getattr(row, name), (name, example)
+
+
+def test_annotations_lie_beside_their_questions(tmp_path: Path) -> None:
+    for asked, annotated in (
+        ("v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json"),
+        ("questions_val.json", "annotations_val.json"),
+    ):
+        assert annotations_of(tmp_path / asked) is None
+        (tmp_path / annotated).touch()
+        assert annotations_of(str(tmp_path / asked)) == tmp_path / annotated
+    for other in ("mine.json", "annotations_val.json", "questions_val.jsonl", "easy-vqa:train"):
+        assert annotations_of(tmp_path / other) is None

@@ -59,7 +59,6 @@ def test_every_configuration_parses(config: Path) -> None:
         ("--data.validation_share=-0.1", "data.validation_share is -0.1"),
         ("--optim.average=1", "optim.average is 1.0"),
         ("--optim.half_life=-1", "optim.half_life is -1.0"),
-        ("--data.memory=-1", "data.memory is -1.0"),
         ("--model.hiden_size=64", "hiden_size"),
         ("--model.hidden_size=3.5", "3.5"),
         ("--model.vocab_size=9", "vocab_size"),

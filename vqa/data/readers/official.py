@@ -46,6 +46,17 @@ def read_official(questions: Path, annotations: Path | None = None, images: Path
         yield example_from_dict(row, where)
 
 
+def annotations_of(questions: str | Path) -> Path | None:
+    """The annotations beside a file of questions, by the official names; None if there are none.
+
+    v2_OpenEnded_mscoco_val2014_questions.json has v2_mscoco_val2014_annotations.json.
+    """
+    path = Path(questions)
+    name = path.name.replace("OpenEnded_", "").replace("questions", "annotations")
+    beside = path.with_name(name)
+    return beside if name != path.name and path.suffix == ".json" and beside.is_file() else None
+
+
 def annotation_fields(annotation: Mapping[str, Any], where: str) -> dict[str, object]:
     """The example's fields that an official annotation holds; without "answers", as in the test splits, there are none.
 
