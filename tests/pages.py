@@ -102,7 +102,7 @@ class Reader:
         """Run a command in this process, which has imported torch; an installation is only compared with the extras."""
         match words:
             case ["vqa", "ui", *_]:
-                self.monkeypatch.setattr("gradio.Blocks.block_thread", lambda page: None)  # as if Ctrl-C came at once
+                self.monkeypatch.setattr("ui.hosting.front.Front.wait", lambda front: None)  # as if Ctrl-C came at once
                 assert cli.main([*words[1:], "--port", str(free_port())]) == 0, words
             case ["vqa", *arguments]:
                 assert cli.main(arguments) == 0, words
