@@ -15,10 +15,11 @@ from ui.api.files import routes
 from ui.api.functions import functions
 from ui.api.photos import LARGEST, Photos
 from ui.batches import WAITING
+from ui.hosting.chat import chat_routes
 from ui.hosting.front import Front
 from ui.hosting.guard import LOOPBACK, Guard
 from ui.hosting.window import open_window
-from ui.models import Models
+from ui.models import STEPS, Models, importing
 from vqa.model.errors import InputError
 from vqa.script import reuse_memory
 
@@ -62,8 +63,10 @@ def launch(
     """
     if not 1 <= port <= 65535:
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
-    if ":" in host:
-        raise InputError(f"The app cannot listen on the IPv6 address {host}; use 127.0.0.1 or a name.")
+    if ":" in host or not host:
+        raise InputError(
+            f"The app cannot listen on {host or 'no address'}; use 127.0.0.1 or a name, not an IPv6 address."
+        )
     if root_path is not None and not root_path.startswith(("/", "http://", "https://")):
         raise InputError(f"The root path is {root_path!r}; give one that begins with /, such as /glimpse.")
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ
@@ -79,6 +82,7 @@ def launch(
     def load_first(address: str) -> None:
         print(f"Glimpse is open on {address} (Ctrl-C ends it); the model is loading.", flush=True)
         models.load()
+        models.loading = STEPS[1]  # which comes after gradio
 
     with serving(
         models, host, port, open_collection(collect), credentials(auth), mcp, root_path, before=load_first, **https
@@ -109,16 +113,15 @@ def serving(
     local = host in LOOPBACK and not root_path
     known = functions(models, collection)
     calls = Calls(known, models, Photos(secret=not local))
-    paths = routes(models, collection is not None, calls.routes())
+    paths = [*routes(models, collection is not None, calls.routes()), *chat_routes(models, login)]
     front = Front(host, port, paths, login is not None, local, root_path, **https)
     try:
         if before is not None:
             before(front.address)
-        from ui.hosting.chat import add_routes
-        from ui.page import build_page
+        with importing:
+            from ui.page import build_page
 
-        serve(front, build_page(models, known), login, mcp, root_path, local)
-        add_routes(front.app, models, login)
+            serve(front, build_page(models, known), login, mcp, root_path, local)
         yield front
     finally:
         front.close()

@@ -21,6 +21,7 @@ MAX_FURTHER = 2  # further models in memory at once
 BUNDLED = "bundled"
 STEPS = ("the model", "the captioner", "the completions", "the repair of questions")
 T = TypeVar("T")
+importing = threading.RLock()  # held for what imports large packages: two threads that import the same one can fail
 
 
 def once(load: Callable[[], T]) -> Callable[[], T]:
@@ -31,7 +32,7 @@ def once(load: Callable[[], T]) -> Callable[[], T]:
     lock, cached = threading.Lock(), functools.cache(load)
 
     def get() -> T:
-        with lock:
+        with importing, lock:
             try:
                 return cached()
             except ModuleNotFoundError as error:
@@ -75,7 +76,8 @@ class Models:
     def load(self, vqa: "VQALike | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
-            self._own.set_result(vqa or self._read(self.own))
+            with importing:
+                self._own.set_result(vqa or self._read(self.own))
         except Exception as error:
             self._own.set_exception(error)
             raise
@@ -102,7 +104,7 @@ class Models:
             return own
         if name not in self.offered and not self.any_model:
             raise InputError(f"The model {name[:80]!r} is not offered here; choose one of {', '.join(self.offered)}.")
-        with self._lock:
+        with importing, self._lock:
             return self._further(name)
 
     @contextmanager

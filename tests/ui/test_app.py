@@ -26,6 +26,8 @@ def test_an_address_that_makes_no_sense_is_reported(fast):
         app.launch(port=0)
     with pytest.raises(InputError, match="cannot listen on the IPv6 address ::1"):
         app.launch(host="::1", port=free_port())
+    with pytest.raises(InputError, match="cannot listen on no address"):
+        app.launch(host="", port=free_port())
 
 
 def test_launch_prints_the_address_and_stays(fast, capsys):

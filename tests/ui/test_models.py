@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ui.models import BUNDLED, MAX_FURTHER, STEPS, Models
+from ui.models import BUNDLED, MAX_FURTHER, STEPS, Models, importing
 from vqa.language.complete import Completer
 from vqa.model.errors import InputError
 from vqa.predict import VQA
@@ -157,3 +157,14 @@ def test_a_missing_package_is_reported_and_our_own_is_an_error(monkeypatch, name
     monkeypatch.setattr(Completer, "load", load)
     with pytest.raises(error, match="needs PyTorch" if error is InputError else name):
         Models("own").completer()
+
+
+def test_large_packages_are_imported_in_one_thread_at_a_time():
+    models, order = Models("own"), []
+    with importing:
+        load = result_of(lambda: (models.load(SimpleNamespace()), order.append("loaded")))
+        with pytest.raises(queue.Empty):
+            load.get(timeout=0.2)
+        order.append("imported")
+    load.get(timeout=5)
+    assert order == ["imported", "loaded"]

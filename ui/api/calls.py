@@ -3,10 +3,11 @@
 import asyncio
 import inspect
 import json
-import math
+import re
+import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -16,7 +17,7 @@ from starlette.routing import BaseRoute
 from ui.api.files import Private
 from ui.api.functions import Function
 from ui.api.payload import BROKEN, refusal
-from ui.api.photos import KEPT, LARGEST, MOST, Photos
+from ui.api.photos import KEPT, LARGEST, Photos
 from ui.batches import WAITING
 from ui.models import STEPS, Models
 from vqa.model.errors import InputError
@@ -24,6 +25,9 @@ from vqa.model.errors import InputError
 Handler = Callable[[Request], Awaitable[Response]]
 UNREADABLE = "The values of this call do not have the number or the types that it takes."
 BUSY = "Too many questions are waiting on this server; ask again in a moment."
+LARGE = 1e18  # a number between it and its negative is neither infinite nor no number
+SURROGATES = re.compile("[\ud800-\udfff]")  # halves of a character, which cannot be sent back
+IN_MEMORY = 1 << 20  # bytes of an upload that is not complete
 PHOTO_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
@@ -32,7 +36,7 @@ class Calls:
 
     def __init__(self, functions: list[Function], models: Models, photos: Photos):
         self._functions = {function.run.__name__: function for function in functions}
-        self._models, self._photos, self._arriving = models, photos, 0
+        self._models, self._photos = models, photos
         self._turns = {function.turn: anyio.CapacityLimiter(function.at_once) for function in functions}
 
     def routes(self) -> list[BaseRoute]:
@@ -50,22 +54,17 @@ class Calls:
     async def _upload(self, request: Request) -> Response:
         """Store a photo; the result is its hash."""
         _check_type(request, "application/octet-stream")
-        content, failed = bytearray(), None
-        try:
+        size = 0
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:  # so that slow uploads take no memory from others
             async for chunk in request.stream():  # to its end, as a client reads the answer when it has sent everything
-                if len(content) + len(chunk) > LARGEST:
-                    failed = _failed("The file is too large; choose one of at most 64 MB.", 413)
-                elif self._arriving + len(chunk) > MOST:
-                    failed = _failed(BUSY, 503)
-                if failed is None:
-                    content += chunk
-                    self._arriving += len(chunk)
-        finally:
-            self._arriving -= len(content)
-        if failed:
-            return failed
-        name = await anyio.to_thread.run_sync(self._photos.add, bytes(content))
-        asyncio.get_running_loop().call_later(KEPT, self._photos.drop, name)
+                size += len(chunk)
+                if size <= LARGEST:
+                    file.write(chunk)
+            if size > LARGEST:
+                return _failed("The file is too large; choose one of at most 64 MB.", 413)
+            file.seek(0)
+            name = await anyio.to_thread.run_sync(lambda: self._photos.add(file.read()))
+        asyncio.get_running_loop().call_later(KEPT, self._photos.expire)
         return JSONResponse({"result": name})
 
     async def _photo(self, request: Request) -> Response:
@@ -110,7 +109,7 @@ def _failed(sentence: str, status: int) -> Response:
 
 
 def _check_type(request: Request, media_type: str) -> None:
-    if request.headers.get("content-type", "").partition(";")[0] != media_type:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
         raise InputError(f"The body of this request is {media_type}; name that as its Content-Type.")
 
 
@@ -120,7 +119,8 @@ def _read(body: bytes, function: Callable[..., Any], photos: Photos) -> list[Any
     about = "photo" in signature.parameters
     try:
         sent = json.loads(body)
-        named = signature.bind(*([sent.get("photo")] if about else []), *sent["data"]).arguments
+        values = [sent.get("photo")] * about + sent["data"]  # a TypeError if that is no list
+        named = signature.bind(*values).arguments
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(UNREADABLE) from error
     if about:
@@ -131,6 +131,10 @@ def _read(body: bytes, function: Callable[..., Any], photos: Photos) -> list[Any
 
 
 def _fits(value: Any, wanted: Any) -> bool:
+    if get_origin(wanted) is list:
+        return isinstance(value, list) and all(_fits(one, get_args(wanted)[0]) for one in value)
     if wanted in (int, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return not isinstance(wanted, type) or isinstance(value, wanted)
+        return isinstance(value, int | float) and not isinstance(value, bool) and -LARGE < value < LARGE
+    if wanted is str:
+        return isinstance(value, str) and not SURROGATES.search(value)
+    return isinstance(value, wanted)

@@ -1,6 +1,5 @@
 """The page itself, and what it fetches before it asks anything: its settings, scripts and style, and the examples."""
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from ui.stage.examples import GENERAL, examples
 SERVED = (".js", ".css")
 
 
-class Scripts(StaticFiles):
+class Scripts(Mount):
     """The scripts, which lie beside the Python code that belongs to them."""
 
-    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        return super().lookup_path(path) if path.endswith(SERVED) else ("", None)
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if scope["path"].endswith(SERVED) else (Match.NONE, {})
 
 
 class Private(Route):
@@ -44,10 +43,13 @@ class Page(Private):
 
 
 class Folder(Mount):
-    """A mount that is found behind a reverse proxy, too."""
+    """A mount that is found behind a reverse proxy, too. What its routes are not for is gradio's, as the proxy's path may
+    be the same."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(_inside(scope, f"{self.path}/"))
+        match, inner = super().matches(_inside(scope, f"{self.path}/"))
+        known = (route.matches({**scope, **inner})[0] is not Match.NONE for route in self.routes)
+        return (match, inner) if match is Match.FULL and any(known) else (Match.NONE, {})
 
 
 def _inside(scope: Scope, path: str) -> Scope:
@@ -84,7 +86,7 @@ def routes(models: Models, collects: bool, further: list[BaseRoute]) -> list[Bas
     return [
         Page("/", partial(_send, STATIC / "index.html")),
         Page("/page.json", describe),
-        Folder("/glimpse", routes=[*photos, *further, Mount("/", Scripts(directory=FOLDER))]),
+        Folder("/glimpse", routes=[*photos, *further, Scripts("/", StaticFiles(directory=FOLDER))]),
     ]
 
 

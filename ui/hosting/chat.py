@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from ui.api.payload import BROKEN, refusal
 from ui.batches import TOGETHER, WAITING
@@ -26,8 +25,8 @@ from vqa.model.errors import InputError
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = None) -> None:
-    """Add the routes to the app of a page. auth: name and password, of which the password is the API key."""
+def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[BaseRoute]:
+    """The routes. auth: name and password, of which the password is the API key."""
 
     limiter = anyio.CapacityLimiter(TOGETHER)  # threads of their own: those of the page stay free
 
@@ -75,7 +74,7 @@ def add_routes(app: Starlette, models: Models, auth: tuple[str, str] | None = No
 
         return respond
 
-    app.router.routes[:0] = [
+    return [
         Route("/healthz", health),
         Route("/v1/models", checked(offered)),
         Route("/v1/chat/completions", checked(complete), methods=["POST"]),

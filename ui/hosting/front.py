@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.api.files import Page, logged_in
+from ui.api.files import Folder, Page, logged_in
 from ui.hosting.guard import Guard
 from vqa.model.errors import InputError
 
@@ -92,7 +92,7 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         ours = {**scope, "root_path": self._root}
         route = next((route for route in self._routes if route.matches(ours)[0] is Match.FULL), None)
-        if route is None or self._login:
+        if route is None or (self._login and isinstance(route, Page | Folder)):
             await self._complete.wait()
         ours["logged_in"] = not self._login or (self.app is not None and logged_in(self.app, scope))
         if self.app is None or (route is not None and (ours["logged_in"] or not isinstance(route, Page))):

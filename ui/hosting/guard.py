@@ -33,7 +33,7 @@ class Guard:
             return await self.app(scope, receive, send)
         refuse, started, read, more, headers = None, False, 0, True, Headers(scope=scope)
         upload = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1"))
-        if self.local and headers.get("host", "").rpartition(":")[0] not in LOOPBACK:
+        if self.local and headers.get("host", "").partition(":")[0] not in LOOPBACK:
             refuse = 403, f"The app serves this machine only, as {' or '.join(LOOPBACK)}; --host lets others reach it."
         elif OUTSIDE.search(scope["path"]):
             refuse = 403, "Nothing is fetched from other machines; upload the photo."
@@ -44,9 +44,13 @@ class Guard:
             nonlocal read, more
             message = await receive()
             read, more = read + len(message.get("body", b"")), message.get("more_body", False)
-            if read > MAX_BODY and not upload:
-                raise InputError(TOO_LARGE)
-            return message
+            if read <= MAX_BODY or upload:
+                return message
+            if started:
+                return {"type": "http.disconnect"}
+            while more:  # a client reads the answer when it has sent everything
+                more = (await receive()).get("more_body", False)
+            raise InputError(TOO_LARGE)
 
         async def secured(message: Message) -> None:
             nonlocal started
@@ -62,6 +66,6 @@ class Guard:
                 if started or not (isinstance(error, UNKNOWN) or type(error).__name__ == "FnIndexInferError"):
                     raise
                 refuse = 400, "The request cannot be read; see the API's description at /gradio_api/info."
-        while more:  # a client reads the answer when it has sent everything
+        while more:  # see above
             more = (await receive()).get("more_body", False)
         await JSONResponse({"error": refuse[1]}, refuse[0])(scope, receive, secured)

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Match
 from starlette.testclient import TestClient
 
 from ui.api.files import routes
@@ -25,6 +26,9 @@ def test_scripts_and_examples_are_found(root: str, before: str) -> None:
         assert client.get(f"{before}/{path}").status_code == status, path
     for path in ("page.py", "static/../page.py", "static/examples/chelsea.webp", "examples/99"):
         assert client.get(f"/glimpse/{path}").status_code == 404, path
+    scope = {"type": "http", "method": "GET", "path": "/glimpse/learn", "query_string": b"", "root_path": "/glimpse"}
+    # gradio's, where the proxy has that path
+    assert [route.matches(scope)[0] for route in app.routes] == [Match.NONE] * 3
 
 
 def test_only_scripts_styles_and_examples_are_served(address):

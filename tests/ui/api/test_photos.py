@@ -12,9 +12,7 @@ def test_a_photo_is_named_by_its_hash():
     name = photos.add(b"a")
     assert name == hashlib.sha256(b"a").hexdigest() == photos.add(b"a")
     assert photos.get(name) == b"a"
-    photos.drop(name)
-    photos.drop(name)
-    for gone in (name, "", None, 7, ["a"]):
+    for gone in ("", None, 7, ["a"], "0" * 64):
         with pytest.raises(InputError, match="was not uploaded"):
             photos.get(gone)
 
@@ -26,7 +24,7 @@ def test_strangers_cannot_find_out_who_sent_the_same_photo():
 
 
 def test_the_oldest_go_first(monkeypatch):
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(module, "MOST", 10 + 2 * module.OWN)
     photos = Photos()
     first, second = photos.add(b"a" * 4), photos.add(b"b" * 4)
     photos.add(b"a" * 4)  # again, so it is no longer the oldest
@@ -34,3 +32,21 @@ def test_the_oldest_go_first(monkeypatch):
     assert [photos.get(name)[:1] for name in (first, third)] == [b"a", b"c"]
     with pytest.raises(InputError):
         photos.get(second)
+
+
+def test_they_are_forgotten_an_hour_after_they_were_sent_last(monkeypatch):
+    photos, now = Photos(), [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    first, second = photos.add(b"a"), photos.add(b"b")
+    now[0] = 1800
+    photos.add(b"a")
+    now[0] = 3600
+    photos.expire()
+    assert photos.get(first) == b"a"
+    with pytest.raises(InputError):
+        photos.get(second)
+    now[0] = 5400
+    photos.expire()
+    with pytest.raises(InputError):
+        photos.get(first)
+    assert photos._bytes == 0

@@ -20,6 +20,7 @@ def test_the_page_is_open_before_gradio_and_what_gradio_answers_waits(models):
         for path in ("", "page.json", "glimpse/static/main.js", "glimpse/examples/0"):
             assert httpx.get(address + path, timeout=5).status_code == 200, path
         assert httpx.post(f"{address}glimpse/call/status", json={"data": []}).json()["result"]["of"] == 4
+        assert httpx.get(f"{address}healthz").status_code == 200
         found["waiting"] = pool.submit(httpx.get, f"{address}config", timeout=60)
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{address}learn", timeout=0.3)
