@@ -64,9 +64,8 @@ def launch(
     if not 1 <= port <= 65535:
         raise InputError(f"The port is {port}; choose one from 1 to 65535.")
     if ":" in host or not host:
-        raise InputError(
-            f"The app cannot listen on {host or 'no address'}; use 127.0.0.1 or a name, not an IPv6 address."
-        )
+        address = f"the IPv6 address {host}" if host else "no address"
+        raise InputError(f"The app cannot listen on {address}; use 127.0.0.1 or a name.")
     if root_path is not None and not root_path.startswith(("/", "http://", "https://")):
         raise InputError(f"The root path is {root_path!r}; give one that begins with /, such as /glimpse.")
     private = host in LOOPBACK and root_path is None and "SPACE_ID" not in os.environ

@@ -43,8 +43,7 @@ class Page(Private):
 
 
 class Folder(Mount):
-    """A mount that is found behind a reverse proxy, too. What its routes are not for is gradio's, as the proxy's path may
-    be the same."""
+    """A mount that is found behind a reverse proxy, too. As the proxy's path may be the same, all else is gradio's."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, inner = super().matches(_inside(scope, f"{self.path}/"))

@@ -12,11 +12,11 @@ from unittest.mock import patch
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 
-getfile, importing = inspect.getfile, threading.get_ident()
+getfile, thread = inspect.getfile, threading.get_ident()
 
 
 def unknown(thing: Any) -> str:
-    if threading.get_ident() == importing:
+    if threading.get_ident() == thread:  # others may import other packages meanwhile
         raise OSError("The stub is not written.")  # for gradio a class whose file is unknown, which has no stub
     return getfile(thing)
 
