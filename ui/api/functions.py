@@ -37,8 +37,8 @@ def functions(models: Models, collection: "Collection | None" = None) -> list[Fu
     corrections = [] if collection is None else [Function(Corrections(collection).collect, "collect", public=False)]
     return [
         *(Function(gpu(run), "questions", TOGETHER) for run in (answers.ask, answers.ask_many)),
-        *(Function(gpu(run)) for run in (answers.compare, captions.describe)),
-        *(Function(gpu(run)) for run in (evidence.evidence, evidence.what_if, evidence.occlusion)),
+        Function(gpu(captions.describe), "captions"),  # which may still be loading
+        *(Function(gpu(run)) for run in (answers.compare, evidence.evidence, evidence.what_if, evidence.occlusion)),
         Function(suggestions.complete, "complete"),
         Function(suggestions.repair, "repair"),
         Function(suggestions.did_you_mean, "repair", public=False),
