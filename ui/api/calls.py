@@ -47,7 +47,8 @@ class Calls:
     async def _status(self, request: Request) -> Response:
         """What is being loaded, '' when nothing is, how far that is, and how many questions are waiting."""
         name = self._models.loading
-        waiting = self._models.batches.waiting + self._turns["model"].statistics().tasks_waiting
+        waiting = self._models.batches.waiting
+        waiting += sum(turn.statistics().tasks_waiting for turn in self._turns.values())
         done = STEPS.index(name) if name else len(STEPS)
         return JSONResponse({"result": {"loading": name, "done": done, "of": len(STEPS), "waiting": waiting}})
 
@@ -64,7 +65,7 @@ class Calls:
                 return _failed("The file is too large; choose one of at most 64 MB.", 413)
             file.seek(0)
             name = await anyio.to_thread.run_sync(lambda: self._photos.add(file.read()))
-        asyncio.get_running_loop().call_later(KEPT, self._photos.expire)
+        asyncio.get_running_loop().call_later(KEPT + 1, self._photos.expire)
         return JSONResponse({"result": name})
 
     async def _photo(self, request: Request) -> Response:

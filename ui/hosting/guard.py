@@ -32,22 +32,21 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         refuse, started, read, more, headers = None, False, 0, True, Headers(scope=scope)
-        upload = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1"))
+        large = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1"))
+        large = large or scope["method"] in ("GET", "HEAD")  # whose bodies nobody reads
         if self.local and headers.get("host", "").partition(":")[0] not in LOOPBACK:
             refuse = 403, f"The app serves this machine only, as {' or '.join(LOOPBACK)}; --host lets others reach it."
         elif OUTSIDE.search(scope["path"]):
             refuse = 403, "Nothing is fetched from other machines; upload the photo."
-        elif not upload and int(headers.get("content-length", 0)) > MAX_BODY:
+        elif not large and int(headers.get("content-length", 0)) > MAX_BODY:
             refuse = 413, TOO_LARGE
 
         async def limited() -> Message:
             nonlocal read, more
             message = await receive()
             read, more = read + len(message.get("body", b"")), message.get("more_body", False)
-            if read <= MAX_BODY or upload:
+            if read <= MAX_BODY or large:
                 return message
-            if started:
-                return {"type": "http.disconnect"}
             while more:  # a client reads the answer when it has sent everything
                 more = (await receive()).get("more_body", False)
             raise InputError(TOO_LARGE)
