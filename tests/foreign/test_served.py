@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from ui.hosting.chat import add_routes
+from ui.hosting.chat import chat_routes
 from ui.models import Models
 from vqa import cli
 from vqa.foreign import Refused, served
@@ -241,8 +241,7 @@ def test_the_apps_own_route_answers_with_heat(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     models = Models(str(tiny_checkpoint), "cpu")
     models.load()
-    app = Starlette()
-    add_routes(app, models)
+    app = Starlette(routes=chat_routes(models))
     served = ServedVQA("http://testserver/v1", str(tiny_checkpoint))
     served._client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
     here = VQA.load(tiny_checkpoint, "cpu").ask(photo, "what is on the table?")

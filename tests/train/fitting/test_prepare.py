@@ -82,9 +82,9 @@ def test_long_answers_are_left_out_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     messages: list[str] = []
     files, images = [str(tmp_path / "q.jsonl")], [str(tmp_path)]
-    assert [e.answer for e in read_all(files, [], images, messages, 1)] == ["bed", "The lamp!"]
+    assert [e.answer for e in read_all(files, images, messages, 1)] == ["bed", "The lamp!"]
     assert messages == [f"2 of 4 questions of {files[0]} left out: their answers are longer."]
-    assert len(read_all(files, [], images, messages)) == 4 and len(messages) == 1
+    assert len(read_all(files, images, messages)) == 4 and len(messages) == 1
 
 
 def test_a_source_is_not_trained_on_or_often(flags: Flags, world: Path, tmp_path: Path) -> None:
