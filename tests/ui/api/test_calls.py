@@ -151,7 +151,7 @@ def test_only_so_many_calls_wait(models, photo, monkeypatch):
         name = upload(front.address, photo.read_bytes())
         asked = [pool.submit(call, front.address, "look", photo=name, data=[False]) for _ in range(4)]
         time.sleep(0.2)
-        assert call(front.address, "status", data=[]).json()["result"]["waiting"] == 1
+        assert call(front.address, "status", data=[]).json()["result"]["waiting"] >= 1
         assert sorted(one.result().status_code for one in asked)[-1] == 503
 
 
