@@ -24,14 +24,16 @@ T = TypeVar("T")
 importing = threading.RLock()  # held for what imports large packages: two threads that import the same one can fail
 
 
-def once(load: Callable[[], T]) -> Callable[[], T]:
+def once(load: Callable[[], T], after: "Future[Any]") -> Callable[[], T]:
     """A function that calls `load` in its first call, and returns the result in every call, from any thread.
 
-    Raises `InputError` if a package that it needs is not installed, and whatever `load` raises.
+    after: what must be there before. Raises its exception, `InputError` if a package that it needs is not installed,
+    and whatever `load` raises.
     """
     lock, cached = threading.Lock(), functools.cache(load)
 
     def get() -> T:
+        after.result()
         with importing, lock:
             try:
                 return cached()
@@ -70,16 +72,16 @@ class Models:
         self.batches = Batches(self._lock)
         self._further = functools.lru_cache(MAX_FURTHER)(self._read)
         self._own: Future[VQALike] = Future()
-        self.describer = once(self._load_describer)
-        self.completer, self.repairer = once(_load_completer), once(_load_repairer)
+        self.describer = once(self._load_describer, self._own)
+        self.completer, self.repairer = once(_load_completer, self._own), once(_load_repairer, self._own)
 
     def load(self, vqa: "VQALike | None" = None) -> None:
         """Load the own model, or take this one. Raises `InputError` if it cannot be read."""
         try:
             with importing:
                 self._own.set_result(vqa or self._read(self.own))
-        except Exception as error:
-            self._own.set_exception(error)
+        except BaseException as error:  # with Ctrl-C, too, nothing is imported for those who wait
+            self._own.set_exception(error if isinstance(error, Exception) else InputError("The app is ending."))
             raise
         self.loading = ""
 

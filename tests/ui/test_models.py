@@ -155,8 +155,10 @@ def test_a_missing_package_is_reported_and_our_own_is_an_error(monkeypatch, name
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(Completer, "load", load)
+    models = Models("own")
+    models.load(SimpleNamespace())
     with pytest.raises(error, match="needs PyTorch" if error is InputError else name):
-        Models("own").completer()
+        models.completer()
 
 
 def test_large_packages_are_imported_in_one_thread_at_a_time():
@@ -168,3 +170,27 @@ def test_large_packages_are_imported_in_one_thread_at_a_time():
         order.append("imported")
     load.get(timeout=5)
     assert order == ["imported", "loaded"]
+
+
+def test_what_comes_later_waits_for_the_own_model_without_keeping_others_from_importing():
+    models, loaded = Models("own"), []
+    models._load_describer = lambda: None  # type: ignore[method-assign]
+    waiting = result_of(lambda: (models.describer(), loaded.append("captioner")))
+    with pytest.raises(queue.Empty):
+        waiting.get(timeout=0.2)
+    assert importing.acquire(timeout=1)  # of another thread
+    importing.release()
+    models._own.set_exception(InputError("There is no model."))
+    assert isinstance(waiting.get(timeout=5), InputError) and not loaded
+
+
+def test_ctrl_c_while_the_model_loads_ends_who_waits(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    models = Models("own")
+    monkeypatch.setattr(VQA, "load", interrupted)
+    waiting = [result_of(wait) for wait in (models.get, models.describer, models.completer)]
+    with pytest.raises(KeyboardInterrupt):
+        models.load()
+    assert [str(one.get(timeout=5)) for one in waiting] == ["The app is ending."] * 3

@@ -135,7 +135,8 @@ def _fits(value: Any, wanted: Any) -> bool:
     if get_origin(wanted) is list:
         return isinstance(value, list) and all(_fits(one, get_args(wanted)[0]) for one in value)
     if wanted in (int, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and -LARGE < value < LARGE
+        number = isinstance(value, int | float) and not isinstance(value, bool) and -LARGE < value < LARGE
+        return number and (wanted is float or value % 1 == 0)
     if wanted is str:
         return isinstance(value, str) and not SURROGATES.search(value)
     return isinstance(value, wanted)

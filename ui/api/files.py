@@ -16,6 +16,16 @@ from ui.models import Models
 from ui.stage.examples import GENERAL, examples
 
 SERVED = (".js", ".css")
+FRESH = {"Cache-Control": "no-cache"}
+
+
+class Files(StaticFiles):
+    """Files that a browser asks for anew, as an update may have changed them."""
+
+    def file_response(self, *values: Any, **named: Any) -> Response:
+        response = super().file_response(*values, **named)
+        response.headers.update(FRESH)
+        return response
 
 
 class Scripts(Mount):
@@ -79,15 +89,15 @@ def routes(models: Models, collects: bool, further: list[BaseRoute]) -> list[Bas
     known = settings("glimpse/examples/{}", models.offered, any_model=models.any_model, collects=collects)
 
     async def describe(request: Request) -> Response:
-        return JSONResponse(known)
+        return JSONResponse(known, headers=FRESH)
 
     photos = [Route(f"/examples/{i}", partial(_send, example.photo)) for i, example in enumerate(examples())]
     return [
         Page("/", partial(_send, STATIC / "index.html")),
         Page("/page.json", describe),
-        Folder("/glimpse", routes=[*photos, *further, Scripts("/", StaticFiles(directory=FOLDER))]),
+        Folder("/glimpse", routes=[*photos, *further, Scripts("/", Files(directory=FOLDER))]),
     ]
 
 
 async def _send(file: Path, request: Request) -> FileResponse:
-    return FileResponse(file)
+    return FileResponse(file, headers=FRESH)

@@ -16,7 +16,7 @@ function untilBack() {
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
       try {
-        if ((await fetch(new URL("page.json", SITE), { cache: "no-store" })).ok) break;
+        if ((await fetch(new URL("page.json", SITE), { cache: "no-store" })).status < 500) break; // 401: log in again
       } catch { /* not yet */ }
     }
     lost = null;

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
@@ -43,8 +43,9 @@ def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[Bas
         return JSONResponse({"object": "list", "data": rows})
 
     async def complete(request: Request) -> Response:
+        body = await request.body()
         try:
-            asked = await request.json()
+            asked = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise InputError("The request is no JSON; send it as application/json.") from error
         photo, question = read_messages(asked)
@@ -69,6 +70,8 @@ def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[Bas
                 return await handler(request)
             except InputError as error:
                 return failed(str(error), 400)
+            except ClientDisconnect:
+                return Response(status_code=400)  # which nobody reads
             except Exception as error:
                 return failed(refusal(error), 500)
 

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -53,6 +54,7 @@ class Front:
         self._complete, self._closed = asyncio.Event(), asyncio.Event()
         https: dict[str, Any] = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
         options: dict[str, Any] = {"log_level": "warning", "lifespan": "off", "interface": "asgi3", **https}
+        options["timeout_graceful_shutdown"] = 1  # seconds
         self._server = uvicorn.Server(uvicorn.Config(self._answer, **options))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
@@ -95,9 +97,9 @@ class Front:
         if route is None or (self._login and isinstance(route, Page | Folder)):
             await self._complete.wait()
         ours["logged_in"] = not self._login or (self.app is not None and logged_in(self.app, scope))
-        if self.app is None or (route is not None and (ours["logged_in"] or not isinstance(route, Page))):
+        if route is not None and (ours["logged_in"] or not isinstance(route, Page) or route.path != "/"):
             return await self._own(ours, receive, send)
-        await self.app(scope, receive, send)
+        await (self.app or JSONResponse({"error": "The app is ending."}, 503))(scope, receive, send)
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

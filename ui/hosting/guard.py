@@ -15,7 +15,8 @@ from vqa.model.errors import InputError
 
 LOOPBACK = ("127.0.0.1", "localhost")
 MAX_BODY = 256 << 10  # bytes of a request; photos are uploaded, or are inside a call of MCP or of OpenAI's API
-TOO_LARGE = f"The request has more than {MAX_BODY >> 10} kB; send less."
+MAX_PHOTO = 86 << 20  # bytes of one of those: 64 MB in base64, and a question
+TOO_LARGE = "The request has more than {:,} kB; send less."
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"  # gradio's scripts evaluate templates
 UNKNOWN = (KeyError, ValueError, TypeError, AttributeError)  # gradio's, for an unknown event
 OUTSIDE = re.compile(r"/(file|proxy)=/*https?:")
@@ -32,24 +33,24 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         refuse, started, read, more, headers = None, False, 0, True, Headers(scope=scope)
-        large = any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1"))
-        large = large or scope["method"] in ("GET", "HEAD")  # whose bodies nobody reads
-        if self.local and headers.get("host", "").partition(":")[0] not in LOOPBACK:
+        most = MAX_PHOTO if any(f"/{part}/" in scope["path"] + "/" for part in ("upload", "mcp", "v1")) else MAX_BODY
+        unread = scope["method"] in ("GET", "HEAD")
+        if self.local and headers.get("host", "").partition(":")[0].lower() not in LOOPBACK:
             refuse = 403, f"The app serves this machine only, as {' or '.join(LOOPBACK)}; --host lets others reach it."
         elif OUTSIDE.search(scope["path"]):
             refuse = 403, "Nothing is fetched from other machines; upload the photo."
-        elif not large and int(headers.get("content-length", 0)) > MAX_BODY:
-            refuse = 413, TOO_LARGE
+        elif not unread and int(headers.get("content-length", 0)) > most:
+            refuse = 413, TOO_LARGE.format(most >> 10)
 
         async def limited() -> Message:
             nonlocal read, more
             message = await receive()
             read, more = read + len(message.get("body", b"")), message.get("more_body", False)
-            if read <= MAX_BODY or large:
+            if read <= most or unread:
                 return message
             while more:  # a client reads the answer when it has sent everything
                 more = (await receive()).get("more_body", False)
-            raise InputError(TOO_LARGE)
+            raise InputError(TOO_LARGE.format(most >> 10))
 
         async def secured(message: Message) -> None:
             nonlocal started

@@ -36,3 +36,9 @@ def test_only_scripts_styles_and_examples_are_served(address):
         assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
     for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
         assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path
+
+
+def test_a_browser_asks_for_them_anew(address):
+    """So that an update, or a page with a password, is not what the browser has stored of another one."""
+    for path in ("", "page.json", "glimpse/static/main.js", "glimpse/examples/0"):
+        assert httpx.get(address + path).headers["cache-control"] == "no-cache", path

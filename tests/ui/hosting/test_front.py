@@ -47,7 +47,8 @@ def test_what_waits_is_refused_when_the_model_cannot_be_read():
         app.serving(Models("tiny"), port=free_port(), before=before),
     ):
         pass
-    assert found["waiting"].result().status_code == 404
+    refused = found["waiting"].result()
+    assert (refused.status_code, refused.json()["error"]) == (503, "The app is ending.")
 
 
 def test_an_address_that_cannot_be_listened_on_is_reported(caplog):

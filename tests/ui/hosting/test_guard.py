@@ -66,3 +66,20 @@ def test_an_unknown_event_is_refused_in_a_sentence(address, capfd, path):
     answer = httpx.post(f"{address}gradio_api/{path}", json={"data": []})
     assert 400 <= answer.status_code < 500
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_request_with_a_photo_is_limited_too(address, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_PHOTO", 1 << 20)
+    for body in (b"{" * (2 << 20), iter([b"{" * (1 << 19)] * 4)):  # without a length, too
+        answer = httpx.post(f"{address}v1/chat/completions", content=body)
+        assert 400 <= answer.status_code < 500 and "more than 1,024 kB" in answer.text
+
+
+def test_a_client_that_leaves_causes_no_traceback(address, capfd):
+    host, _, port = address.removeprefix("http://").rstrip("/").partition(":")
+    for path, kind in (("v1/chat/completions", "application/json"), ("glimpse/upload", "application/octet-stream")):
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST /{path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\n"
+            connection.sendall(head.encode() + b'{"a')
+    assert httpx.get(f"{address}healthz").status_code == 200
+    assert "Traceback" not in "".join(capfd.readouterr())
