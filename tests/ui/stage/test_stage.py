@@ -180,7 +180,7 @@ def test_the_camera_s_picture_is_not_mirrored_and_a_drop_is_taken(opened, photo)
         }"""
     )
     opened.dispatch_event(".stage", "drop", {"dataTransfer": data})
-    opened.wait_for_function("document.querySelector('.picture img').naturalWidth === 64")
+    expect(opened.locator(".picture img")).to_have_js_property("naturalWidth", 64)
     taken = opened.evaluate(
         """() => {
             const transfer = new DataTransfer();
