@@ -5,24 +5,23 @@ import inspect
 import json
 import re
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args, get_origin
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from ui.api.files import Private
 from ui.api.functions import Function
-from ui.api.payload import BROKEN, refusal
+from ui.api.payload import BROKEN, Handler, answered, refusal
 from ui.api.photos import KEPT, LARGEST, Photos
 from ui.batches import WAITING
 from ui.models import STEPS, Models
 from vqa.model.errors import InputError
 
-Handler = Callable[[Request], Awaitable[Response]]
 UNREADABLE = "The values of this call do not have the number or the types that it takes."
 BUSY = "Too many questions are waiting on this server; ask again in a moment."
 LARGE = 1e18  # a number between it and its negative is neither infinite nor no number
@@ -41,8 +40,8 @@ class Calls:
 
     def routes(self) -> list[BaseRoute]:
         paths: dict[str, Handler] = {"/upload": self._upload, "/call/status": self._status, "/call/{name}": self._call}
-        posts = [Private(path, _answered(handler), methods=["POST"]) for path, handler in paths.items()]
-        return [*posts, Private("/photos/{name}", _answered(self._photo))]
+        posts = [Private(path, answered(handler, _refused), methods=["POST"]) for path, handler in paths.items()]
+        return [*posts, Private("/photos/{name}", answered(self._photo, _refused))]
 
     async def _status(self, request: Request) -> Response:
         """What is being loaded, '' when nothing is, how far that is, and how many questions are waiting."""
@@ -90,19 +89,9 @@ class Calls:
         return JSONResponse({"result": result})
 
 
-def _answered(handler: Handler) -> Handler:
-    """The handler, whose refusals become one sentence."""
-
-    async def respond(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except ClientDisconnect:
-            return Response(status_code=400)  # which nobody reads
-        except Exception as error:
-            sentence = refusal(error)
-            return _failed(sentence, 500 if sentence == BROKEN else 400)
-
-    return respond
+def _refused(error: Exception) -> Response:
+    sentence = refusal(error)
+    return _failed(sentence, 500 if sentence == BROKEN else 400)
 
 
 def _failed(sentence: str, status: int) -> Response:

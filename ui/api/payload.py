@@ -4,16 +4,19 @@ import base64
 import functools
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from vqa.model.errors import InputError, missing
 
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
+Handler = Callable[[Request], Awaitable[Response]]
 LONGER_SIDE = 640  # pixels of a photo in the page
 
 logger = logging.getLogger("glimpse")
@@ -39,10 +42,10 @@ def photo_bytes(photo: dict[str, Any] | None) -> bytes:
     raise InputError("The photo was not uploaded; upload it first.")
 
 
-def picture_url(photo: Image.Image, longer_side: int = LONGER_SIDE) -> str:
+def picture_url(photo: Image.Image) -> str:
     """A photo as a `data:` address, small enough for the page."""
     photo = photo.copy()
-    photo.thumbnail((longer_side, longer_side))
+    photo.thumbnail((LONGER_SIDE, LONGER_SIDE))
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=88)
     return data_url("image/jpeg", buffer.getvalue())
@@ -60,6 +63,20 @@ def refusal(error: Exception) -> str:
         return str(error)
     logger.exception("an event of the page failed", exc_info=error)
     return BROKEN
+
+
+def answered(handler: Handler, refused: Callable[[Exception], Response]) -> Handler:
+    """The handler of a route, whose errors become responses; a client that has left needs none."""
+
+    async def respond(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads
+        except Exception as error:
+            return refused(error)
+
+    return respond
 
 
 def refuse_by(respond: Callable[[str], Any]) -> Callable[[Callable], Callable]:

@@ -8,21 +8,18 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ui.api.payload import BROKEN, refusal
+from ui.api.payload import BROKEN, Handler, answered, refusal
 from ui.batches import TOGETHER, WAITING
 from ui.models import Models
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[BaseRoute]:
@@ -61,19 +58,15 @@ def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[Bas
         chunk = json.dumps(made | {"object": "chat.completion.chunk", "choices": [choice]})
         return StreamingResponse(iter([f"data: {chunk}\n\n", "data: [DONE]\n\n"]), media_type="text/event-stream")
 
+    def refused(error: Exception) -> Response:
+        return failed(str(error), 400) if isinstance(error, InputError) else failed(refusal(error), 500)
+
     def checked(handler: Handler) -> Handler:
         async def respond(request: Request) -> Response:
             key = request.headers.get("authorization", "").removeprefix("Bearer ")
             if auth is not None and not secrets.compare_digest(key.encode(), auth[1].encode()):
                 return failed("The API key is wrong; give the password of --auth.", 401)
-            try:
-                return await handler(request)
-            except InputError as error:
-                return failed(str(error), 400)
-            except ClientDisconnect:
-                return Response(status_code=400)  # which nobody reads
-            except Exception as error:
-                return failed(refusal(error), 500)
+            return await answered(handler, refused)(request)
 
         return respond
 
