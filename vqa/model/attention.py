@@ -33,25 +33,32 @@ class SpatialAttention(nn.Module):
             self.dropout = nn.Dropout(config.dropout)
             self.score = nn.Linear(size, config.glimpses, bias=False)  # a bias would cancel in the softmax
 
-    def forward(self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None, projected: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns glimpses `(B, G·D)` and the attention `(B, G, N)`, each map summing to 1.
 
-        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i.
+        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i. projected: the
+        result of `project`, if it is known already.
         """
         if photo_index is None:
             photo_index = torch.arange(question.shape[0], device=question.device)
         slot = earlier(photo_index)
-        scores = self.scores(grid, question, photo_index, slot)
+        scores = self.scores(grid, question, photo_index, slot, projected)
         weights = self.weights(scores)
         beside = side_by_side(weights.to(grid.dtype), photo_index, slot, grid.shape[0])  # (P, S, G, N)
         seen = (beside.flatten(1, 2) @ grid).unflatten(1, beside.shape[1:3])  # (P, S, G, D)
         return seen[photo_index, slot].flatten(1), weights
 
-    def scores(self, grid: Tensor, question: Tensor, photo_index: Tensor, slot: Tensor) -> Tensor:
+    def project(self, grid: Tensor) -> Any:
+        """The part of the scores that depends on the photo alone, `(P, N, K)`."""
+        return None if self.kind == "none" else self.fuse.side_a(grid)
+
+    def scores(self, grid: Tensor, question: Tensor, photo_index: Tensor, slot: Tensor, projected: Any) -> Tensor:
         """s `(B, G, N)` in float32."""
         if self.kind == "none":
             return question.new_zeros(question.shape[0], self.glimpses, grid.shape[1], dtype=torch.float32)
-        places, asked = self.fuse.side_a(grid), self.fuse.side_b(question)
+        places, asked = self.fuse.side_a(grid) if projected is None else projected, self.fuse.side_b(question)
         if self.fuse.kind == "product":
             # w · (v ⊙ q) = v · (w ⊙ q): a matrix product a photo, without a (B, N, K) tensor
             keys = self.score.weight * self.dropout(asked).unsqueeze(1)  # (B, G, K)
@@ -111,13 +118,21 @@ class MultiAttention(nn.Module):
         self.score = nn.ModuleList(nn.Linear(size, 1, bias=False) for _ in looks)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def project(self, grid: Tensor) -> list[Tensor]:
+        """The part of each look that depends on the photo alone, W_k v_n: K of `(P, N, S)`."""
+        return [places(grid) for places in self.places]
+
+    def forward(
+        self, grid: Tensor, question: Tensor, photo_index: Tensor | None = None, projected: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns glimpses and means `(B, K·(D + S))`, S the attention's size, and the attention `(B, K, N)`.
 
-        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i.
+        photo_index `(B,)` names each question's row of `grid`; without it question i looks at row i. projected: the
+        result of `project`, if it is known already.
         """
         if photo_index is None:
             photo_index = torch.arange(question.shape[0], device=question.device)
+        projected = self.project(grid) if projected is None else projected
         v, asked = grid.index_select(0, photo_index), question.split(self.asked, -1)[1:]
         p = positions(self.height, self.width).to(v)
         z = v[:, 0, :0]
@@ -127,7 +142,7 @@ class MultiAttention(nn.Module):
         for k, c in enumerate(asked):
             r = self.scale[k](c) if k == 0 else self.scale[k](c) * (1 + self.seen[k - 1](z))
             b = self.shift[k](torch.cat((c, z), -1))
-            places = self.places[k](grid).index_select(0, photo_index)
+            places = projected[k].index_select(0, photo_index)
             if k:
                 places = places + self.offset[k - 1](torch.cat(offsets, -1))
             joint = (r.unsqueeze(1) * places + b.unsqueeze(1)).relu()  # (B, N, S)

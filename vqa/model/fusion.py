@@ -27,13 +27,15 @@ class Fusion(nn.Module):
 
     def side_a(self, a: Tensor) -> Tensor:
         """The part that depends on `a` alone."""
-        a = self.project_a(self.dropout(a))
-        return a.relu() if self.kind == "product" else a
+        return self.activate(self.project_a(self.dropout(a)))
 
     def side_b(self, b: Tensor) -> Tensor:
         """The part that depends on `b` alone."""
-        b = self.project_b(self.dropout(b))
-        return b.relu() if self.kind == "product" else b
+        return self.activate(self.project_b(self.dropout(b)))
+
+    def activate(self, side: Tensor) -> Tensor:
+        """A side from its projection."""
+        return side.relu() if self.kind == "product" else side
 
     def join(self, side_a: Tensor, side_b: Tensor) -> Tensor:
         """`(…, F)` from the two sides."""

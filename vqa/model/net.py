@@ -75,20 +75,22 @@ class VQANet(nn.Module):
         photo_index: Tensor | None = None,
         labels: Tensor | None = None,
         falls: bool = False,
+        projected: Any = None,
     ) -> Any:
         """Compute the equations above: a `NetOutput`.
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
         pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
-        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
+        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too. projected: what
+        `attention.project` gives for the prepared grid, if it is known already.
         """
         if grid is None:
             assert pixel_values is not None, "give pixel_values or grid"
             grid = self.encode_image(pixel_values)
         v = self.prepare(grid)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
-        z, attention = self.attention(v, q, photo_index)
+        z, attention = self.attention(v, q, photo_index, projected)
         logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)
         return self.output(
             loss=None if labels is None else self.loss(logits, labels),
@@ -114,13 +116,22 @@ class VQANet(nn.Module):
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
         instead: `(B, G)`. The glimpse with the largest fall carried the answer.
 
-        All answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
+        W z is a sum over the glimpses, Σ_g W_g z_g, so that each block W_g is read once, for z_g and for the mean. All
+        answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
         """
         size, mean = v.shape[-1], v.mean(1)
         mean = mean if photo_index is None else mean[photo_index]  # (B, D)
         glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
-        without = [torch.cat((z[:, : g * size], mean, z[:, (g + 1) * size :]), -1) for g in range(glimpses)]
-        hidden = self.fusion(torch.stack((z, *without), 1), q.unsqueeze(1))  # (B, 1 + G, F)
+        W, b = self.fusion.project_a.weight, self.fusion.project_a.bias
+        rest = glimpses * size  # of z, which is no glimpse: the means of several looks
+        side, change = F.linear(z[:, rest:], W[:, rest:], b) if z.shape[1] > rest else b, []
+        for g in range(glimpses):
+            block = slice(g * size, (g + 1) * size)
+            seen, even = (W[:, block] @ torch.cat((z[:, block], mean)).T).T.unflatten(0, (2, -1))  # (B, F)
+            side = side + seen
+            change.append(even - seen)
+        sides = side.unsqueeze(1) + torch.stack((torch.zeros_like(side), *change), 1)  # (B, 1 + G, F)
+        hidden = self.fusion.join(self.fusion.activate(sides), self.fusion.side_b(q).unsqueeze(1))
         logits = self.answer_head(hidden[:, 0]).float()  # (B, A)
         best = self.answer_head.get_parameter("1.weight")[logits.argmax(-1)].unsqueeze(-1)  # (B, F, 1)
         scores = (hidden @ best).float().squeeze(-1)  # but for the bias

@@ -31,6 +31,7 @@ class TorchEngine:
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
+        self._last: tuple[Tensor, Any] | None = None  # a photo's grid, and what attention computes from it alone
         self.weights: tuple[Path, ...] = (checkpoint.folder / WEIGHTS,)
 
     def to_device(self, values: Any) -> Tensor:
@@ -54,7 +55,7 @@ class TorchEngine:
     ) -> Logits:
         grid, photo_index = self.to_device(grid), self.to_device(photo_index)
         questions = self.to_device(input_ids), self.to_device(attention_mask)
-        output = self.model(*questions, grid=grid, photo_index=photo_index, falls=falls)
+        output = self.model(*questions, grid=grid, photo_index=photo_index, falls=falls, projected=self.projected(grid))
         results = Logits(
             output.logits,
             self.model.blind_logits(output.question),
@@ -64,6 +65,15 @@ class TorchEngine:
             output.falls,
         )
         return Logits(*(None if result is None else result.float().cpu().numpy() for result in results))
+
+    def projected(self, grid: Tensor) -> Any:
+        """What attention computes from a single photo's grid alone: once for all that is asked about it in turn."""
+        if len(grid) > 1 or torch.is_autocast_enabled(self.device.type):
+            return None
+        last = self._last  # another thread may replace it
+        if last is None or last[0] is not grid:
+            self._last = last = grid, self.model.attention.project(self.model.prepare(grid))
+        return last[1]
 
     def fast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
