@@ -264,8 +264,13 @@ def test_answering_computes_what_it_reports_and_nothing_else(model, photo, monke
     prepared = []
     prepare = model.model.prepare
     monkeypatch.setattr(model.model, "prepare", lambda grid: (prepared.append(1), prepare(grid))[1])
-    model.ask_many(photo, [QUESTION, "cat"])
+    unseen = model.look(np.full((20, 30, 3), 7, np.uint8))
+    model.ask_many(unseen, [QUESTION, "cat"])
     assert prepared == [1]
+    again = model.ask(unseen, QUESTION)  # the photo's part is computed once
+    assert prepared == [1] and again.text == model.ask_many(unseen, [QUESTION, "cat"])[0].text
+    model.ask_all([unseen, photo], [[QUESTION], ["cat"]])
+    assert prepared == [1, 1]
 
 
 @pytest.mark.parametrize(

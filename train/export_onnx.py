@@ -9,8 +9,9 @@ import importlib.util
 import io
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,15 +51,6 @@ class Question(nn.Module):
         return Logits(output.logits, blind, output.attention, output.word_weights, image_only, output.falls)
 
 
-class Whole(Question):
-    """The same from pixels `(P, 3, S, S)`."""
-
-    def forward(  # type: ignore[override]
-        self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, photo_index: Tensor
-    ) -> Logits:
-        return super().forward(self.net.encode_image(pixel_values), input_ids, attention_mask, photo_index)
-
-
 def export_onnx(model: str | Path | None, output: Path, console: Console | None = None) -> dict[str, float]:
     """Write a folder for `VQA.load(output, runtime="onnx")`: `onnx/` with the image encoder, the question part and both
     in one file, and the checkpoint's other files.
@@ -72,11 +64,18 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
     if config.recurrent_cell == "rnn" or config.bidirectional:
         raise InputError("Only an LSTM or GRU in one direction can be exported; train the model with one of these.")
     differences: dict[str, float] = {}
+    image_encoder, question = net.image_encoder.eval(), Question(net).eval()
+
+    def whole(pixel_values: Tensor, **asked: Tensor) -> Logits:
+        return question(image_encoder(pixel_values), **asked)
+
     with locked(output), whole_folder(output / FOLDER, f"{WHOLE}.onnx") as folder:
-        for name, module in ((IMAGE_ENCODER, net.image_encoder), (QUESTION, Question(net)), (WHOLE, Whole(net))):
+        write(net, image_encoder, IMAGE_ENCODER, folder / f"{IMAGE_ENCODER}.onnx")
+        write(net, question, QUESTION, folder / f"{QUESTION}.onnx")
+        join(folder)
+        for name, computed in ((IMAGE_ENCODER, image_encoder), (QUESTION, question), (WHOLE, whole)):
             file = folder / f"{name}.onnx"
-            write(net, module.eval(), name, file)
-            differences[name] = worst = difference(net, module, name, file)
+            differences[name] = worst = difference(net, computed, name, file)
             console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
             if not worst <= TOLERANCE:
                 raise InputError(f"{file.name} would be {worst:.1e} from PyTorch; update torch and onnxscript.")
@@ -138,13 +137,22 @@ def write(net: VQAModel, module: nn.Module, name: str, file: Path) -> None:
     onnx.save(proto, file)
 
 
-def difference(net: VQAModel, module: nn.Module, name: str, file: Path) -> float:
-    """The largest difference of any output from PyTorch, over batches of several shapes."""
+def join(folder: Path) -> None:
+    """Write both parts as one file: the grid of the first is the input of the second."""
+    import onnx.compose
+
+    first, second = (onnx.load(folder / f"{name}.onnx") for name in (IMAGE_ENCODER, QUESTION))
+    first = onnx.compose.add_prefix(first, f"{IMAGE_ENCODER}.", rename_inputs=False, rename_outputs=False)
+    onnx.save(onnx.compose.merge_models(first, second, [("grid", "grid")]), folder / f"{WHOLE}.onnx")
+
+
+def difference(net: VQAModel, computed: Callable[..., Any], name: str, file: Path) -> float:
+    """The largest difference of any output from PyTorch's, `computed`, over batches of several shapes."""
     session, worst = open_session(file), 0.0
     for seed, (photos, lengths) in enumerate(SHAPES):
         example = inputs(net, name, photos, lengths, seed)
         with torch.inference_mode():
-            expected = module(**example)
+            expected = computed(**example)
         expected = expected if isinstance(expected, tuple) else (expected,)
         found = session.run(None, {key: value.numpy() for key, value in example.items()})
         worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, found, strict=True)))

@@ -227,19 +227,21 @@ def test_an_lstm_learns_in_bfloat16_where_that_is_native(monkeypatch):
         assert torch.allclose(rough_one, exact_one, atol=0.1)
 
 
-@pytest.mark.parametrize("rows", [1, recurrent.FEW, recurrent.FEW + 1])
+@pytest.mark.parametrize("given", ["state", "lengths"])
+@pytest.mark.parametrize(("rows", "steps"), [(1, 1), (recurrent.FEW, 1), (recurrent.FEW + 1, 1), (1, 6), (2, 6)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_step_without_gradients_is_torch_s(cell, rows):
-    """A few sequences take a way of their own."""
+def test_a_few_sequences_without_gradients_are_read_as_torch_reads_them(cell, rows, steps, given):
+    """They take a way of their own: a single one, and a decoder's step."""
     module = build(cell, 3).eval()
     shape = (3, rows, HIDDEN)
-    x, *start = tensors((rows, 1, IN), *[shape] * (2 if cell == "lstm" else 1))
-    states, final = module.core(x, pack_state(start))
+    x, *start = tensors((rows, steps, IN), *[shape] * (2 if cell == "lstm" else 1))
+    state = pack_state(start) if given == "state" else None
+    states, final = module.core(x, state)
     with torch.inference_mode():
-        output = module(x, state=pack_state(start))
+        output = module(x, None if given == "state" else torch.full((rows,), steps), state)
     close(flat(output)[2:], list(final) if cell == "lstm" else [final])
     close(output.states, states)
-    close(output.last, states[:, 0])
+    close(output.last, states[:, -1])
 
 
 @pytest.mark.parametrize("cell", CELLS)

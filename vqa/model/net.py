@@ -75,20 +75,20 @@ class VQANet(nn.Module):
         photo_index: Tensor | None = None,
         labels: Tensor | None = None,
         falls: bool = False,
-        projected: Any = None,
+        prepared: tuple[Tensor, Any] | None = None,
     ) -> Any:
         """Compute the equations above: a `NetOutput`.
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
-        pixel_values `(P, 3, S, S)` or grid `(P, N, D)` as `encode_image` gives it: exactly one of the two.
+        pixel_values `(P, 3, S, S)`, grid `(P, N, D)` as `encode_image` gives it, or prepared, v and what
+        `attention.project` computes from it (or None): exactly one of the three.
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
-        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too. projected: what
-        `attention.project` gives for the prepared grid, if it is known already.
+        labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
         """
-        if grid is None:
+        if grid is None and prepared is None:
             assert pixel_values is not None, "give pixel_values or grid"
             grid = self.encode_image(pixel_values)
-        v = self.prepare(grid)
+        v, projected = prepared or (self.prepare(grid), None)
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index, projected)
         logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)

@@ -31,7 +31,7 @@ class TorchEngine:
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
-        self._last: tuple[Tensor, Any] | None = None  # a photo's grid, and what attention computes from it alone
+        self._last: tuple[Tensor, Tensor, Any] | None = None  # a photo's grid, and what `prepared` returns for it
         self.weights: tuple[Path, ...] = (checkpoint.folder / WEIGHTS,)
 
     def to_device(self, values: Any) -> Tensor:
@@ -55,7 +55,8 @@ class TorchEngine:
     ) -> Logits:
         grid, photo_index = self.to_device(grid), self.to_device(photo_index)
         questions = self.to_device(input_ids), self.to_device(attention_mask)
-        output = self.model(*questions, grid=grid, photo_index=photo_index, falls=falls, projected=self.projected(grid))
+        prepared = self.prepared(grid)
+        output = self.model(*questions, prepared=prepared, photo_index=photo_index, falls=falls)
         results = Logits(
             output.logits,
             self.model.blind_logits(output.question),
@@ -66,14 +67,16 @@ class TorchEngine:
         )
         return Logits(*(None if result is None else result.float().cpu().numpy() for result in results))
 
-    def projected(self, grid: Tensor) -> Any:
-        """What attention computes from a single photo's grid alone: once for all that is asked about it in turn."""
+    def prepared(self, grid: Tensor) -> tuple[Tensor, Any]:
+        """What attention reads; for a single photo also what it computes from that alone, once for all questions that
+        are asked about the photo in turn."""
         if len(grid) > 1 or torch.is_autocast_enabled(self.device.type):
-            return None
+            return self.model.prepare(grid), None
         last = self._last  # another thread may replace it
         if last is None or last[0] is not grid:
-            self._last = last = grid, self.model.attention.project(self.model.prepare(grid))
-        return last[1]
+            v = self.model.prepare(grid)
+            self._last = last = grid, v, self.model.attention.project(v)
+        return last[1:]
 
     def fast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
