@@ -32,16 +32,17 @@ SMALLER = {
     "--deletion 500": "--deletion 4",
     "--robustness 100": "--robustness 4",
     "--robustness 500": "--robustness 4",
-    "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 0.5",
-    "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 0.5",
+    "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 0.25",
+    "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 0.25",
     "--config mine.yaml": "--config mine.yaml --optim.epochs 1 --optim.head_epochs 1",
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
     "--optim.epochs 5": "--optim.epochs 2",
     "train.caption --captions": "train.caption --epochs 2 --captions",
-    "train.complete --text": "train.complete --epochs 0.5 --text",
-    "train.complete --table": "train.complete --epochs 0.3 --table",
+    "train.complete --text": "train.complete --epochs 0.2 --text",
+    "train.complete --table": "train.complete --epochs 0.1 --table",
     "train.gradient_flow --output": "train.gradient_flow --steps 12 --output",
+    "train.complete --questions": "train.complete --epochs 0.5 --questions",
     "--engine ray --workers 8 --parquet answers": "--csv many.csv",  # Ray takes half a minute to start: has a test
     "train.repair --questions": "train.repair --epochs 0.3 --questions",
     "train.export_onnx --output": "train.export_onnx --model runs/mine/best --output",
