@@ -45,6 +45,7 @@ SMALLER = {
     "train.complete --questions": "train.complete --epochs 0.5 --questions",
     "--engine ray --workers 8 --parquet answers": "--csv many.csv",  # Ray takes half a minute to start: has a test
     "train.repair --questions": "train.repair --epochs 0.3 --questions",
+    "train.find_cells --questions": "train.find_cells --limit 60 --questions",
     "train.export_onnx --output": "train.export_onnx --model runs/mine/best --output",
 }
 

@@ -29,6 +29,7 @@ from train.own.precheck import Checked, check, counted, some
 from train.own.report import recipes_table, sentences, worst_table
 from train.own.trials import Trials
 from vqa.checkpoint.card import verdict
+from vqa.checkpoint.find import find_checkpoint, read_json
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.provenance import provenance
 from vqa.data.examples import write_jsonl
@@ -43,6 +44,7 @@ from vqa.show.terminal import figures_table
 
 QUESTIONS, FEATURES, SETTINGS = "questions.jsonl", "features", "settings.json"
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
+PHOTOS, DIGITS = "photos.json", 8  # the photos that a model has learned from: the first digits of their hashes
 BALANCE = 10  # answers in the table of the most common ones
 
 
@@ -83,7 +85,8 @@ def train(
     checked.refuse()
     if folder is None:
         return None
-    net, processor = load_checkpoint(None if start == "bundled" else start)
+    source = find_checkpoint(None if start == "bundled" else start)
+    net, processor = load_checkpoint(source)
     run = folder.with_name(folder.name + ".run")
     write_questions(checked, images, run)
     options = {"start": start, "minutes": minutes, "epochs": epochs, "seed": seed, "no-refit": not refit}
@@ -93,13 +96,18 @@ def train(
     known = set(net.config.answers)
     net, processor = enlarged(net, processor, checked)
     made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
-    material = Material(net, processor, checked.examples, images, FeatureStore.open(run / FEATURES, made_by))
+    store = FeatureStore.open(run / FEATURES, made_by)
+    material = Material(net, processor, checked.examples, images, store)
+    before = set(read_json(source / PHOTOS, list)) if (source / PHOTOS).is_file() else set()
+    now = {digest[:DIGITS] for digest in store.hashes}
     trials = Trials(run / "trials", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()
     held, pool = trials.choose()
     joint = joint_model(trials, pool, trials.finals(pool, refit))
-    facts = {"model": folder.name, "start": Path(start).name if Path(start).is_dir() else start}
-    content = conclude(trials, pool, held, joint, processor, known, refit, data, facts, run / "best")
+    facts: dict[str, Any] = {"model": folder.name, "start": Path(start).name if Path(start).is_dir() else start}
+    facts |= {"known_photos": len(before & now)} if before & now else {}
+    learned = {PHOTOS: sorted(before | now)}
+    content = conclude(trials, pool, held, joint, processor, known, refit, data, facts, learned, run / "best")
     if folder.is_dir():
         folder.rmdir()
     (run / "best").rename(folder)

@@ -87,6 +87,18 @@ def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path) 
     assert "a fifth of the 30 photos was kept apart." in printed
 
 
+def test_photos_that_the_start_model_knows_are_reported(
+    data: Path, world: Path, made: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Going on from a model of the same photos, no figure is called one about photos that it never saw."""
+    words = ["train", str(data), "--images", str(world / "photos"), "--start", str(made[0]), "--epochs", "1"]
+    assert cli.main([*words, "--minutes", "0.3", "--output", str(tmp_path / "model")]) == 0
+    printed = capsys.readouterr().out
+    assert "had learned from 30 of these photos before" in printed and "photos that were kept apart" in printed
+    assert "never saw" not in printed and "never saw" in made[1] and "before, so that" not in made[1]
+    assert json.loads((tmp_path / "model/results.json").read_text())["known_photos"] == 30
+
+
 def test_everything_but_the_image_encoder_has_learned(made: tuple[Path, str], tiny_checkpoint: Path) -> None:
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, made[0]))
     assert len(after["question_encoder.embedding.weight"]) > len(before["question_encoder.embedding.weight"])

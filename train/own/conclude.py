@@ -55,16 +55,17 @@ def conclude(
     refit: bool,
     data: str,
     facts: dict[str, Any],
+    files: dict[str, Any],
     folder: Path,
 ) -> dict[str, Any]:
     """Write the checkpoint to `folder`, with its calibration, figures and card; returns the content of `results.json`.
 
     known: the answers of the start model; refit: whether the members have learned from all photos; data: the file of
-    questions; facts: further entries of the results.
+    questions; facts: further entries of the results; files: further ones of the checkpoint, as JSON.
     """
     examples = trials.material.examples
-    priors = {"priors.json": asdict(Priors.count(examples))}
-    save_checkpoint(folder, net, processor, priors)
+    files = {"priors.json": asdict(Priors.count(examples))} | files
+    save_checkpoint(folder, net, processor, files)
     vqa, every = ours(VQA.load(folder)), trials.material.net.config.answers
     chosen = torch.tensor([every.index(answer) for answer in vqa.answers])
     images = torch.stack([held.images[i] for i in trials.used(pool)]).mean(0)
@@ -78,7 +79,7 @@ def conclude(
     halves = list(answered(vqa, asked, *logits))
     after, sure = ece(halves, reporting), stated(halves, reporting)
     fitted = calibrate(net.config, done)
-    save_checkpoint(folder, net, processor, priors)
+    save_checkpoint(folder, net, processor, files)
     vqa = ours(VQA.load(folder))
     done = list(answered(vqa, asked, *logits))
     records = list(judged(trials, vqa, done, known))

@@ -226,6 +226,11 @@ def measured(content: dict[str, Any]) -> Iterator[str]:
         yield "After that the model has learned from all photos."
     else:
         yield "The model has not learned from the fifth of the photos that was kept apart first."
+    if known := content.get("known_photos"):
+        yield (
+            f"The model that it started from had learned from {known:,} of these photos before, so that the figures "
+            "are too high; measure it on other photos with vqa evaluate."
+        )
     if not learning["photo_helps"]:
         yield "The photos do not help: the model answers from the question alone, as that is right more often."
 
@@ -236,8 +241,9 @@ def verdict(content: dict[str, Any]) -> str:
         return ""
     model, blind = content["metrics"]["exact"], content["baselines"]["question_only"]
     low, high = content["intervals"]["above_question_only"]
+    photos = "were kept apart" if content.get("known_photos") else "it never saw"
     figures = (
-        f"{model:.1f}% of {content['n']:,} questions about photos that it never saw are answered right, "
+        f"{model:.1f}% of {content['n']:,} questions about photos that {photos} are answered right, "
         f"{blind:.1f}% without looking (95% interval of the difference {low:.1f} to {high:.1f} points)"
     )
     if low > 0:
