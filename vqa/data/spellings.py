@@ -24,7 +24,8 @@ signalling signaling, storey story, theatre theater, traveller traveler, travell
 waggon wagon, yoghurt yogurt
 """
 SYNONYMS = """
-doggie dog, doggy dog, lorry truck, mum mom, rubbish trash, settee couch, telly tv, trousers pants
+doggie dog, doggy dog, image picture, lorry truck, mum mom, photograph photo, pic picture, rubbish trash, settee couch,
+snapshot photo, telly tv, trousers pants
 """
 COMPOUNDS = """
 cellphone cell phone, firehydrant fire hydrant, firetruck fire truck, icecream ice cream, stopsign stop sign,
