@@ -86,10 +86,12 @@ class VQANet(nn.Module):
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
         labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
         """
-        if grid is None and prepared is None:
-            assert pixel_values is not None, "give pixel_values or grid"
-            grid = self.encode_image(pixel_values)
-        v, projected = prepared or (self.prepare(grid), None)
+        if prepared is None:
+            if grid is None:
+                assert pixel_values is not None, "give pixel_values, grid or prepared"
+                grid = self.encode_image(pixel_values)
+            prepared = self.prepare(grid), None
+        v, projected = prepared
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index, projected)
         logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)
