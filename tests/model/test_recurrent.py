@@ -230,8 +230,8 @@ def test_an_lstm_learns_in_bfloat16_where_that_is_native(monkeypatch):
 @pytest.mark.parametrize("given", ["state", "lengths"])
 @pytest.mark.parametrize(("rows", "steps"), [(1, 1), (recurrent.FEW, 1), (recurrent.FEW + 1, 1), (1, 6), (2, 6)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_few_sequences_without_gradients_are_read_as_torch_reads_them(cell, rows, steps, given):
-    """They take a way of their own: a single one, and a decoder's step."""
+def test_sequences_of_one_length_without_gradients_are_read_as_torch_reads_them(cell, rows, steps, given):
+    """They are not packed, and a decoder's step of a few takes a way of its own."""
     module = build(cell, 3).eval()
     shape = (3, rows, HIDDEN)
     x, *start = tensors((rows, steps, IN), *[shape] * (2 if cell == "lstm" else 1))

@@ -22,7 +22,6 @@ State = Tensor | tuple[Tensor, Tensor]
 Trace = dict[str, Tensor]
 """One layer and direction step by step: `(B, T, H)` under each name in its cell's equations, 0 at padding."""
 
-
 FEW = 16  # up to so many sequences the plain equations compute a single step faster than torch's kernel
 
 
@@ -93,42 +92,36 @@ class Recurrent(nn.Module):
 
         Raises `InputError` for a length outside 1 … T.
         """
-        dtype = self.core.all_weights[0][0].dtype
-        x = x.to(dtype)
+        x = x.to(dtype := self.core.all_weights[0][0].dtype)
         if state is not None:
             state = _state([part.to(dtype) for part in _parts(state)])
         with _native_precision(x):
-            if self._small(x) and (lengths is None or lengths.tolist() == [x.shape[1]] * len(x)):
-                return self._steps(x, state)
             if lengths is not None:
                 if is_compiling() and not self.core.bidirectional:
                     return self._padded(x, lengths, state)
-                learned = torch.is_grad_enabled() and x.is_cpu and self.cell == "lstm" and not is_compiling()
-                return (self._learned if learned else self._packed)(x, lengths, state)
+                if torch.is_grad_enabled() and x.is_cpu and self.cell == "lstm" and not is_compiling():
+                    return self._learned(x, lengths, state)
+                if is_compiling() or lengths.tolist() != [x.shape[1]] * len(x):  # there is padding
+                    return self._packed(x, lengths, state)
+            if state is not None and self._small_step(x):
+                return self._step(x, _parts(state))
             states, final = self.core(x, state)
             return RecurrentOutput(states, self._last(final), final)
 
-    def _small(self, x: Tensor) -> bool:
-        """Whether the equations are faster on a CPU than oneDNN's LSTM, which rearranges the weights at each call: for
-        one sequence, and for a decoder's step of a few."""
-        if is_compiling() or torch.is_grad_enabled() or self.training:
-            return False
-        small = len(x) == 1 or (len(x) <= FEW and x.shape[1] == 1)
-        return small and x.is_cpu and self.cell == "lstm" and not self.core.bidirectional
+    def _small_step(self, x: Tensor) -> bool:
+        """Whether this is a decoder's step for a few sequences, where oneDNN's LSTM is slow on a CPU."""
+        small = x.shape[1] == 1 and len(x) <= FEW and x.is_cpu and self.cell == "lstm"
+        return small and not (self.core.bidirectional or torch.is_grad_enabled() or self.training or is_compiling())
 
-    def _steps(self, x: Tensor, state: State | None) -> RecurrentOutput:
-        """An LSTM's layers one after the other, each with a single product for the inputs of all steps."""
-        start = _parts(state) if state is not None else (x.new_zeros(self.core.num_layers, len(x), 1),) * 2
-        ends = []
-        for (W, U, b, d), h, c in zip(self.core.all_weights, *start, strict=True):
-            end, traces = (h.expand(-1, self.core.hidden_size), c.expand(-1, self.core.hidden_size)), []
-            for inputs in F.linear(x, W, b).unbind(1):
-                traces.append(lstm_step(inputs, end, U, d))
-                end = traces[-1]["h"], traces[-1]["c"]
-            x = torch.stack([trace["h"] for trace in traces], 1)
-            ends.append(end)
+    def _step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
+        """One step through the layers."""
+        below, ends = x[:, 0], []
+        for weights, *start in zip(self.core.all_weights, *state, strict=True):
+            trace = CELLS[self.cell](below, tuple(start), *weights)
+            below = trace["h"]
+            ends.append([trace[name] for name in ("h", "c") if name in trace])
         final = _state([torch.stack(part) for part in zip(*ends, strict=True)])
-        return RecurrentOutput(x, self._last(final), final)
+        return RecurrentOutput(below.unsqueeze(1), below, final)
 
     def _learned(self, x: Tensor, lengths: Tensor, state: State | None) -> RecurrentOutput:
         """An LSTM that is trained on a CPU, in 0.8 of the time of torch's packed kernel (see `LSTMSteps`)."""
@@ -276,13 +269,8 @@ def lstm_cell(x: Tensor, state: tuple[Tensor, ...], W: Tensor, U: Tensor, b: Ten
 
     x `(B, E)`, state (h, c) `(B, H)` each, W `(4H, E)`, U `(4H, H)`, b and d `(4H,)`.
     """
-    return lstm_step(F.linear(x, W, b), state, U, d)
-
-
-def lstm_step(inputs: Tensor, state: tuple[Tensor, ...], U: Tensor, d: Tensor) -> Trace:
-    """`lstm_cell` from the product of the input `(B, 4H)`."""
     h, c = state
-    i, f, g, o = (inputs + F.linear(h, U, d)).chunk(4, -1)
+    i, f, g, o = (F.linear(x, W, b) + F.linear(h, U, d)).chunk(4, -1)
     i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
     c = f * c + i * g
     return {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * torch.tanh(c)}
