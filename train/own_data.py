@@ -98,7 +98,7 @@ def train(
     made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
     store = FeatureStore.open(run / FEATURES, made_by)
     material = Material(net, processor, checked.examples, images, store)
-    before = set(read_json(source / PHOTOS, list)) if (source / PHOTOS).is_file() else set()
+    before = set(map(str, read_json(source / PHOTOS, list))) if (source / PHOTOS).is_file() else set()
     now = {digest[:DIGITS] for digest in store.hashes}
     trials = Trials(run / "trials", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()

@@ -38,7 +38,7 @@ launch(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", 7860)))
 CPU = "--extra-index-url https://download.pytorch.org/whl/cpu"  # PyTorch without CUDA; a GPU Space deletes the line
 BUNDLES = ("complete", "caption", "repair")
 # .* is also the .git of a model that was cloned from the Hub; training.json names folders of this machine.
-LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*", "training.json")
+LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".*", "training.json", "photos.json")
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 MARK = "<!-- Made by python -m ui.hosting.space,"  # a folder whose README says so may be replaced
 

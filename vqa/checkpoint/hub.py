@@ -13,8 +13,19 @@ from vqa import __version__
 from vqa.model.errors import InputError
 from vqa.script import run
 
-# Not part of a model: files of git and editors, a Trainer's checkpoints, and pickles.
-LEFT_OUT = [".*", "**/.*", "__pycache__/*", "checkpoint-*/*", "runs/*", "*.bin", "*.pt", "*.pth", "*.pkl"]
+# Not part of a model: files of git and editors, a Trainer's checkpoints, pickles, and which photos it has learned from.
+LEFT_OUT = [
+    ".*",
+    "**/.*",
+    "__pycache__/*",
+    "checkpoint-*/*",
+    "runs/*",
+    "*.bin",
+    "*.pt",
+    "*.pth",
+    "*.pkl",
+    "photos.json",
+]
 
 
 def push(folder: str | Path, name: str, private: bool | None = None) -> str:

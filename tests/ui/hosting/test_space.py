@@ -112,6 +112,7 @@ def test_a_space_is_replaced_and_only_its_own_history_stays(tmp_path, tiny_check
     clone = shutil.copytree(tiny_checkpoint, tmp_path / "clone")
     (clone / ".git").mkdir()
     (clone / "training.json").write_text('{"data": {"images": ["somewhere"]}}')
+    (clone / "photos.json").write_text('["0123abcd"]')
     model = space.assemble(folder, str(clone)) / "assets" / "model"
     assert {path.name for path in model.iterdir()} == {path.name for path in tiny_checkpoint.iterdir()}
     assert (git / "HEAD").read_text() == "ref: refs/heads/main" and not (folder / "stale.txt").exists()
