@@ -58,7 +58,7 @@ class SpatialAttention(nn.Module):
         """s `(B, G, N)` in float32."""
         if self.kind == "none":
             return question.new_zeros(question.shape[0], self.glimpses, grid.shape[1], dtype=torch.float32)
-        places, asked = self.fuse.side_a(grid) if projected is None else projected, self.fuse.side_b(question)
+        places, asked = self.project(grid) if projected is None else projected, self.fuse.side_b(question)
         if self.fuse.kind == "product":
             # w · (v ⊙ q) = v · (w ⊙ q): a matrix product a photo, without a (B, N, K) tensor
             keys = self.score.weight * self.dropout(asked).unsqueeze(1)  # (B, G, K)
