@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.fitting.batches import Questions, photo_batches
+from train.fitting.batches import Questions, SoftTargets, photo_batches
 from train.fitting.photos import LoadPhotos, stored_grids
 from train.fitting.state import Average
-from train.own.members import Member
+from train.own.members import Member, continued
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
 from vqa.model.device import fast_dtype
@@ -22,6 +22,7 @@ from vqa.model.processing import VQAProcessor
 
 BATCH = 64
 AVERAGE = 0.99  # decay of the moving average of the weights
+RECALLED = 16  # answers of the start model that are learned from, the likeliest
 COOLING = 0.3  # share of the passes, the last ones, in which the learning rate falls
 FAST = fast_dtype(torch.device("cpu")) is torch.bfloat16
 Logits = tuple[Tensor, Tensor, Tensor]
@@ -30,10 +31,12 @@ Logits = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of member learns: its highest learning rate and the most passes over the questions."""
+    """How a kind of member learns: its highest learning rate, the most passes over the questions, and the weight of the
+    start model's answers beside the right ones."""
 
     rate: float
     passes: int
+    recall: float = 1.0
 
 
 class Material:
@@ -60,12 +63,42 @@ class Material:
         """The answers' scores `(Q, A)`."""
         return self.questions.batch(chosen)["labels"]
 
+    def own(self, chosen: np.ndarray) -> Tensor:
+        """`(A,)`: the answers to the chosen questions."""
+        starts, own = self.questions.starts, torch.zeros(len(self.questions.other_answers), dtype=torch.bool)
+        entries = np.concatenate([np.arange(*starts[row : row + 2]) for row in chosen])
+        own[torch.from_numpy(self.questions.labels[entries])] = True
+        return own
+
     def batch(self, chosen: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
         """The inputs of a member, and the answers' scores `(B, A)`."""
         batch = self.questions.batch(chosen)
         grid = self.grids(batch["rows"].numpy())["grid"]
         names = ("input_ids", "attention_mask", "photo_index")
         return {"grid": self.net.prepare(grid)} | {name: batch[name] for name in names}, batch["labels"]
+
+
+class Recall:
+    """What the start model answers to the chosen questions, of its answers those that are right for one of them. A
+    member that learns these too forgets less (Li & Hoiem 2016, Learning without forgetting).
+
+    The start model reads a question when it is first learned from.
+    """
+
+    def __init__(self, material: Material, chosen: np.ndarray):
+        self.start, self.own = continued(material.net).eval(), material.own(chosen)
+        size = len(material), min(RECALLED, len(self.own))
+        self.known = SoftTargets(np.zeros(size, np.int64), np.zeros(size, np.float32), len(self.own))
+        self.read = np.zeros(len(material), dtype=bool)
+
+    @torch.no_grad()
+    def __call__(self, part: np.ndarray, inputs: dict[str, Tensor]) -> Tensor:
+        """The probabilities `(B, A)` for a batch of the questions."""
+        if not self.read[part].all():
+            known = (self.start(**inputs)[0].float().softmax(1) * self.own).topk(self.known.answers.shape[1])
+            self.known.answers[part], self.known.probabilities[part] = known.indices.numpy(), known.values.numpy()
+            self.read[part] = True
+        return self.known.batch(part)
 
 
 def fit(
@@ -89,6 +122,7 @@ def fit(
     parameters = [parameter for parameter in member.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4, fused=True)
     average, start, number, step = Average(member, AVERAGE), time.perf_counter(), 0, 0
+    recall = Recall(material, chosen) if recipe.recall else None
     while number < passes:
         for part in material.batches(chosen, order):
             inputs, labels = material.batch(part)
@@ -96,6 +130,9 @@ def fit(
             optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / steps, left / COOLING)
             with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
                 heads = member(**inputs)
+                if recall:
+                    known = recall(part, inputs)
+                    labels = labels / labels.sum(1, keepdim=True).clamp_min(1e-6) + recipe.recall * known
             value = sum((soft_cross_entropy(logits.float(), labels) for logits in heads), torch.zeros(()))
             optimizer.zero_grad()
             value.backward()

@@ -215,17 +215,9 @@ class Trials:
         fold = self.fold[rows]
         if len(trials) == 1:  # two halves of its photos
             fold = (self.rank[rows] > np.median(self.rank[rows])).astype(int)
-        own = torch.cat([self.own(fold).expand(len(self.held(fold)), -1) for fold in trials])
+        own = torch.cat([self.material.own(self.rest(fold)).expand(len(self.held(fold)), -1) for fold in trials])
         heads = {head: [self.logits(trials, name, head) for name in self.recipes] for head in HEADS}
         return Held(rows, fold, self.material.labels(rows), own, **heads)
-
-    def own(self, fold: int) -> Tensor:
-        """`(A,)`: the answers outside a fold."""
-        questions = self.material.questions
-        rest, own = self.rest(fold), torch.zeros(len(questions.other_answers), dtype=torch.bool)
-        entries = np.concatenate([np.arange(*questions.starts[row : row + 2]) for row in rest])
-        own[torch.from_numpy(questions.labels[entries])] = True
-        return own
 
     def logits(self, trials: dict[int, dict[str, Fitted]], name: str, head: str) -> Tensor:
         parts = []

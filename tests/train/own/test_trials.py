@@ -11,8 +11,8 @@ from rich.console import Console
 
 from train.extract_features import extract
 from train.own.conclude import joint_model
-from train.own.learning import Material, Recipe, fit, predict
-from train.own.members import Member, fresh
+from train.own.learning import RECALLED, Material, Recall, Recipe, fit, predict
+from train.own.members import Member, continued, fresh
 from train.own.pool import scores
 from train.own.trials import COPIES, CURVE, FOLDS, FRESH, RESERVE, START, Trials
 from train.own_data import enlarged, read_checked
@@ -148,3 +148,24 @@ def test_answers_follow_the_order_of_the_questions(material: Material) -> None:
     together = predict(member, material, chosen)[0]
     one_by_one = torch.cat([predict(member, material, chosen[i : i + 1])[0] for i in range(len(chosen))])
     torch.testing.assert_close(together, one_by_one)
+
+
+def test_the_start_models_answers_are_recalled(material: Material) -> None:
+    """Those that are right for one of the chosen questions, with the start model's own probabilities."""
+    chosen = np.arange(20, 36)
+    recall, right = Recall(material, chosen), (material.labels(chosen) > 0).any(0)
+    expected = predict(continued(material.net), material, chosen)[0].softmax(1) * right
+    for _ in range(2):
+        torch.testing.assert_close(recall(chosen, material.batch(chosen)[0]), expected)
+    assert 0 < right.sum() <= RECALLED < len(right) and not recall.read[36:].any()
+
+
+def test_a_member_that_recalls_forgets_less(material: Material) -> None:
+    chosen, held = np.arange(160), np.arange(160, 240)
+    start = predict(continued(material.net), material, held)[0].softmax(1)
+    moved = []
+    for weight in (0.0, 2.0):
+        member = continued(material.net)
+        fit(member, material, chosen, Recipe(0.01, 3, weight), 0)
+        moved.append((predict(member, material, held)[0].softmax(1) - start).abs().sum(1).mean())
+    assert 0 < moved[1] < 0.8 * moved[0]
