@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def joint_model(trials: Trials, pool: Pool, members: list[tuple[str, Member]]) -
     net = trials.material.net
     joint = join(net, [member for _, member in members], shares)
     if pool.only_own:
-        own = {answer for example in trials.material.examples for answer in targets(example)}
-        joint = extend(joint, joint.config.vocab_size, [answer for answer in net.config.answers if answer in own])
+        own = trials.material.own(np.arange(len(trials.material)))
+        joint = extend(joint, joint.config.vocab_size, list(compress(net.config.answers, own)))
     return joint
 
 

@@ -65,9 +65,9 @@ class Material:
 
     def own(self, chosen: np.ndarray) -> Tensor:
         """`(A,)`: the answers to the chosen questions."""
-        starts, own = self.questions.starts, torch.zeros(len(self.questions.other_answers), dtype=torch.bool)
-        entries = np.concatenate([np.arange(*starts[row : row + 2]) for row in chosen])
-        own[torch.from_numpy(self.questions.labels[entries])] = True
+        own, asked = torch.zeros(len(self.net.config.answers), dtype=torch.bool), np.zeros(len(self), dtype=bool)
+        asked[chosen] = True
+        own[torch.from_numpy(self.questions.labels[np.repeat(asked, np.diff(self.questions.starts))])] = True
         return own
 
     def batch(self, chosen: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
