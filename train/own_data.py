@@ -28,6 +28,7 @@ from train.own.merging import merged, near_equal
 from train.own.precheck import Checked, check, counted, some
 from train.own.report import recipes_table, sentences, worst_table
 from train.own.trials import Trials
+from train.own.words import answer_vectors, start_new_answers
 from vqa.checkpoint.card import verdict
 from vqa.checkpoint.find import find_checkpoint, read_json
 from vqa.checkpoint.load import load_checkpoint
@@ -124,7 +125,9 @@ def enlarged(net: VQAModel, processor: VQAProcessor, checked: Checked) -> tuple[
     own = AnswerVocabulary.build(checked.examples, len(checked.examples) * 10)
     answers = tuple(dict.fromkeys((*net.config.answers, *own.answers)))
     tokenizer = extend_tokenizer(processor.tokenizer, [example.question for example in checked.examples])
-    return extend(net, len(tokenizer), answers).eval(), VQAProcessor(processor.image_processor, tokenizer)
+    larger, processor = extend(net, len(tokenizer), answers).eval(), VQAProcessor(processor.image_processor, tokenizer)
+    start_new_answers(larger, answer_vectors(larger, processor), len(net.config.answers))
+    return larger, processor
 
 
 def read_checked(data: str, images: str, console: Console, merge: bool = False) -> Checked:

@@ -13,6 +13,7 @@ from train.fitting.batches import Questions, SoftTargets, photo_batches
 from train.fitting.photos import LoadPhotos, stored_grids
 from train.fitting.state import Average
 from train.own.members import Member, continued
+from train.own.words import answer_vectors, join_rows, share_rows
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
 from vqa.model.device import fast_dtype
@@ -31,11 +32,12 @@ Logits = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of member learns: its highest learning rate, the most passes over the questions, and the weight of the
-    start model's answers beside the right ones."""
+    """How a kind of member learns: its highest learning rate, the most passes over the questions, the length of the
+    answers' vectors (`train.own.words`), and the weight of the start model's answers beside the right ones."""
 
     rate: float
     passes: int
+    sharing: float = 1.0
     recall: float = 1.0
 
 
@@ -46,7 +48,7 @@ class Material:
         self, net: VQAModel, processor: VQAProcessor, examples: Sequence[Example], folder: str, store: FeatureStore
     ):
         index = {answer: number for number, answer in enumerate(net.config.answers)}
-        self.net, self.examples = net, examples
+        self.net, self.examples, self.vectors = net, examples, answer_vectors(net, processor)
         self.questions = Questions.build(examples, index, processor)
         self.grids: LoadPhotos = stored_grids(self.questions.photos, [folder], store)
         self.photo = self.questions.photo
@@ -118,6 +120,7 @@ def fit(
     """
     order, steps, passes = np.random.default_rng((seed, 11)), -(-len(chosen) // BATCH), recipe.passes
     torch.manual_seed(seed)
+    share_rows(member, recipe.sharing * material.vectors)
     member.train()
     parameters = [parameter for parameter in member.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4, fused=True)
@@ -144,6 +147,7 @@ def fit(
         number += 1
         passes = max(number, int(min(recipe.passes, seconds * number / (time.perf_counter() - start))))
     average.swap()
+    join_rows(member)
     return passes
 
 

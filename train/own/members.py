@@ -33,9 +33,9 @@ class Member(nn.Module):
     question_encoder: nn.Module
     attention: nn.Module
     fusion: nn.Module
-    answer_head: nn.Module
-    blind_head: nn.Module
-    image_only_head: nn.Module
+    answer_head: nn.Sequential
+    blind_head: nn.Sequential
+    image_only_head: nn.Sequential
 
     def __init__(self, config: VQAConfig, parts: dict[str, nn.Module], residual: bool):
         super().__init__()

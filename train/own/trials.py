@@ -35,7 +35,7 @@ SAMPLE, ADVISED = 5, 4  # batches by which a pass is timed; passes that a longer
 HEADS = ("answers", "guesses", "images")
 WAYS = (1.0, 0.75, 0.5, 0.25)  # shares of the way from the start model's weights to the learned ones
 START, FRESH = "from the start model", "new, small"
-RECIPES = {START: Recipe(1e-3, 16), FRESH: Recipe(3e-3, 20)}
+RECIPES = {START: Recipe(1e-3, 16), FRESH: Recipe(3e-3, 20, sharing=3.0)}
 
 
 @dataclass

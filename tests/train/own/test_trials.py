@@ -166,6 +166,6 @@ def test_a_member_that_recalls_forgets_less(material: Material) -> None:
     moved = []
     for weight in (0.0, 2.0):
         member = continued(material.net)
-        fit(member, material, chosen, Recipe(0.01, 3, weight), 0)
+        fit(member, material, chosen, Recipe(0.01, 3, recall=weight), 0)
         moved.append((predict(member, material, held)[0].softmax(1) - start).abs().sum(1).mean())
     assert 0 < moved[1] < 0.8 * moved[0]
