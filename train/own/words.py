@@ -18,14 +18,13 @@ def answer_vectors(net: VQAModel, processor: VQAProcessor) -> Tensor:
     """`(A, E)`: the direction of each answer, the mean of its words' vectors in the question encoder less that of all
     answers; 0 for an answer without known words."""
     words = net.question_encoder.embedding.weight.detach()
-    known = (words != words[1]).any(1)  # a new word starts as the unknown word, which has number 1
+    known = (words != words[1]).any(1).tolist()  # a new word starts as the unknown word, which has number 1
     vectors = words.new_zeros(len(net.config.answers), words.shape[1])
-    for vector, answer in zip(vectors, net.config.answers, strict=True):
-        numbers = torch.tensor(processor.tokenizer(answer)["input_ids"], dtype=torch.long)
-        if known[numbers].any():
-            vector.copy_(words[numbers[known[numbers]]].mean(0))
-    some = vectors.any(1)
-    vectors[some] -= vectors[some].mean(0)
+    for vector, numbers in zip(vectors, processor.tokenizer(list(net.config.answers))["input_ids"], strict=True):
+        if some := [number for number in numbers if known[number]]:
+            vector.copy_(words[some].mean(0))
+    any_known = vectors.any(1)
+    vectors[any_known] -= vectors[any_known].mean(0)
     return nn.functional.normalize(vectors)
 
 
