@@ -88,14 +88,14 @@ def train(
         return None
     source = find_checkpoint(None if start == "bundled" else start)
     net, processor = load_checkpoint(source)
+    known = set(net.config.answers)
+    net, processor = enlarged(net, processor, checked)
     run = folder.with_name(folder.name + ".run")
     write_questions(checked, images, run)
     options = {"start": start, "minutes": minutes, "epochs": epochs, "seed": seed, "no-refit": not refit}
     write_settings(run, options, console)
     photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
     console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
-    known = set(net.config.answers)
-    net, processor = enlarged(net, processor, checked)
     made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
     store = FeatureStore.open(run / FEATURES, made_by)
     material = Material(net, processor, checked.examples, images, store)

@@ -202,7 +202,15 @@ def test_bad_input_is_reported_in_one_sentence(
     few = tmp_path / "few.csv"
     few.write_text("\n".join(lines[:9]))
     assert "at least 20 are needed" in refusal(capsys, ["train", str(few), *words[2:], *new])
-    assert not (tmp_path / "new").exists()
+    disagreed = tmp_path / "disagreed.jsonl"
+    rows = [line.split(",")[:2] for line in lines[1:-2]]
+    each = [
+        {"image": image, "question": asked, "answers": [f"{i} {n}" for n in range(10)]}
+        for i, (image, asked) in enumerate(rows)
+    ]
+    disagreed.write_text("\n".join(map(json.dumps, each)))
+    assert "No answer was given 1 times" in refusal(capsys, ["train", str(disagreed), *words[2:], *new])
+    assert not list(tmp_path.glob("new*"))
 
 
 def test_a_run_with_other_questions_is_not_continued(
