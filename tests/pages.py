@@ -32,8 +32,8 @@ SMALLER = {
     "--deletion 500": "--deletion 4",
     "--robustness 100": "--robustness 4",
     "--robustness 500": "--robustness 4",
-    "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 0.25",
-    "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 0.25",
+    "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 1",
+    "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 1",
     "--config mine.yaml": "--config mine.yaml --optim.epochs 1 --optim.head_epochs 1",
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
