@@ -42,12 +42,10 @@ class SharedRows(nn.Module):
     in S, `(E, H)`, about the direction of an answer's words in V, `(A, E)`, it learns for all answers of similar words.
     """
 
-    vectors: Tensor
-
     def __init__(self, layer: nn.Linear, vectors: Tensor):
         super().__init__()
         self.layer, self.shared = layer, nn.Parameter(vectors.new_zeros(vectors.shape[1], layer.in_features))
-        self.register_buffer("vectors", vectors)
+        self.vectors = vectors  # no buffer, as these would be averaged over the steps
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x) + x @ self.shared.T @ self.vectors.T
