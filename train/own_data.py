@@ -88,7 +88,7 @@ def train(
         return None
     source = find_checkpoint(None if start == "bundled" else start)
     net, processor = load_checkpoint(source)
-    known = set(net.config.answers)
+    known = net.config.answers
     net, processor = enlarged(net, processor, checked)
     run = folder.with_name(folder.name + ".run")
     write_questions(checked, images, run)
@@ -98,7 +98,7 @@ def train(
     console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
     made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
     store = FeatureStore.open(run / FEATURES, made_by)
-    material = Material(net, processor, checked.examples, images, store)
+    material = Material(net, processor, len(known), checked.examples, images, store)
     before = set(map(str, read_json(source / PHOTOS, list))) if (source / PHOTOS).is_file() else set()
     now = {digest[:DIGITS] for digest in store.hashes}
     trials = Trials(run / "trials", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
@@ -108,7 +108,7 @@ def train(
     facts: dict[str, Any] = {"model": folder.name, "start": Path(start).name if Path(start).is_dir() else start}
     facts |= {"known_photos": len(before & now)} if before & now else {}
     learned = {PHOTOS: sorted(before | now)}
-    content = conclude(trials, pool, held, joint, processor, known, refit, data, facts, learned, run / "best")
+    content = conclude(trials, pool, held, joint, processor, set(known), refit, data, facts, learned, run / "best")
     if folder.is_dir():
         folder.rmdir()
     (run / "best").rename(folder)

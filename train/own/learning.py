@@ -42,13 +42,23 @@ class Recipe:
 
 
 class Material:
-    """The questions, as arrays, and the prepared grids of their photos in `folder`."""
+    """The questions, as arrays, and the prepared grids of their photos in `folder`.
+
+    start_answers: how many of the answers of `net`, the first ones, are those of the start model.
+    """
 
     def __init__(
-        self, net: VQAModel, processor: VQAProcessor, examples: Sequence[Example], folder: str, store: FeatureStore
+        self,
+        net: VQAModel,
+        processor: VQAProcessor,
+        start_answers: int,
+        examples: Sequence[Example],
+        folder: str,
+        store: FeatureStore,
     ):
         index = {answer: number for number, answer in enumerate(net.config.answers)}
-        self.net, self.examples, self.vectors = net, examples, answer_vectors(net, processor)
+        self.net, self.start_answers, self.examples = net, start_answers, examples
+        self.vectors = answer_vectors(net, processor)
         self.questions = Questions.build(examples, index, processor)
         self.grids: LoadPhotos = stored_grids(self.questions.photos, [folder], store)
         self.photo = self.questions.photo
@@ -89,6 +99,7 @@ class Recall:
 
     def __init__(self, material: Material, chosen: np.ndarray):
         self.start, self.own = continued(material.net).eval(), material.own(chosen)
+        self.own[material.start_answers :] = False
         size = len(material), min(RECALLED, len(self.own))
         self.known = SoftTargets(np.zeros(size, np.int64), np.zeros(size, np.float32), len(self.own))
         self.read = np.zeros(len(material), dtype=bool)

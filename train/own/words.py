@@ -3,6 +3,8 @@
 After Hu, Chao & Sha 2018 (Learning answer embeddings for visual question answering), beside a row for each answer.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -40,12 +42,16 @@ def start_new_answers(net: VQAModel, vectors: Tensor, count: int) -> None:
 class SharedRows(nn.Module):
     """A head's last layer, `(…, H)` to logits `(…, A)`, which learns (W + V S) x + b instead of W x + b: what it learns
     in S, `(E, H)`, about the direction of an answer's words in V, `(A, E)`, it learns for all answers of similar words.
+
+    new: S starts as random as the rows of a new layer, instead of 0.
     """
 
-    def __init__(self, layer: nn.Linear, vectors: Tensor):
+    def __init__(self, layer: nn.Linear, vectors: Tensor, new: bool = False):
         super().__init__()
         self.layer, self.shared = layer, nn.Parameter(vectors.new_zeros(vectors.shape[1], layer.in_features))
         self.vectors = vectors  # no buffer, as these would be averaged over the steps
+        if new:
+            nn.init.kaiming_uniform_(self.shared, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x) + x @ self.shared.T @ self.vectors.T
@@ -58,9 +64,9 @@ class SharedRows(nn.Module):
 
 
 def share_rows(member: Member, vectors: Tensor) -> None:
-    """Let the heads of a member learn for answers of similar `vectors` together."""
+    """Let the heads of a member learn for answers of similar `vectors` together, a new one's from a random S on."""
     for head in HEADS:
-        getattr(member, head)[-1] = SharedRows(getattr(member, head)[-1], vectors)
+        getattr(member, head)[-1] = SharedRows(getattr(member, head)[-1], vectors, new=member.residual)
 
 
 def join_rows(member: Member) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from train.fitting.surgery import HEADS, extend
-from train.own.members import continued
+from train.own.members import continued, fresh
 from train.own.words import SharedRows, answer_vectors, join_rows, share_rows, start_new_answers
 from vqa.checkpoint.load import load_checkpoint
 from vqa.data.vocabulary import extend_tokenizer
@@ -76,6 +76,13 @@ def test_joined_rows_give_the_same_logits(larger: tuple[VQAModel, VQAProcessor, 
         torch.testing.assert_close(b, c, rtol=1e-4, atol=1e-4)
         assert (a - b).abs().max() > 0.01
     assert list(member.state_dict()) == names
+
+
+def test_a_new_member_starts_with_shared_rows(larger: tuple[VQAModel, VQAProcessor, int]) -> None:
+    net, processor, _ = larger
+    for member, starts in ((continued(net), False), (fresh(net, 0), True)):
+        share_rows(member, answer_vectors(net, processor))
+        assert bool(member.answer_head[-1].shared.any()) is starts
 
 
 def test_a_similar_answer_learns_too() -> None:
