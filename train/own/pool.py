@@ -52,20 +52,25 @@ class Pool:
 
 
 def best_pool(held: Held) -> Pool:
-    """The pool with the best answers to held-out questions; that of the guesses alone where no other is better.
+    """The pool with the best answers to held-out questions, of all members or of the first alone; that of the guesses
+    alone where no other is better.
 
     The factors of each group of questions are fitted on the other groups, so that what they reach is not overrated.
     """
-    each = []
-    for only_own in (True, False):
-        guess, guessed = fitted(held, held.guesses, only_own)
-        factors, logits = fitted(held, [*held.answers, *held.guesses], only_own)
-        count = len(held.answers)
-        each.append(Pool(factors[:count], factors[count:], guess, only_own, logits, guessed))
+    each = [pool_of(held, count, own) for own in (True, False) for count in sorted({1, len(held.answers)})]
     best = max(each, key=lambda pool: float(scores(pool.logits, held.labels).mean()))  # of equal ones the smaller
-    if scores(best.logits, held.labels).mean() < scores(best.guessed, held.labels).mean():
-        return Pool([0.0] * len(best.answer), best.guess, best.guess, best.only_own, best.guessed, best.guessed)
+    guess = max(each, key=lambda pool: float(scores(pool.guessed, held.labels).mean()))
+    if scores(best.logits, held.labels).mean() < scores(guess.guessed, held.labels).mean():
+        return Pool([0.0] * len(guess.answer), guess.guess, guess.guess, guess.only_own, guess.guessed, guess.guessed)
     return best
+
+
+def pool_of(held: Held, count: int, only_own: bool) -> Pool:
+    """The pool of the first `count` members."""
+    guess, guessed = fitted(held, held.guesses[:count], only_own)
+    factors, logits = fitted(held, [*held.answers[:count], *held.guesses[:count]], only_own)
+    others = [0.0] * (len(held.answers) - count)
+    return Pool(factors[:count] + others, factors[count:] + others, guess + others, only_own, logits, guessed)
 
 
 def fitted(held: Held, parts: Sequence[Tensor], only_own: bool) -> tuple[list[float], Tensor]:

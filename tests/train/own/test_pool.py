@@ -52,6 +52,14 @@ def test_a_useless_photo_has_no_share(labels: Tensor) -> None:
     assert useful.looks and scores(useful.logits, labels).mean() > scores(useful.guessed, labels).mean()
 
 
+def test_a_member_that_does_not_help_is_left_out(labels: Tensor) -> None:
+    first, guess = member(labels, 2, 1), member(labels, 0.5, 2)
+    for knows, helps in ((0, False), (2, True)):
+        pool = best_pool(held(labels, [first, member(labels, knows, 3)], [guess, guess]))
+        assert bool(pool.answer[1]) is helps and bool(pool.answer[0])
+        assert bool(pool.blind[1] or pool.guess[1]) is helps
+
+
 def test_factors_come_from_the_other_groups(labels: Tensor) -> None:
     """What a group of questions says must not change how its own members are weighted."""
     parts = [member(labels, 2, 1)], [member(labels, 1, 2)]
