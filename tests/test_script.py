@@ -21,6 +21,13 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], None]:
     return command
 
 
+def test_a_process_ends_without_collecting_garbage() -> None:
+    before = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0))"  # called after later ones
+    code = f"{before}; from vqa.script import report; raise SystemExit(report('draw', lambda: print('drawn')))"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout == "drawn\nTrue\n"
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [

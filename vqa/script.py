@@ -1,6 +1,7 @@
 """What every command and script shares: errors as one sentence on standard error, and exit codes."""
 
 import argparse
+import atexit
 import gc
 import os
 import signal
@@ -68,6 +69,7 @@ def report(program: str, command: Callable[[], object]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     reuse_memory()
     gc.set_threshold(COLLECT)
+    atexit.register(gc.freeze)  # with PyTorch loaded, collecting garbage took the end of a process half a second
     try:
         command()
         sys.stdout.flush()
