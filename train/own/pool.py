@@ -1,7 +1,7 @@
 """The shares with which members answer together, chosen on questions that none of them has learned from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,17 +52,23 @@ class Pool:
 
 
 def best_pool(held: Held) -> Pool:
-    """The pool with the best answers to held-out questions, of all members or of the first alone; that of the guesses
-    alone where no other is better.
+    """The pool with the best answers to held-out questions, of all members or of the first alone, and the best guess of
+    both; that guess alone where it is better.
 
     The factors of each group of questions are fitted on the other groups, so that what they reach is not overrated.
     """
-    each = [pool_of(held, count, own) for own in (True, False) for count in sorted({1, len(held.answers)})]
-    best = max(each, key=lambda pool: float(scores(pool.logits, held.labels).mean()))  # of equal ones the smaller
-    guess = max(each, key=lambda pool: float(scores(pool.guessed, held.labels).mean()))
-    if scores(best.logits, held.labels).mean() < scores(guess.guessed, held.labels).mean():
-        return Pool([0.0] * len(guess.answer), guess.guess, guess.guess, guess.only_own, guess.guessed, guess.guessed)
-    return best
+
+    def right(logits: Tensor) -> float:
+        return float(scores(logits, held.labels).mean())
+
+    count = len(held.answers)
+    each = [max((pool_of(held, count, own) for own in (True, False)), key=lambda pool: right(pool.logits))]
+    if count > 1:
+        each.insert(0, pool_of(held, 1, each[0].only_own))  # first, as of equal ones the smaller is chosen
+    best, guess = max(each, key=lambda pool: right(pool.logits)), max(each, key=lambda pool: right(pool.guessed))
+    if not best.looks or right(best.logits) < right(guess.guessed):
+        return Pool([0.0] * count, guess.guess, guess.guess, guess.only_own, guess.guessed, guess.guessed)
+    return replace(best, guess=guess.guess, guessed=guess.guessed)
 
 
 def pool_of(held: Held, count: int, only_own: bool) -> Pool:

@@ -60,6 +60,19 @@ def test_a_member_that_does_not_help_is_left_out(labels: Tensor) -> None:
         assert bool(pool.blind[1] or pool.guess[1]) is helps
 
 
+def test_the_best_guess_is_kept(labels: Tensor) -> None:
+    """Also that of a member whose answer is left out."""
+    pool = best_pool(held(labels, [member(labels, 2, 1), member(labels, 0, 2)], [0 * labels, member(labels, 1, 3)]))
+    assert pool.answer[0] and not pool.answer[1] and pool.guess[1]
+    assert scores(pool.guessed, labels).mean() > 2 / ANSWERS
+
+
+def test_an_answer_without_a_share_of_the_photo_is_the_guess(labels: Tensor) -> None:
+    pool = best_pool(held(labels, [0 * labels], [member(labels, 1, 3)]))
+    assert not pool.looks and pool.blind == pool.guess
+    torch.testing.assert_close(pool.logits, pool.guessed)
+
+
 def test_factors_come_from_the_other_groups(labels: Tensor) -> None:
     """What a group of questions says must not change how its own members are weighted."""
     parts = [member(labels, 2, 1)], [member(labels, 1, 2)]
