@@ -35,7 +35,7 @@ class Held:
 @dataclass
 class Pool:
     """How members answer together: factors of their answers' logits and of their guesses' in the answer, and of their
-    guesses' in the guess without the photo; only_own: only the answers of one's own data are possible; logits, guess:
+    guesses' in the guess without the photo; only_own: only the answers of one's own data are possible; logits, guessed:
     those `(Q, A)` of the held-out questions, with factors that were fitted on the other groups."""
 
     answer: list[float]
