@@ -261,16 +261,17 @@ def test_a_checkpoint_s_configuration_is_read_once(tiny_checkpoint):
 def test_answering_computes_what_it_reports_and_nothing_else(model, photo, monkeypatch):
     for name in ("image_only_logits", "loss"):
         monkeypatch.setattr(model.model, name, lambda *_, name=name: pytest.fail(f"{name} is computed"))
-    prepared = []
-    prepare = model.model.prepare
-    monkeypatch.setattr(model.model, "prepare", lambda grid: (prepared.append(1), prepare(grid))[1])
+    computed = []
+    for name in ("prepare", "sides"):  # the photo's parts
+        part = getattr(model.model, name)
+        monkeypatch.setattr(model.model, name, lambda x, name=name, part=part: (computed.append(name), part(x))[1])
     unseen = model.look(np.full((20, 30, 3), 7, np.uint8))
     model.ask_many(unseen, [QUESTION, "cat"])
-    assert prepared == [1]
-    again = model.ask(unseen, QUESTION)  # the photo's part is computed once
-    assert prepared == [1] and again.text == model.ask_many(unseen, [QUESTION, "cat"])[0].text
+    assert computed == ["prepare", "sides"]
+    again = model.ask(unseen, QUESTION)
+    assert len(computed) == 2 and again.text == model.ask_many(unseen, [QUESTION, "cat"])[0].text
     model.ask_all([unseen, photo], [[QUESTION], ["cat"]])
-    assert prepared == [1, 1]
+    assert computed == ["prepare", "sides", "prepare"]  # of several photos the sides would cost more than they save
 
 
 @pytest.mark.parametrize(

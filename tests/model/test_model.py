@@ -266,3 +266,8 @@ def test_falls_without_a_glimpse(settings):
         plain = net(**given, grid=grid)
         assert plain.falls is None
         torch.testing.assert_close(plain.logits, output.logits)
+        about_one = index == 1
+        v = net.prepare(grid[1:])
+        given = {name: values[about_one] for name, values in given.items()} | {"photo_index": index[about_one] * 0}
+        again = net(**given, prepared=(v, None, net.sides(v)), falls=True)
+        torch.testing.assert_close((again.logits, again.falls), (output.logits[about_one], output.falls[about_one]))

@@ -76,13 +76,13 @@ class VQANet(nn.Module):
         photo_index: Tensor | None = None,
         labels: Tensor | None = None,
         falls: bool = False,
-        prepared: tuple[Tensor, Any] | None = None,
+        prepared: tuple[Tensor, Any, Tensor | None] | None = None,
     ) -> Any:
         """Compute the equations above: a `NetOutput`.
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
         pixel_values `(P, 3, S, S)`, grid `(P, N, D)` as `encode_image` gives it, or prepared, v and what
-        `attention.project` computes from it (or None): exactly one of the three.
+        `attention.project` and `sides` compute from it (each may be None): exactly one of the three.
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
         labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
         """
@@ -90,11 +90,14 @@ class VQANet(nn.Module):
             if grid is None:
                 assert pixel_values is not None, "give pixel_values, grid or prepared"
                 grid = self.encode_image(pixel_values)
-            prepared = self.prepare(grid), None
-        v, projected = prepared
+            prepared = self.prepare(grid), None, None
+        v, projected, sides = prepared
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index, projected)
-        logits, fall = self.falls(v, z, q, photo_index) if falls else (self.answer_logits(z, q), None)
+        if falls:
+            logits, fall = self.falls(v, z, q, attention, photo_index, sides)
+        else:
+            logits, fall = self.answer_logits(z, q), None
         return self.output(
             loss=None if labels is None else self.loss(logits, labels),
             logits=logits,
@@ -115,22 +118,33 @@ class VQANet(nn.Module):
         """Glimpses `z (…, G·D)` and questions `q (…, H)` to logits `(…, A)`."""
         return self.answer_head(self.fusion(z, q)).float()
 
-    def falls(self, v: Tensor, z: Tensor, q: Tensor, photo_index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def falls(
+        self,
+        v: Tensor,
+        z: Tensor,
+        q: Tensor,
+        attention: Tensor,
+        photo_index: Tensor | None = None,
+        sides: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
         instead: `(B, G)`. The glimpse with the largest fall carried the answer.
 
-        W z is a sum over the glimpses, Σ_g W_g z_g, so that each block W_g is read once, for z_g and for the mean. All
-        answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
+        W z is a sum over the glimpses, Σ_g W_g z_g, so that each block W_g is read once, for z_g and for the mean. With
+        the `sides` of a single photo, W_g z_g = Σ_n a_gn W_g v_n, no block is read at all. All answers are scored for
+        `z` alone: of the other fusions only the logit of the best answer counts.
         """
-        size, mean = v.shape[-1], v.mean(1)
-        mean = mean if photo_index is None else mean[photo_index]  # (B, D)
-        glimpses = self.config.looks if self.config.looks > 1 else self.config.glimpses
+        size = v.shape[-1]
         W, b = self.fusion.project_a.weight, self.fusion.project_a.bias
-        rest = glimpses * size  # of z, which is no glimpse: the means of several looks
+        rest = self.glimpses * size  # of z, which is no glimpse: the means of several looks
         side, change = F.linear(z[:, rest:], W[:, rest:], b) if z.shape[1] > rest else b, []
-        for g in range(glimpses):
+        for g in range(self.glimpses):
             block = slice(g * size, (g + 1) * size)
-            seen, even = times(torch.cat((z[:, block], mean)), W[:, block]).unflatten(0, (2, -1))  # (B, F)
+            if sides is None:
+                mean = v.mean(1) if photo_index is None else v.mean(1)[photo_index]  # (B, D)
+                seen, even = times(torch.cat((z[:, block], mean)), W[:, block]).unflatten(0, (2, -1))  # (B, F)
+            else:
+                seen, even = attention[:, g] @ sides[g], sides[g].mean(0)
             side = side + seen
             change.append(even - seen)
         sides = side.unsqueeze(1) + torch.stack((torch.zeros_like(side), *change), 1)  # (B, 1 + G, F)
@@ -139,6 +153,12 @@ class VQANet(nn.Module):
         best = self.answer_head.get_parameter("1.weight")[logits.argmax(-1)].unsqueeze(-1)  # (B, F, 1)
         scores = (hidden @ best).float().squeeze(-1)  # but for the bias
         return logits, scores[:, :1] - scores[:, 1:]
+
+    def sides(self, v: Tensor) -> Tensor:
+        """W_g v_n `(G, N, F)`: the fusion's projection of each place of a single photo's prepared grid `v (1, N, D)` as
+        glimpse g. It serves all further questions about the photo."""
+        blocks = self.fusion.project_a.weight.split(v.shape[-1], 1)[: self.glimpses]
+        return torch.stack([F.linear(v[0], block) for block in blocks])
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""
@@ -168,6 +188,11 @@ class VQANet(nn.Module):
         if self.config.loss == "sigmoid":
             return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)
         return soft_cross_entropy(logits, labels)
+
+    @property
+    def glimpses(self) -> int:
+        """How many maps attention has."""
+        return self.config.looks if self.config.looks > 1 else self.config.glimpses
 
     @property
     def grid_size(self) -> tuple[int, int]:

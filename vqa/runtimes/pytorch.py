@@ -31,7 +31,7 @@ class TorchEngine:
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
-        self._last: tuple[Tensor, Tensor, Any] | None = None  # a photo's grid, and what `prepared` returns for it
+        self._last: tuple[Tensor, Any] | None = None  # a photo's grid, and what `prepared` returns for it
         self.weights: tuple[Path, ...] = (checkpoint.folder / WEIGHTS,)
 
     def to_device(self, values: Any) -> Tensor:
@@ -67,16 +67,16 @@ class TorchEngine:
         )
         return Logits(*(None if result is None else result.float().cpu().numpy() for result in results))
 
-    def prepared(self, grid: Tensor) -> tuple[Tensor, Any]:
-        """What attention reads; for a single photo also what it computes from that alone, once for all questions that
-        are asked about the photo in turn."""
+    def prepared(self, grid: Tensor) -> tuple[Tensor, Any, Tensor | None]:
+        """What attention reads; for a single photo also what attention and fusion compute from that alone, once for all
+        questions that are asked about the photo in turn."""
         if len(grid) > 1 or torch.is_autocast_enabled(self.device.type):
-            return self.model.prepare(grid), None
+            return self.model.prepare(grid), None, None
         last = self._last  # another thread may replace it
         if last is None or last[0] is not grid:
             v = self.model.prepare(grid)
-            self._last = last = grid, v, self.model.attention.project(v)
-        return last[1:]
+            self._last = last = grid, (v, self.model.attention.project(v), self.model.sides(v))
+        return last[1]
 
     def fast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is torch.bfloat16)
