@@ -86,7 +86,7 @@ def fresh(net: VQAModel, seed: int) -> Member:
     questions, attention = QuestionEncoder(config), SpatialAttention(config, channels)
     nn.init.zeros_(questions.gather.weight).requires_grad_(False)
     centred = known - known[1:].mean(0)
-    vectors = centred @ torch.linalg.svd(centred[1:], full_matrices=False).Vh[:size].T
+    vectors = centred @ torch.linalg.eigh(centred[1:].T @ centred[1:]).eigenvectors[:, -size:]
     with torch.no_grad():
         length = questions.embedding.weight[1:].norm(dim=1).mean()
         questions.embedding.weight[1:] = (vectors * (length / vectors[1:].norm(dim=1).mean().clamp_min(1e-6)))[1:]

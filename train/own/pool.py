@@ -52,8 +52,8 @@ class Pool:
 
 
 def best_pool(held: Held) -> Pool:
-    """The pool with the best answers to held-out questions, of all members or of the first alone, and the best guess of
-    both; that guess alone where it is better.
+    """The pool with the best answers to held-out questions of all `kinds`, and the best guess of all; that guess alone
+    where it is better.
 
     The factors of each group of questions are fitted on the other groups, so that what they reach is not overrated.
     """
@@ -62,21 +62,45 @@ def best_pool(held: Held) -> Pool:
         return float(scores(logits, held.labels).mean())
 
     count = len(held.answers)
-    each = [max((pool_of(held, count, own) for own in (True, False)), key=lambda pool: right(pool.logits))]
-    if count > 1:
-        each.insert(0, pool_of(held, 1, each[0].only_own))  # first, as of equal ones the smaller is chosen
+    *smaller, largest = kinds(count)
+    both = (pool_of(held, *largest, only_own) for only_own in (True, False))
+    whole = max(both, key=lambda pool: right(pool.logits))
+    each = [*(pool_of(held, *kind, whole.only_own) for kind in smaller), whole]
     best, guess = max(each, key=lambda pool: right(pool.logits)), max(each, key=lambda pool: right(pool.guessed))
     if not best.looks or right(best.logits) < right(guess.guessed):
         return Pool([0.0] * count, guess.guess, guess.guess, guess.only_own, guess.guessed, guess.guessed)
     return replace(best, guess=guess.guess, guessed=guess.guessed)
 
 
-def pool_of(held: Held, count: int, only_own: bool) -> Pool:
-    """The pool of the first `count` members."""
+def kinds(count: int) -> list[tuple[int, bool]]:
+    """How many of `count` members answer, and whether their guesses have a share in the answer; the smaller first, as
+    the first of equally good ones is chosen. The likeliest factors are not those with the most right answers."""
+    return [(1, False), (1, True), (count, True)][: 2 + (count > 1)]
+
+
+def pool_of(held: Held, count: int, guesses: bool, only_own: bool) -> Pool:
+    """The pool of a kind."""
     guess, guessed = fitted(held, held.guesses[:count], only_own)
-    factors, logits = fitted(held, [*held.answers[:count], *held.guesses[:count]], only_own)
+    factors, logits = fitted(held, parts_of(held, count, guesses), only_own)
+    answer, blind = factors[:count], factors[count:] or [0.0] * count
     others = [0.0] * (len(held.answers) - count)
-    return Pool(factors[:count] + others, factors[count:] + others, guess + others, only_own, logits, guessed)
+    return Pool(answer + others, blind + others, guess + others, only_own, logits, guessed)
+
+
+def parts_of(held: Held, count: int, guesses: bool) -> list[Tensor]:
+    """The logits that a kind of pool adds up."""
+    return [*held.answers[:count], *held.guesses[: count * guesses]]
+
+
+def reached(held: Held) -> float:
+    """The share of right answers of the best kind of pool, quickly: with all answers, and with factors that were fitted
+    on the same questions."""
+    every, right = torch.ones_like(held.own), 0.0
+    for kind in kinds(len(held.answers)):
+        parts = parts_of(held, *kind)
+        factors = fit_factors(parts, held.labels, every)
+        right = max(right, float(scores(mixed(parts, factors), held.labels).mean()))
+    return right
 
 
 def fitted(held: Held, parts: Sequence[Tensor], only_own: bool) -> tuple[list[float], Tensor]:

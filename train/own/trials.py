@@ -20,7 +20,7 @@ from torch import Tensor
 
 from train.own.learning import BATCH, Material, Recipe, fit, predict
 from train.own.members import Member, between, can_join, continued, fresh
-from train.own.pool import Held, Pool, best_pool, fit_factors, mixed, scores
+from train.own.pool import Held, Pool, best_pool, reached
 from vqa.data.files import whole_file
 from vqa.model.errors import InputError
 
@@ -35,7 +35,7 @@ SAMPLE, ADVISED = 5, 4  # batches by which a pass is timed; passes that a longer
 HEADS = ("answers", "guesses", "images")
 WAYS = (1.0, 0.75, 0.5, 0.25)  # shares of the way from the start model's weights to the learned ones
 START, FRESH = "from the start model", "new, small"
-RECIPES = {START: Recipe(1e-3, 16), FRESH: Recipe(3e-3, 20, sharing=3.0)}
+RECIPES = {START: Recipe(1e-3, 32), FRESH: Recipe(3e-3, 20, sharing=3.0)}
 
 
 @dataclass
@@ -134,9 +134,9 @@ class Trials:
         def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
             member = self.member(name, self.seed)
             passes = fit(member, self.material, rest, recipe, self.seed, most or math.inf, advance)
-            tensors, start = member.state_dict() if self.keep and most else {}, self.member(name, self.seed)
+            tensors = member.state_dict() if self.keep and most else {}
             for way in WAYS if name == START else WAYS[:1]:
-                logits = predict(between(start, member, way), self.material, held)
+                logits = predict(self.moved(name, member, way), self.material, held)
                 tensors |= {f"{head} {way}": part.half() for head, part in zip(HEADS, logits, strict=True)}
             return passes, tensors
 
@@ -146,14 +146,11 @@ class Trials:
     def choose(self) -> tuple[Held, Pool]:
         """Choose the way with the best answers to held-out questions; returns these and their pool."""
 
-        def reached(way: float) -> float:
+        def reached_by(way: float) -> float:
             self.way = way
-            held = self.together(self.measured)
-            parts = [*held.answers, *held.guesses]
-            factors = fit_factors(parts, held.labels, torch.ones_like(held.own))
-            return float(scores(mixed(parts, factors), held.labels).mean())
+            return reached(self.together(self.measured))
 
-        self.way = max(WAYS, key=reached)
+        self.way = max(WAYS, key=reached_by)
         held = self.together(self.measured)
         return held, best_pool(held)
 
@@ -203,7 +200,11 @@ class Trials:
         member = self.member(name, seed)
         tensors = load_file(done.file)
         member.load_state_dict({key: tensors[key] for key in member.state_dict()})
-        return between(self.member(name, seed), member, self.way_of(name)).eval()
+        return self.moved(name, member, self.way_of(name)).eval()
+
+    def moved(self, name: str, member: Member, way: float) -> Member:
+        """A learned member at a share of its way from the start model."""
+        return member if way == 1 else between(self.member(name, self.seed), member, way)
 
     def way_of(self, name: str) -> float:
         """The share of the way that a recipe's member goes: a new one, which knows nothing, goes all of it."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.own.pool import Held, best_pool, fit_factors, mixed, scores
+from train.own.pool import Held, best_pool, fit_factors, kinds, mixed, reached, scores
 
 QUESTIONS, ANSWERS = 400, 6
 
@@ -58,6 +58,22 @@ def test_a_member_that_does_not_help_is_left_out(labels: Tensor) -> None:
         pool = best_pool(held(labels, [first, member(labels, knows, 3)], [guess, guess]))
         assert bool(pool.answer[1]) is helps and bool(pool.answer[0])
         assert bool(pool.blind[1] or pool.guess[1]) is helps
+
+
+def test_a_guess_has_a_share_in_the_answer_only_where_it_helps(labels: Tensor) -> None:
+    answer = member(labels, 1, 1)
+    for guess, helps in ((0 * labels, False), (member(labels, 2, 2), True)):
+        pool = best_pool(held(labels, [answer], [guess]))
+        assert pool.looks and bool(pool.blind[0]) is helps
+    assert kinds(1) == [(1, False), (1, True)] and kinds(3) == [(1, False), (1, True), (3, True)]
+
+
+def test_what_is_reached_is_that_of_the_best_kind(labels: Tensor) -> None:
+    """Of the first member alone, which the second would disturb, or of both."""
+    good, loud = member(labels, 2, 1), 5 * member(labels, -1, 2)
+    alone = float(scores(good, labels).mean())
+    assert reached(held(labels, [good, loud], [0 * labels, 0 * labels])) >= alone
+    assert reached(held(labels, [good, member(labels, 2, 3)], [0 * labels, 0 * labels])) > alone + 0.05
 
 
 def test_the_best_guess_is_kept(labels: Tensor) -> None:
