@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output", metavar="MODEL", help="the folder of the new model (without it, only check the data)")
     add("--start", default="bundled", metavar="M", help="the model to fine-tune (default: bundled)")
     add("--minutes", type=float, default=10.0, metavar="M", help="time for the whole command (default: 10)")
-    add("--epochs", type=int, metavar="N", help="most passes over the questions (default: 16 to 20, if there is time)")
+    add("--epochs", type=int, metavar="N", help="most passes over the questions (default: 20 to 32, if there is time)")
     add("--merge", action="store_true", help="count nearly equal answers as one (the check lists them)")
     add("--no-refit", dest="refit", action="store_false", help="do not learn from the held-out photos at the end")
     add("--seed", type=int, default=1, help="of everything random (default: 1)")

@@ -15,7 +15,7 @@ from train.fitting.finish import calibrate, ece, stated
 from train.fitting.prepare import CALIBRATION, split_by_photo
 from train.fitting.surgery import extend
 from train.own.members import Member, Shares, join
-from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool, scores
+from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool, right
 from train.own.report import worst
 from train.own.trials import Trials
 from vqa.checkpoint.card import CARD, model_card
@@ -159,4 +159,4 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
 def exact(logits: Tensor, held: Held, pool: Pool) -> float:
     """Percent right, with the answers that the pool allows."""
     allowed = held.own if pool.only_own else torch.ones_like(held.own)
-    return round(100 * float(scores(logits.masked_fill(~allowed, IMPOSSIBLE), held.labels).mean()), 2)
+    return round(100 * right(logits.masked_fill(~allowed, IMPOSSIBLE), held.labels), 2)

@@ -1,7 +1,7 @@
 """The shares with which members answer together, chosen on questions that none of them has learned from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -52,24 +52,25 @@ class Pool:
 
 
 def best_pool(held: Held) -> Pool:
-    """The pool with the best answers to held-out questions of all `kinds`, and the best guess of all; that guess alone
-    where it is better.
+    """The pool with the best answers to held-out questions of all `kinds`, and the best guess of the first member alone
+    and of all; that guess alone where it is better.
 
     The factors of each group of questions are fitted on the other groups, so that what they reach is not overrated.
     """
-
-    def right(logits: Tensor) -> float:
-        return float(scores(logits, held.labels).mean())
-
     count = len(held.answers)
     *smaller, largest = kinds(count)
-    both = (pool_of(held, *largest, only_own) for only_own in (True, False))
-    whole = max(both, key=lambda pool: right(pool.logits))
-    each = [*(pool_of(held, *kind, whole.only_own) for kind in smaller), whole]
-    best, guess = max(each, key=lambda pool: right(pool.logits)), max(each, key=lambda pool: right(pool.guessed))
-    if not best.looks or right(best.logits) < right(guess.guessed):
-        return Pool([0.0] * count, guess.guess, guess.guess, guess.only_own, guess.guessed, guess.guessed)
-    return replace(best, guess=guess.guess, guessed=guess.guessed)
+    whole = {own: fitted(held, parts_of(held, *largest), own) for own in (True, False)}
+    only_own = max(whole, key=lambda own: right(whole[own][1], held.labels))
+    found = {kind: fitted(held, parts_of(held, *kind), only_own) for kind in smaller} | {largest: whole[only_own]}
+    guesses = [fitted(held, held.guesses[:some], only_own) for some in sorted({1, count})]
+    guess, guessed = max(guesses, key=lambda fit: right(fit[1], held.labels))
+    looking = [kind for kind, (factors, _) in found.items() if any(factors[: kind[0]])]
+    best = max(looking, key=lambda kind: right(found[kind][1], held.labels), default=None)
+    if best is None or right(found[best][1], held.labels) < right(guessed, held.labels):
+        return Pool([0.0] * count, filled(guess, count), filled(guess, count), only_own, guessed, guessed)
+    (factors, logits), some = found[best], best[0]
+    answer, blind = filled(factors[:some], count), filled(factors[some:], count)
+    return Pool(answer, blind, filled(guess, count), only_own, logits, guessed)
 
 
 def kinds(count: int) -> list[tuple[int, bool]]:
@@ -78,29 +79,21 @@ def kinds(count: int) -> list[tuple[int, bool]]:
     return [(1, False), (1, True), (count, True)][: 2 + (count > 1)]
 
 
-def pool_of(held: Held, count: int, guesses: bool, only_own: bool) -> Pool:
-    """The pool of a kind."""
-    guess, guessed = fitted(held, held.guesses[:count], only_own)
-    factors, logits = fitted(held, parts_of(held, count, guesses), only_own)
-    answer, blind = factors[:count], factors[count:] or [0.0] * count
-    others = [0.0] * (len(held.answers) - count)
-    return Pool(answer + others, blind + others, guess + others, only_own, logits, guessed)
-
-
 def parts_of(held: Held, count: int, guesses: bool) -> list[Tensor]:
     """The logits that a kind of pool adds up."""
     return [*held.answers[:count], *held.guesses[: count * guesses]]
 
 
+def filled(factors: list[float], count: int) -> list[float]:
+    """The factors of `count` members, 0 for those after the given ones."""
+    return factors + [0.0] * (count - len(factors))
+
+
 def reached(held: Held) -> float:
     """The share of right answers of the best kind of pool, quickly: with all answers, and with factors that were fitted
     on the same questions."""
-    every, right = torch.ones_like(held.own), 0.0
-    for kind in kinds(len(held.answers)):
-        parts = parts_of(held, *kind)
-        factors = fit_factors(parts, held.labels, every)
-        right = max(right, float(scores(mixed(parts, factors), held.labels).mean()))
-    return right
+    every, each = torch.ones_like(held.own), [parts_of(held, *kind) for kind in kinds(len(held.answers))]
+    return max(right(mixed(parts, fit_factors(parts, held.labels, every)), held.labels) for parts in each)
 
 
 def fitted(held: Held, parts: Sequence[Tensor], only_own: bool) -> tuple[list[float], Tensor]:
@@ -125,11 +118,10 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
     allowed `(Q, A)`: the possible answers; questions without a possible right one are left out.
     """
     drawn = torch.from_numpy(np.random.default_rng(0).permutation(len(labels))[:MOST])
-    right, possible = labels[drawn] * allowed[drawn], allowed.any(0)
-    known = drawn[right.sum(1) > 0]
+    possible, known = allowed.any(0), drawn[(labels[drawn] * allowed[drawn]).sum(1) > 0]
     if not len(known):
         return [1 / len(parts)] * len(parts)
-    right, outside = (labels * allowed)[known][:, possible], ~allowed[known][:, possible]
+    wanted, outside = (labels * allowed)[known][:, possible], ~allowed[known][:, possible]
     each = torch.stack([part[known][:, possible].masked_fill(outside, IMPOSSIBLE) for part in parts])
     # Softplus and not exp keeps factors positive: a long step of L-BFGS would make them infinite.
     free = torch.full((len(parts),), float(np.log(np.expm1(1 / len(parts)))), requires_grad=True)
@@ -138,7 +130,7 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
     def step() -> Tensor:
         optimizer.zero_grad()
         factors = F.softplus(free)
-        value = soft_cross_entropy(torch.einsum("m,mqa->qa", factors, each), right) + 1e-3 * factors.square().sum()
+        value = soft_cross_entropy(torch.einsum("m,mqa->qa", factors, each), wanted) + 1e-3 * factors.square().sum()
         value.backward()
         return value
 
@@ -146,6 +138,11 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
         optimizer.step(step)
     factors = F.softplus(free.detach()).tolist()
     return [factor if factor >= LEAST else 0.0 for factor in factors]
+
+
+def right(logits: Tensor, labels: Tensor) -> float:
+    """The share of the best answers that are right."""
+    return float(scores(logits, labels).mean())
 
 
 def scores(logits: Tensor, labels: Tensor) -> Tensor:

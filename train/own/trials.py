@@ -136,7 +136,7 @@ class Trials:
             passes = fit(member, self.material, rest, recipe, self.seed, most or math.inf, advance)
             tensors = member.state_dict() if self.keep and most else {}
             for way in WAYS if name == START else WAYS[:1]:
-                logits = predict(self.moved(name, member, way), self.material, held)
+                logits = predict(self.moved(member, way), self.material, held)
                 tensors |= {f"{head} {way}": part.half() for head, part in zip(HEADS, logits, strict=True)}
             return passes, tensors
 
@@ -200,11 +200,11 @@ class Trials:
         member = self.member(name, seed)
         tensors = load_file(done.file)
         member.load_state_dict({key: tensors[key] for key in member.state_dict()})
-        return self.moved(name, member, self.way_of(name)).eval()
+        return self.moved(member, self.way_of(name)).eval()
 
-    def moved(self, name: str, member: Member, way: float) -> Member:
+    def moved(self, member: Member, way: float) -> Member:
         """A learned member at a share of its way from the start model."""
-        return member if way == 1 else between(self.member(name, self.seed), member, way)
+        return member if way == 1 else between(continued(self.material.net), member, way)
 
     def way_of(self, name: str) -> float:
         """The share of the way that a recipe's member goes: a new one, which knows nothing, goes all of it."""

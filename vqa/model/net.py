@@ -82,7 +82,8 @@ class VQANet(nn.Module):
 
         input_ids, attention_mask: `(B, T)`, padded on the right.
         pixel_values `(P, 3, S, S)`, grid `(P, N, D)` as `encode_image` gives it, or prepared, v and what
-        `attention.project` and `sides` compute from it (each may be None): exactly one of the three.
+        `attention.project` and, for a single photo, `sides` compute from it (each may be None): exactly one of the
+        three.
         photo_index: `(B,)`, the photo of each question; without it P = B and question i is about photo i.
         labels: `(B, A)` soft scores in [0, 1]. falls: compute the falls too.
         """
@@ -95,7 +96,7 @@ class VQANet(nn.Module):
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index, projected)
         if falls:
-            logits, fall = self.falls(v, z, q, attention, photo_index, sides)
+            logits, fall = self.falls(v, z, q, photo_index, attention, sides)
         else:
             logits, fall = self.answer_logits(z, q), None
         return self.output(
@@ -123,32 +124,32 @@ class VQANet(nn.Module):
         v: Tensor,
         z: Tensor,
         q: Tensor,
-        attention: Tensor,
         photo_index: Tensor | None = None,
+        attention: Tensor | None = None,
         sides: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
         instead: `(B, G)`. The glimpse with the largest fall carried the answer.
 
         W z is a sum over the glimpses, Σ_g W_g z_g, so that each block W_g is read once, for z_g and for the mean. With
-        the `sides` of a single photo, W_g z_g = Σ_n a_gn W_g v_n, no block is read at all. All answers are scored for
-        `z` alone: of the other fusions only the logit of the best answer counts.
+        the attention `(B, G, N)` and the `sides` of a single photo no block is read: W_g z_g = Σ_n a_gn W_g v_n. All
+        answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
         """
-        size = v.shape[-1]
+        size, mean = v.shape[-1], v.mean(1)
+        mean = mean if photo_index is None else mean[photo_index]  # (B, D)
         W, b = self.fusion.project_a.weight, self.fusion.project_a.bias
         rest = self.glimpses * size  # of z, which is no glimpse: the means of several looks
         side, change = F.linear(z[:, rest:], W[:, rest:], b) if z.shape[1] > rest else b, []
         for g in range(self.glimpses):
-            block = slice(g * size, (g + 1) * size)
-            if sides is None:
-                mean = v.mean(1) if photo_index is None else v.mean(1)[photo_index]  # (B, D)
+            if sides is None or attention is None:
+                block = slice(g * size, (g + 1) * size)
                 seen, even = times(torch.cat((z[:, block], mean)), W[:, block]).unflatten(0, (2, -1))  # (B, F)
             else:
-                seen, even = attention[:, g] @ sides[g], sides[g].mean(0)
+                seen, even = attention[:, g].to(sides.dtype) @ sides[g], sides[g].mean(0)
             side = side + seen
             change.append(even - seen)
-        sides = side.unsqueeze(1) + torch.stack((torch.zeros_like(side), *change), 1)  # (B, 1 + G, F)
-        hidden = self.fusion.join(self.fusion.activate(sides), self.fusion.side_b(q).unsqueeze(1))
+        each = side.unsqueeze(1) + torch.stack((torch.zeros_like(side), *change), 1)  # (B, 1 + G, F)
+        hidden = self.fusion.join(self.fusion.activate(each), self.fusion.side_b(q).unsqueeze(1))
         logits = self.answer_head(hidden[:, 0]).float()  # (B, A)
         best = self.answer_head.get_parameter("1.weight")[logits.argmax(-1)].unsqueeze(-1)  # (B, F, 1)
         scores = (hidden @ best).float().squeeze(-1)  # but for the bias
@@ -156,7 +157,7 @@ class VQANet(nn.Module):
 
     def sides(self, v: Tensor) -> Tensor:
         """W_g v_n `(G, N, F)`: the fusion's projection of each place of a single photo's prepared grid `v (1, N, D)` as
-        glimpse g. It serves all further questions about the photo."""
+        glimpse g, for all questions about the photo."""
         blocks = self.fusion.project_a.weight.split(v.shape[-1], 1)[: self.glimpses]
         return torch.stack([F.linear(v[0], block) for block in blocks])
 
@@ -192,7 +193,7 @@ class VQANet(nn.Module):
     @property
     def glimpses(self) -> int:
         """How many maps attention has."""
-        return self.config.looks if self.config.looks > 1 else self.config.glimpses
+        return self.config.looks * self.config.glimpses  # one of them is 1
 
     @property
     def grid_size(self) -> tuple[int, int]:

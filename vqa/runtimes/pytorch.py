@@ -55,7 +55,7 @@ class TorchEngine:
     ) -> Logits:
         grid, photo_index = self.to_device(grid), self.to_device(photo_index)
         questions = self.to_device(input_ids), self.to_device(attention_mask)
-        prepared = self.prepared(grid)
+        prepared = self.prepared(grid, falls)
         output = self.model(*questions, prepared=prepared, photo_index=photo_index, falls=falls)
         results = Logits(
             output.logits,
@@ -67,15 +67,15 @@ class TorchEngine:
         )
         return Logits(*(None if result is None else result.float().cpu().numpy() for result in results))
 
-    def prepared(self, grid: Tensor) -> tuple[Tensor, Any, Tensor | None]:
-        """What attention reads; for a single photo also what attention and fusion compute from that alone, once for all
-        questions that are asked about the photo in turn."""
+    def prepared(self, grid: Tensor, falls: bool) -> tuple[Tensor, Any, Tensor | None]:
+        """What attention reads; for a single photo also what attention, and for the falls the fusion, compute from that
+        alone, once for all questions that are asked about the photo in turn."""
         if len(grid) > 1 or torch.is_autocast_enabled(self.device.type):
             return self.model.prepare(grid), None, None
         last = self._last  # another thread may replace it
         if last is None or last[0] is not grid:
             v = self.model.prepare(grid)
-            self._last = last = grid, (v, self.model.attention.project(v), self.model.sides(v))
+            self._last = last = grid, (v, self.model.attention.project(v), self.model.sides(v) if falls else None)
         return last[1]
 
     def fast(self) -> AbstractContextManager[None]:
