@@ -266,6 +266,9 @@ def test_answering_computes_what_it_reports_and_nothing_else(model, photo, monke
         part = getattr(model.model, name)
         monkeypatch.setattr(model.model, name, lambda x, name=name, part=part: (computed.append(name), part(x))[1])
     unseen = model.look(np.full((20, 30, 3), 7, np.uint8))
+    model.logits(unseen.grid, [QUESTION], [0])
+    assert computed == ["prepare"]  # without the falls there is no use for the sides
+    computed.clear()
     model.ask_many(unseen, [QUESTION, "cat"])
     assert computed == ["prepare", "sides"]
     again = model.ask(unseen, QUESTION)

@@ -63,14 +63,15 @@ def best_pool(held: Held) -> Pool:
     only_own = max(whole, key=lambda own: right(whole[own][1], held.labels))
     found = {kind: fitted(held, parts_of(held, *kind), only_own) for kind in smaller} | {largest: whole[only_own]}
     guesses = [fitted(held, held.guesses[:some], only_own) for some in sorted({1, count})]
-    guess, guessed = max(guesses, key=lambda fit: right(fit[1], held.labels))
+    few, guessed = max(guesses, key=lambda fit: right(fit[1], held.labels))
+    guess = filled(few, count)
     looking = [kind for kind, (factors, _) in found.items() if any(factors[: kind[0]])]
     best = max(looking, key=lambda kind: right(found[kind][1], held.labels), default=None)
     if best is None or right(found[best][1], held.labels) < right(guessed, held.labels):
-        return Pool([0.0] * count, filled(guess, count), filled(guess, count), only_own, guessed, guessed)
+        return Pool([0.0] * count, guess, guess, only_own, guessed, guessed)
     (factors, logits), some = found[best], best[0]
     answer, blind = filled(factors[:some], count), filled(factors[some:], count)
-    return Pool(answer, blind, filled(guess, count), only_own, logits, guessed)
+    return Pool(answer, blind, guess, only_own, logits, guessed)
 
 
 def kinds(count: int) -> list[tuple[int, bool]]:

@@ -31,7 +31,8 @@ class TorchEngine:
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
-        self._last: tuple[Tensor, Any] | None = None  # a photo's grid, and what `prepared` returns for it
+        # A photo's grid, and what `prepared` returns for it.
+        self._last: tuple[Tensor, tuple[Tensor, Any, Tensor | None]] | None = None
         self.weights: tuple[Path, ...] = (checkpoint.folder / WEIGHTS,)
 
     def to_device(self, values: Any) -> Tensor:
@@ -73,7 +74,7 @@ class TorchEngine:
         if len(grid) > 1 or torch.is_autocast_enabled(self.device.type):
             return self.model.prepare(grid), None, None
         last = self._last  # another thread may replace it
-        if last is None or last[0] is not grid:
+        if last is None or last[0] is not grid or (falls and last[1][2] is None):
             v = self.model.prepare(grid)
             self._last = last = grid, (v, self.model.attention.project(v), self.model.sides(v) if falls else None)
         return last[1]
