@@ -9,10 +9,10 @@ const ISOLATED = { // lets the model use several threads
 
 const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-// A host that is being uploaded to, or a network's login page, answers with other files: these are not stored. Hosts may
-// add to the page itself.
+// A host that is being uploaded to, or a network's login page, answers with other files: these are not stored. No
+// file is compared by its date, as that of a login page may be newer. Hosts may add to the page itself.
 async function whole(path) {
-  const response = await fetch(path, { cache: "no-cache" });
+  const response = await fetch(path, { cache: "reload" });
   const found = hex(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
   if (!response.ok || (path !== "index.html" && found !== FILES[path])) throw new Error(`${path} is another file`);
   return response;

@@ -24,7 +24,8 @@ async function session({ config: { tensors }, loader }, name) {
 function load() {
   const start = performance.now();
   const files = (async () => {
-    const response = await fetch(new URL("model.json", BASE), { cache: "no-cache" }).catch(() => null);
+    // Not compared by its date: a login page that came instead may be newer, and the browser would use it again.
+    const response = await fetch(new URL("model.json", BASE), { cache: "reload" }).catch(() => null);
     if (!response?.ok) throw new Refused("The model cannot be loaded, as the connection is lost; reload the page when it is back.");
     const config = await response.json();
     const report = (done, of, seconds) => postMessage({ status: { loading: progressText(done, of, seconds), done, of } });

@@ -2,7 +2,7 @@
 import { start } from "./main.js";
 
 const place = document.querySelector(".glimpse");
-const props = await fetch(new URL("page.json", document.baseURI)).then((response) => response.ok ? response.json() : Promise.reject(response.status)).catch((error) => {
+const props = await fetch(new URL("page.json", document.baseURI), { cache: "reload" }).then((response) => response.ok ? response.json() : Promise.reject(response.status)).catch((error) => {
   place.textContent = "The page cannot be loaded, as the connection is lost or a file is missing; reload it later.";
   throw error;
 });
