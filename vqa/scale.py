@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -195,6 +196,16 @@ def begin(output: Path, settings: dict[str, Any]) -> None:
     write_json(path, settings)
 
 
+def check_cluster(address: str) -> None:
+    """Raises `InputError` if nothing listens at HOST:PORT or ray://HOST:PORT, for which Ray would wait minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"RAY_ADDRESS is {address}, but nothing answers there; correct or unset it.") from error
+
+
 def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, device: str) -> None:
     """Let Ray make the parts of blocks; worker: the arguments of `Worker`. The workers share the GPUs equally.
 
@@ -204,7 +215,9 @@ def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, d
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     workers, console = min(workers, len(todo)), Console(stderr=True)
     local: dict[str, Any] = {}
-    if not (address := os.environ.get("RAY_ADDRESS")):
+    if address := os.environ.get("RAY_ADDRESS"):
+        check_cluster(address)
+    else:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
     import ray.data  # reads the variables
