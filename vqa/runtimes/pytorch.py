@@ -12,6 +12,7 @@ from vqa.checkpoint.load import load_model
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
 from vqa.runtimes import Logits
+from vqa.runtimes.half import pack
 
 
 class TorchEngine:
@@ -27,6 +28,7 @@ class TorchEngine:
             raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
         self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.model.to(self.device)  # type: ignore[arg-type]
+        pack(self.model)
         self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)

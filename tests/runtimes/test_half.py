@@ -1,0 +1,120 @@
+"""Weights of 16 bits give what float32 weights give, and are read only where they are the same numbers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vqa.model.recurrent import Recurrent
+from vqa.predict import VQA, ours
+from vqa.runtimes import half
+
+pytestmark = pytest.mark.skipif(
+    torch.backends.quantized.engine not in ("x86", "fbgemm"), reason="this processor has no FBGEMM"
+)
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def both(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A module with weights of 16 bits, as it is and packed."""
+    module.load_state_dict({name: weight.half().float() for name, weight in module.state_dict().items()})
+    other = type(module)(*module.arguments)
+    other.load_state_dict(module.state_dict())
+    half.pack(other)
+    return module.eval(), other.eval()
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of each product with packed weights."""
+    rows: list[int] = []
+
+    def multiply(x: Tensor, weight: object) -> Tensor:
+        rows.append(len(x))
+        return torch.ops.quantized.linear_dynamic_fp16(x, weight)
+
+    monkeypatch.setattr(half, "multiply", multiply)
+    return rows
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 7), (2, 3, 7), (0, 7)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) -> None:
+    torch.manual_seed(0)
+    module, other = both(linear(7, 4, bias))
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(other(x), module(x), **CLOSE)
+    assert bool(counted) == (len(shape) > 1)
+
+
+def linear(*arguments):
+    module = nn.Linear(*arguments)
+    module.arguments = arguments
+    return module
+
+
+def recurrent(*arguments):
+    module = Recurrent(*arguments)
+    module.arguments = arguments
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return module
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("count, steps", [(1, 1), (1, 6), (3, 1), (3, 5)])
+def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> None:
+    torch.manual_seed(0)
+    module, other = both(recurrent("lstm", 7, 5, layers))
+    x, lengths = torch.randn(count, steps, 7), torch.full((count,), steps)
+    state = tuple(torch.randn(2, layers, count, 5))
+    with torch.inference_mode():
+        for extra in ((), (lengths,), (None, state), (lengths, state)):
+            actual, expected = other(x, *extra), module(x, *extra)
+            for name in ("states", "last", "final"):
+                torch.testing.assert_close(getattr(actual, name), getattr(expected, name), **CLOSE)
+    assert len(counted) == 4 * layers * (1 + steps)
+
+
+def test_where_they_do_not_apply(counted: list[int]) -> None:
+    torch.manual_seed(0)
+    module, other = both(linear(7, 4))
+    lstm, packed = both(recurrent("lstm", 7, 5))
+    x, sequences = torch.randn(3, 7), torch.randn(3, 4, 7)
+    other(x).sum().backward()
+    assert other.weight.grad is not None
+    with torch.inference_mode():
+        other(torch.randn(half.ROWS + 1, 7))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert other(x).dtype is torch.bfloat16
+        lengths = torch.tensor([4, 2, 3])
+        torch.testing.assert_close(packed(sequences, lengths).states, lstm(sequences, lengths).states, **CLOSE)
+    with torch.no_grad():
+        other.weight.mul_(2)
+        torch.testing.assert_close(other(x) - other.bias, 2 * (module(x) - module.bias), **CLOSE)
+    assert counted == []
+
+    rounded, gru = nn.Linear(7, 4), both(recurrent("gru", 7, 5))[1]
+    half.pack(rounded)  # its weights need 32 bits
+    assert type(rounded) is nn.Linear and type(gru) is Recurrent
+
+
+def test_without_fbgemm_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.quantized, "engine", "qnnpack")
+    assert type(both(linear(7, 4))[1]) is nn.Linear
+
+
+def test_a_model_s_answers(tiny_checkpoint: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def logits() -> list[Tensor]:
+        engine = ours(VQA.load(tiny_checkpoint, "cpu", runtime="torch")).engine
+        grid = torch.linspace(-1, 1, 64 * engine.model.image_encoder.channels).view(1, 64, -1)
+        ids, ones = torch.tensor([[2, 3, 4]]), torch.ones(1, 3, dtype=torch.long)
+        found = engine.logits(grid, ids, ones, torch.tensor([0]), falls=True)
+        return [torch.as_tensor(part) for part in found if part is not None]
+
+    packed = logits()
+    assert counted
+    monkeypatch.setattr("vqa.runtimes.pytorch.pack", lambda net: None)
+    torch.testing.assert_close(packed, logits(), **CLOSE)
