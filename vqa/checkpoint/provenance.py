@@ -1,18 +1,19 @@
 """What computed a grid: the image encoder and its preprocessing, named by a hash."""
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
 from safetensors import safe_open
 
 from vqa.checkpoint.find import WEIGHTS, Checkpoint
-from vqa.checkpoint.save import half
-from vqa.model.processing import VQAImageProcessor
+
+if TYPE_CHECKING:  # no import of transformers, which takes seconds
+    from vqa.model.processing import VQAImageProcessor
 
 
 def provenance(
-    encoder: dict[str, torch.Tensor], backbone: str, image_processor: VQAImageProcessor | Checkpoint
+    encoder: dict[str, torch.Tensor], backbone: str, image_processor: Union["VQAImageProcessor", Checkpoint]
 ) -> dict[str, Any]:
     """What determines a grid's numbers. A feature store records it, and is only read with a model of equal provenance.
 
@@ -39,3 +40,11 @@ def checkpoint_provenance(checkpoint: Checkpoint, backbone: str) -> dict[str, An
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     return provenance(tensors, backbone, checkpoint)
+
+
+def half(value: torch.Tensor) -> torch.Tensor:
+    """To float16, clamped to its range (a running variance can exceed it); integers stay."""
+    if not value.is_floating_point():
+        return value.cpu()
+    limit = torch.finfo(torch.float16).max
+    return value.detach().float().clamp(-limit, limit).half().cpu()

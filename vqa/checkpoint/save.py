@@ -9,6 +9,7 @@ from torch import nn
 from transformers.dynamic_module_utils import custom_object_save
 
 from vqa.checkpoint.find import CONFIG, WEIGHTS
+from vqa.checkpoint.provenance import half
 from vqa.data.files import whole_folder, write_json
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
@@ -38,11 +39,3 @@ def save_weights(folder: Path, net: nn.Module) -> None:
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     # save_file would make the file readable by its owner only
     (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
-
-
-def half(value: torch.Tensor) -> torch.Tensor:
-    """To float16, clamped to its range (a running variance can exceed it); integers stay."""
-    if not value.is_floating_point():
-        return value.cpu()
-    limit = torch.finfo(torch.float16).max
-    return value.detach().float().clamp(-limit, limit).half().cpu()
