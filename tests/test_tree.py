@@ -120,7 +120,9 @@ def test_imports_run_one_way(room: str) -> None:
 
 def test_answering_imports_no_package_that_takes_seconds() -> None:
     """PyTorch itself does; transformers and timm would triple the time to the first answer."""
-    known, needed, todo = modules(), set(), ["vqa.cli", "vqa.predict", "vqa.many", "vqa.runtimes.pytorch"]
+    known, needed = modules(), set()
+    todo = ["vqa.cli", "vqa.predict", "vqa.many", "vqa.runtimes.pytorch", "vqa.evaluation.command"]
+    todo += ["vqa.captioning.describe", "vqa.language.complete", "vqa.checkpoint.provenance", "vqa.evidence"]
     while todo:
         name = todo.pop()
         needed.add(name)

@@ -1,6 +1,8 @@
 """The small checkpoints: written, found, read, and refused with a sentence."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,9 @@ def test_what_cannot_be_read_is_reported(folder: Path, tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match="cannot be read"):
         load_bundle(folder, "line", build)
+
+
+def test_reading_imports_nothing_that_takes_seconds() -> None:
+    read = "from vqa.language.complete import Completer; Completer.load()"
+    code = f"import sys; {read}; sys.exit(bool({{'torch._dynamo', 'transformers'}} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

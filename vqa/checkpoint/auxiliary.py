@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from vqa.checkpoint.find import CONFIG, WEIGHTS, find_bundled, read_json
-from vqa.checkpoint.load import check_tensors
-from vqa.checkpoint.save import save_weights
+from vqa.checkpoint.load import Uninitialized, check_tensors
+from vqa.checkpoint.weights import save_weights
 from vqa.data.files import whole_folder, write_json
 from vqa.model.errors import InputError
 
@@ -70,9 +70,9 @@ def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net])
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the checkpoint again.") from error
-    with broken_settings(folder), torch.device("meta"):  # so that no setting makes it large
-        check_tensors(folder, build(config), tensors)
-    with broken_settings(folder):
+    with broken_settings(folder), Uninitialized():
+        with torch.device("meta"):  # so that no setting makes it large
+            check_tensors(folder, build(config), tensors)
         net = build(config)
     net.load_state_dict(tensors)
     return net.eval(), config

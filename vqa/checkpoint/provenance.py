@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 
 from vqa.checkpoint.find import WEIGHTS, Checkpoint
+from vqa.checkpoint.weights import half
 
 if TYPE_CHECKING:  # no import of transformers, which takes seconds
     from vqa.model.processing import VQAImageProcessor
@@ -40,11 +41,3 @@ def checkpoint_provenance(checkpoint: Checkpoint, backbone: str) -> dict[str, An
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     return provenance(tensors, backbone, checkpoint)
-
-
-def half(value: torch.Tensor) -> torch.Tensor:
-    """To float16, clamped to its range (a running variance can exceed it); integers stay."""
-    if not value.is_floating_point():
-        return value.cpu()
-    limit = torch.finfo(torch.float16).max
-    return value.detach().float().clamp(-limit, limit).half().cpu()

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import nn
 from transformers.dynamic_module_utils import custom_object_save
 
-from vqa.checkpoint.find import CONFIG, WEIGHTS
-from vqa.checkpoint.provenance import half
+from vqa.checkpoint.find import CONFIG
+from vqa.checkpoint.weights import save_weights
 from vqa.data.files import whole_folder, write_json
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
@@ -32,10 +30,3 @@ def save_checkpoint(
         save_weights(new, net)
         for name, content in (extra or {}).items():
             write_json(new / name, content)
-
-
-def save_weights(folder: Path, net: nn.Module) -> None:
-    """Write a model's tensors as `model.safetensors`, 16-bit."""
-    tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
-    # save_file would make the file readable by its owner only
-    (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
