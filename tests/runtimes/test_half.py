@@ -75,7 +75,8 @@ def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> Non
             actual, expected = other(x, *extra), module(x, *extra)
             for name in ("states", "last", "final"):
                 torch.testing.assert_close(getattr(actual, name), getattr(expected, name), **CLOSE)
-    assert len(counted) == 4 * layers * (1 + steps)
+        torch.testing.assert_close(other.step(x[:, :1], state).last, module.step(x[:, :1], state).last, **CLOSE)
+    assert len(counted) == 4 * layers * (1 + steps) + 2 * layers
 
 
 def test_where_they_do_not_apply(counted: list[int]) -> None:
@@ -90,7 +91,9 @@ def test_where_they_do_not_apply(counted: list[int]) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             assert other(x).dtype is torch.bfloat16
         lengths = torch.tensor([4, 2, 3])
-        torch.testing.assert_close(packed(sequences, lengths).states, lstm(sequences, lengths).states, **CLOSE)
+        long = torch.randn(1, half.STEPS + 1, 7)
+        for given in ((sequences, lengths), (long,)):
+            torch.testing.assert_close(packed(*given).states, lstm(*given).states, **CLOSE)
     with torch.no_grad():
         other.weight.mul_(2)
         torch.testing.assert_close(other(x) - other.bias, 2 * (module(x) - module.bias), **CLOSE)

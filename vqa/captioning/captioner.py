@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vqa.captioning.words import PAD
 from vqa.model.errors import InputError
-from vqa.model.recurrent import Recurrent, lstm_cell
+from vqa.model.recurrent import Recurrent
 
 ATTENTIONS = ("none", "soft", "hard")
 DROPOUT = 0.4
@@ -113,8 +113,9 @@ class Captioner(nn.Module):
             gate = torch.sigmoid(self.gate(h))
         context = gate * (used.to(photos.values.dtype) @ photos.values)
         x = torch.cat((word.to(context.dtype), context), -1).flatten(0, 1)
-        trace = lstm_cell(x, (h.flatten(0, 1), c.flatten(0, 1)), *self.recurrent.core.all_weights[0])
-        return Step(trace["h"].view_as(h), trace["c"].view_as(c), context, attention, used)
+        after = self.recurrent.step(x.unsqueeze(1), (h.flatten(0, 1).unsqueeze(0), c.flatten(0, 1).unsqueeze(0)))
+        new_h, new_c = (part.view_as(h) for part in after.final or ())
+        return Step(new_h, new_c, context, attention, used)
 
     def logits(self, h: Tensor, context: Tensor, word: Tensor) -> Tensor:
         """Scores of the next word `(..., V)`, from the state, the context and the word before."""

@@ -14,6 +14,7 @@ from vqa.captioning.words import SPECIAL, Words
 from vqa.checkpoint.auxiliary import broken_settings, find_bundle, load_bundle
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
+from vqa.runtimes.half import pack
 
 KIND = "glimpse-captioner"
 WIDEST = 20
@@ -51,6 +52,7 @@ class Describer:
 
     def __init__(self, net: Captioner, words: Words, vqa: VQA, most: int = 20):
         self.net, self.words, self.vqa, self.most = net.to(vqa.device).eval(), words, vqa, most  # type: ignore[arg-type]
+        pack(self.net)
 
     @classmethod
     def load(cls, folder: str | Path | None = None, vqa: VQA | None = None) -> "Describer":

@@ -14,6 +14,7 @@ from vqa.language.characters import END, PADDING, SPECIAL, Characters, check_tex
 from vqa.language.decoding import sample
 from vqa.model.errors import InputError
 from vqa.model.recurrent import State
+from vqa.runtimes.half import pack
 
 KIND = "glimpse-characters"
 LONGEST = 300  # characters of a prefix
@@ -37,6 +38,7 @@ class Completer:
 
     def __init__(self, net: CharacterModel, characters: Characters, lines: bool):
         self.net, self.characters, self.lines = net.eval(), characters, lines
+        pack(self.net)
 
     @classmethod
     def load(cls, folder: str | Path | None = None) -> "Completer":

@@ -104,7 +104,7 @@ class Recurrent(nn.Module):
                 if is_compiling() or lengths.tolist() != [x.shape[1]] * len(x):  # there is padding
                     return self._packed(x, lengths, state)
             if state is not None and self._small_step(x):
-                return self._step(x, _parts(state))
+                return self.step(x, _parts(state))
             states, final = self.core(x, state)
             return RecurrentOutput(states, self._last(final), final)
 
@@ -113,8 +113,8 @@ class Recurrent(nn.Module):
         small = x.shape[1] == 1 and len(x) <= FEW and x.is_cpu and self.cell == "lstm"
         return small and not (self.core.bidirectional or torch.is_grad_enabled() or self.training or is_compiling())
 
-    def _step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
-        """One step through the layers."""
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
+        """A decoder's step through the layers, in their equations: x `(B, 1, E)`; state, of `(L, B, H)` each."""
         below, ends = x[:, 0], []
         for weights, *start in zip(self.core.all_weights, *state, strict=True):
             trace = CELLS[self.cell](below, tuple(start), *weights)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vqa.model.recurrent import Recurrent, RecurrentOutput, State
 
 ROWS = 64  # with more, computing takes the time
+STEPS = 16  # of a sequence; PyTorch's own LSTM keeps the weights in the cache
 multiply = torch.ops.quantized.linear_dynamic_fp16  # x `(…, in)` and packed weights to `(…, out)`
 
 
@@ -73,7 +74,7 @@ class HalfLSTM(Recurrent):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
         whole = lengths is None or lengths.tolist() == [x.shape[1]] * len(x)
-        if not whole or not usable(self, x, len(x)):
+        if not whole or x.shape[1] > STEPS or not usable(self, x, len(x)):
             return super().forward(x, lengths, state)
         layers, ends = self.packed, []
         start = state if state is not None else x.new_zeros(2, len(layers), len(x), self.core.hidden_size)
@@ -88,3 +89,6 @@ class HalfLSTM(Recurrent):
             ends.append((h, c))
         h, c = (torch.stack(part) for part in zip(*ends, strict=True))
         return RecurrentOutput(x, h[-1], (h, c))
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
+        return self(x, None, state) if usable(self, x, len(x)) else super().step(x, state)
