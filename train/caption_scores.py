@@ -64,7 +64,7 @@ def measure(net: Captioner, words: Words, file: Path, features: Path, most: int)
     photos = read_captions([file], stores)
     written: list[str] = []
     for grid in Batches(photos, stores, words, 50, most).in_order():
-        rows = beam_search(net, grid, BEAM, most).ids[:, 0].tolist()
+        rows = beam_search(net, grid, BEAM, most, words.once).ids[:, 0].tolist()
         written += [words.text(n for n in row if n >= SPECIAL) for row in rows]
     try:
         scores = score_captions(written, [photo.captions for photo in photos])

@@ -1,6 +1,7 @@
 """Greedy, beam and drawn captions."""
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -64,6 +65,19 @@ def test_a_wide_beam_finds_the_best_of_all(net: Captioner) -> None:
     found = beam_search(net, GRIDS[:3], 200, most=3)
     for grid, best in zip(GRIDS, found.total()[:, 0].tolist(), strict=False):
         assert best == pytest.approx(max(scored(net, grid, ids) for ids in every), abs=1e-5)
+
+
+def test_a_word_that_is_to_be_written_once_is(net: Captioner) -> None:
+    with torch.no_grad():
+        net.bias[END] = -1000
+
+    def most_often(words: Sequence[int], once: Sequence[int]) -> list[int]:
+        found = *(beam_search(net, GRIDS, beam, 6, once) for beam in (1, 3)), sample(net, GRIDS, most=6, once=once)
+        return [max(row.count(word) for row in part.ids[:, 0].tolist() for word in words) for part in found]
+
+    assert min(most_often([5, 6], [])) > 1
+    assert most_often([5, 6], [5, 6]) == [1, 1, 1] and min(most_often([4], [5, 6])) > 1
+    assert beam_search(net, GRIDS, 3, once=[4, 5, 6]).total().isfinite().all()
 
 
 def test_end_ends_after_one_word_at_least(net: Captioner) -> None:

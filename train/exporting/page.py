@@ -13,6 +13,7 @@ from train.export_onnx import export_onnx
 from train.exporting.weights import pack, store_in_8_bits
 from train.exporting.writers import write_captioner, write_completer
 from vqa.captioning import describe
+from vqa.captioning.words import AGAIN
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
 from vqa.checkpoint.find import WEIGHTS, Checkpoint, find_checkpoint, read_checkpoint
 from vqa.data.spellings import MARK, readings
@@ -99,7 +100,7 @@ def captioner(
     for file in (photo, step):
         add(files, tensors, file.stem, file, folder)
     files["caption_words"] = as_json(config["words"])
-    return {"most": config["most"], "hidden": config["hidden"]}
+    return {"most": config["most"], "hidden": config["hidden"], "again": sorted(AGAIN)}
 
 
 def completer(files: Content, tensors: dict[str, Any], folder: Path) -> dict[str, Any] | None:

@@ -49,22 +49,24 @@ function chosen(data, rows, size) {
   return out;
 }
 
-// `sessions`: `caption_photo` and `caption_step`; config: `words`, `most`, `hidden`.
-export function createDescriber(ort, sessions, { words, most, hidden }) {
+// `sessions`: `caption_photo` and `caption_step`; config: `words`, those that a caption may have `again`, `most`, `hidden`.
+export function createDescriber(ort, sessions, { words, again, most, hidden }) {
   const { PAD, UNKNOWN, START, END } = WORD;
-  const size = SPECIAL + words.length;
+  const size = SPECIAL + words.length, repeated = new Set(again.map((word) => SPECIAL + words.indexOf(word)));
 
-  // A caption's step for K hypotheses, each the last word of row `rows[k]` of the step before.
+  // A caption's step for K hypotheses, by their words so far, each from row `rows[k]` of the step before.
   async function begin(grid) {
     let { values, keys, h, c } = await sessions.caption_photo.run({ grid });
-    return async (last, rows) => {
+    return async (written, rows) => {
+      const last = written.map((numbers) => numbers.at(-1) ?? START);
       const state = (data) => new ort.Tensor("float32", chosen(data.data, rows, hidden), [rows.length, hidden]);
       const word = new ort.Tensor("int64", BigInt64Array.from(last, BigInt), [last.length]);
       const found = await sessions.caption_step.run({ word, h: state(h), c: state(c), values, keys });
       [h, c] = [found.new_h, found.new_c];
       const places = found.attention.data.length / last.length;
       const banned = [PAD, UNKNOWN, START, ...(last.every((one) => one === START) ? [END] : [])];
-      return last.map((_, k) => [chances(found.logits.data, k, size, banned), found.attention.data.slice(k * places, (k + 1) * places)]);
+      const once = (numbers) => numbers.filter((number) => !repeated.has(number));
+      return written.map((numbers, k) => [chances(found.logits.data, k, size, [...banned, ...once(numbers)]), found.attention.data.slice(k * places, (k + 1) * places)]);
     };
   }
 
@@ -73,7 +75,7 @@ export function createDescriber(ort, sessions, { words, most, hidden }) {
     const step = await begin(grid);
     let going = [{ total: 0, row: 0, steps: [] }], done = [];
     for (let t = 0; going.length; t++) {
-      const output = await step(going.map(({ steps }) => steps.at(-1)?.[0] ?? START), going.map(({ row }) => row));
+      const output = await step(going.map(({ steps }) => steps.map(([number]) => number)), going.map(({ row }) => row));
       const next = done.map((one) => [one.total, one]);
       going.forEach(({ total, steps }, k) => {
         const [logs, map] = output[k];
@@ -89,7 +91,7 @@ export function createDescriber(ort, sessions, { words, most, hidden }) {
   async function sample(grid, temperature, seed) {
     const step = await begin(grid), next = random(seed), steps = [];
     for (let last = START; last !== END; ) {
-      const [[logs, map]] = await step([last], [0]), rows = softmax(logs, temperature);
+      const [[logs, map]] = await step([steps.map(([number]) => number)], [0]), rows = softmax(logs, temperature);
       const order = [...rows.keys()].sort((a, b) => rows[b] - rows[a]);
       let inside = 0, count = 0, pick = 0;
       while (inside < TOP_P) inside += rows[order[count++]];

@@ -88,9 +88,9 @@ class Describer:
         look = self.vqa.look(photo)
         start = time.perf_counter()
         if temperature is None:
-            decoded = beam_search(self.net, look.grid, beam, self.most)
+            decoded = beam_search(self.net, look.grid, beam, self.most, self.words.once)
         else:
-            decoded = sample(self.net, look.grid, temperature, top_p, seed, self.most)
+            decoded = sample(self.net, look.grid, temperature, top_p, seed, self.most, self.words.once)
         seconds = {"photo": look.seconds, "caption": time.perf_counter() - start}
         ids, scores, attention = (part[0, 0].cpu().numpy() for part in decoded)
         side = math.isqrt(attention.shape[1])

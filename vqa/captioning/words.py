@@ -11,6 +11,12 @@ SPECIAL = 4
 # As the Penn Treebank has them: clitics apart, hyphens inside a word remain, punctuation is dropped.
 WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[a-z0-9]+?(?=n't\b)|[a-z0-9]+(?:-[a-z0-9]+)*")
 
+# A caption has any other word once: a model that writes one again mostly goes round in circles ("a red red and red").
+AGAIN = frozenset(
+    """a an the of and or on in at to with by for from is are was has have his her its their that which who it up down
+    out off next near two three into over under top front back side other another one""".split()  # noqa: SIM905 (as read)
+)
+
 
 def split(text: str) -> list[str]:
     """The words of a text, in lower case, without punctuation."""
@@ -18,7 +24,8 @@ def split(text: str) -> list[str]:
 
 
 class Words:
-    """A vocabulary; the numbers 0 to 3 are padding, an unknown word, START and END.
+    """A vocabulary; the numbers 0 to 3 are padding, an unknown word, START and END; `once` those of the words that a
+    caption has at most once.
 
     Raises `InputError` if it is empty or has a word twice.
     """
@@ -29,6 +36,7 @@ class Words:
         self.words = list(words)
         self.index = {word: number for number, word in enumerate(self.words, SPECIAL)}
         self.size = SPECIAL + len(self.words)
+        self.once = [number for word, number in self.index.items() if word not in AGAIN]
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 5) -> "Words":
