@@ -202,7 +202,7 @@ def check_cluster(address: str) -> None:
     if port.isdigit():
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:
             raise InputError(f"RAY_ADDRESS is {address}, but nothing answers there; correct or unset it.") from error
 
 
@@ -215,9 +215,7 @@ def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, d
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     workers, console = min(workers, len(todo)), Console(stderr=True)
     local: dict[str, Any] = {}
-    if address := os.environ.get("RAY_ADDRESS"):
-        check_cluster(address)
-    else:
+    if not (address := os.environ.get("RAY_ADDRESS")):
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
     import ray.data  # reads the variables
@@ -267,6 +265,7 @@ def run(
     """
     if find_spec("ray") is None:  # reported before anything is written
         raise ModuleNotFoundError(name="ray")
+    check_cluster(os.environ.get("RAY_ADDRESS", ""))
     if workers < 1:
         raise InputError(f"There are {workers} workers; give at least 1.")
     check_output(output, "run.json")

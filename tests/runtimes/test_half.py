@@ -10,7 +10,7 @@ from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA, ours
 from vqa.runtimes import half
 
-pytestmark = pytest.mark.skipif(
+fbgemm = pytest.mark.skipif(
     torch.backends.quantized.engine not in ("x86", "fbgemm"), reason="this processor has no FBGEMM"
 )
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -38,6 +38,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rows
 
 
+@fbgemm
 @pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 7), (2, 3, 7), (0, 7)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) -> None:
@@ -63,6 +64,7 @@ def recurrent(*arguments):
     return module
 
 
+@fbgemm
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("count, steps", [(1, 1), (1, 6), (3, 1), (3, 5)])
 def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> None:
@@ -79,6 +81,7 @@ def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> Non
     assert len(counted) == 4 * layers * (1 + steps) + 2 * layers
 
 
+@fbgemm
 def test_where_they_do_not_apply(counted: list[int]) -> None:
     torch.manual_seed(0)
     module, other = both(linear(7, 4))
@@ -97,6 +100,13 @@ def test_where_they_do_not_apply(counted: list[int]) -> None:
     with torch.no_grad():
         other.weight.mul_(2)
         torch.testing.assert_close(other(x) - other.bias, 2 * (module(x) - module.bias), **CLOSE)
+        half.pack(other)
+        assert type(other) is half.HalfLinear  # packed once
+        other, replaced = both(linear(7, 4))[1], both(linear(7, 4))[1]
+        other.weight.data = torch.zeros(4, 7)
+        replaced.weight = nn.Parameter(torch.zeros(4, 7))
+        for changed in (other, replaced):
+            torch.testing.assert_close(changed(x), changed.bias.expand(3, 4))
     assert counted == []
 
     rounded, gru = nn.Linear(7, 4), both(recurrent("gru", 7, 5))[1]
@@ -109,6 +119,28 @@ def test_without_fbgemm_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None
     assert type(both(linear(7, 4))[1]) is nn.Linear
 
 
+@fbgemm
+def test_other_dtypes_and_modes(counted: list[int]) -> None:
+    torch.manual_seed(0)
+    module, other = both(recurrent("lstm", 7, 5, 2, False, 0.5))
+    x, state = torch.randn(2, 3, 7), torch.randn(2, 2, 2, 5)
+    with torch.inference_mode():
+        for dtype in (torch.float64, torch.bfloat16):
+            part = tuple(state.to(dtype))
+            torch.testing.assert_close(other(x, None, part).states, module(x, None, part).states, **CLOSE)
+            double = nn.Linear(7, 4).to(dtype)
+            half.pack(double)
+            assert double(x.to(dtype)).dtype is dtype
+        with pytest.raises(RuntimeError):
+            other(x, None, tuple(state[:, :, :1]))
+        assert not torch.equal(other.train()(x).states, other(x).states)  # dropout
+        assert counted == []
+        fresh = both(linear(7, 4))[1]  # made in inference mode
+        fresh(x[0])
+        assert counted == [3]
+
+
+@fbgemm
 def test_a_model_s_answers(tiny_checkpoint: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     def logits() -> list[Tensor]:
         engine = ours(VQA.load(tiny_checkpoint, "cpu", runtime="torch")).engine

@@ -100,7 +100,7 @@ def captioner(
     for file in (photo, step):
         add(files, tensors, file.stem, file, folder)
     files["caption_words"] = as_json(config["words"])
-    return {"most": config["most"], "hidden": config["hidden"], "again": sorted(AGAIN)}
+    return {"most": config["most"], "hidden": config["hidden"], "again": sorted(AGAIN & set(config["words"]))}
 
 
 def completer(files: Content, tensors: dict[str, Any], folder: Path) -> dict[str, Any] | None:

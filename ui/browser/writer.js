@@ -50,7 +50,7 @@ function chosen(data, rows, size) {
 }
 
 // `sessions`: `caption_photo` and `caption_step`; config: `words`, those that a caption may have `again`, `most`, `hidden`.
-export function createDescriber(ort, sessions, { words, again, most, hidden }) {
+export function createDescriber(ort, sessions, { words, again = [], most, hidden }) {
   const { PAD, UNKNOWN, START, END } = WORD;
   const size = SPECIAL + words.length, repeated = new Set(again.map((word) => SPECIAL + words.indexOf(word)));
 

@@ -2,6 +2,7 @@
 import { start } from "./main.js";
 
 const place = document.querySelector(".glimpse");
+// Not compared by its date, as in ui/browser/worker.js.
 const props = await fetch(new URL("page.json", document.baseURI), { cache: "reload" }).then((response) => response.ok ? response.json() : Promise.reject(response.status)).catch((error) => {
   place.textContent = "The page cannot be loaded, as the connection is lost or a file is missing; reload it later.";
   throw error;

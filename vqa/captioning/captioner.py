@@ -113,8 +113,9 @@ class Captioner(nn.Module):
             gate = torch.sigmoid(self.gate(h))
         context = gate * (used.to(photos.values.dtype) @ photos.values)
         x = torch.cat((word.to(context.dtype), context), -1).flatten(0, 1)
-        after = self.recurrent.step(x.unsqueeze(1), (h.flatten(0, 1).unsqueeze(0), c.flatten(0, 1).unsqueeze(0)))
-        new_h, new_c = (part.view_as(h) for part in after.final or ())
+        after = self.recurrent.step(x.unsqueeze(1), (h.flatten(0, 1)[None], c.flatten(0, 1)[None]))
+        assert after.final is not None
+        new_h, new_c = (part.view_as(h) for part in after.final)
         return Step(new_h, new_c, context, attention, used)
 
     def logits(self, h: Tensor, context: Tensor, word: Tensor) -> Tensor:

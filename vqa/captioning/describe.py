@@ -81,7 +81,8 @@ class Describer:
     ) -> Caption:
         """A caption by beam search, or, with a `temperature`, one sampled from the most probable words (`top_p`).
 
-        photo: as for `VQA.look`. Raises `InputError` for a photo that cannot be read or a setting out of range.
+        Only the words of `AGAIN` are written more than once; probabilities are those among what may be written. photo:
+        as for `VQA.look`. Raises `InputError` for a photo that cannot be read or a setting out of range.
         """
         if not 1 <= beam <= WIDEST:
             raise InputError(f"The beam is {beam}; give 1 to {WIDEST}.")

@@ -11,10 +11,11 @@ SPECIAL = 4
 # As the Penn Treebank has them: clitics apart, hyphens inside a word remain, punctuation is dropped.
 WORD = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|[a-z0-9]+?(?=n't\b)|[a-z0-9]+(?:-[a-z0-9]+)*")
 
-# A caption has any other word once: a model that writes one again mostly goes round in circles ("a red red and red").
+# Words that a caption may repeat. A model that repeats another one often loops ("a red red and red red").
 AGAIN = frozenset(
     """a an the of and or on in at to with by for from is are was has have his her its their that which who it up down
-    out off next near two three into over under top front back side other another one""".split()  # noqa: SIM905 (as read)
+    out off next near two three into over under top front back side other another one as some each while around
+    through against four 's n't""".split()  # noqa: SIM905 (as read)
 )
 
 
@@ -24,8 +25,8 @@ def split(text: str) -> list[str]:
 
 
 class Words:
-    """A vocabulary; the numbers 0 to 3 are padding, an unknown word, START and END; `once` those of the words that a
-    caption has at most once.
+    """A vocabulary; the numbers 0 to 3 are padding, an unknown word, START and END; `once`: the numbers of
+    the words that a caption has at most once.
 
     Raises `InputError` if it is empty or has a word twice.
     """

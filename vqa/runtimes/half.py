@@ -8,17 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from vqa.model.recurrent import Recurrent, RecurrentOutput, State
 
 ROWS = 64  # with more, computing takes the time
-STEPS = 16  # of a sequence; PyTorch's own LSTM keeps the weights in the cache
+STEPS = 16  # for longer sequences PyTorch's LSTM is as fast
 multiply = torch.ops.quantized.linear_dynamic_fp16  # x `(…, in)` and packed weights to `(…, out)`
 
 
 def pack(net: nn.Module) -> None:
     """Let the linear layers and the one-directional LSTMs of `net` read weights of 16 bits, wherever these are the same
-    numbers. Without FBGEMM, as on ARM, nothing changes; nor does it for gradients, under autocast, or for many rows."""
+    numbers; without FBGEMM, as on ARM, nothing changes.
+
+    The float32 weights remain, and are used for training, for gradients, under autocast, for many rows, and once they
+    are changed. A change by `.data` in place is not noticed: load the model again.
+    """
     if torch.backends.quantized.engine not in ("x86", "fbgemm"):
         return
     for module in net.modules():
@@ -31,13 +36,14 @@ def pack(net: nn.Module) -> None:
 
 
 def become(module: Any, kind: type[nn.Module], weights: Any) -> None:
-    """Make a module one of `kind`."""
+    """Make a module one of `kind`. It keeps the tensors that were packed, so that no other one gets their address."""
     module.__class__, module.packed, module.versions = kind, weights, versions(module)
+    module.source = [parameter.detach() for parameter in module.parameters()]
 
 
 def exact(weight: Tensor) -> bool:
-    """Whether 16 bits store the weight's numbers."""
-    return weight.is_cpu and torch.equal(weight.half().to(weight.dtype), weight)
+    """Whether these are weights in float32 that 16 bits store."""
+    return weight.dtype is torch.float32 and weight.is_cpu and torch.equal(weight.half().float(), weight)
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Any:
@@ -45,19 +51,21 @@ def packed(weight: Tensor, bias: Tensor | None) -> Any:
     return torch.ops.quantized.linear_prepack_fp16(weight.detach(), None if bias is None else bias.detach())
 
 
-def versions(module: nn.Module) -> list[int]:
-    """Numbers that change when the weights do."""
-    return [parameter._version for parameter in module.parameters()]
+def versions(module: nn.Module) -> list[tuple[int, int]]:
+    """Numbers that change when the weights do. Tensors made in inference mode count no versions."""
+    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in module.parameters()]
 
 
 def usable(module: Any, x: Tensor, rows: int) -> bool:
     """Whether the packed weights apply."""
-    slow = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or rows > ROWS
-    return not slow and x.is_cpu and x.dim() > 1 and x.dtype is torch.float32 and module.versions == versions(module)
+    if is_compiling() or module.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        return False
+    fits = x.is_cpu and x.dtype is torch.float32 and x.dim() > 1 and rows <= ROWS
+    return fits and module.versions == versions(module)
 
 
 class HalfLinear(nn.Linear):
-    """`nn.Linear`."""
+    """A linear layer that multiplies by its packed weights where they apply."""
 
     packed: Any
 
@@ -68,19 +76,27 @@ class HalfLinear(nn.Linear):
 
 
 class HalfLSTM(Recurrent):
-    """`Recurrent`, for sequences of equal length."""
+    """An LSTM that multiplies by its packed weights where they apply, for few and short sequences of equal length."""
 
     packed: Any
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
-        whole = lengths is None or lengths.tolist() == [x.shape[1]] * len(x)
-        if not whole or x.shape[1] > STEPS or not usable(self, x, len(x)):
+        if not usable(self, x, len(x)) or x.shape[1] > STEPS or not fits(state, len(x)):
             return super().forward(x, lengths, state)
-        layers, ends = self.packed, []
-        start = state if state is not None else x.new_zeros(2, len(layers), len(x), self.core.hidden_size)
-        for (W, U), h, c in zip(layers, *start, strict=True):
+        if lengths is not None and lengths.tolist() != [x.shape[1]] * len(x):
+            return super().forward(x, lengths, state)
+        return self.multiplied(x, state)
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
+        return self.multiplied(x, state) if usable(self, x, len(x)) and fits(state, len(x)) else super().step(x, state)
+
+    def multiplied(self, x: Tensor, state: Any) -> RecurrentOutput:
+        """The equations of `lstm_cell` for each layer and step."""
+        ends = []
+        start = x.new_zeros(2, len(self.packed), len(x), self.core.hidden_size) if state is None else state
+        for (W, U), h, c in zip(self.packed, *start, strict=True):
             states = []
-            for inputs in multiply(x, W).unbind(1):  # as `lstm_cell`
+            for inputs in multiply(x, W).unbind(1):
                 i, f, g, o = (inputs + multiply(h, U)).chunk(4, -1)
                 c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
                 h = torch.sigmoid(o) * torch.tanh(c)
@@ -90,5 +106,7 @@ class HalfLSTM(Recurrent):
         h, c = (torch.stack(part) for part in zip(*ends, strict=True))
         return RecurrentOutput(x, h[-1], (h, c))
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> RecurrentOutput:
-        return self(x, None, state) if usable(self, x, len(x)) else super().step(x, state)
+
+def fits(state: Any, count: int) -> bool:
+    """Whether a state is none, or one in float32 of so many sequences."""
+    return state is None or all(part.dtype is torch.float32 and part.shape[1] == count for part in state)
