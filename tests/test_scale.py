@@ -130,10 +130,12 @@ def test_bad_input_is_one_sentence(album, tiny_checkpoint, made, monkeypatch):
     assert cli.main([*options[:-1], "new", "--engine", "ray", "--workers", "0"]) == 2
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://[::1]:9", "127.0.0.1:99999", "a..b:6379", "a:²"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:9", "ray://[::1]:9", "127.0.0.1:99999", "a..b:6379", "a:²", " 127.0.0.1:9 "]
+)
 def test_a_cluster_that_is_not_there_is_refused_at_once(address, album, made, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
-    assert f"RAY_ADDRESS is {address}" in refusal(ask, Path("nowhere"), "album", QUESTION)
+    assert f"RAY_ADDRESS is {address.strip()}" in refusal(ask, Path("nowhere"), "album", QUESTION)
     assert not Path("out").exists()
 
 

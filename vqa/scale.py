@@ -196,8 +196,15 @@ def begin(output: Path, settings: dict[str, Any]) -> None:
     write_json(path, settings)
 
 
+def ray_address() -> str:
+    """The cluster that RAY_ADDRESS names; empty for processes on this machine."""
+    address = os.environ.get("RAY_ADDRESS", "").strip()
+    return "" if address == "local" else address
+
+
 def check_cluster(address: str) -> None:
-    """Raises `InputError` if nothing listens at HOST:PORT or ray://HOST:PORT, for which Ray would wait minutes."""
+    """Raises `InputError` if nothing listens at HOST:PORT or ray://HOST:PORT, for which Ray would wait minutes (as it
+    does for a program that is not Ray)."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         try:
@@ -214,16 +221,16 @@ def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, d
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     workers, console = min(workers, len(todo)), Console(stderr=True)
-    local: dict[str, Any] = {}
-    if not (address := os.environ.get("RAY_ADDRESS")):
+    where: dict[str, Any] = {"address": (address := ray_address())}
+    if not address:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        where = {"address": "local", "num_cpus": workers, "include_dashboard": False}
     import ray.data  # reads the variables
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except Exception as error:  # Ray raises any type, and its bare one where the machine is too busy
         reason = str(error).split("\n")[0].rstrip(".")
         advice = f"correct or unset RAY_ADDRESS ({address})" if address else "try again when this machine is less busy"
@@ -265,7 +272,7 @@ def run(
     """
     if find_spec("ray") is None:  # reported before anything is written
         raise ModuleNotFoundError(name="ray")
-    check_cluster(os.environ.get("RAY_ADDRESS", ""))
+    check_cluster(ray_address())
     if workers < 1:
         raise InputError(f"There are {workers} workers; give at least 1.")
     check_output(output, "run.json")

@@ -92,6 +92,7 @@ def test_half_clamps_and_leaves_integers():
         (lambda tensors: tensors.update(zoo=torch.zeros(1), zoo2=torch.zeros(1)), "the unknown tensor zoo and 1 more;"),
         (lambda tensors: tensors.update({TENSOR: torch.zeros(3, 3)}), f"in another shape, tensor {TENSOR};"),
         (lambda tensors: tensors[TENSOR].view(-1)[:1].fill_(torch.nan), f"undefined or infinite weights in {TENSOR};"),
+        (lambda tensors: tensors.update({TENSOR: tensors[TENSOR].double() + 1e300}), f"infinite weights in {TENSOR};"),
     ],
 )
 def test_wrong_tensors_are_reported(folder, change, message):

@@ -109,6 +109,8 @@ def test_where_they_do_not_apply(counted: list[int]) -> None:
             torch.testing.assert_close(changed(x), changed.bias.expand(3, 4))
     assert counted == []
 
+    for weight in (torch.empty(4, 0), torch.full((4, 7), torch.inf)):
+        assert not half.exact(weight)
     rounded, gru = nn.Linear(7, 4), both(recurrent("gru", 7, 5))[1]
     half.pack(rounded)  # its weights need 32 bits
     assert type(rounded) is nn.Linear and type(gru) is Recurrent

@@ -78,7 +78,7 @@ class Uninitialized(TorchFunctionMode):
 
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """Raise an `InputError` unless `tensors` are exactly those of `net`, and finite."""
-    if undefined := next((name for name, value in tensors.items() if not value.isfinite().all()), None):
+    if undefined := next((name for name, value in tensors.items() if not value.float().isfinite().all()), None):
         raise InputError(f"The checkpoint {folder} has undefined or infinite weights in {undefined}; copy it again.")
     own = net.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())

@@ -22,7 +22,8 @@ def pack(net: nn.Module) -> None:
     numbers; without FBGEMM, as on ARM, nothing changes.
 
     The float32 weights remain, and are used for training, for gradients, under autocast, for many rows, and once they
-    are changed. A change by `.data` in place is not noticed: load the model again.
+    are changed. A change in place by `.data`, or of weights made in inference mode, is not noticed: load the model
+    again.
     """
     if torch.backends.quantized.engine not in ("x86", "fbgemm"):
         return
@@ -42,8 +43,9 @@ def become(module: Any, kind: type[nn.Module], weights: Any) -> None:
 
 
 def exact(weight: Tensor) -> bool:
-    """Whether these are weights in float32 that 16 bits store."""
-    return weight.dtype is torch.float32 and weight.is_cpu and torch.equal(weight.half().float(), weight)
+    """Whether these are weights in float32 that 16 bits store. (A product over nothing is left undefined by FBGEMM.)"""
+    finite = weight.numel() > 0 and weight.dtype is torch.float32 and weight.is_cpu and bool(weight.isfinite().all())
+    return finite and torch.equal(weight.half().float(), weight)
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Any:
