@@ -55,7 +55,8 @@ def packed(weight: Tensor, bias: Tensor | None) -> Any:
 
 def versions(module: nn.Module) -> list[tuple[int, int]]:
     """Numbers that change when the weights do. Tensors made in inference mode count no versions."""
-    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in module.parameters()]
+    weights = getattr(module, "core", module)._parameters.values()  # many times as fast as `parameters()`
+    return [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights if w is not None]
 
 
 def usable(module: Any, x: Tensor, rows: int) -> bool:
