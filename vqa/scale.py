@@ -221,16 +221,17 @@ def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, d
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     workers, console = min(workers, len(todo)), Console(stderr=True)
-    where: dict[str, Any] = {"address": (address := ray_address())}
+    address = ray_address()
+    cluster: dict[str, Any] = {"address": address}
     if not address:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        where = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        cluster = {"address": "local", "num_cpus": workers, "include_dashboard": False}
     import ray.data  # reads the variables
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     except Exception as error:  # Ray raises any type, and its bare one where the machine is too busy
         reason = str(error).split("\n")[0].rstrip(".")
         advice = f"correct or unset RAY_ADDRESS ({address})" if address else "try again when this machine is less busy"

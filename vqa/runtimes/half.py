@@ -38,8 +38,9 @@ def pack(net: nn.Module) -> None:
 
 def become(module: Any, kind: type[nn.Module], weights: Any) -> None:
     """Make a module one of `kind`. It keeps the tensors that were packed, so that no other one gets their address."""
-    module.__class__, module.packed, module.versions = kind, weights, versions(module)
+    module.packed, module.versions = weights, versions(module)
     module.source = [parameter.detach() for parameter in module.parameters()]
+    module.__class__ = kind  # last, as other threads may be using the module
 
 
 def exact(weight: Tensor) -> bool:

@@ -28,13 +28,13 @@ class TorchEngine:
             raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
         self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.model.to(self.device)  # type: ignore[arg-type]
-        pack(self.model)
         self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
         # A photo's grid, and what `prepared` returns for it.
         self._last: tuple[Tensor, tuple[Tensor, Any, Tensor | None]] | None = None
+        self.calls = 0  # of `logits`
         self.weights: tuple[Path, ...] = (checkpoint.folder / WEIGHTS,)
 
     def to_device(self, values: Any) -> Tensor:
@@ -56,6 +56,9 @@ class TorchEngine:
         image_only: bool = False,
         falls: bool = False,
     ) -> Logits:
+        if self.calls == 1:  # it takes 0.1 s, which a single question need not wait for
+            pack(self.model)
+        self.calls += 1
         grid, photo_index = self.to_device(grid), self.to_device(photo_index)
         questions = self.to_device(input_ids), self.to_device(attention_mask)
         prepared = self.prepared(grid, falls)
