@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vqa.checkpoint.find import read_checkpoint
-from vqa.checkpoint.load import WEIGHTS, find_checkpoint, load_checkpoint
+from vqa.checkpoint.load import WEIGHTS, find_checkpoint, finite, load_checkpoint
 from vqa.checkpoint.provenance import checkpoint_provenance, provenance
 from vqa.checkpoint.save import save_checkpoint
 from vqa.checkpoint.weights import half
@@ -84,6 +84,17 @@ def test_half_clamps_and_leaves_integers():
     assert half(value).dtype == torch.float16
     assert half(torch.tensor(70_000)).item() == 70_000
     assert half(torch.tensor(70_000)).dtype == torch.int64
+
+
+def test_nothing_is_drawn_for_weights_that_a_file_overwrites(tiny_checkpoint):
+    before = torch.random.get_rng_state()
+    load_checkpoint(tiny_checkpoint)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_large_weights_are_finite_even_if_their_sum_is_not():
+    assert finite(torch.tensor([3e38, 3e38])) and finite(torch.tensor(7)) and finite(torch.zeros(0))
+    assert not any(map(finite, torch.tensor([[torch.inf, -torch.inf], [torch.nan, 0]])))
 
 
 @pytest.mark.parametrize(

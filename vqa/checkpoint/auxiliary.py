@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from vqa.checkpoint.find import CONFIG, WEIGHTS, find_bundled, read_json
 from vqa.checkpoint.load import Uninitialized, check_tensors
-from vqa.checkpoint.weights import save_weights
+from vqa.checkpoint.weights import load_weights, save_weights
 from vqa.data.files import whole_folder, write_json
 from vqa.model.errors import InputError
 
@@ -67,12 +66,12 @@ def load_bundle(folder: Path, kind: str, build: Callable[[dict[str, Any]], Net])
     if config.get("model_type") != kind:
         raise InputError(f"{folder} holds no checkpoint of type '{kind}'; name another folder.")
     try:
-        tensors = load_file(folder / WEIGHTS)
+        tensors = load_weights(folder)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the checkpoint again.") from error
     with broken_settings(folder), Uninitialized():
         with torch.device("meta"):  # so that no setting makes it large
             check_tensors(folder, build(config), tensors)
         net = build(config)
-    net.load_state_dict(tensors)
+    net.load_state_dict(tensors, assign=True)
     return net.eval(), config

@@ -1,9 +1,9 @@
-"""Writing weights in 16 bits. Nothing here imports transformers, which takes seconds."""
+"""Reading weights, and writing them in 16 bits. Nothing here imports transformers, which takes seconds."""
 
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import nn
 
 from vqa.checkpoint.find import WEIGHTS
@@ -14,6 +14,12 @@ def save_weights(folder: Path, net: nn.Module) -> None:
     tensors = {name: half(value).contiguous() for name, value in net.state_dict().items()}
     # save_file would make the file readable by its owner only
     (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+
+
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of `model.safetensors`, in float32 (integers stay). Raises `SafetensorError` for a damaged file."""
+    tensors = load_file(folder / WEIGHTS).items()
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors}
 
 
 def half(value: torch.Tensor) -> torch.Tensor:
