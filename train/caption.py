@@ -5,7 +5,8 @@
 
 Photos of --images that are not yet in --features are encoded first; without it these stores are used as they are. At
 the end the captions for --measure are scored, where Java and pycocoevalcap are installed. An interrupted run continues
-with --resume. With --start it goes on from a finished captioner, such as that of an encoder that was trained further.
+with --resume. With --start it goes on from a finished captioner, such as that of an encoder that was trained further;
+with --reward, too, it draws captions and learns which of them people's captions resemble most.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from torch import Tensor
 from train.auxiliary.options import add_options, holding, settings, start
 from train.caption_scores import card, score
 from train.captions.data import Batches, encode, read_captions
+from train.captions.reward import RewardedTask
 from train.fitting.loop import Batch, Task
 from vqa.captioning.captioner import ATTENTIONS, Captioner
 from vqa.captioning.describe import KIND, build
@@ -49,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--images", type=Path, nargs="+", help="the folder of photos of each file of captions")
     parser.add_argument("--start", help="a captioner to go on from (or 'bundled'): its attention, sizes and words")
+    parser.add_argument("--reward", action="store_true", help="learn from the CIDEr of its own captions (with --start)")
     parser.add_argument("--model", help="whose image encoder encodes them (default: the bundled model)")
     parser.add_argument("--measure", type=Path, required=True, help="JSON lines of photos to be scored on")
     parser.add_argument("--measure-features", type=Path, required=True, help="the feature store of these photos")
@@ -63,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
 @holding
 def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
+    if given.reward and not given.start:
+        raise InputError("--reward needs a captioner that has learned words; give it by --start.")
     training = start(given, CLIP, WARMUP)
     if len(given.features) != len(given.captions):
         raise InputError("--captions and --features have different lengths; give each file of captions its store.")
@@ -88,7 +93,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         )
     data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
     task = CaptionerTask(net, data, held_data, given.most, given.seed, given.epochs)
-    training.train(task)
+    training.train(RewardedTask(net, data, held_data, words.once, given.seed, given.epochs) if given.reward else task)
     net.cpu().eval()
     loss = task.held_out()["nats a word"]
     results: dict[str, Any] = {"attention": config["attention"], "held_out_loss": round(loss, 4), "photos": len(photos)}

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from vqa.captioning.captioner import Captioner, Written
-from vqa.captioning.objectives import Baseline, caption_loss, doubly_stochastic, score_function, to_come, word_scores
+from vqa.captioning.objectives import (
+    Baseline,
+    caption_loss,
+    doubly_stochastic,
+    score_function,
+    self_critical,
+    to_come,
+    word_scores,
+)
 from vqa.captioning.words import END, PAD, START
 
 
@@ -94,3 +102,17 @@ def test_each_kind_adds_its_own_terms() -> None:
         loss.total.backward()
         if kind != "none":
             assert net.query.weight.grad.abs().sum() > 0
+
+
+def test_the_gradient_is_that_of_the_expected_reward() -> None:
+    """Over all pairs of three captions of one word, weighted by their probability."""
+    logits = torch.tensor([0.3, -0.8, 0.1], dtype=torch.float64, requires_grad=True)
+    rewards = torch.tensor([2.0, 5.0, -1.0], dtype=torch.float64)
+    chances, loss = logits.softmax(0), torch.zeros((), dtype=torch.float64)
+    for pair in itertools.product(range(3), repeat=2):
+        drawn = logits.log_softmax(0)[list(pair)].view(1, 2, 1)
+        one = self_critical(drawn, torch.ones(1, 2, 1, dtype=torch.bool), rewards[list(pair)].view(1, 2))
+        loss = loss + chances.detach()[list(pair)].prod() * one
+    (found,) = torch.autograd.grad(loss, logits)
+    (expected,) = torch.autograd.grad(-(chances * rewards).sum(), logits)
+    torch.testing.assert_close(found, expected)

@@ -12,6 +12,7 @@ from tests.train.killed import whole_and_resumed
 from train.caption import main, train
 from train.caption import parser as arguments
 from train.captions.data import Batches, encode, read_captions
+from train.captions.reward import RewardedTask
 from vqa.captioning.describe import KIND, build
 from vqa.captioning.scores import Unscored
 from vqa.captioning.search import beam_search
@@ -80,9 +81,30 @@ def test_a_run_goes_on_from_a_finished_captioner(data: list[str], tmp_path: Path
     assert main([*data, "--output", str(tmp_path / "no"), "--start", str(tmp_path / "first/best")]) == 2
 
 
+def test_captions_get_better_by_their_reward(data: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "captions.jsonl"
+    file.write_text("\n".join([file.read_text()] * 6))
+    run = [*data, "--epochs", "4", "--batch", "8", "--hidden", "32", "--rate", "0.01", "--average", "0.5", "--output"]
+    train(arguments().parse_args([*run, str(tmp_path / "first")]))
+    more = [*run, str(tmp_path / "more"), "--start", str(tmp_path / "first/best"), "--reward", "--rate", "0.002"]
+    train(arguments().parse_args(more))
+    stores, cider = [FeatureStore.open(tmp_path / "store")], []
+    for name in ("first", "more"):
+        net, config = load_bundle(tmp_path / name / "best", KIND, build)
+        words = Words(config["words"])
+        batches = Batches(read_captions([file], stores), stores, words, 8, 20)
+        cider.append(RewardedTask(net, batches, batches, words.once, 0, 1).held_out()["CIDEr-D"])
+    assert cider[1] > 1.2 * cider[0] > 0
+    assert main([*run, str(tmp_path / "no"), "--reward"]) == 2
+
+
 def test_a_killed_run_resumes_to_the_same_weights(data: list[str], tmp_path: Path) -> None:
     run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--output"]
     whole, resumed = whole_and_resumed(main, run, tmp_path)
+    rewarded = [*data, "--start", str(tmp_path / "whole/best"), "--reward", "--batch", "3", "--epochs", "2", "--output"]
+    (tmp_path / "rewarded").mkdir()
+    one, other = whole_and_resumed(main, rewarded, tmp_path / "rewarded")
+    assert all((one[name] == other[name]).all() for name in one)
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert main([*run, str(tmp_path / "killed"), "--resume", "--seed", "1"]) == 2
 

@@ -74,7 +74,7 @@ class Batches:
     """Grids `(P, N, D)` and captions `(P, 5, T + 1)`: five a photo, repeated where it has fewer, drawn from more."""
 
     def __init__(self, photos: list[CaptionedPhoto], stores: list[FeatureStore], words: Words, size: int, most: int):
-        self.photos, self.stores, self.size = photos, stores, size
+        self.photos, self.stores, self.size, self.most = photos, stores, size, most
         self.ids = [[words.encode(caption, most) for caption in photo.captions] for photo in photos]
         self.longest = np.array([max(map(len, ids)) for ids in self.ids])
 

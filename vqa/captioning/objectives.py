@@ -65,6 +65,17 @@ def score_function(attention: Tensor, used: Tensor, scores: Tensor, valid: Tenso
     return ((to_come(scores) - baseline) * chosen * valid).sum(-1)
 
 
+def self_critical(scores: Tensor, valid: Tensor, rewards: Tensor) -> Tensor:
+    """-Σ (r_k - b_k) log p(caption k) a word, for K captions drawn for each photo: the gradient raises the probability
+    of those that are better than the mean of the photo's others, b_k = Σ_{j≠k} r_j / (K - 1) (Rennie et al. 2017;
+    Luo 2020, 'A better variant of self-critical sequence training').
+
+    scores: log-probabilities of the words `(P, K, T)`; valid: which are words; rewards `(P, K)`.
+    """
+    others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+    return -((rewards - others).unsqueeze(-1) * scores * valid).sum() / valid.sum()
+
+
 def caption_loss(kind: str, written: Written, captions: Tensor, baseline: Baseline, penalise: bool = True) -> Loss:
     """The loss of one batch. kind: `hard` if places are sampled, which also updates the baseline, else `none` or
     `soft`; penalise: apply soft attention's penalty. captions `(P, K, T + 1)`, START first."""

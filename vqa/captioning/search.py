@@ -65,7 +65,20 @@ def sample(
     """
     if not 0 < temperature < float("inf") or not 0 < top_p <= 1:
         raise InputError(f"Temperature {temperature} and top_p {top_p}: give one above 0 and one in (0, 1].")
-    return decoding.sample(*_step_and_start(net, net.see(grid), once), most, END, PAD, temperature, top_p, seed)
+    return draw(net, net.see(grid), temperature, top_p, seed, most, once)
+
+
+def draw(
+    net: Captioner,
+    photos: Photos,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    most: int = MOST,
+    once: Sequence[int] = (),
+) -> Decoded:
+    """As `sample`, of photos that are encoded already; the scores have gradients where these are enabled."""
+    return decoding.sample(*_step_and_start(net, photos, once), most, END, PAD, temperature, top_p, seed)
 
 
 def _step_and_start(net: Captioner, photos: Photos, once: Sequence[int]) -> tuple[Step, Tensor]:

@@ -89,6 +89,7 @@ class Completer:
         """
         return self.samples(1, prefix, temperature, seed, most)[0]
 
+    @torch.inference_mode()
     def samples(
         self, count: int, prefix: str = "", temperature: float = 1.0, seed: int = 0, most: int = 200
     ) -> list[str]:

@@ -62,7 +62,6 @@ def beam_search(step: Step, start: Tensor, beam: int, most: int, end: int, paddi
     return Decoded(ids, scores, attention)
 
 
-@torch.inference_mode()
 def sample(
     step: Step,
     start: Tensor,
@@ -106,6 +105,8 @@ def sample(
 
 def nucleus(chances: Tensor, top_p: float) -> Tensor:
     """The fewest most probable pieces whose probabilities sum to `top_p` or more; the others get 0. `(B, V)`"""
+    if top_p >= 1:
+        return chances
     ranked, order = chances.sort(-1, descending=True)
     inside = ranked.cumsum(-1) - ranked < top_p
     return torch.zeros_like(chances).scatter(-1, order, ranked * inside)
