@@ -82,6 +82,7 @@ class Reader:
         self.namespace: dict = {}
         self.monkeypatch = monkeypatch
         monkeypatch.setattr("train.fitting.loop.precision", lambda *_: "no")  # accelerate allows one per process
+        monkeypatch.setattr("train.own.trials.FOLDS", 2)  # cross-validation has tests of its own
         monkeypatch.setattr("ui.app.open_window", lambda address: True)
         monkeypatch.setattr("train.caption_scores.score_captions", lambda *_: {})  # needs Java; has tests of its own
 
