@@ -16,6 +16,8 @@ from vqa.captioning.words import PAD
 
 LONGEST = 4  # words of an n-gram
 SAMPLES = 5  # captions of a photo and step
+RECALL = 2.0  # weight of the F-mean beside CIDEr-D
+A = 0.85  # of the F-mean
 
 Gram = tuple[int, ...]
 
@@ -65,9 +67,21 @@ def norms(weights: dict[Gram, float]) -> list[float]:
     return list(map(math.sqrt, squares))
 
 
+def f_mean(caption: Sequence[int], reference: Sequence[int]) -> float:
+    """The weighted harmonic mean of precision and recall of the words, P R / (A P + (1 - A) R) with A = 0.85, as in
+    METEOR (Denkowski & Lavie 2014)."""
+    common = (Counter(caption) & Counter(reference)).total()
+    precision, recall = common / len(caption), common / len(reference)
+    return precision * recall / (A * precision + (1 - A) * recall) if common else 0.0
+
+
 class RewardedTask(Task):
-    """Self-critical training (Rennie et al. 2017) of a captioner that has learned words. END counts as a word of a
-    caption, so that sentences are finished; held out is the CIDEr-D of the captions by beam search, in percent."""
+    """Self-critical training (Rennie et al. 2017) of a captioner that has learned words.
+
+    A caption's reward is its CIDEr-D, and `RECALL` times the F-mean with the closest reference: by CIDEr-D alone,
+    captions become short. END counts as a word, so that sentences are finished. Held out is the mean reward of the
+    captions by beam search.
+    """
 
     name = "captioner"
     betas = (0.9, 0.99)
@@ -87,8 +101,13 @@ class RewardedTask(Task):
         seen = Photos(*(part.repeat_interleave(SAMPLES, 0) for part in self.net.see(grid)))
         drawn = draw(self.net, seen, seed=int(torch.randint(1 << 62, ())), most=self.data.most, once=self.once)
         ids, scores = (part.squeeze(1).unflatten(0, (-1, SAMPLES)) for part in (drawn.ids, drawn.scores))
-        rewards = [self.cider.scores(words(own), self.references[i]) for own, i in zip(ids, photos, strict=True)]
+        rewards = [self.rewards(words(own), self.references[i]) for own, i in zip(ids, photos, strict=True)]
         return self_critical(scores, ids != PAD, torch.tensor(rewards, device=grid.device))
+
+    def rewards(self, captions: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
+        """The reward of each of some captions of one photo."""
+        close = (max(f_mean(caption, reference) for reference in references) for caption in captions)
+        return [a + RECALL * b for a, b in zip(self.cider.scores(captions, references), close, strict=True)]
 
     @torch.inference_mode()
     def held_out(self) -> dict[str, float]:
@@ -96,8 +115,8 @@ class RewardedTask(Task):
         for grid in self.held.in_order():
             captions += words(beam_search(self.net, grid.to(device), BEAM, self.held.most, self.once).ids[:, 0])
         pairs = zip(captions, self.held_references, strict=True)
-        scores = [self.cider.scores([caption], references)[0] for caption, references in pairs]
-        return {"CIDEr-D": 100 * sum(scores) / len(scores)}
+        rewards = [self.rewards([caption], references)[0] for caption, references in pairs]
+        return {"reward": sum(rewards) / len(rewards)}
 
 
 def words(ids: Tensor) -> list[list[int]]:

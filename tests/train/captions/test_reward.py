@@ -1,8 +1,8 @@
-"""CIDEr-D against the COCO evaluation code."""
+"""CIDEr-D against the COCO evaluation code, and the F-mean by hand."""
 
 import pytest
 
-from train.captions.reward import Cider
+from train.captions.reward import Cider, f_mean
 
 TEXTS = [
     ["a dog runs on the grass", "a brown dog runs", "the dog is on grass"],
@@ -33,3 +33,9 @@ def test_the_scores_are_those_of_the_coco_evaluation() -> None:
     for text, own, score in zip(WRITTEN, references, expected, strict=True):
         assert cider.scores([encode(text)] * 2, own) == [pytest.approx(score)] * 2
     assert expected[0] > expected[1] > expected[2] == 0
+
+
+def test_the_f_mean_counts_words_once_and_weighs_recall() -> None:
+    assert f_mean([1, 2, 2], [1, 2, 3, 4]) == pytest.approx((2 / 3 * 1 / 2) / (0.85 * 2 / 3 + 0.15 * 1 / 2))
+    assert f_mean([1, 1], [1, 1]) == 1 and f_mean([1], [2]) == 0
+    assert f_mean([1, 2, 3, 4], [1, 2]) > f_mean([1, 2], [1, 2, 3, 4])
