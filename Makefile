@@ -75,7 +75,7 @@ screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (r
 # from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
 # there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
 # two runs over the grids of that encoder, and the mean of their weights (60 minutes); and the captioner that was bundled
-# before, which learns to read the new grids (20 minutes).
+# before, which learns to read the new grids (20 minutes), and then from the scores of its captions (50 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2
@@ -86,7 +86,7 @@ EXTRACT = $(BIN)/python -m train.extract_features --output $(@D) --images $(DATA
 AVERAGE = --teachers '[]' --average '[$(subst $(empty) $(empty),$(comma),$(filter runs/%,$(^:/results.json=)))]'
 comma := ,
 empty :=
-model: runs/bundled/best/results.json runs/caption/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
+model: runs/bundled/best/results.json runs/rewarded/best/results.json ## train the bundled model anew (hours; goes on where it was; -j2: two runs at once)
 
 .PRECIOUS: runs/first%/best/results.json runs/mean/best/results.json runs/last%/best/results.json
 
@@ -129,12 +129,18 @@ runs/last%/best/results.json: features/boxes/.done features/boxes-mirrored/.done
 runs/bundled/best/results.json: $(SEEDS:%=runs/last%/best/results.json)
 	$(call TRAIN,coco_last) $(AVERAGE)
 
+# A run of the captioner that goes on from another one.
+CAPTION = $(BIN)/python -m train.caption --output $(@D:/best=) $(if $(wildcard $(@D:/best=)/last),--resume) \
+	--model runs/boxes/best --average 0.998 \
+	--captions $(DATA)/coco/captions_train.jsonl $(DATA)/flickr8k/captions_train.jsonl \
+	--images $(DATA)/coco/photos $(DATA)/flickr8k/photos --features features/boxes features/boxes \
+	--measure $(DATA)/flickr8k/captions_val.jsonl --measure-features features/boxes
+
 runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-caption/config.json
-	$(BIN)/python -m train.caption --output runs/caption $(if $(wildcard runs/caption/last),--resume) \
-		--start runs/previous-caption --model runs/boxes/best --epochs 1 --batch 32 --rate 5e-4 --average 0.998 \
-		--captions $(DATA)/coco/captions_train.jsonl $(DATA)/flickr8k/captions_train.jsonl \
-		--images $(DATA)/coco/photos $(DATA)/flickr8k/photos --features features/boxes features/boxes \
-		--measure $(DATA)/flickr8k/captions_val.jsonl --measure-features features/boxes
+	$(CAPTION) --start runs/previous-caption --epochs 1 --batch 32 --rate 5e-4
+
+runs/rewarded/best/results.json: runs/caption/best/results.json
+	$(CAPTION) --start runs/caption/best --reward --epochs 3 --batch 16 --rate 2e-4
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }
