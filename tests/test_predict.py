@@ -15,7 +15,7 @@ from vqa.model import photos
 from vqa.model.errors import InputError
 from vqa.model.processing import VQAProcessor
 from vqa.model.text import GUESS
-from vqa.predict import CACHED_PHOTOS, VQA, divergence, softmax
+from vqa.predict import CACHED_PHOTOS, VQA, best_of, divergence, softmax
 
 QUESTION = "what is on the table?"
 SCHEMA = Path(vqa.__file__).parent / "schemas" / "answer.json"
@@ -74,6 +74,13 @@ def test_an_answer_is_what_the_model_computes(model, photo):
 def entropy(p: torch.Tensor) -> float:
     """In bits."""
     return -sum(float(x) * np.log2(float(x)) for x in p)
+
+
+def test_the_best_answers_are_the_first_of_equal_ones():
+    scores = np.random.default_rng(0).integers(0, 4, (20, 25)).astype(np.float32)
+    for top in (1, 3, 9, 20, 30):
+        assert np.array_equal(best_of(scores, top), np.argsort(-scores, axis=-1, kind="stable")[:, :top])
+    assert best_of(scores[:, :2], 3).shape == (20, 2)
 
 
 def test_the_divergence_runs_from_0_to_1():

@@ -17,7 +17,7 @@ from vqa.foreign import adapter_for, refuse
 from vqa.model.errors import InputError
 from vqa.model.photos import DECODERS, content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
 from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
-from vqa.runtimes import RUNTIMES, Engine, Logits, array, divergence, softmax
+from vqa.runtimes import RUNTIMES, Engine, Logits, array, best_of, divergence, softmax
 
 CACHED_PHOTOS = 16
 
@@ -239,12 +239,11 @@ class VQA:
         grid = looks[0].grid if len(looks) == 1 else np.concatenate([array(look.grid) for look in looks])
         output = self.engine.logits(grid, *pad(encodings), photo_index, falls=True)
         scores, blind = self.calibrated(output.logits), softmax(output.blind / self.config.blind_temperature)
-        mattered = divergence(scores, blind)
+        best, mattered = best_of(scores, top), divergence(scores, blind)
         seconds = (time.perf_counter() - start) / len(asked)
         answers = []
         for i, (every, unknown) in enumerate(texts):
-            best = (-scores[i]).argsort(kind="stable")[:top]
-            ranked = [Score(self.answers[a], float(scores[i, a])) for a in best]
+            ranked = [Score(self.answers[a], float(scores[i, a])) for a in best[i]]
             guess = int(blind[i].argmax())
             answers.append(
                 Answer(

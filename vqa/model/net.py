@@ -96,7 +96,7 @@ class VQANet(nn.Module):
         q, word_weights, states = self.question_encoder(input_ids, attention_mask)
         z, attention = self.attention(v, q, photo_index, projected)
         if falls:
-            logits, fall = self.falls(v, z, q, photo_index, attention, sides)
+            logits, fall = self.falls(v, z, q, attention, photo_index, sides)
         else:
             logits, fall = self.answer_logits(z, q), None
         return self.output(
@@ -124,28 +124,29 @@ class VQANet(nn.Module):
         v: Tensor,
         z: Tensor,
         q: Tensor,
+        attention: Tensor,
         photo_index: Tensor | None = None,
-        attention: Tensor | None = None,
         sides: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
-        instead: `(B, G)`. The glimpse with the largest fall carried the answer.
+        instead: `(B, G)`. The glimpse with the largest fall carried the answer. attention: `(B, G, N)`.
 
         W z is a sum over the glimpses, Σ_g W_g z_g, so that each block W_g is read once, for z_g and for the mean. With
-        the attention `(B, G, N)` and the `sides` of a single photo no block is read: W_g z_g = Σ_n a_gn W_g v_n. All
-        answers are scored for `z` alone: of the other fusions only the logit of the best answer counts.
+        the `sides` of a single photo no block is read: W_g z_g = Σ_n a_gn W_g v_n. All answers are scored for `z`
+        alone: of the other fusions only the logit of the best answer counts.
         """
-        size, mean = v.shape[-1], v.mean(1)
-        mean = mean if photo_index is None else mean[photo_index]  # (B, D)
+        size = v.shape[-1]
+        if sides is None:
+            mean = v.mean(1) if photo_index is None else v.mean(1)[photo_index]  # (B, D)
         W, b = self.fusion.project_a.weight, self.fusion.project_a.bias
         rest = self.glimpses * size  # of z, which is no glimpse: the means of several looks
         side, change = F.linear(z[:, rest:], W[:, rest:], b) if z.shape[1] > rest else b, []
         for g in range(self.glimpses):
-            if sides is None or attention is None:
+            if sides is None:
                 block = slice(g * size, (g + 1) * size)
                 seen, even = times(torch.cat((z[:, block], mean)), W[:, block]).unflatten(0, (2, -1))  # (B, F)
             else:
-                seen, even = attention[:, g].to(sides.dtype) @ sides[g], sides[g].mean(0)
+                seen, even = attention[:, g].to(sides.dtype) @ sides[g, :-1], sides[g, -1]
             side = side + seen
             change.append(even - seen)
         each = side.unsqueeze(1) + torch.stack((torch.zeros_like(side), *change), 1)  # (B, 1 + G, F)
@@ -156,10 +157,11 @@ class VQANet(nn.Module):
         return logits, scores[:, :1] - scores[:, 1:]
 
     def sides(self, v: Tensor) -> Tensor:
-        """W_g v_n `(G, N, F)`: the fusion's projection of each place of a single photo's prepared grid `v (1, N, D)` as
-        glimpse g, for all questions about the photo."""
+        """W_g v_n `(G, N + 1, F)`: the fusion's projection of each place of a single photo's prepared grid
+        `v (1, N, D)` as glimpse g, and in the last row that of their mean, for all questions about the photo."""
         blocks = self.fusion.project_a.weight.split(v.shape[-1], 1)[: self.glimpses]
-        return torch.stack([F.linear(v[0], block) for block in blocks])
+        places = torch.cat((v[0], v.mean(1)))
+        return torch.stack([F.linear(places, block) for block in blocks])
 
     def encode_image(self, pixel_values: Tensor) -> Tensor:
         """`(P, 3, S, S)` normalised pixels to the raw grid `(P, N, D)`, which can be stored."""

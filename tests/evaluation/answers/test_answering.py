@@ -10,7 +10,7 @@ import torch
 
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.evaluation.answers.answering import Skipped, answers, best_of, derangement
+from vqa.evaluation.answers.answering import Skipped, answers, derangement
 from vqa.evaluation.answers.questions import batches
 from vqa.evaluation.answers.scores import Answered
 from vqa.predict import VQA
@@ -62,12 +62,6 @@ def test_answers_are_those_of_asking_one_by_one(vqa: VQA, examples: list[Example
         assert answered.glimpses is not None and len(answered.glimpses) == vqa.config.glimpses > 1
         for glimpse, expected in zip(answered.glimpses, alone.attention, strict=True):
             assert glimpse / 255 == pytest.approx(expected / expected.max(), abs=0.003)
-
-
-def test_the_best_answers_are_the_first_of_equal_ones() -> None:
-    scores = np.random.default_rng(0).integers(0, 4, (20, 9)).astype(np.float32)
-    for top in (1, 3, 9, 12):
-        assert np.array_equal(best_of(scores, top), np.argsort(-scores, axis=-1, kind="stable")[:, :top])
 
 
 def test_image_only_depends_on_the_photo_alone(vqa: VQA, examples: list[Example]) -> None:

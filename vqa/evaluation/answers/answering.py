@@ -26,7 +26,7 @@ from vqa.foreign import Refused
 from vqa.model.errors import InputError
 from vqa.model.photos import open_photo
 from vqa.model.text import is_sure
-from vqa.predict import VQA, Answer, VQALike, divergence, ours, softmax
+from vqa.predict import VQA, Answer, VQALike, best_of, divergence, ours, softmax
 from vqa.script import reuse_memory
 
 if TYPE_CHECKING:
@@ -146,15 +146,6 @@ def answer(
         )
         for i, ((index, example, _), ranked) in enumerate(zip(asked, best.tolist(), strict=True))
     ]
-
-
-def best_of(scores: np.ndarray, top: int) -> np.ndarray:
-    """The indices `(B, top)` of the best scores `(B, A)`, of equal ones the first. Sorting them all takes longer."""
-    left, best = scores.copy(), []
-    for _ in range(min(top, scores.shape[-1])):
-        best.append(left.argmax(-1))
-        np.put_along_axis(left, best[-1][:, None], -np.inf, -1)
-    return np.stack(best, -1)
 
 
 def maps(glimpses: np.ndarray) -> dict[str, np.ndarray | None]:
