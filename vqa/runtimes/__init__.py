@@ -83,10 +83,10 @@ def best_of(scores: np.ndarray, top: int) -> np.ndarray:
     """The indices `(B, top)` of the best scores `(B, A)`, of equal ones the first. To sort them all takes longer."""
     if top > FEW:
         return np.argsort(-scores, kind="stable")[:, :top]
-    left, best = scores.copy(), []
+    left, rows, best = scores.copy(), np.arange(len(scores)), []
     for _ in range(min(top, scores.shape[-1])):
         best.append(left.argmax(-1))
-        np.put_along_axis(left, best[-1][:, None], -np.inf, -1)
+        left[rows, best[-1]] = -np.inf
     return np.stack(best, -1)
 
 
