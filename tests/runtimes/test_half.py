@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from vqa.captioning.captioner import TiedEmbedding
 from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA, ours
 from vqa.runtimes import half
@@ -48,6 +49,21 @@ def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) 
     with torch.inference_mode():
         torch.testing.assert_close(other(x), module(x), **CLOSE)
     assert bool(counted) == (len(shape) > 1)
+
+
+@fbgemm
+def test_a_tied_embedding(counted: list[int]) -> None:
+    torch.manual_seed(0)
+    embedding = TiedEmbedding(9, 7, 0)
+    embedding.arguments = 9, 7, 0
+    module, other = both(embedding)
+    bias = torch.randn(9)
+    with torch.inference_mode():
+        for shape in ((1, 3, 7), (80, 7)):
+            u = torch.randn(shape)
+            torch.testing.assert_close(other.scores(u, bias), module.scores(u, bias), **CLOSE)
+        assert torch.equal(other(torch.tensor([0, 3])), module(torch.tensor([0, 3])))
+    assert counted == [1]  # not for 80 rows
 
 
 def linear(*arguments):

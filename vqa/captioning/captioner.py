@@ -41,6 +41,14 @@ class Written(NamedTuple):
     used: Tensor
 
 
+class TiedEmbedding(nn.Embedding):
+    """Words' embeddings, which also score words (Press & Wolf 2017)."""
+
+    def scores(self, u: Tensor, bias: Tensor) -> Tensor:
+        """E u + b: vectors `(…, E)` to scores `(…, V)`."""
+        return F.linear(u, self.weight, bias)
+
+
 class Captioner(nn.Module):
     """Xu et al. 2015, 'Show, Attend and Tell', with a product in place of their small network for the attention's
     energies: keys stay those of the photo, whatever the number of captions, which makes a step 10 times cheaper.
@@ -71,7 +79,7 @@ class Captioner(nn.Module):
         if attention not in ATTENTIONS:
             raise InputError(f"There is no attention {attention!r}; choose one of {', '.join(ATTENTIONS)}.")
         self.attention = attention
-        self.embedding = nn.Embedding(vocabulary, embedding, PAD)
+        self.embedding = TiedEmbedding(vocabulary, embedding, PAD)
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         self.values = nn.Linear(channels, context)
         self.norm = nn.LayerNorm(context)
@@ -121,7 +129,7 @@ class Captioner(nn.Module):
     def logits(self, h: Tensor, context: Tensor, word: Tensor) -> Tensor:
         """Scores of the next word `(..., V)`, from the state, the context and the word before."""
         u = F.dropout(self.from_state(h) + self.from_context(context) + word, DROPOUT, self.training)
-        return F.linear(u, self.embedding.weight, self.bias)
+        return self.embedding.scores(u, self.bias)
 
     def forward(self, grid: Tensor, captions: Tensor, sample: bool = False, whole: bool = False) -> Written:
         """Read K captions for each photo. grid `(P, N, D)`; captions `(P, K, T)`, START first, padded on the right.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.compiler import is_compiling
+from torch.nn import functional as F
 
 from vqa.model.recurrent import Recurrent, RecurrentOutput, State
 
@@ -18,8 +19,8 @@ multiply = torch.ops.quantized.linear_dynamic_fp16  # x `(…, in)` and packed w
 
 
 def pack(net: nn.Module) -> None:
-    """Let the linear layers and the one-directional LSTMs of `net` read weights of 16 bits, wherever these are the same
-    numbers; without FBGEMM, as on ARM, nothing changes.
+    """Let the linear layers, the one-directional LSTMs and the tied embeddings of `net` read weights of 16 bits,
+    wherever these are the same numbers; without FBGEMM, as on ARM, nothing changes.
 
     The float32 weights remain, and are used for training, for gradients, under autocast, for many rows, and once they
     are changed. A change in place by `.data`, or of weights made in inference mode, is not noticed: load the model
@@ -30,6 +31,8 @@ def pack(net: nn.Module) -> None:
     for module in net.modules():
         if type(module) is nn.Linear and exact(module.weight):
             become(module, HalfLinear, packed(module.weight, module.bias))
+        elif hasattr(module, "scores") and isinstance(module, nn.Embedding) and exact(module.weight):
+            become(module, HalfEmbedding, packed(module.weight, None))
         elif type(module) is Recurrent and module.cell == "lstm" and not module.core.bidirectional:
             layers = module.core.all_weights
             if all(exact(weight) for W, U, *_ in layers for weight in (W, U)):
@@ -77,6 +80,17 @@ class HalfLinear(nn.Linear):
         if not usable(self, x, x.numel() // max(x.shape[-1], 1)):
             return super().forward(x)
         return multiply(x, self.packed)
+
+
+class HalfEmbedding(nn.Embedding):
+    """A `TiedEmbedding` that scores words by its packed weights where they apply."""
+
+    packed: Any
+
+    def scores(self, u: Tensor, bias: Tensor) -> Tensor:
+        if not usable(self, u, u.numel() // max(u.shape[-1], 1)):
+            return F.linear(u, self.weight, bias)
+        return multiply(u, self.packed) + bias
 
 
 class HalfLSTM(Recurrent):
