@@ -75,7 +75,7 @@ screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (r
 # from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
 # there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
 # two runs over the grids of that encoder, and the mean of their weights (60 minutes); and the captioner that was bundled
-# before, which learns to read the new grids (20 minutes), and then from the scores of its captions (50 minutes).
+# before, which learns to read the new grids (20 minutes), and then from the scores of its captions (30 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2
@@ -140,7 +140,7 @@ runs/caption/best/results.json: runs/boxes/best/results.json runs/previous-capti
 	$(CAPTION) --start runs/previous-caption --epochs 1 --batch 32 --rate 5e-4
 
 runs/rewarded/best/results.json: runs/caption/best/results.json
-	$(CAPTION) --start runs/caption/best --reward --epochs 3 --batch 16 --rate 2e-4
+	$(CAPTION) --start runs/caption/best --reward --epochs 2 --batch 16 --rate 2e-4
 
 wheel: $(VENV)/.developed ## build dist/*.whl, bundled model included
 	@test -f assets/model/model.safetensors || { echo 'assets/model is missing: a wheel without it cannot answer.'; exit 1; }

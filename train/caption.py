@@ -68,6 +68,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     """Train, write the checkpoint to `output`/best, and return its results."""
     if given.reward and not given.start:
         raise InputError("--reward needs a captioner that has learned words; give it by --start.")
+    if given.batch < 1:
+        raise InputError(f"The batch is {given.batch}; give 1 photo or more.")
     training = start(given, CLIP, WARMUP)
     if len(given.features) != len(given.captions):
         raise InputError("--captions and --features have different lengths; give each file of captions its store.")
@@ -78,6 +80,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     every = read_captions(given.captions, stores)
     photos, held = [photo for i, photo in enumerate(every) if i % HELD_OUT], every[::HELD_OUT]
+    if not photos:
+        raise InputError("One photo has captions; give 2 or more, as one is held out.")
     if given.start:
         place = find_bundle("caption", None if given.start == "bundled" else given.start)
         net, config = load_bundle(place, KIND, build)
@@ -91,18 +95,23 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
             f"The captioner in {given.start} reads grids of {config['channels']} channels, but {stores[0].folder} has "
             f"{stores[0].channels}; start from another one."
         )
+    if given.reward and net.attention == "hard":
+        raise InputError("--reward does not train where hard attention looks; start from another captioner.")
     data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
     task = CaptionerTask(net, data, held_data, given.most, given.seed, given.epochs)
+    results: dict[str, Any] = {"attention": config["attention"], "photos": len(photos)}
     if given.reward:
-        before = {name: value.clone() for name, value in net.state_dict().items()}
-        training.train(RewardedTask(net, data, held_data, words.once, given.seed, given.epochs))
-        # half of the way has higher scores, and more correct sentences (Wortsman et al. 2022)
-        net.cpu().load_state_dict({name: (before[name] + value.cpu()) / 2 for name, value in net.state_dict().items()})
+        rewarded = RewardedTask(net, data, held_data, words.once, given.seed, given.epochs)
+        training.train(rewarded)
+        task.net = net = rewarded.cpu().eval().between()
+        before, after = (round(rewarded.mean_reward(captioner), 4) for captioner in (rewarded.start, net))
+        results["held_out_reward"] = {"before": before, "after": after}
+        print(f"Reward on held-out photos: {before:.3f} before, {after:.3f} after.")
     else:
         training.train(task)
-    net.cpu().eval()
+        net.cpu().eval()
     loss = task.held_out()["nats a word"]
-    results: dict[str, Any] = {"attention": config["attention"], "held_out_loss": round(loss, 4), "photos": len(photos)}
+    results["held_out_loss"] = round(loss, 4)
     results |= {"settings": settings(given)}
     config |= {"encoder": stores[0].made_by, "most": given.most, "words": words.words}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))

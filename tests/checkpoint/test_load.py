@@ -102,7 +102,12 @@ def test_large_weights_are_finite_even_if_their_sum_is_not():
     [
         (lambda tensors: tensors.pop(TENSOR), f"lacks tensor {TENSOR};"),
         (lambda tensors: tensors.update(zoo=torch.zeros(1), zoo2=torch.zeros(1)), "the unknown tensor zoo and 1 more;"),
-        (lambda tensors: tensors.update({TENSOR: torch.zeros(3, 3)}), f"in another shape, tensor {TENSOR};"),
+        (lambda tensors: tensors.update({TENSOR: torch.zeros(3, 3)}), f"in another shape or type, tensor {TENSOR};"),
+        (lambda tensors: tensors.update({TENSOR: tensors[TENSOR].long()}), f"shape or type, tensor {TENSOR};"),
+        (
+            lambda tensors: tensors.update({TENSOR: tensors[TENSOR].to(torch.complex64)}),
+            f"shape or type, tensor {TENSOR};",
+        ),
         (lambda tensors: tensors[TENSOR].view(-1)[:1].fill_(torch.nan), f"undefined or infinite weights in {TENSOR};"),
         (lambda tensors: tensors.update({TENSOR: tensors[TENSOR].double() + 1e300}), f"infinite weights in {TENSOR};"),
     ],

@@ -87,21 +87,39 @@ def test_captions_get_better_by_their_reward(data: list[str], tmp_path: Path) ->
     run = [*data, "--epochs", "4", "--batch", "8", "--hidden", "32", "--rate", "0.01", "--average", "0.5", "--output"]
     train(arguments().parse_args([*run, str(tmp_path / "first")]))
     more = [*run, str(tmp_path / "more"), "--start", str(tmp_path / "first/best"), "--reward", "--rate", "0.002"]
-    train(arguments().parse_args(more))
-    stores, rewards = [FeatureStore.open(tmp_path / "store")], []
+    held_out = train(arguments().parse_args(more))["held_out_reward"]
+    stores, rewards, nets = [FeatureStore.open(tmp_path / "store")], [], []
     for name in ("first", "more"):
         net, config = load_bundle(tmp_path / name / "best", KIND, build)
-        words = Words(config["words"])
-        batches = Batches(read_captions([file], stores), stores, words, 8, 20)
+        words, photos = Words(config["words"]), read_captions([file], stores)
+        batches, held = (Batches(part, stores, words, 8, 20) for part in (photos, photos[::40]))
+        task = RewardedTask(net, batches, held, words.once, 0, 1)
+        assert task.held_out()["reward"] == pytest.approx(held_out["before" if name == "first" else "after"], rel=0.1)
         rewards.append(RewardedTask(net, batches, batches, words.once, 0, 1).held_out()["reward"])
+        nets.append(net)
     assert rewards[1] > 1.1 * rewards[0] > 0
-    assert main([*run, str(tmp_path / "no"), "--reward"]) == 2
+    assert not any(torch.equal(*pair) for pair in zip(*(net.parameters() for net in nets), strict=True))
+
+
+def test_what_reward_cannot_train_is_reported(data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run = [*data, "--epochs", "1", "--hidden", "8", "--output"]
+    assert main([*run, str(tmp_path / "hard"), "--attention", "hard"]) == 0
+    assert main([*run, str(tmp_path / "no"), "--reward", "--start", str(tmp_path / "hard/best")]) == 2
+    assert main([*run, str(tmp_path / "no2"), "--reward"]) == 2
+    assert main([*run, str(tmp_path / "no3"), "--batch", "0"]) == 2
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "0.webp", "captions": ["a dog"]}))
+    assert main([*run, str(tmp_path / "no4")]) == 2
+    errors = capsys.readouterr().err
+    for reason in ("where hard attention looks", "by --start", "The batch is 0", "give 2 or more"):
+        assert reason in errors
 
 
 def test_a_killed_run_resumes_to_the_same_weights(data: list[str], tmp_path: Path) -> None:
     run = [*data, "--attention", "hard", "--hidden", "8", "--batch", "3", "--epochs", "4", "--output"]
     whole, resumed = whole_and_resumed(main, run, tmp_path)
-    rewarded = [*data, "--start", str(tmp_path / "whole/best"), "--reward", "--batch", "3", "--epochs", "2", "--output"]
+    soft = [*data, "--hidden", "8", "--batch", "3", "--epochs", "2", "--output"]
+    assert main([*soft, str(tmp_path / "soft")]) == 0
+    rewarded = [*soft[:-1], "--start", str(tmp_path / "soft/best"), "--reward", "--output"]
     (tmp_path / "rewarded").mkdir()
     one, other = whole_and_resumed(main, rewarded, tmp_path / "rewarded")
     assert all((one[name] == other[name]).all() for name in one)

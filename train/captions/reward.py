@@ -1,8 +1,10 @@
 """Learning from whole captions: the reward of sampled ones instead of the probability of given words."""
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,25 +34,39 @@ class Cider:
     """
 
     def __init__(self, documents: Sequence[Sequence[Sequence[int]]]):
-        self.documents = math.log(len(documents))
+        self.log_documents = math.log(len(documents))
         self.photos_with = Counter(gram for own in documents for gram in set().union(*map(grams, own)))
-
-    def weights(self, caption: Sequence[int]) -> dict[Gram, float]:
-        """TF-IDF of each n-gram: its count times the logarithm of how rare it is."""
-        return {g: n * (self.documents - math.log(max(1, self.photos_with[g]))) for g, n in grams(caption).items()}
 
     def scores(self, captions: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
         """The score of each of some captions of one photo, from 0 to 10."""
-        own = [(self.weights(reference), len(reference)) for reference in references]
-        return [sum(self._similarity(c, *reference) for reference in own) / len(own) for c in captions]
+        ours, own = (list(map(self._weigh, some)) for some in (captions, references))
+        return [sum(similarity(caption, reference) for reference in own) / len(own) for caption in ours]
 
-    def _similarity(self, caption: Sequence[int], reference: dict[Gram, float], length: int) -> float:
-        weights = self.weights(caption)
-        shared, lengths = [0.0] * LONGEST, (norms(weights), norms(reference))
-        for gram in weights.keys() & reference.keys():
-            shared[len(gram) - 1] += min(weights[gram], reference[gram]) * reference[gram]
-        cosines = sum(dot / (a * b) for dot, a, b in zip(shared, *lengths, strict=True) if dot)
-        return 10 / LONGEST * cosines * math.exp(-((len(caption) - length) ** 2) / (2 * 6**2))
+    def _weigh(self, caption: Sequence[int]) -> "Weighed":
+        """TF-IDF of each n-gram: its count times the logarithm of how rare it is."""
+        rare = {gram: self.log_documents - math.log(max(1, self.photos_with[gram])) for gram in grams(caption)}
+        weights = {gram: count * rare[gram] for gram, count in grams(caption).items()}
+        squares = [0.0] * LONGEST
+        for gram, weight in weights.items():
+            squares[len(gram) - 1] += weight**2
+        return Weighed(weights, list(map(math.sqrt, squares)), len(caption))
+
+
+class Weighed(NamedTuple):
+    """A caption's n-grams with their weights, the weights' Euclidean norm for each n, and the number of words."""
+
+    weights: dict[Gram, float]
+    norms: list[float]
+    length: int
+
+
+def similarity(caption: Weighed, reference: Weighed) -> float:
+    """CIDEr-D with one reference."""
+    shared = [0.0] * LONGEST
+    for gram in caption.weights.keys() & reference.weights.keys():
+        shared[len(gram) - 1] += min(caption.weights[gram], reference.weights[gram]) * reference.weights[gram]
+    cosines = sum(dot / (a * b) for dot, a, b in zip(shared, caption.norms, reference.norms, strict=True) if dot)
+    return 10 / LONGEST * cosines * math.exp(-((caption.length - reference.length) ** 2) / (2 * 6**2))
 
 
 def grams(caption: Sequence[int]) -> Counter[Gram]:
@@ -59,24 +75,15 @@ def grams(caption: Sequence[int]) -> Counter[Gram]:
     return Counter(tuple(caption[i : i + n]) for n in lengths for i in range(len(caption) - n + 1))
 
 
-def norms(weights: dict[Gram, float]) -> list[float]:
-    """The Euclidean norm of the weights of the n-grams of each length."""
-    squares = [0.0] * LONGEST
-    for gram, weight in weights.items():
-        squares[len(gram) - 1] += weight**2
-    return list(map(math.sqrt, squares))
-
-
 def f_mean(caption: Sequence[int], reference: Sequence[int]) -> float:
     """The weighted harmonic mean of precision and recall of the words, P R / (A P + (1 - A) R) with A = 0.85, as in
     METEOR (Denkowski & Lavie 2014)."""
     common = (Counter(caption) & Counter(reference)).total()
-    precision, recall = common / len(caption), common / len(reference)
-    return precision * recall / (A * precision + (1 - A) * recall) if common else 0.0
+    return common / (A * len(reference) + (1 - A) * len(caption)) if common else 0.0
 
 
 class RewardedTask(Task):
-    """Self-critical training (Rennie et al. 2017) of a captioner that has learned words.
+    """Self-critical training (Rennie et al. 2017) of a captioner that has learned words, in `start`.
 
     A caption's reward is its CIDEr-D, and `RECALL` times the F-mean with the closest reference: by CIDEr-D alone,
     captions become short. END counts as a word, so that sentences are finished. Held out is the mean reward of the
@@ -86,9 +93,11 @@ class RewardedTask(Task):
     name = "captioner"
     betas = (0.9, 0.99)
 
-    def __init__(self, net: Captioner, data: Batches, held: Batches, once: Sequence[int], seed: int, epochs: float):
+    def __init__(self, start: Captioner, data: Batches, held: Batches, once: Sequence[int], seed: int, epochs: float):
         super().__init__()
-        self.net, self.data, self.held, self.once, self.seed = net, data, held, once, seed
+        # part of the state, so that a resumed run ends between the same weights
+        self.start, self.net = start.requires_grad_(False), copy.deepcopy(start).requires_grad_(True)
+        self.data, self.held, self.once, self.seed = data, held, once, seed
         self.steps, self.epochs = len(data), epochs
         self.references, self.held_references = ([[c[1:] for c in own] for own in part.ids] for part in (data, held))
         self.cider = Cider(self.references)
@@ -99,8 +108,9 @@ class RewardedTask(Task):
 
     def forward(self, grid: Tensor, photos: Tensor) -> Tensor:
         seen = Photos(*(part.repeat_interleave(SAMPLES, 0) for part in self.net.see(grid)))
-        drawn = draw(self.net, seen, seed=int(torch.randint(1 << 62, ())), most=self.data.most, once=self.once)
-        ids, scores = (part.squeeze(1).unflatten(0, (-1, SAMPLES)) for part in (drawn.ids, drawn.scores))
+        drawn = draw(self.net, seen, 1.0, 1.0, int(torch.randint(1 << 62, ())), self.data.most, self.once)
+        # the END of a caption that is cut off has not been drawn
+        ids, scores = (part[:, 0, : self.data.most].unflatten(0, (-1, SAMPLES)) for part in (drawn.ids, drawn.scores))
         rewards = [self.rewards(words(own), self.references[i]) for own, i in zip(ids, photos, strict=True)]
         return self_critical(scores, ids != PAD, torch.tensor(rewards, device=grid.device))
 
@@ -109,14 +119,25 @@ class RewardedTask(Task):
         close = (max(f_mean(caption, reference) for reference in references) for caption in captions)
         return [a + RECALL * b for a, b in zip(self.cider.scores(captions, references), close, strict=True)]
 
-    @torch.inference_mode()
     def held_out(self) -> dict[str, float]:
-        device, captions = next(self.net.parameters()).device, list[list[int]]()
+        return {"reward": self.mean_reward(self.net)}
+
+    @torch.inference_mode()
+    def mean_reward(self, net: Captioner) -> float:
+        """Of the captions of the held-out photos."""
+        device, captions = next(net.parameters()).device, list[list[int]]()
         for grid in self.held.in_order():
-            captions += words(beam_search(self.net, grid.to(device), BEAM, self.held.most, self.once).ids[:, 0])
+            captions += words(beam_search(net, grid.to(device), BEAM, self.held.most, self.once).ids[:, 0])
         pairs = zip(captions, self.held_references, strict=True)
-        rewards = [self.rewards([caption], references)[0] for caption, references in pairs]
-        return {"reward": sum(rewards) / len(rewards)}
+        return sum(self.rewards([caption], references)[0] for caption, references in pairs) / len(captions)
+
+    @torch.no_grad()
+    def between(self) -> Captioner:
+        """The captioner with the mean of the weights before and after (Wortsman et al. 2022, 'Robust fine-tuning'),
+        which writes fewer broken sentences."""
+        for before, after in zip(self.start.parameters(), self.net.parameters(), strict=True):
+            after.lerp_(before, 0.5)
+        return self.net
 
 
 def words(ids: Tensor) -> list[list[int]]:

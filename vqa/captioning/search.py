@@ -69,13 +69,7 @@ def sample(
 
 
 def draw(
-    net: Captioner,
-    photos: Photos,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    most: int = MOST,
-    once: Sequence[int] = (),
+    net: Captioner, photos: Photos, temperature: float, top_p: float, seed: int, most: int, once: Sequence[int]
 ) -> Decoded:
     """As `sample`, of photos that are encoded already; the scores have gradients where these are enabled."""
     return decoding.sample(*_step_and_start(net, photos, once), most, END, PAD, temperature, top_p, seed)

@@ -72,7 +72,7 @@ class Uninitialized(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__module__", "") == "torch.nn.init" or func in FILLING:
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        if func is torch.linalg.qr:
+        if func is torch.linalg.qr:  # `orthogonal_` only multiplies the result, and copies it to the tensor
             return args[0], args[0]
         return func(*args, **kwargs or {})
 
@@ -86,14 +86,21 @@ def finite(value: torch.Tensor) -> bool:
     return bool(value.sum().isfinite()) or bool(value.isfinite().all())
 
 
+def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
+
+
 def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """Raise an `InputError` unless `tensors` are exactly those of `net`, and finite."""
     if undefined := next((name for name, value in tensors.items() if not finite(value)), None):
         raise InputError(f"The checkpoint {folder} has undefined or infinite weights in {undefined}; copy it again.")
     own = net.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    wrong = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
-    for names, verb in ((missing, "lacks"), (extra, "has the unknown"), (wrong, "has, in another shape,")):
+    kinds = {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
+    wrong = [
+        name for name in own.keys() & kinds.keys() if (own[name].shape, own[name].is_floating_point()) != kinds[name]
+    ]
+    for names, verb in ((missing, "lacks"), (extra, "has the unknown"), (wrong, "has, in another shape or type,")):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise InputError(
