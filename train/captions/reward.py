@@ -44,11 +44,10 @@ class Cider:
 
     def _weigh(self, caption: Sequence[int]) -> "Weighed":
         """TF-IDF of each n-gram: its count times the logarithm of how rare it is."""
-        rare = {gram: self.log_documents - math.log(max(1, self.photos_with[gram])) for gram in grams(caption)}
-        weights = {gram: count * rare[gram] for gram, count in grams(caption).items()}
-        squares = [0.0] * LONGEST
-        for gram, weight in weights.items():
-            squares[len(gram) - 1] += weight**2
+        weights, squares = {}, [0.0] * LONGEST
+        for gram, count in grams(caption).items():
+            weights[gram] = count * (self.log_documents - math.log(max(1, self.photos_with[gram])))
+            squares[len(gram) - 1] += weights[gram] ** 2
         return Weighed(weights, list(map(math.sqrt, squares)), len(caption))
 
 
