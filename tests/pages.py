@@ -37,11 +37,11 @@ SMALLER = {
     "--config mine.yaml": "--config mine.yaml --optim.epochs 1 --optim.head_epochs 1",
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
-    "--optim.epochs 5": "--optim.epochs 2",
+    "--optim.epochs 5": "--optim.epochs 1",
     "train.caption --captions": "train.caption --epochs 2 --captions",
     "train.complete --text": "train.complete --epochs 0.2 --text",
-    "train.complete --table": "train.complete --epochs 0.1 --table",
-    "train.gradient_flow --output": "train.gradient_flow --steps 12 --output",
+    "train.complete --table": "train.complete --epochs 0.02 --table",
+    "train.gradient_flow --output": "train.gradient_flow --steps 6 --output",
     "train.complete --questions": "train.complete --epochs 0.5 --questions",
     "--engine ray --workers 8 --parquet answers": "--csv many.csv",  # Ray takes half a minute to start: has a test
     "train.repair --questions": "train.repair --epochs 0.3 --questions",
