@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vqa.model.model import VQAModel
     from vqa.model.processing import VQAProcessor
 
+# What `orthogonal_` and `xavier_uniform_` of torch.nn.init call, which are not dispatched themselves.
+FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_)
+
 
 def load_checkpoint(model: str | Path | None = None) -> "tuple[VQAModel, VQAProcessor]":
     """The model, in float32 on the CPU and in evaluation mode, and its processor.
@@ -77,16 +80,13 @@ class Uninitialized(TorchFunctionMode):
         return func(*args, **kwargs or {})
 
 
-# What `orthogonal_` and `xavier_uniform_` call, which are not dispatched themselves.
-FILLING = (torch.Tensor.normal_, torch.Tensor.uniform_)
-
-
 def finite(value: torch.Tensor) -> bool:
     """Whether all elements are finite. Their sum says so five times faster, except where it overflows."""
     return bool(value.sum().isfinite()) or bool(value.isfinite().all())
 
 
 def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether both have the same shape, and numbers of the same kind."""
     return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
 
 
@@ -96,10 +96,7 @@ def check_tensors(folder: Path, net: nn.Module, tensors: dict[str, torch.Tensor]
         raise InputError(f"The checkpoint {folder} has undefined or infinite weights in {undefined}; copy it again.")
     own = net.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    kinds = {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
-    wrong = [
-        name for name in own.keys() & kinds.keys() if (own[name].shape, own[name].is_floating_point()) != kinds[name]
-    ]
+    wrong = [name for name in own.keys() & tensors.keys() if not alike(own[name], tensors[name])]
     for names, verb in ((missing, "lacks"), (extra, "has the unknown"), (wrong, "has, in another shape or type,")):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
