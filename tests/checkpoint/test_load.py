@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vqa.checkpoint.find import read_checkpoint
-from vqa.checkpoint.load import WEIGHTS, find_checkpoint, finite, load_checkpoint
+from vqa.checkpoint.load import WEIGHTS, find_checkpoint, load_checkpoint
 from vqa.checkpoint.provenance import checkpoint_provenance, provenance
 from vqa.checkpoint.save import save_checkpoint
-from vqa.checkpoint.weights import half
+from vqa.checkpoint.weights import finite, half
 from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel

@@ -22,6 +22,11 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors}
 
 
+def finite(value: torch.Tensor) -> bool:
+    """Whether all elements are finite. Their sum says so five times faster, except where it overflows."""
+    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
+
+
 def half(value: torch.Tensor) -> torch.Tensor:
     """To float16, clamped to its range (a running variance can exceed it); integers stay."""
     if not value.is_floating_point():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.compiler import is_compiling
 from torch.nn import functional as F
 
+from vqa.checkpoint.weights import finite
 from vqa.model.recurrent import Recurrent, RecurrentOutput, State
 
 ROWS = 64  # with more, computing takes the time
@@ -48,8 +49,8 @@ def become(module: Any, kind: type[nn.Module], weights: Any) -> None:
 
 def exact(weight: Tensor) -> bool:
     """Whether these are weights in float32 that 16 bits store. (A product over nothing is left undefined by FBGEMM.)"""
-    finite = weight.numel() > 0 and weight.dtype is torch.float32 and weight.is_cpu and bool(weight.isfinite().all())
-    return finite and torch.equal(weight.half().float(), weight)
+    usual = weight.numel() > 0 and weight.dtype is torch.float32 and weight.is_cpu
+    return usual and finite(weight) and torch.equal(weight.half().float(), weight)
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Any:
