@@ -33,6 +33,7 @@ from vqa.script import run
 
 CLIP, WARMUP = 5.0, 0.02
 HELD_OUT = 40  # one photo in so many is held out to choose the best epoch with
+TEMPERATURES = [n / 20 for n in range(10, 61)]
 MIXED = 0.5  # hard attention: how often a batch uses the whole distribution (Xu et al. 2015, section 4.1)
 
 
@@ -104,6 +105,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         rewarded = RewardedTask(net, data, held_data, words.once, given.seed, given.epochs)
         training.train(rewarded)
         task.net = net = rewarded.cpu().eval().between()
+        task.calibrate()  # rewards make the words' probabilities too high
         before, after = (round(rewarded.mean_reward(captioner), 4) for captioner in (rewarded.start, net))
         results["held_out_reward"] = {"before": before, "after": after}
         print(f"Reward on held-out photos: {before:.3f} before, {after:.3f} after.")
@@ -113,7 +115,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     loss = task.held_out()["nats a word"]
     results["held_out_loss"] = round(loss, 4)
     results |= {"settings": settings(given)}
-    config |= {"encoder": stores[0].made_by, "most": given.most, "words": words.words}
+    config |= {"encoder": stores[0].made_by, "most": given.most, "temperature": net.temperature}
+    config |= {"words": words.words}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
     results = score(given.output / "best", given.measure, given.measure_features)
     print(f"{loss:.3f} nats a word on {len(held)} held-out photos; {results['measured']}; {given.output / 'best'}")
@@ -148,15 +151,26 @@ class CaptionerTask(Task):
         written = self.net(grid, captions[..., :-1], sample=kind == "hard", whole=kind == "soft")
         return caption_loss(kind, written, captions, self.baseline, penalise=self.net.attention == "soft").total
 
-    @torch.inference_mode()
     def held_out(self) -> dict[str, float]:
-        """The mean negative log-probability of a word."""
-        device, total, count = next(self.net.parameters()).device, 0.0, 0
+        return {"nats a word": self.nats([1.0])[1.0]}
+
+    @torch.inference_mode()
+    def nats(self, temperatures: Sequence[float]) -> dict[float, float]:
+        """The mean negative log-probability of a held-out word if the scores are divided by each of some temperatures."""
+        device, total, count = next(self.net.parameters()).device, dict.fromkeys(temperatures, 0.0), 0
         for number, chosen in enumerate(self.held.epoch(0)):
             grid, captions = (part.to(device) for part in self.held.load(chosen, number))
-            scores, valid = word_scores(self.net(grid, captions[..., :-1]).logits, captions)
-            total, count = total - float(scores.sum()), count + int(valid.sum())
-        return {"nats a word": total / count}
+            logits = self.net(grid, captions[..., :-1]).logits
+            for temperature in temperatures:
+                scores, valid = word_scores(logits / temperature, captions)
+                total[temperature] -= float(scores.sum())
+            count += int(valid.sum())
+        return {temperature: value / count for temperature, value in total.items()}
+
+    def calibrate(self) -> None:
+        """Change the captioner's temperature so that the words of held-out captions are likeliest."""
+        losses = self.nats(TEMPERATURES)
+        self.net.temperature = round(self.net.temperature * min(losses, key=losses.__getitem__), 4)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from vqa.model.errors import InputError
 CAPTIONS = torch.tensor([[[START, 5, 6, 4], [START, 4, 7, 5]], [[START, 7, 7, 6], [START, 6, 5, 0]]])
 
 
-def tiny(attention: str) -> Captioner:
+def tiny(attention: str, temperature: float = 1.0) -> Captioner:
     torch.manual_seed(1)
-    return Captioner(8, 10, attention, hidden=6, embedding=5, context=4, keys=3).eval()
+    return Captioner(8, 10, attention, hidden=6, embedding=5, context=4, keys=3, temperature=temperature).eval()
 
 
 def sigmoid(x: float) -> float:
@@ -52,13 +52,13 @@ def naive(net: Captioner, values: list[list[float]], caption: list[int]) -> tupl
         h = [sigmoid(o[j]) * math.tanh(c[j]) for j in range(6)]
         said, seen = product(net.from_state.weight, h, net.from_state.bias), product(net.from_context.weight, z)
         u = [x + y + e for x, y, e in zip(said, seen, table[word], strict=True)]
-        logits.append(product(net.embedding.weight, u, net.bias))
+        logits.append([score / net.temperature for score in product(net.embedding.weight, u, net.bias)])
     return logits, maps
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_steps_equal_a_naive_loop(attention: str) -> None:
-    net = tiny(attention)
+    net = tiny(attention, temperature=1.7)
     grid = torch.randn(2, 9, 10)
     with torch.no_grad():
         written = net(grid, CAPTIONS)
@@ -90,3 +90,9 @@ def test_places_are_drawn_as_often_as_attended() -> None:
 def test_unknown_attention_is_refused() -> None:
     with pytest.raises(InputError, match="choose one of none, soft, hard"):
         Captioner(8, 10, "fuzzy")
+
+
+def test_an_impossible_temperature_is_refused() -> None:
+    for temperature in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(InputError, match="give a number above 0"):
+            tiny("soft", temperature)

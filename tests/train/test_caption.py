@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from tests.train.killed import whole_and_resumed
-from train.caption import main, train
+from train.caption import CaptionerTask, main, train
 from train.caption import parser as arguments
 from train.captions.data import Batches, encode, read_captions
 from train.captions.reward import RewardedTask
@@ -73,7 +73,7 @@ def test_a_run_goes_on_from_a_finished_captioner(data: list[str], tmp_path: Path
     first = train(arguments().parse_args([*run, str(tmp_path / "first"), *options]))
     more = train(arguments().parse_args([*run, str(tmp_path / "more"), "--start", str(tmp_path / "first/best")]))
     before, after = (load_bundle(tmp_path / name / "best", KIND, build) for name in ("first", "more"))
-    assert more["attention"] == "none" and before[1] == after[1]
+    assert more["attention"] == "none" and before[1] == after[1] and before[0].temperature == 1
     assert more["held_out_loss"] < first["held_out_loss"]
     FeatureStore.create(tmp_path / "wide", {}, 4, 16).append(["0.webp"], ["0"], torch.rand(1, 4, 16))
     (tmp_path / "one.jsonl").write_text(json.dumps({"image": "0.webp", "captions": ["a dog"]}))
@@ -98,6 +98,10 @@ def test_captions_get_better_by_their_reward(data: list[str], tmp_path: Path) ->
         rewards.append(RewardedTask(net, batches, batches, words.once, 0, 1).held_out()["reward"])
         nets.append(net)
     assert rewards[1] > 1.1 * rewards[0] > 0
+    assert nets[0].temperature == 1 != nets[1].temperature == config["temperature"]
+    task = CaptionerTask(nets[1], batches, held, 20, 0, 1)
+    others = task.nats([0.8, 1.0, 1.25])  # the temperature makes the words of held-out captions likeliest
+    assert min(others, key=others.__getitem__) == 1
     assert not any(torch.equal(*pair) for pair in zip(*(net.parameters() for net in nets), strict=True))
 
 

@@ -61,8 +61,10 @@ class Captioner(nn.Module):
 
     The update reads the word before and z: (h, c) = LSTM([E y; z], (h, c)). Then p(word) = softmax(E u + b) with
     u = W_h h + W_z z + E y: the output shares the words' embedding E (Press & Wolf 2017), which keeps it small.
+    The scores are divided by `temperature`, so that the probabilities are those with which people use the words (Guo et
+    al. 2017).
 
-    Raises `InputError` for an unknown kind of attention.
+    Raises `InputError` for an unknown kind of attention, or a temperature that is not above 0.
     """
 
     def __init__(
@@ -74,11 +76,14 @@ class Captioner(nn.Module):
         embedding: int = 300,
         context: int = 384,
         keys: int = 256,
+        temperature: float = 1.0,
     ):
         super().__init__()
         if attention not in ATTENTIONS:
             raise InputError(f"There is no attention {attention!r}; choose one of {', '.join(ATTENTIONS)}.")
-        self.attention = attention
+        if not 0 < temperature < math.inf:
+            raise InputError(f"The captioner's temperature is {temperature}; give a number above 0.")
+        self.attention, self.temperature = attention, temperature
         self.embedding = TiedEmbedding(vocabulary, embedding, PAD)
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         self.values = nn.Linear(channels, context)
@@ -129,7 +134,7 @@ class Captioner(nn.Module):
     def logits(self, h: Tensor, context: Tensor, word: Tensor) -> Tensor:
         """Scores of the next word `(..., V)`, from the state, the context and the word before."""
         u = F.dropout(self.from_state(h) + self.from_context(context) + word, DROPOUT, self.training)
-        return self.embedding.scores(u, self.bias)
+        return self.embedding.scores(u, self.bias) / self.temperature
 
     def forward(self, grid: Tensor, captions: Tensor, sample: bool = False, whole: bool = False) -> Written:
         """Read K captions for each photo. grid `(P, N, D)`; captions `(P, K, T)`, START first, padded on the right.

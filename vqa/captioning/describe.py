@@ -106,4 +106,5 @@ class Describer:
 
 def build(config: dict[str, Any]) -> Captioner:
     """The network of a configuration."""
-    return Captioner(Words(config["words"]).size, config["channels"], config["attention"], config["hidden"])
+    sizes = {name: config[name] for name in ("channels", "attention", "hidden")}
+    return Captioner(Words(config["words"]).size, **sizes, temperature=config.get("temperature", 1.0))
