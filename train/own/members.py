@@ -56,14 +56,19 @@ class Member(nn.Module):
 
 def continued(net: VQAModel) -> Member:
     """The member that goes on from a finished model, which it leaves as it is."""
-    return Member(net.config, {name: copy.deepcopy(getattr(net, name)) for name in PARTS}, residual=False)
+    return Member(net.config, {name: copied(getattr(net, name), net.config) for name in PARTS}, residual=False)
+
+
+def copied(part: nn.Module, config: VQAConfig) -> nn.Module:
+    """A copy with tensors of its own and the same configuration, whose thousands of answers take long to copy."""
+    return copy.deepcopy(part, {id(config): config})
 
 
 @torch.no_grad()
 def between(start: Member, learned: Member, share: float) -> Member:
     """A member at a share of the way from the weights of `start` to those of `learned` (Wortsman et al. 2022, Robust
     fine-tuning of zero-shot models)."""
-    member = copy.deepcopy(learned)
+    member = copied(learned, learned.config)
     for old, new in zip(start.parameters(), member.parameters(), strict=True):
         new.copy_(torch.lerp(old, new, share))
     return member
