@@ -172,14 +172,11 @@ def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
 
 @pytest.mark.parametrize("answer", [None, "no"])
 def test_occlusion_equals_a_naive_loop(vqa, photo, answer):
-    steps: list[tuple[int, int]] = []
-    found = occlusion(vqa, photo, QUESTION, answer, lambda done, total: steps.append((done, total)))
+    found = occlusion(vqa, photo, QUESTION, answer)
     expected = one_by_one(vqa, photo, answer or vqa.ask(photo, QUESTION).text)
     assert np.abs(expected).max() > 1e-5
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    done, total = zip(*steps, strict=True)
-    assert set(total) == {expected.size} and done[-1] == expected.size
-    assert list(done) == sorted(set(done)) and len(done) == -(-expected.size // BATCH) > 1
+    assert expected.size > BATCH
 
 
 def test_the_bundled_model_sees_a_cat():

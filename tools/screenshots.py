@@ -12,17 +12,15 @@ from ui.models import Models
 from vqa.model.photos import open_photo
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
-WIDE, TABLET, PHONE = ({"width": w, "height": h} for w, h in ((1366, 768), (820, 1180), (390, 844)))
+WIDE, PHONE = ({"width": w, "height": h} for w, h in ((1366, 768), (390, 844)))
 COFFEE = 1  # of the examples
 PICTURES = (
     ("empty", WIDE, "light"),
     ("answered-light", WIDE, "light"),
     ("caption-dark", WIDE, "dark"),
     ("covered", WIDE, "light"),
-    ("tablet", TABLET, "light"),
     ("phone", PHONE, "light"),
     ("learn", WIDE, "light"),
-    ("about", WIDE, "light"),
 )
 
 
@@ -33,7 +31,7 @@ def main() -> None:
     with serving(models, port=7862) as front, chromium() as browser:
         for name, size, scheme in PICTURES:
             window = browser.new_page(viewport=size, color_scheme=scheme, has_touch=size is PHONE)
-            window.goto(front.address + (name if name in ("learn", "about") else ""))
+            window.goto(front.address + ("learn" if name == "learn" else ""))
             use(window, name)
             picture = open_photo(window.screenshot())
             picture.save(FOLDER / f"{name}.webp", quality=80, method=6)
@@ -44,11 +42,10 @@ def main() -> None:
 def use(window: Any, name: str) -> None:
     """Do what the picture of this name is to display."""
     window.set_default_timeout(120_000)
-    if name in ("learn", "about"):
-        window.locator("#flow svg" if name == "learn" else "#about h2").first.wait_for()
-        if name == "learn":
-            window.locator("#read").click()
-            window.locator("#cells .cell").first.wait_for()
+    if name == "learn":
+        window.locator("#flow svg").first.wait_for()
+        window.locator("#read").click()
+        window.locator("#cells .cell").first.wait_for()
     else:
         examples = window.locator(".examples button")
         examples.nth(COFFEE).wait_for()

@@ -156,7 +156,7 @@ class CaptionerTask(Task):
 
     @torch.inference_mode()
     def nats(self, temperatures: Sequence[float]) -> dict[float, float]:
-        """The mean negative log-probability of a held-out word if the scores are divided by each of some temperatures."""
+        """The mean negative log-probability of a held-out word if scores are divided by each of the temperatures."""
         device, total, count = next(self.net.parameters()).device, dict.fromkeys(temperatures, 0.0), 0
         for number, chosen in enumerate(self.held.epoch(0)):
             grid, captions = (part.to(device) for part in self.held.load(chosen, number))

@@ -26,26 +26,16 @@ def cover(photo: Image.Image, mask: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def coarse_to_fine(
-    photo: Image.Image,
-    score: Callable[[Image.Image], float],
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> np.ndarray:
+def coarse_to_fine(photo: Image.Image, score: Callable[[Image.Image], float]) -> np.ndarray:
     """How far a score falls when each cell of an 8 x 8 grid is covered: first in squares of 2 x 2 cells, then in single
     cells where it fell the most: 33 photos are scored in all, not 65.
-
-    progress: called with the number of covered photos and that of all.
     """
-    side, total = COARSE * FINE, COARSE * COARSE + SPLIT * FINE * FINE
-    whole, done = score(photo), 0
+    side, whole = COARSE * FINE, score(photo)
 
     def fall(rows: slice, columns: slice) -> float:
-        nonlocal done
         mask = np.zeros((side, side), bool)
         mask[rows, columns] = True
-        value = whole - score(cover(photo, mask))
-        progress(done := done + 1, total)
-        return value
+        return whole - score(cover(photo, mask))
 
     falls = np.zeros((side, side))
     corners = [(i, j) for i in range(0, side, FINE) for j in range(0, side, FINE)]

@@ -1,6 +1,5 @@
 """Which places of the photo support an answer: by gradient, by covering chosen parts, or each place in turn."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,23 +73,17 @@ def what_if(vqa: VQALike, photo: Any, question: str, mask: Mask, top: int = 5) -
     return WhatIf(before, after, sorted(changes, key=lambda row: -abs(row[2] - row[1])), covered.photo)
 
 
-def occlusion(
-    vqa: VQALike,
-    photo: Any,
-    question: str,
-    answer: str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> np.ndarray:
+def occlusion(vqa: VQALike, photo: Any, question: str, answer: str | None = None) -> np.ndarray:
     """How far an answer's probability falls when each cell of the grid is covered: `(h, w)`, negative where it rises
     (Zeiler & Fergus 2014). Exact, but slow: each cell needs an encoding of its own. For a foreign model, which takes a
     thousand times as long, from coarse to fine (see `coarse_to_fine`).
 
-    answer: by default the best one. progress: called with the number of finished cells and of all cells.
+    answer: by default the best one.
     """
     look = vqa.look(photo)
     if vqa.kind:
         foreign: Any = vqa
-        return foreign.occlusion(look.photo, question, answer or vqa.ask(look, question, 1).text, progress)
+        return foreign.occlusion(look.photo, question, answer or vqa.ask(look, question, 1).text)
     vqa = ours(vqa)
     index = int(probabilities(vqa, look.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
     square = resize(look.photo, vqa.checkpoint.size)
@@ -102,7 +95,6 @@ def occlusion(
         covered = [np.asarray(cover(image, mask)) for mask in masks[start : start + BATCH]]
         grids = vqa.encode_squares(np.stack(covered))
         scores.append(probabilities(vqa, grids, question)[:, index])
-        progress(min(start + BATCH, len(masks)), len(masks))
     whole = probabilities(vqa, vqa.encode_squares(square[None]), question)[0, index]
     return (whole - np.concatenate(scores)).reshape(height, width)
 

@@ -33,7 +33,7 @@ class Sees:
     def ask_many(self, photo, questions, top=5, blind=True):
         return [self.answer(photo, question) for question in questions]
 
-    def ask_without(self, questions, photo=True):
+    def ask_without(self, questions):
         return [Score("no", 0.5)] * len(questions)
 
     def answer(self, photo: np.ndarray, question: str) -> Answer:

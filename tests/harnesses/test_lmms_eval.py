@@ -101,6 +101,7 @@ def test_answers_in_order_as_without_the_harness(model, rows, alone, batch_size,
         encoded.append(len(squares))
         return encode(squares)
 
+    model.vqa._looks.clear()
     monkeypatch.setattr(model, "batch_size", batch_size)
     monkeypatch.setattr(model.vqa, "encode_squares", count)
     assert model.generate_until(ask(model, rows)) == [answer.text for answer in alone]

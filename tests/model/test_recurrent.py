@@ -283,30 +283,6 @@ def test_each_gate_s_weights_start_as_the_papers_say(cell):
             assert 0.9 * bound < gate.abs().max() <= bound
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_dropout_falls_between_the_layers_and_only_while_training(cell):
-    plain, dropping = build(cell, 2), build(cell, 2, dropout=0.5)
-    (x,) = tensors((1, STEPS, IN))
-    close(dropping.eval()(x).states, plain(x).states)
-    close(dropping.readable(x)[0].states, plain(x).states)
-    dropping.train()
-    # With one sequence torch's kernel draws in the order of the readable path: the same seed, the same mask.
-    torch.manual_seed(5)
-    fast = dropping(x)
-    torch.manual_seed(5)
-    readable, traces = dropping.readable(x)
-    close(flat(fast), flat(readable))
-    assert not torch.allclose(fast.states, plain(x).states)
-    close(traces[0], plain.readable(x)[1][0])
-
-
-def test_one_layer_has_nothing_to_drop(recwarn):
-    module = build("lstm", dropout=0.5).train()
-    (x,) = tensors((2, STEPS, IN))
-    close(module(x).states, module.eval()(x).states)
-    assert not recwarn.list
-
-
 @pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS)], ids=["full", "ragged"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 @pytest.mark.parametrize("cell", CELLS)

@@ -97,20 +97,6 @@ def test_a_run_interrupted_in_every_task_ends_in_the_same_weights(fitted: Any, f
     assert_same_files(tmp_path / "run", fitted.folder, files)
 
 
-def test_a_run_of_a_peers_recipe_resumes(flags: Flags, tmp_path: Path) -> None:
-    """Another optimiser and schedule, and the last weights instead of their average."""
-    peer = ["--optim.optimizer=adamax", "--optim.half_life=0.3", "--data.text=null", "--optim.average=0"]
-    assert main(flags(tmp_path / "whole", *peer)) == 0
-    arguments = flags(tmp_path / "killed", *peer)
-    for step in (("model", 1, 3), ("heads", 0, 1)):
-        with killed(at(*step)):
-            assert main(arguments) == 130
-        arguments = flags(tmp_path / "killed", "--resume", *peer)
-    assert main(arguments) == 0
-    files = ("model.safetensors", "heads.safetensors", "best/model.safetensors")
-    assert_same_files(tmp_path / "killed", tmp_path / "whole", files)
-
-
 def test_steps_after_the_last_save_are_done_again(
     fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def continued(net: VQAModel) -> Member:
     return Member(net.config, {name: copied(getattr(net, name), net.config) for name in PARTS}, residual=False)
 
 
-def copied(part: nn.Module, config: VQAConfig) -> nn.Module:
+def copied(part: Any, config: VQAConfig) -> Any:
     """A copy with tensors of its own and the same configuration, whose thousands of answers take long to copy."""
     return copy.deepcopy(part, {id(config): config})
 

@@ -15,7 +15,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from vqa.model.errors import InputError
 
@@ -118,19 +118,9 @@ def soft_scores(answers: Sequence[str]) -> dict[str, float]:
     return {answer: (m * min(m - 1, 3) + (n - m) * min(m, 3)) / (3 * n) for answer, m in counts.items()}
 
 
-class Judged(Protocol):
-    """The fields of a question that the official totals need, such as an `Example`."""
-
-    @property
-    def answers(self) -> Sequence[str]: ...
-    @property
-    def question_type(self) -> str | None: ...
-    @property
-    def answer_type(self) -> str | None: ...
-
-
-def official_accuracy(pairs: Iterable[tuple[str, Judged]]) -> dict[str, Any]:
-    """Totals of the official metric over pairs of a prediction and its question, in percent.
+def official_accuracy(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Totals of the official metric over pairs of a prediction and its question, in percent. A question is an
+    `Example`, or has its fields `answers`, `question_type` and `answer_type`.
 
     Under the official names `overall`, `perQuestionType` and `perAnswerType`, rounded to two digits; a question without
     a type counts as "unknown". Raises `InputError` if there is no pair, or a question has no human answers.

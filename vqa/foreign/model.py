@@ -136,10 +136,8 @@ class ForeignVQA:
         return [self._answer(look, *row, seconds) for row in zip(checked, replies, without, mattered, strict=True)]
 
     @computing
-    def ask_without(self, questions: Sequence[str], photo: bool = True) -> list[Score | None]:
-        """The answers about a grey photo; photo: with none at all if False, None where the model cannot be asked so."""
-        if photo:
-            return [self._scores(reply)[0] for reply in self.adapter.ask(self.grey(), questions, 1)]
+    def ask_without(self, questions: Sequence[str]) -> list[Score | None]:
+        """The answers without a photo, None where the model cannot be asked so."""
         without = getattr(self.adapter, "without_photo", lambda question: None)
         return [answer and Score(*answer) for answer in map(without, questions)]
 
@@ -212,13 +210,13 @@ class ForeignVQA:
         )
 
     @torch.inference_mode()
-    def occlusion(self, photo: Any, question: str, answer: str, progress: Any = lambda done, total: None) -> np.ndarray:
+    def occlusion(self, photo: Any, question: str, answer: str) -> np.ndarray:
         """How far an answer's score falls when parts of the photo are covered, from coarse to fine: `(8, 8)`."""
 
         def score(image: Image.Image) -> float:
             return self._calibrated(answer, self.adapter.score(self.adapter.encode(image), question, [answer])[0])
 
-        return coarse_to_fine(open_photo(photo), score, progress)
+        return coarse_to_fine(open_photo(photo), score)
 
     def weights_hash(self) -> str:
         return weights_hash(*sorted(self.folder.glob("*.safetensors")))

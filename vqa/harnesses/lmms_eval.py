@@ -8,26 +8,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
-from PIL import Image
 from tqdm import tqdm
 
 from vqa.data.metric import normalize_answer
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
-from vqa.predict import VQA, Answer, Look, ours
+from vqa.predict import VQA, Answer, Decoded, Look, ours
 
 AUTO_BATCH = 32
 
 
 class _Asked(NamedTuple):
-    """A question, and the photo as the bytes of the model's square `(S, S, 3)`."""
+    """A question and its photo."""
 
     question: str
-    photo: bytes
+    photo: Look | Decoded
 
 
 class Glimpse(lmms):
@@ -99,20 +97,18 @@ class Glimpse(lmms):
     def _answers(self, requests: Sequence[Instance], top: int = 1) -> Iterator[Answer | None]:
         """An answer for each request, in order; None where the question or the photo cannot be read."""
         refused: dict[tuple, str] = {}  # by task and row: the choices of a question count once
-        looks: dict[bytes, Look] = {}
         for start in tqdm(range(0, len(requests), self.batch_size), desc="Glimpse", disable=self.rank != 0):
             batch = requests[start : start + self.batch_size]
             asked = [self._read(request) for request in batch]
-            questions: dict[bytes, dict[str, Answer | str]] = {}  # by photo
+            photos = {one.photo.key: one.photo for one in asked if isinstance(one, _Asked)}
+            questions: dict[str, dict[str, Answer | str]] = {key: {} for key in photos}
             for one in asked:
                 if isinstance(one, _Asked):
-                    questions.setdefault(one.photo, {})[one.question] = ""
-            # Consecutive questions are often about the same photo: the looks of the last batch may serve again.
-            looks = self._look(list(questions), looks)
-            for photo, answers in questions.items():
-                answers |= self._ask(looks[photo], list(answers), top)
+                    questions[one.photo.key][one.question] = ""
+            for look, answers in zip(self.vqa.look_at(list(photos.values())), questions.values(), strict=True):
+                answers |= self._ask(look, list(answers), top)
             for request, one in zip(batch, asked, strict=True):
-                answer = questions[one.photo][one.question] if isinstance(one, _Asked) else one
+                answer = questions[one.photo.key][one.question] if isinstance(one, _Asked) else one
                 if isinstance(answer, str):
                     refused[request.args[4], request.args[3]] = answer
                 yield None if isinstance(answer, str) else answer
@@ -130,24 +126,13 @@ class Glimpse(lmms):
             photos = doc_to_visual(self._row(request))
             if not isinstance(photos, list | tuple) or len(photos) != 1:
                 return "The question comes with no or several pictures; the model looks at one photo."
-            return _Asked(question, self.vqa.square(photos[0]).tobytes())
+            return _Asked(question, self.vqa.decode(photos[0]))
         except Exception as error:  # the task's own code reads the photo and may raise anything
             return str(error) or type(error).__name__
 
     def _row(self, request: Instance) -> Any:
         row, task, split = request.args[3:6]
         return self.task_dict[task][split][row]
-
-    def _look(self, photos: list[bytes], earlier: dict[bytes, Look]) -> dict[bytes, Look]:
-        """The looks at these photos; those that are not among the earlier ones are encoded in one batch."""
-        size = self.vqa.checkpoint.size
-        new = {photo: np.frombuffer(photo, np.uint8).reshape(size, size, 3) for photo in photos if photo not in earlier}
-        grids = self.vqa.encode_squares(np.stack(list(new.values()))) if new else []
-        looks = {
-            photo: Look(Image.fromarray(square), grid[None], 0.0)
-            for (photo, square), grid in zip(new.items(), grids, strict=True)
-        }
-        return looks | {photo: earlier[photo] for photo in photos if photo in earlier}
 
     def _ask(self, look: Look, questions: list[str], top: int) -> dict[str, Answer | str]:
         """The answer to each question, or the reason why there is none."""

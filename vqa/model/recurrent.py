@@ -40,7 +40,6 @@ class Recurrent(nn.Module):
 
     Sequences are padded on the right, and the content of the padding never affects the result or a gradient.
     `forward` is the fast path; `readable` is the same function written as its equations, with the same weights.
-    dropout: between the layers, while training.
     forget_bias: an LSTM's forget gate starts at sigmoid(forget_bias), open, so that gradients reach far back
         (Gers et al. 2000; Jozefowicz et al. 2015).
 
@@ -54,7 +53,6 @@ class Recurrent(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         bidirectional: bool = False,
-        dropout: float = 0.0,
         forget_bias: float = 1.0,
     ):
         super().__init__()
@@ -64,9 +62,7 @@ class Recurrent(nn.Module):
             raise InputError(f"A recurrent core has 1 to 4 layers, not {num_layers!r}; correct num_layers.")
         self.cell = cell
         kind: Callable[..., nn.RNNBase] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
-        dropout = dropout if num_layers > 1 else 0.0  # torch warns where there is nothing between layers
-        options: dict[str, Any] = {"batch_first": True, "bidirectional": bidirectional, "dropout": dropout}
-        self.core = kind(input_size, hidden_size, num_layers, **options)
+        self.core = kind(input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional)
         self.reset_parameters(forget_bias)
 
     @torch.no_grad()
@@ -136,7 +132,7 @@ class Recurrent(nn.Module):
         start = _parts(state) if state is not None else (x.new_zeros(len(self.core.all_weights), len(x), 1),) * 2
         for index, (W, U, b, d) in enumerate(self.core.all_weights):
             if beside and index % directions == 0:
-                below, beside = F.dropout(torch.cat(beside, -1), self.core.dropout, self.training), []
+                below, beside = torch.cat(beside, -1), []
             at = row, lengths[row] - 1 - step if index % directions else step
             h, c = (part[index, order].expand(-1, self.core.hidden_size) for part in start)
             states, *end = LSTMSteps.apply(below[at], steps, h, c, W, U, b + d)
@@ -183,8 +179,7 @@ class Recurrent(nn.Module):
         for index, (weights, start) in enumerate(zip(self.core.all_weights, starts, strict=True)):
             direction = index % directions
             if direction == 0 and index > 0:
-                below = torch.cat([trace["h"] for trace in traces[-directions:]], -1)
-                x = F.dropout(below, self.core.dropout, self.training)
+                x = torch.cat([trace["h"] for trace in traces[-directions:]], -1)
             trace, end = self._read(x, valid, start, weights, backwards=direction == 1)
             traces.append(trace)
             ends.append(end)

@@ -156,7 +156,7 @@ class Blind(AskedAgain):
     def _without(self, examples: list[Example]) -> list[str | None]:
         model: Any = self.vqa
         if model.kind:
-            answers = model.ask_without([e.question for e in examples], photo=False)
+            answers = model.ask_without([e.question for e in examples])
             return [None if answer is None else answer.answer for answer in answers]
         blind = [model.ask(example.image, example.question, 1).blind for example in examples]
         return [None if answer is None else answer.answer for answer in blind]

@@ -1,1 +1,0 @@
-"""The app's page and its server, measured: `check` in a browser, `sessions` over many visitors."""
