@@ -38,6 +38,7 @@ SMALLER = {
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
     "--optim.epochs 5": "--optim.epochs 1",
+    "--optim.epochs 2 --optim.head_epochs 2": "--optim.epochs 1 --optim.head_epochs 1",
     "train.caption --captions": "train.caption --epochs 2 --captions",
     "train.complete --text": "train.complete --epochs 0.2 --text",
     "train.complete --table": "train.complete --epochs 0.02 --table",
@@ -82,7 +83,8 @@ class Reader:
         self.namespace: dict = {}
         self.monkeypatch = monkeypatch
         monkeypatch.setattr("train.fitting.loop.precision", lambda *_: "no")  # accelerate allows one per process
-        monkeypatch.setattr("train.own.trials.FOLDS", 2)  # cross-validation has tests of its own
+        for name, value in (("FOLDS", 2), ("CURVE", ()), ("COPIES", 1)):  # these have tests of their own
+            monkeypatch.setattr(f"train.own.trials.{name}", value)
         monkeypatch.setattr("ui.app.open_window", lambda address: True)
         monkeypatch.setattr("train.caption_scores.score_captions", lambda *_: {})  # needs Java; has tests of its own
 
