@@ -184,3 +184,23 @@ def test_names_that_are_no_utf_8(album, ask, tmp_path):
         for _ in range(2):
             assert ask(name, QUESTIONS[0], f"--{kind}", f"out.{kind}") == 0
         assert b"caf\xe9.png" in (tmp_path / f"out.{kind}").read_bytes()
+
+
+def test_folders_behind_links_and_those_that_cannot_be_read(album, monkeypatch, caplog):
+    other = album.parent / "other"
+    other.mkdir()
+    (other / "d.png").write_bytes((album / "b.png").read_bytes())
+    (album / "link").symlink_to(other)
+    (other / "back").symlink_to(album)  # round in a circle
+    found = many.list_photos(["album"])
+    assert [os.path.basename(name) for name in found] == ["a.jpg", "b.png", "damaged.jpg", "d.png", "c d,é.PNG"]
+    scandir = os.scandir
+
+    def locked(place):
+        if str(place).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    assert len(many.list_photos(["album"])) == 4
+    assert "sub cannot be read (Permission denied); it is left out." in caplog.text

@@ -165,6 +165,11 @@ def test_ask_many_equals_asking_one_by_one(model, photo):
     assert model.ask_many(photo, []) == []
 
 
+def test_one_text_is_no_list_of_questions(model, photo):
+    with pytest.raises(InputError, match="give a list of them"):
+        model.ask_many(photo, "dogs")
+
+
 def test_ask_all_equals_asking_one_by_one(model, photo, encoded):
     photos, questions = (
         [photo, noise(1), photo, model.look(noise(2))],

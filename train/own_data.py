@@ -12,6 +12,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
@@ -43,7 +44,7 @@ from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
 from vqa.show.terminal import figures_table
 
-QUESTIONS, FEATURES, SETTINGS = "questions.jsonl", "features", "settings.json"
+QUESTIONS, FEATURES, SETTINGS, TRIALS = "questions.jsonl", "features", "settings.json", "trials"
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 PHOTOS, DIGITS = "photos.json", 8  # the photos that a model has learned from: the first digits of their hashes
 BALANCE = 10  # answers in the table of the most common ones
@@ -101,7 +102,7 @@ def train(
     material = Material(net, processor, len(known), checked.examples, images, store)
     before = set(map(str, read_json(source / PHOTOS, list))) if (source / PHOTOS).is_file() else set()
     now = {digest[:DIGITS] for digest in store.hashes}
-    trials = Trials(run / "trials", material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
+    trials = Trials(run / TRIALS, material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()
     held, pool = trials.choose()
     joint = joint_model(trials, pool, trials.finals(pool, refit))
@@ -115,7 +116,8 @@ def train(
     shutil.rmtree(run)
     for part in (recipes_table(content["learning"]), figures_table(content), worst_table(content["learning"])):
         console.print(part)
-    for line in (*sentences(content), verdict(content), f"The model is in {folder}: vqa ui --model {folder}"):
+    done = f"The model is in {folder}: vqa ui --model {quote(str(folder))}"
+    for line in (*sentences(content), verdict(content), done):
         console.print(line, **PLAIN)
     return content
 
@@ -138,7 +140,7 @@ def read_checked(data: str, images: str, console: Console, merge: bool = False) 
         checked = check(examples, images, lambda: bar.advance(row))
     if near := near_equal(checked.answers):
         listed = some([f"{rare!r} and {common!r}" for rare, common in near.items()])
-        advice = f"count them as one with: vqa train {data} --images {images} --merge"
+        advice = f"count them as one with: vqa train {quote(data)} --images {quote(images)} --merge"
         console.print(
             f"{counted(len(near), 'answer')} nearly equal to a more common one ({listed}); "
             f"{'they are counted as one' if merge else advice}.",
@@ -176,16 +178,18 @@ def write_questions(checked: Checked, images: str, run: Path) -> None:
     with whole_file(kept) as new:
         write_jsonl(inside, new)
         if kept.exists() and kept.read_bytes() != new.read_bytes():
-            raise InputError(
-                f"{run} holds an unfinished run with other questions; delete it, or choose another --output."
-            )
+            if (run / TRIALS).exists():
+                raise InputError(
+                    f"{run} holds an unfinished run with other questions; delete it, or choose another --output."
+                )
+            shutil.rmtree(run / FEATURES, ignore_errors=True)
 
 
 def write_settings(run: Path, options: dict[str, Any], console: Console) -> None:
     """Write the options that determine the result into the run's folder. Raises `InputError` if a run there has others:
     what it has fitted would not be what this one would."""
     file = run / SETTINGS
-    if file.exists():
+    if file.exists() and (run / TRIALS).exists():
         for name, value in json.loads(file.read_bytes()).items():
             if options.get(name) != value:
                 before = f"without --{name}" if value in (None, False) else f"with --{name}"

@@ -90,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = command(publish, "combine a model and the app into a Hugging Face Space")
     add("model", metavar="MODEL", help="a checkpoint's folder or a Hub id")
     add("--space", required=True, metavar="NAME", help="the Space's name, such as ann/birds")
-    add("--output", metavar="DIR", help="the folder to create (default: NAME's last part)")
+    add("--output", metavar="DIR", help="the folder to create (default: NAME's last part and -space)")
     add("--static", action="store_true", help="the page of export-page, which needs no server, instead of the app")
     add("--upload", dest="push", action="store_true", help="push it to the Hub too, with your own login")
     add = command(export_page, "write the app as static files that compute in the browser")
@@ -234,6 +234,8 @@ def train(**options: Any) -> None:
     from vqa.data.files import check_output, locked
 
     output = options["output"]
+    if output is not None and Path(output).name in ("", ".."):
+        raise InputError(f"--output is {output}; name a folder to create, such as models/mine.")
     try:
         with locked(check_output(Path(output)).with_name(f"{Path(output).name}.run")) if output else nullcontext():
             run(**options)

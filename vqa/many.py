@@ -2,6 +2,7 @@
 
 import glob
 import json
+import logging
 import os
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -86,8 +87,18 @@ def list_photos(inputs: Iterable[str]) -> list[str]:
 
 
 def photos_in(folder: str) -> Iterator[str]:
-    """The image files in a folder and below it; hidden ones are left out, such as the `._*` of macOS."""
-    for place, folders, names in os.walk(folder):
+    """The image files in a folder and below it, also behind links; hidden ones are left out, such as the `._*` of
+    macOS. A folder that cannot be read is reported."""
+
+    def unreadable(error: OSError) -> None:
+        logging.getLogger("glimpse").warning("%s cannot be read (%s); it is left out.", error.filename, error.strerror)
+
+    seen = set()
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder that was read
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):

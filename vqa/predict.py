@@ -220,6 +220,8 @@ class VQA:
 
     def ask_many(self, photo: Any, questions: Sequence[str], top: int = 5) -> list[Answer]:
         """Several questions about one photo, which is encoded once."""
+        if isinstance(questions, str):
+            raise InputError("The questions are one text; give a list of them, or call ask.")
         return self.ask_all([photo], [questions], top)[0]
 
     def ask_all(self, photos: Sequence[Any], questions: Sequence[Sequence[str]], top: int = 5) -> list[list[Answer]]:

@@ -302,7 +302,11 @@ def test_further_measurements_are_written(data: Data, tmp_path: Path, capsys: py
     jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
     assert set(content["grounding"]) == {"photo_swap", "deletion"}
     assert (content["grounding"]["deletion"]["n"], content["robustness"]["n"]) == (6, 18)
-    for words in ("About other photos", "Points lost with a part covered (6 questions)", "Points lost on 18 questions"):
+    for words in (
+        "About other photos",
+        "Points lost with a part covered (6 questions)",
+        "Points lost on up to 18 questions",
+    ):
         assert words in output
 
 

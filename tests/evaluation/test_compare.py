@@ -18,7 +18,8 @@ def evaluation(folder: Path, exact: np.ndarray, start: int = 0, official: bool =
     rows = [
         {
             "photo": f"{(start + i) // 2}.jpg",
-            "question_id": start + i,
+            "question": f"what is {(start + i) % 2}?",
+            "reference": "cat",
             "answer_type": "yes/no" if i % 4 else "number",
             "source": "a",
             "exact": {"model": int(x)},
@@ -64,9 +65,26 @@ def test_a_better_model_is_found(tmp_path, scores):
     }
     assert found["official"]["difference"] == pytest.approx(0.6 * figures["difference"], abs=0.02)
     assert f"{tmp_path / 'b'} is better by" in told
+    assert f"(95% interval {low:.1f} to {high:.1f}; probability" in told
     back, told = run(b, a)
     assert back["groups"]["all"]["difference"] == -figures["difference"]
-    assert f"{b} is better by" in told
+    assert f"{b} is better by" in told and f"(95% interval {low:.1f} to {high:.1f}; probability" in told
+
+
+def test_questions_are_paired_by_their_text_and_right_answer(tmp_path, scores):
+    """Also where one table lacks a row; those that are asked twice in turn; and none with another right answer."""
+    a, b = evaluation(tmp_path / "a", scores), evaluation(tmp_path / "b", scores)
+    file = tmp_path / "b" / "records.jsonl"
+    _, *rows = map(json.loads, file.read_text().splitlines())
+    rows[0]["reference"] = "dog"
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[5] | {"reference": "cow"}]))
+    found, told = run(a, b)
+    assert (found["questions"], found["only_first"], found["only_second"], found["other_answers"]) == (398, 1, 1, 1)
+    assert found["groups"]["all"]["difference"] == 0
+    assert f"1 questions have other right answers in {b}, and are left out." in told
+    file.write_text("".join(json.dumps(row | {"reference": "dog"}) + "\n" for row in rows))
+    with pytest.raises(InputError, match="share the right answer of no question"):
+        compare(a, b)
 
 
 def test_what_may_be_chance_is_called_so(tmp_path, scores):

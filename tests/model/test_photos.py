@@ -392,3 +392,21 @@ def test_a_photo_of_one_row_or_too_many_pixels_for_its_decoder() -> None:
 def test_a_photo_is_scaled_down_to_be_shown() -> None:
     assert shrink_to_show(scene(3000, 1500)).size == (1024, 512)
     assert shrink_to_show(scene(40, 30)).size == (40, 30)
+
+
+@pytest.mark.parametrize("scale", ["0 to 1", "32 bits", "signed", "8 bits"])
+def test_grey_of_32_bits_is_not_cut_off(scale: str) -> None:
+    grey = np.arange(256).reshape(16, 16)
+    values = {
+        "0 to 1": (grey / 255).astype(np.float32),
+        "32 bits": (grey * 257 * 65537 // 2).astype(np.int32),
+        "signed": ((grey - 128) * 256).astype(np.int32),
+        "8 bits": grey.astype(np.float32),
+    }[scale]
+    photo = open_photo(saved(Image.fromarray(values), "TIFF"))
+    assert np.abs(np.asarray(photo)[..., 0].astype(int) - grey).max() <= 1
+
+
+def test_an_address_is_reported_as_one() -> None:
+    with pytest.raises(InputError, match="is an address, and only files are read"):
+        open_photo("https://example.com/cat.jpg")

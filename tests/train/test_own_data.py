@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path) 
     assert vqa.ask(world / "photos/000003.png", "what shape is green?").unknown_words == []
     for part in (f"{ROWS} questions about 30 photos", "1 question left out, as there is no such photo: nowhere.png."):
         assert part in printed
-    assert "1 question left out, as they have no answer: 'what is it?' about" in printed
+    assert "1 question left out, as they have no 'answer': 'what is it?' about" in printed
     content = json.loads((folder / "results.json").read_text())
     assert verdict(content) in printed and f"vqa ui --model {folder}" in printed
     assert verdict(content) in (folder / "README.md").read_text()
@@ -154,6 +155,11 @@ def test_too_little_time_is_refused_in_a_sentence(words: list[str], tmp_path: Pa
     assert "--minutes is inf; give a finite number." in refusal(capsys, [*arguments, "inf"])
 
 
+@pytest.mark.parametrize("output", [".", "/", "..", "./"])
+def test_an_output_without_a_name_is_refused(words: list[str], output: str, capsys) -> None:
+    assert "name a folder to create" in refusal(capsys, [*words, "--output", output])
+
+
 def test_without_output_the_data_is_only_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
@@ -216,20 +222,22 @@ def test_bad_input_is_reported_in_one_sentence(
 def test_a_run_with_other_questions_is_not_continued(
     words: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+    """Unless nothing has been learned yet, as after a refused budget."""
+    fit, run, output = trials.fit, tmp_path / "model.run", ["--output", str(tmp_path / "model")]
 
-    output = ["--output", str(tmp_path / "model")]
+    def stop(*given: Any, **more: Any) -> int:
+        if (run / "trials").exists():
+            raise KeyboardInterrupt
+        return fit(*given, **more)
+
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(data.read_text().splitlines()[:-3]))
+    with steady_clock(0.5):
+        assert "is too short" in refusal(capsys, ["train", str(other), *words[2:-1], "0.1", *output])
+    assert {path.name for path in run.iterdir()} == {"questions.jsonl", "settings.json", "features"}
     with monkeypatch.context() as patch:
         patch.setattr(trials, "fit", stop)
         assert cli.main([*words, *output]) == 130
-    assert {path.name for path in (tmp_path / "model.run").iterdir()} == {
-        "questions.jsonl",
-        "settings.json",
-        "features",
-    }
-    other = tmp_path / "other.csv"
-    other.write_text("\n".join(data.read_text().splitlines()[:-3]))
     assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
     for option, before in (
         (["--seed", "2"], "with --seed 1"),

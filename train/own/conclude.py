@@ -15,12 +15,12 @@ from train.fitting.finish import calibrate, ece, stated
 from train.fitting.prepare import CALIBRATION, split_by_photo
 from train.fitting.surgery import extend
 from train.own.members import Member, Shares, join
-from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool, right
+from train.own.pool import IMPOSSIBLE, Held, Pool, best_pool
 from train.own.report import worst
 from train.own.trials import Trials
 from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.save import save_checkpoint
-from vqa.data.examples import Example, targets
+from vqa.data.examples import Example, reference, targets
 from vqa.data.files import write_json
 from vqa.evaluation.answers.answering import RUNNERS_UP
 from vqa.evaluation.answers.records import PREDICTIONS, RESULTS, write_predictions
@@ -136,8 +136,8 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
         {
             "name": name,
             "passes": trials.measured[0][name].passes,
-            "model": exact(held.answers[i], held, pool),
-            "question_only": exact(held.guesses[i], held, pool),
+            "model": exact(held.answers[i], held, pool, trials),
+            "question_only": exact(held.guesses[i], held, pool, trials),
             "answer_share": round(pool.answer[i], 3),
             "guess_share": round(pool.blind[i], 3),
             "moved": trials.way_of(name),
@@ -148,7 +148,7 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
     for share, trial in {**trials.curve, 1.0: trials.measured[0]}.items():
         part = trials.together({0: trial})
         photos = len(np.unique(trials.material.photo[trials.rest(0, share)]))
-        curve.append({"photos": photos, "exact": exact(best_pool(part).logits, part, pool)})
+        curve.append({"photos": photos, "exact": exact(best_pool(part).logits, part, pool, trials)})
     return {
         **{"folds": len(trials.measured), "photos": len(trials.material.questions.photos), "refit": refit},
         **{"only_own_answers": pool.only_own, "photo_helps": pool.looks},
@@ -156,7 +156,11 @@ def learning(trials: Trials, pool: Pool, held: Held, records: list[Record], refi
     }
 
 
-def exact(logits: Tensor, held: Held, pool: Pool) -> float:
-    """Percent right, with the answers that the pool allows."""
-    allowed = held.own if pool.only_own else torch.ones_like(held.own)
-    return round(100 * right(logits.masked_fill(~allowed, IMPOSSIBLE), held.labels), 2)
+def exact(logits: Tensor, held: Held, pool: Pool, trials: Trials) -> float:
+    """Exact match in percent, with the answers that the pool allows."""
+    if pool.only_own:
+        logits = logits.masked_fill(~held.own, IMPOSSIBLE)
+    answers, examples = trials.material.net.config.answers, trials.material.examples
+    pairs = zip(held.rows, logits.argmax(1).tolist(), strict=True)
+    right = sum(answers[best] == reference(examples[row]) for row, best in pairs)
+    return round(100 * right / max(1, len(held.rows)), 2)

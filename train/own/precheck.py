@@ -14,7 +14,9 @@ from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash
 
 FEWEST_PHOTOS = 20
+NO_ANSWER = "they have no 'answer'"
 LISTED = 3  # examples of each flaw
+LONGEST = 200  # characters of an example
 ONE_SIDED = 0.5  # from this share on, a warning is given about a single answer
 
 
@@ -61,8 +63,8 @@ class Checked:
         answer, times = count.most_common(1)[0] if count else ("", 0)
         if n and times >= ONE_SIDED * n:
             yield (
-                f"{answer!r} is right in {times / n:.0%} of the questions, so always giving it scores well; "
-                "give more questions with other answers."
+                f"{some([repr(answer)])} is right in {times / n:.0%} of the questions, so always giving it scores "
+                "well; give more questions with other answers."
             )
 
     def refuse(self) -> None:
@@ -104,14 +106,17 @@ def check(
         elif not askable(example.question):
             left_out["as they have no words, or too many characters"].append(asked)
         elif not reference(example):
-            left_out["as they have no answer"].append(asked)
+            given = any(map(str.strip, (example.answer or "", *example.answers)))
+            left_out[f"as {'their answer has only articles and marks' if given else NO_ANSWER}"].append(asked)
         else:
             usable.append(replace(example, image=name_of[example.image]))
     if missing := left_out.get("as there is no such photo"):
         there = {name.lower(): name for name in sorted(os.listdir(images))}
-        for i, name in enumerate(missing[:LISTED]):
+        hints = {}
+        for name in list(dict.fromkeys(missing))[:LISTED]:
             if near := difflib.get_close_matches(name.lower(), there, 1, 0.75):
-                missing[i] = f"{name} (is it {there[near[0]]}?)"
+                hints[name] = f"{name} (is it {there[near[0]]}?)"
+        missing[:] = [hints.get(name, name) for name in missing]
     same = [f"{os.path.relpath(p, images)} (as {os.path.relpath(q, images)})" for p, q in name_of.items() if p != q]
     return Checked(usable, dict(left_out), same)
 
@@ -130,7 +135,8 @@ def counted(number: int, name: str) -> str:
 
 
 def some(lines: Sequence[str]) -> str:
-    """The first few different ones, and how many more there are."""
+    """The first few different ones, cut if they are very long, and how many more there are."""
     different = list(dict.fromkeys(lines))
     more = len(different) - LISTED
-    return "; ".join(different[:LISTED]) + (f" and {more:,} more" if more > 0 else "")
+    first = [line if len(line) <= LONGEST else line[: LONGEST - 1] + "…" for line in different[:LISTED]]
+    return "; ".join(first) + (f" and {more:,} more" if more > 0 else "")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 
 import gradio
 
@@ -76,7 +77,9 @@ def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> 
                 shutil.copytree(output / ".git", folder / ".git", symlinks=True)
     except OSError as error:
         raise InputError(f"The folder {output} cannot be written ({error}); name another --output.") from error
-    print(f"{output} is a complete Space ({size(output) / 1e6:.1f} MB). Try it: cd {output} && python app.py")
+    print(
+        f"{output} is a complete Space ({size(output) / 1e6:.1f} MB). Try it: cd {quote(str(output))} && python app.py"
+    )
     return output
 
 

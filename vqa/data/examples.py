@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -130,14 +131,23 @@ def example_from_dict(row: object, where: str, images: Path | None = None) -> Ex
     for name in ("image", "question"):
         if name not in values:
             raise InputError(f"{where} has no '{name}': add that field or delete the row.")
-    path, answers = _path(values.pop("image"), images), map(printable, values.pop("answers", ()))
-    values = {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
+    path, answers = _path(values.pop("image"), images), map(_composed, values.pop("answers", ()))
+    values = {name: _composed(value) if isinstance(value, str) else value for name, value in values.items()}
     return Example(path, **values | {"answers": tuple(answers)})
 
 
+def _composed(text: str) -> str:
+    """The text with each letter as one character: a Mac writes 'ü' as 'u' and a mark."""
+    return printable(text) if text.isascii() else unicodedata.normalize("NFC", printable(text))
+
+
 def _path(image: str, images: Path | None) -> str:
-    """The photo in its folder; a path as Windows writes it is also sought with slashes, and by its last part."""
+    """The photo in its folder; a path as Windows writes it is also sought with slashes, and by its last part, and one
+    that is not ASCII with composed and with decomposed letters."""
+    image = image.removeprefix("./")
     paths = [image] if "\\" not in image else [image, image.replace("\\", "/"), image.rpartition("\\")[2]]
+    if not image.isascii():
+        paths += [unicodedata.normalize(form, path) for form in ("NFC", "NFD") for path in paths]
     paths = paths if images is None else [os.path.join(images, path) for path in paths]
     return next(filter(os.path.isfile, paths), paths[0]) if len(paths) > 1 else paths[0]
 

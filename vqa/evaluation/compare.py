@@ -1,5 +1,6 @@
 """`vqa compare`: which of two models is better, by how much, how surely, and on which questions."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
     named = (first, second)
     a, b = (read_scores(name) for name in named)
     first, second = printable(first), printable(second)
-    shared = [key for key in a if key in b]
+    both = [key for key in a if key in b]
+    shared = [key for key in both if a[key]["reference"] == b[key]["reference"]]
     if not shared:
-        raise InputError(f"{first} and {second} share no question; evaluate both models on the same data.")
-    photos = np.array([photo for photo, _ in shared])
+        what = "the right answer of no question" if both else "no question"
+        raise InputError(f"{first} and {second} share {what}; evaluate both models on the same data.")
+    photos = np.array([photo for photo, *_ in shared])
     scores = {metric: np.array([[side[key][metric] for side in (a, b)] for key in shared]) for metric in METRICS}
     groups: dict[str, np.ndarray] = {"all": np.ones(len(shared), bool)}
     for kind in KINDS:
@@ -44,8 +47,9 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
         groups |= {str(value): values == value for value in np.unique(values)}
     comparison: dict[str, Any] = {
         "questions": len(shared),
-        "only_first": len(a) - len(shared),
-        "only_second": len(b) - len(shared),
+        "only_first": len(a) - len(both),
+        "only_second": len(b) - len(both),
+        "other_answers": len(both) - len(shared),
         "groups": {
             name: figures(scores["exact"][chosen], photos[chosen].tolist(), seed)
             for name, chosen in groups.items()
@@ -78,8 +82,9 @@ def figures(scores: np.ndarray, photos: list[str], seed: int) -> dict[str, Any]:
     }
 
 
-def read_scores(name: str) -> dict[tuple[str, str], Record]:
-    """The model's scores in the records beside a `results.json`, by photo and question, and the question's groups."""
+def read_scores(name: str) -> dict[tuple[str, str, int], Record]:
+    """The model's scores in the records beside a `results.json`, the right answer and the question's groups, by photo,
+    question, and how often this was asked before."""
     named = Path(name)
     path = (named if named.is_dir() else named.parent) / RECORDS
     for needed in (named, path):
@@ -87,13 +92,17 @@ def read_scores(name: str) -> dict[tuple[str, str], Record]:
             raise InputError(
                 f"There is no {needed}; name a results.json that 'vqa evaluate --output' has written, or its folder."
             )
-    scores: dict[tuple[str, str], Record] = {}
+    scores: dict[tuple[str, str, int], Record] = {}
+    asked = Counter[tuple[str, str]]()
     for row, where in json_rows(path):
         record: Any = row
         try:
             if record["exact"] is not None:
-                key = str(record["photo"]), str(record["question_id"])
+                question = str(record["photo"]), str(record["question"])
+                key = (*question, asked[question])
+                asked[question] += 1
                 scores[key] = {
+                    "reference": record["reference"],
                     **{kind: printable(str(record[kind])) for kind in KINDS},
                     **{m: float("nan") if record[m] is None else float(record[m]["model"]) for m in METRICS},
                 }
@@ -124,6 +133,8 @@ def print_comparison(comparison: dict[str, Any], first: str, second: str, consol
     for name, count in ((first, comparison["only_first"]), (second, comparison["only_second"])):
         if count:
             console.print(f"{count:,} questions are only in {name}, and left out.", markup=False)
+    if count := comparison["other_answers"]:
+        console.print(f"{count:,} questions have other right answers in {second}, and are left out.", markup=False)
     console.print(verdict(comparison["groups"]["all"], first, second), markup=False)
 
 
@@ -133,7 +144,7 @@ def verdict(row: dict[str, Any], first: str, second: str) -> str:
     if low <= 0 <= high:
         return f"Neither is surely better: the difference of {abs(row['difference']):.1f} points may be chance."
     better, sure = (second, row["sure"]) if low > 0 else (first, 1 - row["sure"])
-    points = abs(row["difference"])
+    points, (least, most) = abs(row["difference"]), sorted((abs(low), abs(high)))
     return (
-        f"{better} is better by {points:.1f} points (95% interval {low:+.1f} to {high:+.1f}; probability {sure:.1%})."
+        f"{better} is better by {points:.1f} points (95% interval {least:.1f} to {most:.1f}; probability {sure:.1%})."
     )

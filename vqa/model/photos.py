@@ -241,6 +241,8 @@ def _read_path(path: Path, name: str) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
+        if re.match("https?:/", name):
+            raise InputError(f"{name} is an address, and only files are read; download the photo.") from error
         raise InputError(f"There is no photo {name}; check its name and place.") from error
     except OSError as error:
         raise InputError(f"{name[:200]} cannot be read ({error.strerror}); check its name and rights.") from error
@@ -290,6 +292,12 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
     if image.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255
         rgb = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    elif image.mode in ("I", "F"):  # grey of 32 bits, which Pillow would cut off, too
+        grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+        low, high = float(grey.min()), float(grey.max())
+        if low < 0 or high > 255 or (image.mode == "F" and high <= 1):
+            grey = (grey - low) * (255 / max(high - low, 1e-300))
+        rgb = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     elif image.has_transparency_data:
         rgba = image.convert("RGBA")
         rgb = Image.new("RGB", image.size, BACKGROUND)

@@ -126,7 +126,7 @@ def remarks(content: dict[str, Any]) -> list[str]:
         lines.append(in_boxes(boxes) if boxes["n"] else "No question names an object that has a box on its photo.")
     if damage := content.get("robustness"):
         falls = [f"{name} {row['drop']:+.1f}" for name, row in damage["variants"].items() if row["n"]]
-        lines.append(f"Points lost on {damage['n']:,} questions: {', '.join(falls)}.")
+        lines.append(f"Points lost on up to {damage['n']:,} questions: {', '.join(falls)}.")
     return lines
 
 

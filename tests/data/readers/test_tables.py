@@ -88,8 +88,8 @@ def test_invalid_csv_is_reported_with_its_line(tmp_path: Path, text: str, messag
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "Row 1 of {path} has no column 'image' (it has: none)"),
-        ([["image", "answer"]], "Row 1 of {path} has no column 'question'"),
+        ([], "Row 1 of {path} in its first sheet has no column 'image' (it has: none)"),
+        ([["image", "answer"]], "Row 1 of {path} in its first sheet has no column 'question'"),
         ([HEADER, ["a.jpg", "What?"], [], ["b.jpg", None, "cat"]], "Row 4 of {path} has no 'question'"),
     ],
 )
@@ -118,3 +118,27 @@ def test_a_damaged_line_of_utf_8_is_reported(tmp_path: Path) -> None:
     path.write_bytes("image,question\na.jpg,O\xf9?\n".encode("latin-1") + "b.jpg,Où?\n".encode())
     message = refusal(read_examples, path)
     assert message.startswith(f"Line 2 of {path} is not UTF-8 text (byte 8)") and "CSV UTF-8" in message
+
+
+def test_what_spreadsheets_and_programs_leave_in_cells(tmp_path: Path) -> None:
+    """Whole numbers as floats, truth values, errors of formulas, blanks around names, empty parts of a list, and a
+    column twice, of which the first counts."""
+    path = tmp_path / "data.csv"
+    path.write_text("image,question,answer,answer\n a.jpg\u00a0 ,how many?,3.0,cat\nb.jpg,how much?,-2.50,dog\n")
+    assert read_examples(path) == [
+        Example("a.jpg", "how many?", answer="3"),
+        Example("b.jpg", "how much?", answer="-2.50"),
+    ]
+    path.write_text("image,question,answers\na.jpg,what?,chair||3.00|\nb.jpg,what?,|\n")
+    assert [e.answers for e in read_examples(path)] == [("chair", "3"), ()]
+    rows = [["a.jpg", "?", True], ["b.jpg", "?", "#N/A"], ["c.jpg", "?", 0.1 + 0.2], ["d.jpg", "?", False]]
+    book = workbook(tmp_path / "data.xlsx", [HEADER, *rows])
+    assert [e.answer for e in read_examples(book)] == ["yes", None, "0.3", "no"]
+
+
+def test_a_quote_that_is_not_closed_is_reported_where_its_row_begins(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = [f"{i}.jpg,what?,cat" for i in range(30)]
+    rows[4] = '4.jpg,"what?,cat'
+    path.write_text("\n".join(["image,question,answer", *rows]))
+    assert f"Line 6 of {path} is not CSV" in refusal(read_examples, path)

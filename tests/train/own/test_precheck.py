@@ -53,18 +53,27 @@ def test_each_flaw_is_counted_and_named(images: Path) -> None:
         ("b.png", "what is it?", " "),
         ("b.png", "what is there?", None),
         ("b.png", "what now?", "!"),
+        ("b.png", "which letter?", "A"),
     )
     assert len(checked.examples) == 1
     assert {reason: len(lines) for reason, lines in checked.left_out.items()} == {
         "as there is no such photo": 3,
         "as their photo cannot be read": 1,
         "as they have no words, or too many characters": 1,
-        "as they have no answer": 3,
+        "as they have no 'answer'": 2,
+        "as their answer has only articles and marks": 2,
     }
     text = report(checked)
     assert "3 questions left out, as there is no such photo: A.png (is it a.png?); nowhere.png." in text
     assert "1 question left out, as their photo cannot be read: " in text and "broken.jpg is not a JPEG" in text
-    assert "'what is it?' about b.png; 'what is there?' about b.png; 'what now?' about b.png." in text
+    assert "'what is it?' about b.png; 'what is there?' about b.png." in text
+    assert "'what now?' about b.png; 'which letter?' about b.png." in text
+    assert report(run(images, *[("A.png", f"is it {i}?", "x" * 1000) for i in range(4)])).count("A.png") == 1
+
+
+def test_very_long_answers_are_cut(images: Path) -> None:
+    text = report(run(images, ("a.png", "why?", "so it is " * 100), ("b.png", "who?", "a dog")))
+    assert "so it is so it is" in text and "…; 'dog')" in text and len(text) < 700
 
 
 def test_a_photo_under_two_names_becomes_one(images: Path) -> None:

@@ -132,7 +132,7 @@ def _detect(path: Path) -> str:
     suffix = Path(path.stem if path.suffix == ".gz" else path).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = ", ".join(_BY_SUFFIX)
-        raise InputError(f"The name of {path} does not show its format: save it as one of {known}, or name the format.")
+        raise InputError(f"The name of {path} does not show its format: save it as one of {known}.")
     format = _BY_SUFFIX[suffix]
     if format == "daquar" and "\t" in next(numbered_lines(path, guess=True), (0, ""))[1]:
         return "csv"  # 'Unicode text' of a spreadsheet program

@@ -20,6 +20,8 @@ _DELIMITERS = ",;\t|"  # spreadsheets of many countries write ";", since the com
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # a first line for Excel
 UNPACKED = 512 << 20  # bytes of a workbook
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_WHOLE = re.compile(r"(-?\d+)\.0+")  # what programs that know only floats make of a whole number
+_ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"}  # a cell without a value
 
 
 def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -44,11 +46,18 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
     delimiter = separator[1] if separator else max(_DELIMITERS, key=header.count)
     start = [re.sub(r'" +(?=\W)', '"', line) if line == header else line for line in start]  # '"image" , "question"'
     rows = csv.reader(itertools.chain(start, lines), delimiter=delimiter, strict=True, skipinitialspace=True)
+    begins = above + 1  # the line in which the next row begins
+
+    def numbered() -> Iterator[tuple[int, list[str]]]:
+        nonlocal begins
+        for cells in rows:
+            yield begins, cells
+            begins = rows.line_num + above + 1
+
     try:
-        yield from _examples(((rows.line_num + above, cells) for cells in rows), "Line", path, images)
+        yield from _examples(numbered(), "Line", path, images)
     except csv.Error as error:
-        where = f"Line {rows.line_num + above} of {path}"
-        raise InputError(f"{where} is not CSV ({error}): correct that line.") from error
+        raise InputError(f"Line {begins} of {path} is not CSV ({error}): correct that line.") from error
 
 
 def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:
@@ -68,9 +77,11 @@ def _sheet(path: Path) -> Iterator[list[str]]:
         raise InputError(f"Reading {path} needs openpyxl: run `pip install openpyxl`.") from error
 
     def text(value: Any) -> str:
-        if value is None:
+        if value is None or value in _ERRORS:
             return ""
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:.12g}" if isinstance(value, float) and abs(value) < 1e12 else str(value)
 
     book = None
     try:
@@ -102,8 +113,9 @@ def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, imag
     for name in ("image", "question"):
         if name not in fields.values():
             names = ", ".join(map(str.strip, header)) or "none"
+            sheet = " in its first sheet" if kind == "Row" else ""
             raise InputError(
-                f"{kind} {number} of {path} has no column '{name}' (it has: {names}): "
+                f"{kind} {number} of {path}{sheet} has no column '{name}' (it has: {names}): "
                 "add a header line with the columns image, question, answer."
             )
     for number, cells in rows:
@@ -113,13 +125,25 @@ def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, imag
                 f"{where} has {len(cells)} columns where the header has {len(header)}: "
                 'put text that contains the separator between double quotes (").'
             )
-        row: dict[str, Any] = {fields[name]: cell for name, cell in zip(header, cells, strict=False) if name in fields}
-        row = {field: cell for field, cell in row.items() if cell.strip() and field != "answer_scores"}
+        row: dict[str, Any] = {}
+        for name, cell in zip(header, cells, strict=False):
+            if name in fields and cell.strip() and fields[name] != "answer_scores":
+                row.setdefault(fields[name], cell)
         if not row and not any(cell.strip() for cell in cells):
             continue  # a blank line, or a row of empty cells as spreadsheets leave at the end
         if "answers" in row:
-            row["answers"] = [answer.strip() for answer in row["answers"].split("|")]
+            row["answers"] = [_whole(part.strip()) for part in row["answers"].split("|") if part.strip()]
+        if "answer" in row:
+            row["answer"] = _whole(row["answer"])
+        if "image" in row:
+            row["image"] = row["image"].strip()
         for name in ("question_id", "image_id"):
             if _NUMBER.fullmatch(row.get(name, "")):
                 row[name] = int(row[name])  # "25000" is the number of VQA; "000025" is a name
         yield example_from_dict(row, where, images)
+
+
+def _whole(answer: str) -> str:
+    """'3' for '3.0', as programs write a whole number in a column with gaps; any other answer as it is."""
+    found = _WHOLE.fullmatch(answer.strip())
+    return found[1] if found else answer
