@@ -101,7 +101,7 @@ def train(
     store = FeatureStore.open(run / FEATURES, made_by)
     material = Material(net, processor, len(known), checked.examples, images, store)
     before = set(map(str, read_json(source / PHOTOS, list))) if (source / PHOTOS).is_file() else set()
-    now = {digest[:DIGITS] for digest in store.hashes}
+    now = {store.hash_of[name][:DIGITS] for name in photos}
     trials = Trials(run / TRIALS, material, seed, minutes, time.perf_counter() - began, epochs, not refit, console)
     trials.measure()
     held, pool = trials.choose()
@@ -189,7 +189,11 @@ def write_settings(run: Path, options: dict[str, Any], console: Console) -> None
     """Write the options that determine the result into the run's folder. Raises `InputError` if a run there has others:
     what it has fitted would not be what this one would."""
     file = run / SETTINGS
-    if file.exists() and (run / TRIALS).exists():
+    if file.exists() and not (run / TRIALS).exists():  # nothing was learned: other options may do
+        if read_json(file).get("start") != options["start"]:
+            shutil.rmtree(run / FEATURES, ignore_errors=True)
+        file.unlink()
+    if file.exists():
         for name, value in json.loads(file.read_bytes()).items():
             if options.get(name) != value:
                 before = f"without --{name}" if value in (None, False) else f"with --{name}"

@@ -87,19 +87,17 @@ def list_photos(inputs: Iterable[str]) -> list[str]:
 
 
 def photos_in(folder: str) -> Iterator[str]:
-    """The image files in a folder and below it, also behind links; hidden ones are left out, such as the `._*` of
-    macOS. A folder that cannot be read is reported."""
+    """The image files in a folder and below it; hidden ones are left out, such as the `._*` of macOS. Folders that are
+    links, which may lead anywhere, and those that cannot be read are reported."""
+    report = logging.getLogger("glimpse").warning
 
     def unreadable(error: OSError) -> None:
-        logging.getLogger("glimpse").warning("%s cannot be read (%s); it is left out.", error.filename, error.strerror)
+        report("%s cannot be read (%s); it is left out.", error.filename, error.strerror)
 
-    seen = set()
-    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:  # a link to a folder that was read
-            folders.clear()
-            continue
-        seen.add(real)
+    for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for linked in filter(os.path.islink, (os.path.join(place, name) for name in folders)):
+            report("%s is a link to a folder and left out; name it, too, if you want its photos.", linked)
         for name in names:
             if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
                 yield os.path.join(place, name)

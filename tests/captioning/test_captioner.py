@@ -93,6 +93,6 @@ def test_unknown_attention_is_refused() -> None:
 
 
 def test_an_impossible_temperature_is_refused() -> None:
-    for temperature in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(InputError, match="give a number above 0"):
+    for temperature in (0.0, -1.0, 1e-308, math.inf, math.nan):
+        with pytest.raises(InputError, match=r"give a number from 0\.01 to 100"):
             tiny("soft", temperature)

@@ -145,6 +145,6 @@ def test_letters_are_composed(tmp_path: Path) -> None:
     (tmp_path / apart).write_bytes(b"")
     example = example_from_dict({"image": whole, "question": "wo?", "answer": "stu\u0308hle"}, "Line 1", tmp_path)
     assert example.image == str(tmp_path / apart) and example.answer == "st\u00fchle"
-    assert example_from_dict({"image": "./a.jpg", "question": "wo?"}, "Line 1", tmp_path).image == str(
-        tmp_path / "a.jpg"
-    )
+    for name in ("./a.jpg", ".//a.jpg", "././a.jpg"):
+        same = example_from_dict({"image": name, "question": "wo?"}, "Line 1", tmp_path)
+        assert same.image == str(tmp_path / "a.jpg")

@@ -87,6 +87,21 @@ def test_questions_are_paired_by_their_text_and_right_answer(tmp_path, scores):
         compare(a, b)
 
 
+def test_a_question_that_is_asked_twice_is_paired_in_any_order(tmp_path):
+    """By its right answer; what has none does not count."""
+    a, b = (evaluation(tmp_path / name, np.array([True, False, True, True])) for name in "ab")
+    for number, folder in enumerate("ab"):
+        file = tmp_path / folder / "records.jsonl"
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        twice = [rows[0] | {"reference": "dog"}, rows[0] | {"reference": "cow", "exact": {"model": 0}}]
+        twice[number]["question"] = twice[number]["question"].upper()
+        none = [rows[0] | {"exact": None}] * number
+        file.write_text("".join(json.dumps(row) + "\n" for row in [*none, *twice[:: 1 - 2 * number], *rows]))
+    found, _ = run(a, b)
+    assert found["questions"] == 6 and found["groups"]["all"]["difference"] == 0
+    assert found["only_first"] == found["only_second"] == found["other_answers"] == 0
+
+
 def test_what_may_be_chance_is_called_so(tmp_path, scores):
     a = evaluation(tmp_path / "a", scores)
     b = evaluation(tmp_path / "b", np.random.default_rng(5).permutation(scores))

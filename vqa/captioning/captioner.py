@@ -64,7 +64,7 @@ class Captioner(nn.Module):
     The scores are divided by `temperature`, so that the probabilities are those with which people use the words (Guo et
     al. 2017).
 
-    Raises `InputError` for an unknown kind of attention, or a temperature that is not above 0.
+    Raises `InputError` for an unknown kind of attention, or a temperature outside 0.01 to 100.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Captioner(nn.Module):
         super().__init__()
         if attention not in ATTENTIONS:
             raise InputError(f"There is no attention {attention!r}; choose one of {', '.join(ATTENTIONS)}.")
-        if not 0 < temperature < math.inf:
-            raise InputError(f"The captioner's temperature is {temperature}; give a number above 0.")
+        if not 0.01 <= temperature <= 100:
+            raise InputError(f"The captioner's temperature is {temperature}; give a number from 0.01 to 100.")
         self.attention, self.temperature = attention, temperature
         self.embedding = TiedEmbedding(vocabulary, embedding, PAD)
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)

@@ -144,7 +144,8 @@ def _composed(text: str) -> str:
 def _path(image: str, images: Path | None) -> str:
     """The photo in its folder; a path as Windows writes it is also sought with slashes, and by its last part, and one
     that is not ASCII with composed and with decomposed letters."""
-    image = image.removeprefix("./")
+    while image.startswith("./"):
+        image = image[2:].lstrip("/")
     paths = [image] if "\\" not in image else [image, image.replace("\\", "/"), image.rpartition("\\")[2]]
     if not image.isascii():
         paths += [unicodedata.normalize(form, path) for form in ("NFC", "NFD") for path in paths]

@@ -34,10 +34,11 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
     named = (first, second)
     a, b = (read_scores(name) for name in named)
     first, second = printable(first), printable(second)
-    both = [key for key in a if key in b]
-    shared = [key for key in both if a[key]["reference"] == b[key]["reference"]]
+    shared = [key for key in a if key in b]
+    left = [Counter(key[:2] for key in side if key not in other) for side, other in ((a, b), (b, a))]
+    changed = (left[0] & left[1]).total()
     if not shared:
-        what = "the right answer of no question" if both else "no question"
+        what = "the right answer of no question" if changed else "no question"
         raise InputError(f"{first} and {second} share {what}; evaluate both models on the same data.")
     photos = np.array([photo for photo, *_ in shared])
     scores = {metric: np.array([[side[key][metric] for side in (a, b)] for key in shared]) for metric in METRICS}
@@ -47,9 +48,9 @@ def compare(first: str, second: str, seed: int = 0, console: Console | None = No
         groups |= {str(value): values == value for value in np.unique(values)}
     comparison: dict[str, Any] = {
         "questions": len(shared),
-        "only_first": len(a) - len(both),
-        "only_second": len(b) - len(both),
-        "other_answers": len(both) - len(shared),
+        "only_first": left[0].total() - changed,
+        "only_second": left[1].total() - changed,
+        "other_answers": changed,
         "groups": {
             name: figures(scores["exact"][chosen], photos[chosen].tolist(), seed)
             for name, chosen in groups.items()
@@ -82,9 +83,9 @@ def figures(scores: np.ndarray, photos: list[str], seed: int) -> dict[str, Any]:
     }
 
 
-def read_scores(name: str) -> dict[tuple[str, str, int], Record]:
-    """The model's scores in the records beside a `results.json`, the right answer and the question's groups, by photo,
-    question, and how often this was asked before."""
+def read_scores(name: str) -> dict[tuple[str, str, str, int], Record]:
+    """The model's scores in the records beside a `results.json` and the question's groups, by photo, question, right
+    answer, and how often the same was asked before."""
     named = Path(name)
     path = (named if named.is_dir() else named.parent) / RECORDS
     for needed in (named, path):
@@ -92,17 +93,16 @@ def read_scores(name: str) -> dict[tuple[str, str, int], Record]:
             raise InputError(
                 f"There is no {needed}; name a results.json that 'vqa evaluate --output' has written, or its folder."
             )
-    scores: dict[tuple[str, str, int], Record] = {}
-    asked = Counter[tuple[str, str]]()
+    scores: dict[tuple[str, str, str, int], Record] = {}
+    asked = Counter[tuple[str, str, str]]()
     for row, where in json_rows(path):
         record: Any = row
         try:
             if record["exact"] is not None:
-                question = str(record["photo"]), str(record["question"])
+                question = str(record["photo"]), str(record["question"]).lower(), str(record["reference"])
                 key = (*question, asked[question])
                 asked[question] += 1
                 scores[key] = {
-                    "reference": record["reference"],
                     **{kind: printable(str(record[kind])) for kind in KINDS},
                     **{m: float("nan") if record[m] is None else float(record[m]["model"]) for m in METRICS},
                 }

@@ -293,11 +293,12 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255
         rgb = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     elif image.mode in ("I", "F"):  # grey of 32 bits, which Pillow would cut off, too
-        grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+        grey = np.nan_to_num(np.array(image, dtype=np.float32), copy=False, posinf=0, neginf=0)
         low, high = float(grey.min()), float(grey.max())
-        if low < 0 or high > 255 or (image.mode == "F" and high <= 1):
-            grey = (grey - low) * (255 / max(high - low, 1e-300))
-        rgb = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+        if low < high and (low < 0 or high > 255 or (image.mode == "F" and high < 2)):
+            grey -= np.float32(low)
+            grey *= np.float32(255 / (high - low))
+        rgb = Image.fromarray(grey.clip(0, 255, out=grey).astype(np.uint8)).convert("RGB")
     elif image.has_transparency_data:
         rgba = image.convert("RGBA")
         rgb = Image.new("RGB", image.size, BACKGROUND)

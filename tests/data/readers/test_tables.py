@@ -121,19 +121,29 @@ def test_a_damaged_line_of_utf_8_is_reported(tmp_path: Path) -> None:
 
 
 def test_what_spreadsheets_and_programs_leave_in_cells(tmp_path: Path) -> None:
-    """Whole numbers as floats, truth values, errors of formulas, blanks around names, empty parts of a list, and a
-    column twice, of which the first counts."""
+    """Truth values, errors of formulas, sums of floats, blanks around names, empty parts of a list, and a column twice,
+    of which the first counts. A text that looks like a number stays as it is: it may be a version."""
     path = tmp_path / "data.csv"
     path.write_text("image,question,answer,answer\n a.jpg\u00a0 ,how many?,3.0,cat\nb.jpg,how much?,-2.50,dog\n")
     assert read_examples(path) == [
-        Example("a.jpg", "how many?", answer="3"),
+        Example("a.jpg", "how many?", answer="3.0"),
         Example("b.jpg", "how much?", answer="-2.50"),
     ]
     path.write_text("image,question,answers\na.jpg,what?,chair||3.00|\nb.jpg,what?,|\n")
-    assert [e.answers for e in read_examples(path)] == [("chair", "3"), ()]
-    rows = [["a.jpg", "?", True], ["b.jpg", "?", "#N/A"], ["c.jpg", "?", 0.1 + 0.2], ["d.jpg", "?", False]]
+    assert [e.answers for e in read_examples(path)] == [("chair", "3.00"), ()]
+    rows = [
+        ["a.jpg", "?", True],
+        ["b.jpg", "?", "#N/A"],
+        ["c.jpg", "?", 0.1 + 0.2],
+        ["d.jpg", "?", False],
+        ["e.jpg", "?", 1e20],
+    ]
+    rows += [["f.jpg", "?", 123456789.1234], ["g.jpg", "?", "1.0"]]
     book = workbook(tmp_path / "data.xlsx", [HEADER, *rows])
-    assert [e.answer for e in read_examples(book)] == ["yes", None, "0.3", "no"]
+    assert [e.answer for e in read_examples(book)] == [
+        *("yes", None, "0.3", "no"),
+        *("100000000000000000000", "123456789.1234", "1.0"),
+    ]
 
 
 def test_a_quote_that_is_not_closed_is_reported_where_its_row_begins(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ _DELIMITERS = ",;\t|"  # spreadsheets of many countries write ";", since the com
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # a first line for Excel
 UNPACKED = 512 << 20  # bytes of a workbook
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
-_WHOLE = re.compile(r"(-?\d+)\.0+")  # what programs that know only floats make of a whole number
 _ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"}  # a cell without a value
 
 
@@ -81,7 +80,9 @@ def _sheet(path: Path) -> Iterator[list[str]]:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return f"{value:.12g}" if isinstance(value, float) and abs(value) < 1e12 else str(value)
+        if isinstance(value, float):
+            return str(int(value)) if value.is_integer() else f"{value:.15g}"  # 0.3 for 0.30000000000000004
+        return str(value)
 
     book = None
     try:
@@ -132,18 +133,10 @@ def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, imag
         if not row and not any(cell.strip() for cell in cells):
             continue  # a blank line, or a row of empty cells as spreadsheets leave at the end
         if "answers" in row:
-            row["answers"] = [_whole(part.strip()) for part in row["answers"].split("|") if part.strip()]
-        if "answer" in row:
-            row["answer"] = _whole(row["answer"])
+            row["answers"] = [part.strip() for part in row["answers"].split("|") if part.strip()]
         if "image" in row:
             row["image"] = row["image"].strip()
         for name in ("question_id", "image_id"):
             if _NUMBER.fullmatch(row.get(name, "")):
                 row[name] = int(row[name])  # "25000" is the number of VQA; "000025" is a name
         yield example_from_dict(row, where, images)
-
-
-def _whole(answer: str) -> str:
-    """'3' for '3.0', as programs write a whole number in a column with gaps; any other answer as it is."""
-    found = _WHOLE.fullmatch(answer.strip())
-    return found[1] if found else answer
