@@ -75,8 +75,8 @@ def file_kinds(checkpoint: Path, folder: Path) -> dict[str, Kind]:
     save_bundle(bundle, KIND, config | {"lines": True, "characters": ["a", "b", " "]}, net)
     facts = {"task": "t", "epoch": 1, "step": 0, "best": 1.5, "stale": 0, "done": [], "settings": {}}
     (run / "state.json").write_text(json.dumps(facts))
-    record = {"photo": "a", "question_id": 1, "answer_type": "other", "source": None, "exact": {"model": 1.0}}
-    (run / "records.jsonl").write_text(json.dumps(record | {"official": None}) + "\n")
+    record = {"photo": "a", "question": "?", "reference": "b", "answer_type": "other", "source": None}
+    (run / "records.jsonl").write_text(json.dumps(record | {"exact": {"model": 1.0}, "official": None}) + "\n")
     (run / "run.yaml").write_text('{"data": {"train": ["a.jsonl"]}, "optim": {"epochs": 2, "rate": 0.1}, "seed": 1}')
     photo = np.zeros((20, 20, 3), np.uint8)
 

@@ -39,9 +39,7 @@ def test_the_answer_is_that_of_python(client, models, vqa, photo, url):
     made = client.chat.completions.create(model="gpt-4o", messages=messages(url, prompt), temperature=0)
     expected = vqa.ask(photo, QUESTION).to_dict()
     assert made.choices[0].message.content == expected["answer"] and made.choices[0].finish_reason == "stop"
-    maps, attention = expected["attention"].pop("maps"), dict(made.glimpse["attention"])
-    assert attention.pop("maps") == [pytest.approx(one, abs=1e-6) for one in maps]
-    assert attention == expected["attention"] and made.model == expected["model"]
+    assert made.glimpse["attention"] == expected["attention"] and made.model == expected["model"]
     assert [model.id for model in client.models.list()] == models.offered
 
 
