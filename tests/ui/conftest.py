@@ -12,7 +12,6 @@ from PIL import Image
 from ui import app
 from ui.models import Models
 from vqa.predict import VQA, ours
-from vqa.runtimes.half import pack
 
 QUESTION = "what is on the table?"
 NAMES = ["/ask", "/ask_many", "/compare", "/complete", "/describe", "/evidence", "/occlusion", "/repair", "/what_if"]
@@ -26,6 +25,8 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def vqa(tiny_checkpoint) -> VQA:
+    from vqa.runtimes.half import pack  # needs PyTorch, without which this file is imported, too
+
     found = ours(VQA.load(tiny_checkpoint, device="cpu"))
     pack(found.engine.model)  # as a second question does: the last digits of all answers are the same
     return found
