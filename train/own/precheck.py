@@ -14,7 +14,6 @@ from vqa.model.errors import InputError
 from vqa.model.photos import open_photo, pixels_hash
 
 FEWEST_PHOTOS = 20
-NO_ANSWER = "they have no 'answer'"
 LISTED = 3  # examples of each flaw
 LONGEST = 200  # characters of an example
 ONE_SIDED = 0.5  # from this share on, a warning is given about a single answer
@@ -107,7 +106,8 @@ def check(
             left_out["as they have no words, or too many characters"].append(asked)
         elif not reference(example):
             given = any(map(str.strip, (example.answer or "", *example.answers)))
-            left_out[f"as {'their answer has only articles and marks' if given else NO_ANSWER}"].append(asked)
+            reason = "their answer has only articles and marks" if given else "they have no 'answer'"
+            left_out[f"as {reason}"].append(asked)
         else:
             usable.append(replace(example, image=name_of[example.image]))
     if missing := left_out.get("as there is no such photo"):
