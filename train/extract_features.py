@@ -31,6 +31,7 @@ from vqa.model.errors import InputError, printable
 from vqa.model.image_encoder import ImageEncoder
 from vqa.model.photos import SUFFIXES, content_hash
 from vqa.model.processing import VQAImageProcessor
+from vqa.runtimes.folded import FoldedEncoder
 from vqa.script import add_engine, run
 
 
@@ -135,8 +136,9 @@ def extract(
     if stages is not None:
         shape = stored_shape(encoder.eval(), image_processor.size, stages)
         made_by = stages_made_by(encoder, stages, backbone, image_processor)
-    encoder = copy.deepcopy(encoder)  # the caller's weights keep their bits
-    encoder = encoder.to(device, fast_dtype(device)).to(memory_format=torch.channels_last).eval()
+    # a copy: the caller's weights keep their bits
+    network: Any = FoldedEncoder(encoder) if stages is None else copy.deepcopy(encoder).eval()
+    network.to(device, fast_dtype(device)).to(memory_format=torch.channels_last)
     known, skipped, start = 0, 0, time.perf_counter()
 
     def read(item: tuple[str, Path | bytes]) -> tuple[str, str, np.ndarray | None, str]:
@@ -165,8 +167,8 @@ def extract(
                     torch.manual_seed(int(next(iter(new))[:12], 16))
                     pixels = relight(pixels.flip(-1))
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-                pixels = pixels.to(next(encoder.parameters()).dtype)
-                grids = encoder(pixels) if stages is None else first_stages(encoder, pixels, stages)
+                pixels = pixels.to(next(network.parameters()).dtype)
+                grids = network(pixels) if stages is None else first_stages(network, pixels, stages)
                 store.append([name for name, _ in new.values()], list(new), grids)
             for name, digest, _, error in batch:
                 if error:

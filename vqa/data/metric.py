@@ -112,9 +112,18 @@ def soft_scores(answers: Sequence[str]) -> dict[str, float]:
     which could never reach 1, it is the fraction of the people who gave the answer.
     """
     n, counts = len(answers), Counter(map(normalize_answer, answers))
-    if n < 4:
-        return {answer: m / n for answer, m in counts.items()}
-    # thirds are summed as whole numbers, so that .3 is 0.3 and not 0.30000000000000004
+    return {answer: m / n for answer, m in counts.items()} if n < 4 else _leave_one_out(counts)
+
+
+def given_accuracies(answers: Sequence[str]) -> dict[str, float]:
+    """The official accuracy of each human answer, as it is compared, in 0-1; that of any other prediction is 0."""
+    return _leave_one_out(Counter(_given(tuple(answers), False)[1]))
+
+
+def _leave_one_out(counts: Counter[str]) -> dict[str, float]:
+    """score(m) of each answer, with as many people as there are. Thirds are summed as whole numbers, so that .3 is 0.3
+    and not 0.30000000000000004."""
+    n = counts.total()
     return {answer: (m * min(m - 1, 3) + (n - m) * min(m, 3)) / (3 * n) for answer, m in counts.items()}
 
 

@@ -1,5 +1,6 @@
 """What computes: PyTorch, or the ONNX runtime, which works without PyTorch. Each is an `Engine` of `VQA`."""
 
+import math
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -92,8 +93,6 @@ def best_of(scores: np.ndarray, top: int) -> np.ndarray:
 
 def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The Jensen-Shannon divergence of distributions `(…, A)` in bits, 0 to 1 (Lin 1991): `(…)`."""
-    p, q = p.astype(float), q.astype(float)
-    mean = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0 is 0
-        bits = sum(np.where(x > 0, x * np.log2(x / mean), 0).sum(-1) for x in (p, q))
-    return (bits / 2).clip(0, 1)
+    mean, tiny = (p + q) / 2, np.finfo(p.dtype).tiny  # 0 log 0 is 0
+    nats = sum((x * np.log(np.maximum(x, tiny) / np.maximum(mean, tiny))).sum(-1) for x in (p, q))
+    return (nats / (2 * math.log(2))).clip(0, 1)

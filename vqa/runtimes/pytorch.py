@@ -12,11 +12,15 @@ from vqa.checkpoint.load import load_model
 from vqa.model.device import fast_dtype, pick_device
 from vqa.model.errors import InputError
 from vqa.runtimes import Logits
+from vqa.runtimes.folded import FoldedEncoder
 from vqa.runtimes.half import pack
 
 
 class TorchEngine:
-    """See `Engine`. The image encoder runs in bfloat16 where the device supports it; everything after it in float32."""
+    """See `Engine`. The image encoder runs in bfloat16 where the device supports it; everything after it in float32.
+
+    Photos are encoded by a copy of the model's image encoder (see `FoldedEncoder`), as its weights are now.
+    """
 
     runtime = "torch"
 
@@ -28,7 +32,9 @@ class TorchEngine:
             raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
         self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.model.to(self.device)  # type: ignore[arg-type]
+        encoder = FoldedEncoder(self.model.image_encoder)  # before its weights are rounded
         self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
+        self.encoder = encoder.to(self.dtype).to(memory_format=torch.channels_last)
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
@@ -44,7 +50,7 @@ class TorchEngine:
     def encode_squares(self, squares: Any) -> Tensor:
         # as `VQAImageProcessor.normalize`: in channels-last memory, a CNN's fastest
         pixels = ((self.to_device(squares) - self.mean) / self.std).permute(0, 3, 1, 2)
-        return self.model.encode_image(pixels.to(self.dtype)).float()
+        return self.encoder(pixels.to(self.dtype)).float()
 
     @torch.inference_mode()
     def logits(

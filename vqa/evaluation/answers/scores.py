@@ -1,17 +1,17 @@
 """An answer and what it is worth: exact match, the official accuracy, WUPS, beside those of the baselines."""
 
 import base64
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vqa.data.examples import Example, reference
-from vqa.data.metric import normalize_answer, vqa_accuracy
+from vqa.data.metric import given_accuracies, normalize_answer, vqa_accuracy
 from vqa.evaluation.answers.questions import OFFICIAL, question_name
 from vqa.evaluation.measures.wups import wups
 from vqa.predict import VQALike
@@ -150,13 +150,15 @@ class Judge:
                 scores[f"wups_{level}"] = {guess: round(wups(a, given, level), 6) for guess, a in raw.items()}
         scores["official"] = None
         if len(example.answers) >= OFFICIAL:
-            worth = {answer: official(answer, example) for answer in set(guesses.values())}
-            scores["official"] = {guess: worth[answer] for guess, answer in guesses.items()}
-            normalized = vqa_accuracy(answered.prediction, example.answers, normalize_all=True) / 100
-            if normalized != scores["official"]["model"]:
-                scores["official_normalized"] = normalized
+            worth = given_accuracies(example.answers)
+            scores["official"] = {guess: worth.get(answer, 0.0) for guess, answer in guesses.items()}
+            if len(worth) == 1:  # answers that all agree are compared as they are
+                normalized = vqa_accuracy(answered.prediction, example.answers, normalize_all=True) / 100
+                if normalized != scores["official"]["model"]:
+                    scores["official_normalized"] = normalized
             if self.known is not None:
-                scores["official"]["upper_bound"] = best_official(example, self.known)
+                possible = {answer for answer in map(normalize_answer, example.answers) if answer in self.known}
+                scores["official"]["upper_bound"] = max((worth.get(answer, 0.0) for answer in possible), default=0.0)
         return scores
 
     def record(self, answered: Answered) -> Record:
@@ -167,7 +169,7 @@ class Judge:
             "index": answered.index,
             "question_id": question_name(answered.index, example),
             "image": example.image,
-            "photo": Path(example.image).name,
+            "photo": os.path.basename(example.image),  # three times as fast as pathlib
             "question": example.question,
             "reference": truth,
             "answers": list(example.answers),
@@ -206,17 +208,6 @@ def glimpses_of(record: Mapping[str, Any]) -> np.ndarray:
         return np.frombuffer(base64.b64decode(record["glimpses"], validate=True), np.uint8).reshape(-1, height, width)
     except (KeyError, TypeError, ValueError):
         return np.empty((0, height, width), np.uint8)
-
-
-def official(answer: str, example: Example) -> float:
-    """The official accuracy in 0-1."""
-    return vqa_accuracy(answer, example.answers) / 100
-
-
-def best_official(example: Example, known: Mapping[str, int]) -> float:
-    """The best official accuracy, in 0-1, that an answer among `known` can have."""
-    possible = {answer for answer in map(normalize_answer, example.answers) if answer in known}
-    return max((official(answer, example) for answer in possible), default=0.0)
 
 
 def length(question: str) -> str:
