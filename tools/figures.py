@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def write_figures(pages: Sequence[Path], bench: Path) -> None:
     """Replace the text between the markers of `pages`. Raises `InputError` for a name whose markers no page has."""
-    results = read_document(RESULTS)
+    results, timed = read_document(RESULTS), read_document(bench)
     bodies = {
         "accuracy": accuracy(results),
-        "card": card(results),
+        "card": f"{card(results)}\n\n{fast(timed)}",
         "seeds": seeds(read_document(SEEDS)),
         "looking": looking(results),
-        "speed": speed(read_document(bench)),
+        "speed": speed(timed),
     }
     texts = {page: page.read_text(encoding="utf-8") for page in pages}
     for name, body in bodies.items():
@@ -61,7 +61,7 @@ def card(results: dict[str, Any]) -> str:
     """The card of `vqa evaluate --suite looking`, the baselines to beat, and what `accuracy` adds to its table."""
     blind, common = (results["baselines"][name] for name in ("question_only", "majority"))
     beat = f"To beat: {blind:.1f}% by the question without the photo, {common:.1f}% by the most common answer."
-    return f"{suite(results).strip()}\n\n{beat}\n\n{evaluation(results)}"
+    return f"{suite(results).strip()}\n\n{beat} {evaluation(results)}"
 
 
 def evaluation(results: dict[str, Any]) -> str:
@@ -108,6 +108,20 @@ def looking(results: dict[str, Any]) -> str:
     if (boxes := results["grounding"].get("boxes")) and boxes["n"]:
         lines.append(f"\n{pointing(boxes)}")
     return "\n".join(lines)
+
+
+def fast(figures: dict[str, Any]) -> str:
+    """How long an answer takes, beside another model and with the machine."""
+    steps = [f"bundled model, {step} photo, " for step in ("new", "same")]
+    try:
+        new, same = (figures[f"{step}ms"] for step in steps)
+        times, same_times = (figures[f"{step}times as fast as ViLT-B/32"] for step in steps)
+    except KeyError as error:
+        raise InputError(f"The output of make bench lacks the figure {error}; run it again.") from error
+    return (
+        f"A question about a new photo takes {new:.0f} ms, {times:.0f} times as fast as ViLT-B/32, and the next one "
+        f"{same:.1f} ms, {same_times:.0f} times as fast (`make bench` on {figures['machine']}, {figures['precision']})."
+    )
 
 
 def speed(figures: dict[str, Any]) -> str:

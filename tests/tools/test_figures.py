@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tools import figures
-from tools.figures import main, speed
+from tools.figures import fast, main, speed
 from vqa.checkpoint.card import model_card
+from vqa.model.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,19 @@ def test_speed_is_published_with_the_machine() -> None:
         "| ask, ms | 1,234.6 |",
         "| ratio | 1.20 |",
     ]
+
+
+def test_speed_beside_another_model_needs_that_model() -> None:
+    figures = {"machine": "A processor", "precision": "float32"}
+    for step, value in (("new", 20.4), ("same", 2.0)):
+        with pytest.raises(InputError, match=f"lacks the figure 'bundled model, {step} photo, ms'"):
+            fast(figures)
+        figures |= {f"bundled model, {step} photo, ms": value}
+    with pytest.raises(InputError, match="times as fast as ViLT-B/32'; run it again"):
+        fast(figures)
+    figures |= {f"bundled model, {step} photo, times as fast as ViLT-B/32": 9.6 for step in ("new", "same")}
+    sentence = "takes 20 ms, 10 times as fast as ViLT-B/32, and the next one 2.0 ms, 10 times as fast"
+    assert fast(figures) == f"A question about a new photo {sentence} (`make bench` on A processor, float32)."
 
 
 def test_missing_markers_are_reported(pages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
