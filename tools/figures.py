@@ -8,6 +8,7 @@ from `bench.json` (`make bench`), with the machine.
 """
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,13 +115,16 @@ def fast(figures: dict[str, Any]) -> str:
     """How long an answer takes, beside another model and with the machine."""
     steps = [f"bundled model, {step} photo, " for step in ("new", "same")]
     try:
-        new, same = (figures[f"{step}ms"] for step in steps)
-        times, same_times = (figures[f"{step}times as fast as ViLT-B/32"] for step in steps)
-    except KeyError as error:
-        raise InputError(f"The output of make bench lacks the figure {error}; run it again.") from error
+        new, same = (float(figures[f"{step}ms"]) for step in steps)
+        times, same_times = (float(figures[f"{step}times as fast as ViLT-B/32"]) for step in steps)
+        place = f"{figures['machine']}, {figures['precision']}"
+        if not all(0 < value < math.inf for value in (new, same, times, same_times)):
+            raise ValueError("a figure is not a positive number")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"make bench's output lacks a figure or has a wrong one ({error}); run it again.") from error
     return (
         f"A question about a new photo takes {new:.0f} ms, {times:.0f} times as fast as ViLT-B/32, and the next one "
-        f"{same:.1f} ms, {same_times:.0f} times as fast (`make bench` on {figures['machine']}, {figures['precision']})."
+        f"{same:.1f} ms, {same_times:.0f} times as fast (`make bench` on {place})."
     )
 
 

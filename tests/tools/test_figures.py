@@ -47,17 +47,28 @@ def test_speed_is_published_with_the_machine() -> None:
     ]
 
 
-def test_speed_beside_another_model_needs_that_model() -> None:
-    figures = {"machine": "A processor", "precision": "float32"}
-    for step, value in (("new", 20.4), ("same", 2.0)):
-        with pytest.raises(InputError, match=f"lacks the figure 'bundled model, {step} photo, ms'"):
-            fast(figures)
-        figures |= {f"bundled model, {step} photo, ms": value}
-    with pytest.raises(InputError, match="times as fast as ViLT-B/32'; run it again"):
-        fast(figures)
-    figures |= {f"bundled model, {step} photo, times as fast as ViLT-B/32": 9.6 for step in ("new", "same")}
+TIMED = {"machine": "A processor", "precision": "float32"} | {
+    f"bundled model, {step} photo, {unit}": value
+    for step, value in (("new", 20.4), ("same", 2.0))
+    for unit, value in (("ms", value), ("times as fast as ViLT-B/32", 9.6))
+}
+
+
+def test_speed_beside_another_model() -> None:
     sentence = "takes 20 ms, 10 times as fast as ViLT-B/32, and the next one 2.0 ms, 10 times as fast"
-    assert fast(figures) == f"A question about a new photo {sentence} (`make bench` on A processor, float32)."
+    assert fast(TIMED) == f"A question about a new photo {sentence} (`make bench` on A processor, float32)."
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_missing_speed_is_reported(name: str) -> None:
+    with pytest.raises(InputError, match=f"lacks a figure or has a wrong one .*{name}"):
+        fast({key: value for key, value in TIMED.items() if key != name})
+
+
+@pytest.mark.parametrize("value", [None, "slow", [1.0], float("nan"), float("inf"), -1.0])
+def test_a_wrong_speed_is_reported(value: object) -> None:
+    with pytest.raises(InputError, match="lacks a figure or has a wrong one"):
+        fast(TIMED | {"bundled model, new photo, ms": value})
 
 
 def test_missing_markers_are_reported(pages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
