@@ -116,7 +116,8 @@ class VQA:
 
     @property
     def model(self) -> Any:
-        """The `VQAModel` itself. Raises `InputError` in a runtime that has none, and so no gradients."""
+        """The `VQAModel`. Questions are answered with a copy of its image encoder, made when it was loaded. Raises
+        `InputError` in a runtime that has no such model, and so no gradients."""
         return self.engine.model
 
     def made_by(self) -> dict[str, Any]:
