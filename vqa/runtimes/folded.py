@@ -1,4 +1,4 @@
-"""The image encoder for answering: batch norms are part of the convolutions, and few photos are encoded at once."""
+"""The image encoder for answering: batch norms are part of the convolutions."""
 
 import copy
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn.utils import fuse_conv_bn_weights
 
 from vqa.model.image_encoder import Conv, ImageEncoder, LiteNet, Norm, TimmGrid
 
-PHOTOS = 8  # at once on a CPU: what a layer of them writes is still in the cache when the next layer reads it
+PHOTOS = 8  # at once on a CPU; more are no faster, and take more memory
 
 
 class FoldedEncoder(nn.Module):
