@@ -136,8 +136,8 @@ def extract(
     if stages is not None:
         shape = stored_shape(encoder.eval(), image_processor.size, stages)
         made_by = stages_made_by(encoder, stages, backbone, image_processor)
-    # a copy: the caller's weights keep their bits
-    network: Any = FoldedEncoder(encoder) if stages is None else copy.deepcopy(encoder).eval()
+    own = copy.deepcopy(encoder).eval()  # the caller's weights keep their bits
+    network: Any = FoldedEncoder(own) if stages is None else own
     network.to(device, fast_dtype(device)).to(memory_format=torch.channels_last)
     known, skipped, start = 0, 0, time.perf_counter()
 

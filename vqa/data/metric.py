@@ -75,7 +75,7 @@ def _fraction(prediction: str, answers: Sequence[str], normalize_all: bool = Fal
     """The accuracy of one prediction, 0 to 1, summed in the official order; see `vqa_accuracy`."""
     if not answers:
         raise InputError("A question without human answers cannot be scored: give its answers or leave it out.")
-    normal, given = _given(tuple(answers), normalize_all)
+    normal, given = _given(answers, normalize_all)
     prediction = normalize_answer(_clean(prediction)) if normal else _clean(prediction)
     if (matches := given.count(prediction)) == 0:
         return 0.0
@@ -83,8 +83,7 @@ def _fraction(prediction: str, answers: Sequence[str], normalize_all: bool = Fal
     return sum(same if answer == prediction else other for answer in given) / len(given)
 
 
-@lru_cache(maxsize=1024)  # several guesses are scored by the same answers
-def _given(answers: tuple[str, ...], normalize_all: bool) -> tuple[bool, list[str]]:
+def _given(answers: Sequence[str], normalize_all: bool) -> tuple[bool, list[str]]:
     """Whether answers are to be normalised, and these answers so, or as they are."""
     given = [_clean(answer) for answer in answers]
     normal = normalize_all or len(set(given)) > 1  # officially, answers that all agree are compared as they are
@@ -117,7 +116,7 @@ def soft_scores(answers: Sequence[str]) -> dict[str, float]:
 
 def given_accuracies(answers: Sequence[str]) -> dict[str, float]:
     """The official accuracy of each human answer, as it is compared, in 0-1; that of any other prediction is 0."""
-    return _leave_one_out(Counter(_given(tuple(answers), False)[1]))
+    return _leave_one_out(Counter(_given(answers, False)[1]))
 
 
 def _leave_one_out(counts: Counter[str]) -> dict[str, float]:

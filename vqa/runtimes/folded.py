@@ -1,6 +1,5 @@
 """The image encoder for answering: batch norms are part of the convolutions."""
 
-import copy
 from typing import Any
 
 import torch
@@ -14,14 +13,14 @@ PHOTOS = 8  # at once on a CPU; more are no faster, and take more memory
 
 
 class FoldedEncoder(nn.Module):
-    """Computes what an `ImageEncoder` computes in evaluation mode, from a copy of its weights: `(P, 3, S, S)` pixels to
-    a grid `(P, N, D)`. The results of a `LiteNet` differ in their last digits; other networks are as they are."""
+    """Computes what an `ImageEncoder` in evaluation mode computes: `(P, 3, S, S)` pixels to a grid `(P, N, D)`. Of a
+    `LiteNet` it is a copy, whose results differ in their last digits; another network is the encoder's own."""
 
     def __init__(self, encoder: ImageEncoder):
         super().__init__()
         net = encoder.cnn.net if isinstance(encoder.cnn, TimmGrid) else None
-        self.cnn = FoldedLite(net) if isinstance(net, LiteNet) else copy.deepcopy(encoder.cnn)
-        self.eval().requires_grad_(False)
+        self.cnn = FoldedLite(net) if isinstance(net, LiteNet) else encoder.cnn
+        self.eval()
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         at_once = PHOTOS if pixel_values.is_cpu else max(len(pixel_values), 1)
@@ -67,8 +66,9 @@ class FoldedConv(nn.Module):
         mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
         weight, bias = fuse_conv_bn_weights(conv.weight, None, mean, variance, norm.eps, norm.weight, norm.bias)
         self.stride, self.padding, self.groups = conv.stride[0], conv.kernel_size[0] // 2, conv.groups
-        self.weight = nn.Parameter(F.pad(weight, (1, 0, 1, 0)) if self.stride > 1 else weight)
-        self.bias, self.act = nn.Parameter(bias), norm.act
+        kernel = F.pad(weight, (1, 0, 1, 0)) if self.stride > 1 else weight
+        self.weight, self.bias = (nn.Parameter(part, requires_grad=False) for part in (kernel, bias))
+        self.act = norm.act
 
     def forward(self, x: Tensor) -> Tensor:
         odd = self.stride > 1 and x.shape[-1] % 2

@@ -19,7 +19,7 @@ from vqa.runtimes.half import pack
 class TorchEngine:
     """See `Engine`. The image encoder runs in bfloat16 where the device supports it; everything after it in float32.
 
-    Photos are encoded by a copy of the model's image encoder (see `FoldedEncoder`), as its weights are now.
+    A `FoldedEncoder` of the model's image encoder, as its weights are now, encodes the photos.
     """
 
     runtime = "torch"
@@ -32,9 +32,7 @@ class TorchEngine:
             raise InputError(f"The precision '{dtype}' is not one of auto, float32, bfloat16.")
         self.dtype = fast_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.model.to(self.device)  # type: ignore[arg-type]
-        encoder = FoldedEncoder(self.model.image_encoder)  # before its weights are rounded
-        self.model.image_encoder.to(self.dtype).to(memory_format=torch.channels_last)
-        self.encoder = encoder.to(self.dtype).to(memory_format=torch.channels_last)
+        self.encoder = FoldedEncoder(self.model.image_encoder).to(self.dtype).to(memory_format=torch.channels_last)
         self.config, self.grid_size = self.model.config, self.model.grid_size
         scale = (checkpoint.image_mean, checkpoint.image_std)
         self.mean, self.std = (torch.as_tensor(x, device=self.device) * 255 for x in scale)
