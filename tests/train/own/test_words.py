@@ -60,6 +60,7 @@ def test_nothing_changes_without_known_words(larger: tuple[VQAModel, VQAProcesso
 
 
 def test_joined_rows_give_the_same_logits(larger: tuple[VQAModel, VQAProcessor, int]) -> None:
+    torch.manual_seed(4)  # of some draws hardly any hidden unit of the small answer head is active
     net, processor, _ = larger
     member, names = continued(net).eval(), list(continued(net).state_dict())
     grid, ids = torch.randn(1, *net.prepare(torch.randn(1, 16, net.image_encoder.channels)).shape[1:]), [[2, 3]]
