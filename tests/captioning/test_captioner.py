@@ -82,7 +82,6 @@ def test_attention_sums_to_1_and_hard_uses_one_place(attention: str, sample: boo
 
 
 def test_places_are_drawn_as_often_as_attended() -> None:
-    torch.manual_seed(0)
     chances = torch.tensor([0.5, 0.3, 0.2, 0.0]).expand(1, 20000, 4)
     torch.testing.assert_close(one_place(chances, True).mean((0, 1)), chances[0, 0], atol=0.015, rtol=0)
 

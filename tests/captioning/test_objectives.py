@@ -91,7 +91,6 @@ def test_the_score_function_gradient_is_the_exact_one_on_average(expected: float
 
 
 def test_each_kind_adds_its_own_terms() -> None:
-    torch.manual_seed(0)
     captions = torch.tensor([[[START, 4, 5, END]]])
     for kind in ("none", "soft", "hard"):
         net, baseline = Captioner(6, 5, kind, hidden=4, embedding=3, context=3, keys=3).eval(), Baseline(3)

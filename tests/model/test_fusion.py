@@ -5,7 +5,6 @@ from vqa.model.fusion import Fusion
 
 
 def test_concat_is_a_layer_over_the_concatenation():
-    torch.manual_seed(0)
     fusion = Fusion("concat", 4, 3, 5)
     a, b = torch.randn(7, 4), torch.randn(7, 3)
     matrix = torch.cat((fusion.project_a.weight, fusion.project_b.weight), 1)
@@ -15,7 +14,6 @@ def test_concat_is_a_layer_over_the_concatenation():
 
 
 def test_product_multiplies_the_two_sides():
-    torch.manual_seed(0)
     fusion = Fusion("product", 4, 3, 5)
     a, b = torch.randn(7, 4), torch.randn(7, 3)
     left = (a @ fusion.project_a.weight.T + fusion.project_a.bias).relu()
@@ -25,7 +23,6 @@ def test_product_multiplies_the_two_sides():
 
 @pytest.mark.parametrize("kind", ["product", "concat"])
 def test_sides_can_be_computed_once_and_joined_later(kind):
-    torch.manual_seed(0)
     fusion = Fusion(kind, 4, 3, 5).eval()
     grid, question = torch.randn(2, 9, 4), torch.randn(2, 3)
     joined = fusion.join(fusion.side_a(grid), fusion.side_b(question)[:, None])
@@ -34,7 +31,6 @@ def test_sides_can_be_computed_once_and_joined_later(kind):
 
 
 def test_dropout_is_at_the_inputs_and_only_in_training():
-    torch.manual_seed(0)
     fusion = Fusion("product", 4, 3, 5, dropout=1.0)
     a, b = torch.randn(2, 4), torch.randn(2, 3)
     bare = fusion.project_a.bias.relu() * fusion.project_b.bias.relu()

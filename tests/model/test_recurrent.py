@@ -273,7 +273,6 @@ def test_the_forget_gate_starts_open_and_every_other_bias_at_zero():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_each_gate_s_weights_start_as_the_papers_say(cell):
-    torch.manual_seed(0)
     core = Recurrent(cell, 30, 20, 2, bidirectional=True).core
     for input_weight, state_weight, *_ in core.all_weights:
         for gate in state_weight.split(20):

@@ -43,7 +43,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 7), (2, 3, 7), (0, 7)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) -> None:
-    torch.manual_seed(0)
     module, other = both(linear(7, 4, bias))
     x = torch.randn(shape)
     with torch.inference_mode():
@@ -53,7 +52,6 @@ def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) 
 
 @fbgemm
 def test_a_tied_embedding(counted: list[int]) -> None:
-    torch.manual_seed(0)
     embedding = TiedEmbedding(9, 7, 0)
     embedding.arguments = 9, 7, 0
     module, other = both(embedding)
@@ -84,7 +82,6 @@ def recurrent(*arguments):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("count, steps", [(1, 1), (1, 6), (3, 1), (3, 5)])
 def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> None:
-    torch.manual_seed(0)
     module, other = both(recurrent("lstm", 7, 5, layers))
     x, lengths = torch.randn(count, steps, 7), torch.full((count,), steps)
     state = tuple(torch.randn(2, layers, count, 5))
@@ -99,7 +96,6 @@ def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> Non
 
 @fbgemm
 def test_where_they_do_not_apply(counted: list[int]) -> None:
-    torch.manual_seed(0)
     module, other = both(linear(7, 4))
     lstm, packed = both(recurrent("lstm", 7, 5))
     x, sequences = torch.randn(3, 7), torch.randn(3, 4, 7)
@@ -139,7 +135,6 @@ def test_without_fbgemm_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None
 
 @fbgemm
 def test_other_dtypes_and_modes(counted: list[int]) -> None:
-    torch.manual_seed(0)
     module, other = both(recurrent("lstm", 7, 5, 2))
     x, state = torch.randn(2, 3, 7), torch.randn(2, 2, 2, 5)
     with torch.inference_mode():

@@ -48,7 +48,6 @@ def test_a_cover_looks_like_a_photo_of_one_colour(net: VQAModel) -> None:
 
 
 def test_the_share_of_the_photos_is_covered(net: VQAModel) -> None:
-    torch.manual_seed(0)
     windows = Covers(net, 0.25, 0).windows(torch.zeros(1, *net.grid_size), torch.tensor([0]), 2000)
     assert windows.any((1, 2)).float().mean().item() == pytest.approx(0.25, abs=0.04)
 
