@@ -47,10 +47,8 @@ def shared() -> Path:
     A user's machine has none: the test says so and is skipped there, but never in CI.
     """
     if not SHARED.is_dir():
-        message = "needs the folder ../shared (real photos and conformance numbers) beside the project"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        end = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        end("needs the folder ../shared (real photos and conformance numbers) beside the project")
     return SHARED
 
 

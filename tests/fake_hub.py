@@ -10,8 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LARGE = 100_000  # bytes from which a file goes the way of git-lfs
-
 
 class FakeHub(ThreadingHTTPServer):
     """repositories: name to path to content; made: what was asked for when a repository was made.
@@ -24,7 +22,6 @@ class FakeHub(ThreadingHTTPServer):
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.made: list[dict[str, Any]] = []
         self.commits: list[dict[str, Any]] = []
-        self.objects: dict[str, bytes] = {}
         self.wrong_card: str | None = None  # what is found wrong with the next cards
         self.unknown: list[str] = []
         self.token = "hf_right"
@@ -77,27 +74,16 @@ class Handler(BaseHTTPRequestHandler):
                 wrong = self.server.wrong_card
                 errors = [{"message": wrong}] if wrong else []
                 self.reply({"errors": errors, "warnings": []}, 400 if errors else 200)
-            case ["api", _, owner, name, "preupload", _]:
-                known = self.server.repositories[f"{owner}/{name}"]
-                self.reply({"files": [self.way(file, known) for file in json.loads(body)["files"]]})
-            case [owner, name, "info", "lfs", "objects", "batch"] | [_, owner, name, "info", "lfs", "objects", "batch"]:
-                objects = json.loads(body)["objects"]
-                for entry in objects:
-                    entry["actions"] = {"upload": {"href": f"{self.server.address}/objects/{entry['oid']}"}}
-                self.reply({"transfer": "basic", "objects": objects})
+            case ["api", _, _, _, "preupload", _]:
+                way = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}  # never that of git-lfs
+                self.reply({"files": [way | {"path": file["path"]} for file in json.loads(body)["files"]]})
             case ["api", _, owner, name, "commit", _]:
                 self.commit(f"{owner}/{name}", [json.loads(line) for line in body.splitlines()])
             case _:
                 self.lost()
 
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.objects[hashlib.sha256(content).hexdigest()] = content
-        self.reply({})
-
     def do_GET(self) -> None:
-        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        match parts:
+        match unquote(urlsplit(self.path).path).strip("/").removeprefix("datasets/").split("/"):
             case ["api", "whoami-v2"]:
                 self.reply({"type": "user", "name": "me", "orgs": []})
             case ["api", "models" | "datasets", owner, name, *rest] if self.has(f"{owner}/{name}"):
@@ -105,21 +91,16 @@ class Handler(BaseHTTPRequestHandler):
                 if rest[:1] == ["tree"]:
                     self.reply(self.tree(files, "/".join([*rest[2:], ""]), "recursive=false" in self.path.lower()))
                 else:
-                    siblings = [{"rfilename": path} for path in files]
-                    sha = self.server.revision(f"{owner}/{name}")
-                    self.reply(
-                        {"id": f"{owner}/{name}", "sha": sha, "siblings": siblings, "private": False, "tags": []}
-                    )
-            case ["datasets", owner, name, "resolve", _, *path] | [owner, name, "resolve", _, *path] if self.has(
-                f"{owner}/{name}"
-            ):
+                    facts = {"sha": self.server.revision(f"{owner}/{name}"), "private": False, "tags": []}
+                    self.reply(facts | {"id": f"{owner}/{name}", "siblings": [{"rfilename": path} for path in files]})
+            case [owner, name, "resolve", _, *path] if self.has(f"{owner}/{name}"):
                 content = self.server.repositories[f"{owner}/{name}"].get("/".join(path))
                 if content is None:
                     return self.reply({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
                 commit = self.server.revision(f"{owner}/{name}")
+                etag = f'"{hashlib.sha256(content).hexdigest()}"'
                 start, _, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
                 part = content[int(start) : int(end) + 1 if end else None] if start else content
-                etag = f'"{hashlib.sha256(content).hexdigest()}"'
                 self.reply(part, 206 if start else 200, X_Repo_Commit=commit, ETag=etag)
             case _:
                 self.lost()
@@ -132,14 +113,10 @@ class Handler(BaseHTTPRequestHandler):
         if owner != "me":
             return self.reply({"error": f"You don't have the rights to create a model under {owner}"}, 403)
         self.server.made.append(wanted)
-        exists = self.has(name)
+        status = 409 if self.has(name) else 200
         self.server.repositories.setdefault(name, {})
         where = f"{self.server.address}/{'spaces/' if wanted.get('type') == 'space' else ''}{name}"
-        self.reply({"url": where, "name": name}, 409 if exists else 200)
-
-    def way(self, file: dict[str, Any], known: dict[str, bytes]) -> dict[str, Any]:
-        mode = "lfs" if file["size"] >= LARGE else "regular"
-        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": None}
+        self.reply({"url": where, "name": name}, status)
 
     def commit(self, name: str, lines: list[dict[str, Any]]) -> None:
         files = self.server.repositories[name]
@@ -149,8 +126,6 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.commits.append(value)
             elif line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
-            elif line["key"] == "lfsFile":
-                files[value["path"]] = self.server.objects[value["oid"]]
         sha = self.server.revision(name)
         self.reply({"commitUrl": f"{self.server.address}/{name}/commit/{sha}", "commitOid": sha})
 
@@ -158,15 +133,12 @@ class Handler(BaseHTTPRequestHandler):
         """What is in a folder, `` or `name/`: all files below it, or with `flat` its own files and folders."""
         inside = [path for path in files if path.startswith(folder)]
         names = {folder + path.removeprefix(folder).split("/")[0] for path in inside} if flat else inside
-        return [
-            self.entry(path, files[path]) if path in files else {"type": "directory", "path": path, "oid": "0"}
-            for path in names
-        ]
+        return [self.entry(path, files.get(path)) for path in names]
 
-    def entry(self, path: str, content: bytes) -> dict[str, Any]:
-        oid = hashlib.sha256(content).hexdigest()
-        large = {"lfs": {"oid": oid, "size": len(content), "pointerSize": 130}} if len(content) >= LARGE else {}
-        return {"type": "file", "path": path, "size": len(content), "oid": oid} | large
+    def entry(self, path: str, content: bytes | None) -> dict[str, Any]:
+        if content is None:
+            return {"type": "directory", "path": path, "oid": "0"}
+        return {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha256(content).hexdigest()}
 
     def has(self, name: str) -> bool:
         return name in self.server.repositories

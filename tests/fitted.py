@@ -80,16 +80,10 @@ def make_task(kind: "type[QuestionTask]", net: "VQAModel", labels: "Sequence[Pho
     from train.fitting.settings import Data, Optimisation, Settings
     from vqa.model.processing import VQAImageProcessor
 
-    data = SimpleNamespace(
-        net=net,
-        processor=SimpleNamespace(image_processor=VQAImageProcessor(16)),
-        train=SimpleNamespace(photo=np.arange(2), photos=["a.png", "b.png"], places=None),
-        photos=2,
-        labels=labels,
-        trains_encoder=True,
-        stages=0,
-        text=[None] * 3,
-    )
+    processor = SimpleNamespace(image_processor=VQAImageProcessor(16))
+    train = SimpleNamespace(photo=np.arange(2), photos=["a.png", "b.png"], places=None)
+    data = SimpleNamespace(net=net, processor=processor, train=train, photos=2, labels=labels, text=[None] * 3)
+    data.trains_encoder, data.stages = True, 0
     return kind(data, Settings(Data([]), optim=Optimisation(**({"augment": False} | optim))))  # type: ignore[arg-type]
 
 

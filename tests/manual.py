@@ -36,12 +36,10 @@ def furnished_once(tmp_path_factory: pytest.TempPathFactory, vilt: Path, tiny_ch
         writer = csv.DictWriter(file, ["image", "question", "answer"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    boxes = [{"image": f"{i:06d}.png", "objects": [["cat", 0.2, 0.2, 0.5, 0.4]]} for i in range(SCENES)]
-    write_rows(folder / "boxes.jsonl", boxes)
-    captions = [
-        {"image": f"{i:06d}.png", "captions": [CAPTIONS[i % 4], CAPTIONS[i // 4 % 3], f"There is {CAPTIONS[i % 4]}"]}
-        for i in range(SCENES)
-    ]
+    photos = [f"{i:06d}.png" for i in range(SCENES)]
+    write_rows(folder / "boxes.jsonl", [{"image": p, "objects": [["cat", 0.2, 0.2, 0.5, 0.4]]} for p in photos])
+    texts = [[CAPTIONS[i % 4], CAPTIONS[i // 4 % 3], f"There is {CAPTIONS[i % 4]}"] for i in range(SCENES)]
+    captions = [{"image": photo, "captions": some} for photo, some in zip(photos, texts, strict=True)]
     write_rows(folder / "captions.jsonl", captions)
     write_rows(folder / "captions_val.jsonl", captions[:8])
     write_text(folder)
@@ -83,14 +81,11 @@ def write_public(folder: Path, rows: list[dict]) -> None:
         answers = [{"answer_id": i, "answer": row["answer"]} for i in range(1, 11)]
         questions.append(ids | {"question": row["question"]})
         annotations.append(ids | {"multiple_choice_answer": row["answer"], "answers": answers})
-    for name, key, entries in (
-        ("v2_OpenEnded_mscoco_val2014_questions", "questions", questions),
-        ("v2_mscoco_val2014_annotations", "annotations", annotations),
-    ):
+    for start, key, entries in (("OpenEnded_", "questions", questions), ("", "annotations", annotations)):
         content = {"data_subtype": "val2014", key: entries}
-        (annotated / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        (annotated / f"v2_{start}mscoco_val2014_{key}.json").write_text(json.dumps(content))
     theirs = [{"question_id": row["question_id"], "answer": "yes"} for row in rows]
-    (folder / "theirs.json").write_text(json.dumps(theirs), encoding="utf-8")
+    (folder / "theirs.json").write_text(json.dumps(theirs))
     (folder / "nyu").mkdir()
     shutil.copy(folder / "photos" / "000000.png", folder / "nyu" / "image1.png")
     (folder / "qa.894.raw.test.txt").write_text("what is on the desk in the image1 ?\nbook, lamp\n", encoding="utf-8")

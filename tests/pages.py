@@ -117,10 +117,7 @@ class Reader:
             case ["cd", folder]:
                 os.chdir(folder)  # undone by the fixture's monkeypatch
             case ["pip", "install", "-e", what]:
-                assert set(re.findall(r"\w+", what)) <= extras(), words
+                project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+                assert set(re.findall(r"\w+", what)) <= project["optional-dependencies"].keys(), words
             case _:
                 pytest.fail(f"a page runs {words}, which no test supports; state before the block why it is not run")
-
-
-def extras() -> set[str]:
-    return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])

@@ -41,9 +41,7 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("path", RUNNING, ids=name)
-def test_a_page_can_be_followed(
-    path: Path, furnished: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, capsys
-) -> None:
+def test_a_page_can_be_followed(path, furnished, monkeypatch, request, capsys):
     """Python and commands together, from top to bottom, as a reader would."""
     replaced = {ADDRESS: request.getfixturevalue("address")} if f'"{ADDRESS}"' in TEXTS[path] else {}
     if "python -m train.export_onnx --output" in TEXTS[path]:  # of runs/mine/best, which was exported before
@@ -70,12 +68,11 @@ def address():
 
 
 def test_few_blocks_are_not_run(capsys: pytest.CaptureFixture[str]) -> None:
-    skipped = {page: [b for b in blocks(text, "python", "sh") if b.why] for page, text in TEXTS.items()}
+    skipped = [(page, b) for page, text in TEXTS.items() for b in blocks(text, "python", "sh") if b.why]
     with capsys.disabled():
-        for page, found in skipped.items():
-            for block in found:
-                print(f"\n{name(page)}:{block.line} is not run: {block.why}", end="")
-    assert sum(map(len, skipped.values())) <= 22
+        for page, block in skipped:
+            print(f"\n{name(page)}:{block.line} is not run: {block.why}", end="")
+    assert len(skipped) <= 22
     texts = "\n".join(TEXTS.values())
     assert [old for old in SMALLER if old not in texts] == []
 
@@ -86,9 +83,8 @@ def test_the_readme_is_short() -> None:
 
 def test_a_block_that_is_not_run_has_a_reason() -> None:
     page = "one\n```python\na = 1\n```\n\n<!-- not run: needs a login -->\n```python\nb = 2\n```\n```sh\nls\n```\n"
-    first, second = Block("python", "a = 1\n", 2, None), Block("python", "b = 2\n", 7, "needs a login")
-    assert blocks(page, "python") == [first, second]
-    assert blocks(page) == [first, second, Block("sh", "ls\n", 10, None)]
+    found = [Block("python", "a = 1\n", 2, None), Block("python", "b = 2\n", 7, "needs a login")]
+    assert blocks(page, "python") == found and blocks(page) == [*found, Block("sh", "ls\n", 10, None)]
 
 
 def all_commands() -> dict[tuple[str, ...], str]:
@@ -120,15 +116,10 @@ def test_the_commands_exist() -> None:
         match words:
             case ["make", *rest]:
                 assert {word for word in rest if "=" not in word} <= targets, (page, words)
-            case ["pip", "install", *_] | [".", _] | ["python", "-m", "venv", _] | ["cd", *_] | ["hf", "auth", "login"]:
+            case ["pip", "install", *_] | [".", _] | ["cd", *_] | ["hf", "auth", "login"] | ["lmms-eval", *_]:
                 pass
-            case ["lmms-eval", *_] | [
-                "python",
-                "-m",
-                "vqa.harnesses.vlmevalkit" | "nltk.downloader" | "http.server",
-                *_,
-            ]:
-                pass  # commands of others
+            case ["python", "-m", "venv" | "vqa.harnesses.vlmevalkit" | "nltk.downloader" | "http.server", *_]:
+                pass  # modules of others
             case ["vqa", _, *rest] | ["python", "-m", _, *rest]:
                 flags = {word.split("=")[0] for word in rest if word.startswith("--")}
                 assert flags <= flags_of(*words[: 2 if words[0] == "vqa" else 3]), (page, words)
@@ -183,12 +174,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_site_has_all_pages_and_its_own_resources(site: Path) -> None:
     pages = {page.relative_to(site).as_posix(): page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
-    names = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changes"}
-    for page in map(name, PAGES):
-        assert names.get(page, page.removeprefix("docs/").removesuffix(".md")) + ".html" in pages
-    for page in PAGES:  # each one is in the menu of the first
-        if page.parent != ROOT:
-            assert f'href="{name(page).removeprefix("docs/").removesuffix(".md")}.html"' in pages["index.html"], page
+    assert {"index.html", "contributing.html", "changes.html"} <= pages.keys()
+    for page in (name(page) for page in PAGES if page.parent != ROOT):
+        file = page.removeprefix("docs/").removesuffix(".md") + ".html"
+        assert file in pages and f'href="{file}"' in pages["index.html"], page  # in the menu of the first
     link = re.search(r'href="(source/vqa/model/recurrent.py.html)#(L-\d+)"', pages["recurrent.html"])
     assert link and f'id="{link[2]}"' in pages[link[1]]
     asking = pages["reference/asking.html"]

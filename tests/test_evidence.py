@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.data.refusal import refusal
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
 from vqa.covering import cover
 from vqa.evidence import BATCH, evidence, occlusion, what_if
-from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.predict import VQA, Look
 
@@ -18,23 +18,18 @@ QUESTION = "what color is the cat?"
 TEMPERATURE = 1.7
 
 
-@pytest.fixture(scope="module")
-def with_coordinates(tiny_checkpoint, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "coordinates"])
+def vqa(request, tiny_checkpoint, tmp_path_factory) -> VQA:
+    """A tiny model, without or with coordinates, whose confidence is not the plain softmax."""
     model, processor = load_checkpoint(tiny_checkpoint)
-    config = copy.deepcopy(model.config)
-    config.coordinates = True
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("checkpoint") / "coordinates"
-    save_checkpoint(folder, VQAModel(config), processor)
-    return folder
-
-
-@pytest.fixture(scope="module", params=["plain", "coordinates"])
-def vqa(request, tiny_checkpoint, with_coordinates) -> VQA:
-    """A tiny model whose confidence is not the plain softmax."""
-    folder = tiny_checkpoint if request.param == "plain" else with_coordinates
+    if request.param:
+        model.config.coordinates = True
+        torch.manual_seed(1)
+        model = VQAModel(model.config)
+    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+    save_checkpoint(folder, model, processor)
     found = VQA.load(folder, device="cpu", dtype="float32")
-    assert found.config.coordinates == (request.param == "coordinates")
+    assert found.config.coordinates == request.param
     found.config.temperature = TEMPERATURE
     return found
 
@@ -81,18 +76,15 @@ def test_evidence_is_the_slope_towards_the_mean_place(vqa, photo, monkeypatch, a
 
 
 def test_evidence_leaves_no_gradient_and_the_same_answer(vqa, photo):
-    before = vqa.ask(photo, QUESTION).top
-    grid = vqa.look(photo).grid.clone()
+    before, grid = vqa.ask(photo, QUESTION).top, vqa.look(photo).grid.clone()
     evidence(vqa, photo, QUESTION, "red")
     assert all(parameter.grad is None for parameter in vqa.model.parameters())
-    assert torch.equal(vqa.look(photo).grid, grid)
-    assert vqa.ask(photo, QUESTION).top == before
+    assert torch.equal(vqa.look(photo).grid, grid) and vqa.ask(photo, QUESTION).top == before
 
 
-@pytest.mark.parametrize("explain", [evidence, occlusion])
-def test_an_unknown_answer_is_refused(vqa, photo, explain):
-    with pytest.raises(InputError, match=r"^The model has no answer 'zyzzyva'; choose one of those that it names\.$"):
-        explain(vqa, photo, QUESTION, "zyzzyva")
+def test_an_unknown_answer_is_refused(vqa, photo):
+    for explain in (evidence, occlusion):
+        assert "The model has no answer 'zyzzyva'" in refusal(explain, vqa, photo, QUESTION, "zyzzyva")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +99,7 @@ def test_an_unknown_answer_is_refused(vqa, photo, explain):
     ],
 )
 def test_an_invalid_mask_is_refused(vqa, photo, mask, message):
-    with pytest.raises(InputError, match=message) as caught:
-        what_if(vqa, photo, QUESTION, mask)
-    assert str(caught.value).endswith(".")
+    assert message in refusal(what_if, vqa, photo, QUESTION, mask)
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (3, 7), (40, 50), (128, 128)])
@@ -137,16 +127,14 @@ def test_what_if_asks_before_and_after(vqa, photo):
     assert found.before.top == vqa.ask(photo, QUESTION, 2).top
     assert found.after.top == vqa.ask(covered, QUESTION, 2).top
     names = {score.answer for answer in (found.before, found.after) for score in answer.top}
-    assert {name for name, *_ in found.changes} == names
-    assert len(found.changes) == len(names) >= 2
+    assert sorted(name for name, *_ in found.changes) == sorted(names) and len(names) >= 2
     for name, first, second in found.changes:
         assert (first, second) == pytest.approx((before[name], after[name]), abs=1e-6)
     sizes = [abs(second - first) for _, first, second in found.changes]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
-    content = found.to_dict()
-    assert content["before"] == found.before.to_dict() and content["after"] == found.after.to_dict()
-    for row, (name, first, second) in zip(content["changes"], found.changes, strict=True):
-        assert row == {"answer": name, "before": first, "after": second, "change": second - first}
+    changes = [{"answer": a, "before": p, "after": q, "change": q - p} for a, p, q in found.changes]
+    both = {"before": found.before.to_dict(), "after": found.after.to_dict()}
+    assert found.to_dict() == {**both, "changes": changes}
 
 
 def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
@@ -174,16 +162,13 @@ def one_by_one(vqa: VQA, photo: Image.Image, answer: str) -> np.ndarray:
 def test_occlusion_equals_a_naive_loop(vqa, photo, answer):
     found = occlusion(vqa, photo, QUESTION, answer)
     expected = one_by_one(vqa, photo, answer or vqa.ask(photo, QUESTION).text)
-    assert np.abs(expected).max() > 1e-5
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert expected.size > BATCH
+    assert np.abs(expected).max() > 1e-5 and expected.size > BATCH
 
 
 def test_the_bundled_model_sees_a_cat():
-    bundled = VQA.load(Path(__file__).resolve().parents[1] / "assets" / "model", device="cpu")
-    chelsea = Path(__file__).resolve().parents[1] / "ui" / "static" / "examples" / "chelsea.webp"
+    root = Path(__file__).resolve().parents[1]
+    bundled, chelsea = VQA.load(root / "assets/model", device="cpu"), root / "ui/static/examples/chelsea.webp"
     assert bundled.ask(chelsea, "what animal is this?").text == "cat"
     found = evidence(bundled, chelsea, "what animal is this?", "cat")
-    assert found.shape == (7, 7)
-    assert np.isfinite(found).all()
-    assert found.min() < 0 < found.max()
+    assert found.shape == (7, 7) and np.isfinite(found).all() and found.min() < 0 < found.max()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,14 +57,11 @@ IN_ALBUM = ["album/a.jpg", "album/b.png", "album/damaged.jpg", "album/sub/c d,é
     ],
 )
 def test_photos_and_questions_are_told_apart(album, monkeypatch, inputs, photos, questions):
+    named, asked = many.split(inputs)
+    assert asked == questions
     for listed in (b"x y.jpg\n\nz.png\n", b"\xef\xbb\xbfx y.jpg\r\nz.png", b"x y.jpg\0z.png\0"):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed)))
-        if inputs[0] == "-":
-            assert many.list_photos(["-"]) == photos
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed)))
-    named, asked = many.split(inputs)
-    assert many.list_photos(named) == [str(Path(photo)) if photo in IN_ALBUM else photo for photo in photos]
-    assert asked == questions
+        assert many.list_photos(named) == [str(Path(photo)) if photo in IN_ALBUM else photo for photo in photos]
 
 
 def test_what_names_no_photo_or_no_question_is_reported(album):
@@ -71,10 +69,12 @@ def test_what_names_no_photo_or_no_question_is_reported(album):
     assert "album/empty names no photo" in refusal(many.list_photos, ["album/empty"])
     assert "*.gif names no photo" in refusal(many.list_photos, ["*.gif"])
     assert "There is no question" in refusal(many.split, ["album/a.jpg", "album/b.png"])
-    (album / "questions.txt").write_bytes("what?\r\n\r\n who? \r\n".encode("utf-8-sig"))
-    assert many.split(["album"], "album/questions.txt")[1] == ["what?", "who?"]
-    (album / "questions.txt").write_bytes("what is in the café?".encode("cp1252"))
-    assert many.split(["album"], "album/questions.txt")[1] == ["what is in the café?"]
+    for content, questions in (
+        ("what?\r\n\r\n who? \r\n".encode("utf-8-sig"), ["what?", "who?"]),
+        ("what is in the café?".encode("cp1252"), ["what is in the café?"]),
+    ):
+        (album / "questions.txt").write_bytes(content)
+        assert many.split(["album"], "album/questions.txt")[1] == questions
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -84,13 +84,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_a_table_has_a_row_for_each_photo_and_question(album, ask, capsys, tiny_checkpoint, tmp_path):
     assert ask("album", *QUESTIONS, "zyzzyva", "--csv", "out.csv") == 1
-    captured = capsys.readouterr()
-    assert captured.out == "12 rows are in out.csv.\n"
-    assert captured.err == "vqa: 6 of 12 could not be answered; the reasons are with them.\n"
+    summary = "12 rows are in out.csv.\n", "vqa: 6 of 12 could not be answered; the reasons are with them.\n"
+    assert capsys.readouterr() == summary
     rows = rows_of(tmp_path / "out.csv")
-    assert {(row["photo"], row["question"]) for row in rows} == {
-        (p, q) for p in IN_ALBUM for q in [*QUESTIONS, "zyzzyva"]
-    }
+    pairs = [(row["photo"], row["question"]) for row in rows]
+    assert sorted(pairs) == sorted(product(IN_ALBUM, [*QUESTIONS, "zyzzyva"]))
     vqa = VQA.load(tiny_checkpoint)
     for row in rows:
         if row["question"] == "zyzzyva":
@@ -106,14 +104,12 @@ def test_a_table_has_a_row_for_each_photo_and_question(album, ask, capsys, tiny_
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.7, 1.0])
 def test_a_run_that_was_ended_continues(album, ask, capsys, tmp_path, monkeypatch, kind, cut):
-    arguments = ("album", *QUESTIONS, f"--{kind}", f"out.{kind}")
+    arguments, path = ("album", *QUESTIONS, f"--{kind}", f"out.{kind}"), tmp_path / f"out.{kind}"
     assert ask(*arguments) == 1
-    path = tmp_path / f"out.{kind}"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(cut * len(whole))])  # in the middle of a row
     capsys.readouterr()
-    asked = []
-    original = many.ask_all
+    asked, original = [], many.ask_all
     monkeypatch.setattr(many, "ask_all", lambda *given: (asked.append(r) or r for r in original(*given)))
     assert ask(*arguments) == 1
     assert "8 rows are in" in (captured := capsys.readouterr()).out and "2 of 8 could not" in captured.err
@@ -121,26 +117,20 @@ def test_a_run_that_was_ended_continues(album, ask, capsys, tmp_path, monkeypatc
     assert sum(map(len, asked)) < 8 or cut < 0.1
 
 
-def test_a_number_of_answers_below_one_is_refused(album, ask, capsys):
-    for photos in ("album", "album/a.jpg"):
-        assert ask(photos, QUESTIONS[0], "--top", "0") == 2
-        assert "top answers is 0" in capsys.readouterr().err
-
-
 def test_a_file_that_is_no_such_table_is_left_alone(album, ask, capsys, tmp_path):
     path = tmp_path / "out.csv"
     for content in (
         *("name,price\na,1\n", "photo,question,model\na.jpg,what?,another\n", "photo,question\na.jpg,what?\nnote"),
         *(",".join(many.CAPTION) + "\na.jpg,a cat,1,tiny,\n", "a note without an end"),
+        ",".join(many.ANSWER) + '\n"a,' + "b,what?,cat,1,,,,,m,\n" * 20,  # a quote without an end
         *("[1]\n", '{"photo": ["x"], "question": 3}\n', '{"photo": "x", "caption": "a cat"}\n', '{"a": 1}', "[" * 9999),
     ):
         path.write_text(content)
         for kind in ["jsonl"] if content[0] in "[{" else ["csv", "jsonl"]:
             assert ask("album", *QUESTIONS, f"--{kind}", "out.csv") == 2, content
             assert "out.csv holds" in capsys.readouterr().err and path.read_text() == content
-    assert ask("album", *QUESTIONS, "--csv", "none/out.csv") == 2
-    assert ask("album", *QUESTIONS, "--csv", "a.csv", "--jsonl", "a.jsonl") == 2
-    assert ask("album", *QUESTIONS, "--overlay", "a.png") == 2
+    for options in (["--csv", "none/out.csv"], ["--csv", "a.csv", "--jsonl", "a.jsonl"], ["--overlay", "a.png"]):
+        assert ask("album", *QUESTIONS, *options) == 2
     assert not (tmp_path / "a.csv").exists()
 
 
@@ -152,18 +142,14 @@ def test_without_a_table_rows_are_printed(album, ask, capsys):
     assert ask("album/a.jpg", "none.jpg", QUESTIONS[0], "--json", "--top", "2") == 1
     good, bad = map(json.loads, capsys.readouterr().out.splitlines())
     assert len(good["top"]) == 2 and good["answer"] == good["top"][0]["answer"]
-    assert bad == {
-        "photo": "none.jpg",
-        "question": QUESTIONS[0],
-        "error": "There is no photo none.jpg; check its name and place.",
-    }
+    error = "There is no photo none.jpg; check its name and place."
+    assert bad == {"photo": "none.jpg", "question": QUESTIONS[0], "error": error}
 
 
 def test_captions_of_a_folder(album, capsys, tmp_path, monkeypatch):
     vqa = SimpleNamespace(name="bundled", checkpoint=SimpleNamespace(size=64))
-    describer = SimpleNamespace(
-        vqa=vqa, side=64, describe=lambda image, **_: SimpleNamespace(text=f"{image.size}", score=-1.5)
-    )
+    describer = SimpleNamespace(vqa=vqa, side=64)
+    describer.describe = lambda image, **_: SimpleNamespace(text=f"{image.size}", score=-1.5)
     monkeypatch.setattr("vqa.captioning.describe.Describer.load", lambda *_: describer)
     monkeypatch.setattr("vqa.predict.VQA.load", lambda *_: object.__new__(VQA))
     for _ in range(2):

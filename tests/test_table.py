@@ -31,10 +31,3 @@ def test_another_run_cannot_write_it(tmp_path: Path) -> None:
     assert "Another process is writing to" in refusal(Table, str(tmp_path / "rows"), True, ANSWER, "m")
     table.file.close()
     assert Table(str(tmp_path / "rows"), True, ANSWER, "m").done == set()
-
-
-def test_a_quote_without_an_end_loses_no_rows(tmp_path: Path) -> None:
-    content = ",".join(ANSWER) + '\n"a,' + "b,what?,cat,1,,,,,m,\n" * 20
-    (tmp_path / "rows").write_text(content)
-    assert "holds something else" in refusal(Table, str(tmp_path / "rows"), True, ANSWER, "m")
-    assert (tmp_path / "rows").read_text() == content

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from tests.data.refusal import refusal
 from vqa.captioning.captioner import Captioner
 from vqa.captioning.search import allowed, beam_search, sample
 from vqa.captioning.words import END, PAD, SPECIAL, START, UNKNOWN
 from vqa.language.decoding import nucleus
-from vqa.model.errors import InputError
 
 
 @pytest.fixture
@@ -105,9 +105,7 @@ def test_the_nucleus_is_the_fewest_words_that_reach_p() -> None:
     torch.testing.assert_close(nucleus(chances, 1.0), chances)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}])
-def test_senseless_settings_are_refused(net: Captioner, wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="give one above 0"):
-        sample(net, GRIDS, **wrong)
-    with pytest.raises(InputError, match="give 1 or more"):
-        beam_search(net, GRIDS, 0)
+def test_senseless_settings_are_refused(net: Captioner) -> None:
+    for wrong in ({"temperature": 0.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}):
+        assert "give one above 0" in refusal(sample, net, GRIDS, **wrong)
+    assert "give 1 or more" in refusal(beam_search, net, GRIDS, 0)

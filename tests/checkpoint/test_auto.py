@@ -6,9 +6,11 @@ test_hub.py has a process that imports ours after theirs.
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
 from vqa import VQAConfig, VQAModel
+from vqa.checkpoint.load import load_checkpoint
 
 KINDS = ("AutoConfig", "AutoModelForVisualQuestionAnswering", "AutoModel", "AutoProcessor", "AutoImageProcessor")
 
@@ -19,6 +21,8 @@ def test_every_auto_class_gives_the_package_s_own(tiny_checkpoint: Path, trust: 
     expected = ["VQAConfig", "VQAModel", "VQAModel", "VQAProcessor", "VQAImageProcessor"]
     assert [type(kind).__name__ for kind in kinds] == expected
     assert all(type(kind).__module__.startswith("vqa.") for kind in kinds)
+    own = load_checkpoint(tiny_checkpoint)[0].state_dict()
+    torch.testing.assert_close(kinds[1].state_dict(), own, rtol=0, atol=0)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_checkpoint, trust_remote_code=trust)
     assert tokenizer.get_vocab() == kinds[3].tokenizer.get_vocab()
 

@@ -1,5 +1,3 @@
-"""Boxes of objects, and the cells of a grid that they cover."""
-
 import json
 from pathlib import Path
 
@@ -32,7 +30,6 @@ def test_reading(tmp_path: Path) -> None:
         ({"image": "a.webp"}, "has no 'objects'"),
         ({"objects": []}, "has no 'image'"),
         ([], "indices"),
-        (None, "NoneType"),
         ({"image": 3, "objects": []}, "int"),
         ({"image": "a", "objects": [["unicorn", 0, 0, 1, 1]]}, "'unicorn' is not one of COCO's kinds"),
         ({"image": "a", "objects": [], "crowd": ["unicorn"]}, "'unicorn' is not one of COCO's kinds"),
@@ -50,30 +47,10 @@ def test_a_line_of_another_form_is_reported(tmp_path: Path, row: object, reason:
     assert message.startswith(f"Line 2 of {path} ") and reason in message
 
 
-def test_cells_by_hand() -> None:
-    covered = cells([Box("cat", 0.25, 0.0, 0.5, 0.5)], 4, 4).reshape(4, 4)
-    assert covered.tolist() == [
-        [False, True, True, False],
-        [False, True, True, False],
-        [False] * 4,
-        [False] * 4,
-    ]
-    # half a cell more on each side reaches the next centres
-    assert cells([Box("cat", 0.25, 0.0, 0.5, 0.5)], 4, 4, grown=0.5).reshape(4, 4).sum() == 4 * 3
-    assert cells([], 4, 4).sum() == 0
+SHARES, CELLS = st.floats(0, 1), st.integers(1, 14)
 
 
-shares = st.floats(0, 1)
-
-
-@given(
-    x=shares,
-    y=shares,
-    size=st.tuples(shares, shares),
-    height=st.integers(1, 14),
-    width=st.integers(1, 14),
-    grown=st.sampled_from([0.0, 0.5]),
-)
+@given(SHARES, SHARES, st.tuples(SHARES, SHARES), CELLS, CELLS, st.sampled_from([0.0, 0.5]))
 def test_cells_by_a_loop(x: float, y: float, size: tuple[float, float], height: int, width: int, grown: float) -> None:
     box = Box("cat", x * (1 - size[0]), y * (1 - size[1]), *size)
     centre = min(int(box.centre[1] * height), height - 1), min(int(box.centre[0] * width), width - 1)
@@ -89,6 +66,7 @@ def test_cells_by_a_loop(x: float, y: float, size: tuple[float, float], height: 
     assert covered.tolist() == expected
     other = Box("dog", 0.0, 0.0, 0.1, 0.1)
     assert (cells([box, other], height, width, grown) == (covered | cells([other], height, width, grown))).all()
+    assert not cells([], height, width, grown).any()
 
 
 def test_boxes_of_the_asked_kinds() -> None:

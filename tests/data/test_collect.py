@@ -1,5 +1,3 @@
-"""Questions that people answer themselves, in a table."""
-
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 

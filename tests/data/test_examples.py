@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -37,13 +36,10 @@ def test_reference_is_the_own_answer_else_the_most_common() -> None:
     assert reference(Example("a.jpg", "?")) is None
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [("Yes.", "yes/no"), ("no", "yes/no"), ("two", "number"), ("none", "number"), ("1.5", "number"), ("red", "other")],
-)
-def test_the_answer_type_follows_from_the_answer_where_it_is_not_given(answer: str, kind: str) -> None:
-    assert Example("a.jpg", "?", answer=answer).answer_type == kind
-    assert Example("a.jpg", "?", answer=answer, answer_type="colour").answer_type == "colour"
+def test_the_answer_type_follows_from_the_answer_where_it_is_not_given() -> None:
+    kinds = {"Yes.": "yes/no", "no": "yes/no", "two": "number", "none": "number", "1.5": "number", "red": "other"}
+    assert {answer: Example("a.jpg", "?", answer).answer_type for answer in kinds} == kinds
+    assert Example("a.jpg", "?", "no", answer_type="colour").answer_type == "colour"
 
 
 def test_rows_have_optional_and_unknown_fields(tmp_path: Path) -> None:
@@ -80,26 +76,12 @@ def test_invalid_field_is_reported_with_its_place(wrong: dict, expected: str) ->
     assert message.startswith("Line 17 of data.jsonl") and expected in message and len(message) < 250
 
 
-@pytest.mark.parametrize("row", [[], "text", None, 3])
-def test_a_row_that_is_no_object(row: object) -> None:
-    with pytest.raises(InputError, match="Line 3 is no object"):
-        example_from_dict(row, "Line 3")
-
-
 TEXT = st.text(' a"\\/,;é\u00a0\u2028\ufeff猫😀', min_size=1, max_size=9).filter(str.strip)
-EXAMPLES = st.builds(
-    Example,
-    image=TEXT,
-    question=TEXT,
-    answer=st.none() | TEXT,
-    answers=st.lists(TEXT, max_size=10).map(tuple),
-    answer_scores=st.none() | st.dictionaries(TEXT, st.floats(0, 1), max_size=3),
-    question_id=st.none() | st.integers(0, 2**60) | TEXT,
-    image_id=st.none() | st.integers(0, 2**60) | TEXT,
-    question_type=st.none() | TEXT,
-    answer_type=st.none() | TEXT,
-    source=st.none() | TEXT,
-)
+MAYBE = st.none() | TEXT
+NUMBER = st.integers(0, 2**60) | MAYBE
+ANSWERS = st.lists(TEXT, max_size=10).map(tuple)
+SCORES = st.none() | st.dictionaries(TEXT, st.floats(0, 1), max_size=3)
+EXAMPLES = st.builds(Example, TEXT, TEXT, MAYBE, ANSWERS, SCORES, NUMBER, NUMBER, MAYBE, MAYBE, MAYBE)
 
 
 @settings(max_examples=30)
@@ -124,19 +106,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    missing = (tmp_path / "none" / "out.jsonl", r"cannot be written: .*; choose another place\.")
+    missing = (tmp_path / "none" / "out.jsonl", "cannot be written: ")
     for path, reason in (missing, (tmp_path, "is no file and cannot be replaced")):
-        with pytest.raises(InputError, match=reason):
-            write_jsonl([Example("a.jpg", "?")], path)
+        assert reason in refusal(write_jsonl, [Example("a.jpg", "?")], path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_lines_are_readable_text(tmp_path: Path) -> None:
     write_jsonl([Example("a.jpg", "Où est le café?", answer="là")], tmp_path / "out.jsonl")
-    line = (tmp_path / "out.jsonl").read_text(encoding="utf-8")
-    assert "Où est le café?" in line and line.endswith("}\n")
-    expected = {"image": "a.jpg", "question": "Où est le café?", "answer": "là", "answer_type": "other"}
-    assert json.loads(line) == expected
+    expected = '{"image": "a.jpg", "question": "Où est le café?", "answer": "là", "answer_type": "other"}\n'
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == expected
 
 
 def test_letters_are_composed(tmp_path: Path) -> None:

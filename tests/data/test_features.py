@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tests.data.refusal import refusal
 from vqa.data.features import FeatureStore
-from vqa.model.errors import InputError
 
 MADE_BY = {"backbone": "tiny", "weights": "abc", "image_size": 64, "image_mean": [0.5, 0.4, 0.3]}
 N, D = 4, 3
@@ -81,7 +80,7 @@ def test_rows_by_name_in_any_order(tmp_path: Path, bits: int) -> None:
 def test_an_empty_store(tmp_path: Path) -> None:
     FeatureStore.create(tmp_path / "store", MADE_BY, N, D)
     store = FeatureStore.open(tmp_path / "store")
-    assert len(store) == 0 and store.lookup(["a"]).tolist() == [-1]
+    assert len(store) == 0
     with pytest.raises(IndexError):
         store.read([0])
 
@@ -100,11 +99,9 @@ def test_same_bytes_share_a_row(tmp_path: Path) -> None:
 
 
 def test_a_photo_that_changed_gets_a_new_row(tmp_path: Path) -> None:
-    store = store_of(tmp_path / "store", photos=2)
-    store.append(["p0"], ["changed"], grids(1, seed=1))
+    store_of(tmp_path / "store", photos=2).append(["p0"], ["changed"], grids(1, seed=1))
     store = FeatureStore.open(tmp_path / "store")
-    assert store.lookup(["p0", "p1"]).tolist() == [2, 1]
-    assert store.hash_of["p0"] == "changed"
+    assert store.lookup(["p0", "p1"]).tolist() == [2, 1] and store.hash_of["p0"] == "changed"
 
 
 @settings(max_examples=15)
@@ -133,48 +130,37 @@ def test_goes_on_after_a_kill_anywhere(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_other_features_are_refused(tmp_path: Path) -> None:
-    store_of(tmp_path / "store")
-    other = MADE_BY | {"backbone": "timm:other"}
-    assert "was made with backbone 'tiny', not 'timm:other'; extract" in refusal(
-        FeatureStore.open, tmp_path / "store", made_by=other
-    )
-    assert "made with new None, not 1" in refusal(FeatureStore.open, tmp_path / "store", made_by=MADE_BY | {"new": 1})
+    folder, other = tmp_path / "store", MADE_BY | {"backbone": "timm:other"}
+    store_of(folder)
+    assert "made with backbone 'tiny', not 'timm:other'; extract" in refusal(FeatureStore.open, folder, made_by=other)
+    assert "made with new None, not 1" in refusal(FeatureStore.open, folder, made_by=MADE_BY | {"new": 1})
     for arguments in ((other, N, D, 8), (MADE_BY, N + 1, D, 8), (MADE_BY, N, D + 1, 8), (MADE_BY, N, D, 16)):
-        with pytest.raises(InputError, match=r"; (choose a new|extract the features again into another) folder\."):
-            FeatureStore.create(tmp_path / "store", *arguments)
+        assert "extract the features again into another folder" in refusal(FeatureStore.create, folder, *arguments)
     same = MADE_BY | {"image_mean": (0.5, 0.4, 0.3)}  # JSON has no tuples
-    assert len(FeatureStore.create(tmp_path / "store", same, N, D)) == 5
-    with pytest.raises(InputError, match="8 or 16 bits"):
-        FeatureStore.create(tmp_path / "new", MADE_BY, N, D, 4)
+    assert len(FeatureStore.create(folder, same, N, D)) == 5
+    assert "8 or 16 bits" in refusal(FeatureStore.create, tmp_path / "new", MADE_BY, N, D, 4)
     assert not (tmp_path / "new").exists()
 
 
 def test_grids_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     for bits in (8, 16):
         store = store_of(tmp_path / str(bits), bits=bits)
-        with pytest.raises(InputError, match="holds grids of 4 x 3, not 4 x 2"):
-            store.append(["a"], ["a"], grids(1, N, 2))
+        assert "holds grids of 4 x 3, not 4 x 2" in refusal(store.append, ["a"], ["a"], grids(1, N, 2))
         for wrong in (float("nan"), float("inf"), -float("inf")):
             bad = grids(2)
             bad[1, 2, 1] = wrong
-            with pytest.raises(InputError, match=f"that {bits} bits cannot hold"):
-                store.append(["a", "b"], ["a", "b"], bad)
+            assert f"that {bits} bits cannot hold" in refusal(store.append, ["a", "b"], ["a", "b"], bad)
         assert len(FeatureStore.open(tmp_path / str(bits))) == 5
-    with pytest.raises(InputError, match="16 bits cannot hold"):
-        store.append(["a"], ["a"], grids(1) * 1e6)
-
-
-@pytest.mark.parametrize("name", ["grids.bin", "scales.bin"])
-def test_a_store_shorter_than_its_index_is_refused(tmp_path: Path, name: str) -> None:
-    store_of(tmp_path / "store")
-    os.truncate(tmp_path / "store" / name, (tmp_path / "store" / name).stat().st_size - 1)
-    assert f"{name} is shorter than its index says" in refusal(FeatureStore.open, tmp_path / "store")
+    assert "16 bits cannot hold" in refusal(store.append, ["a"], ["a"], grids(1) * 1e6)
 
 
 def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     assert "There is no feature store" in refusal(FeatureStore.open, folder)
     store_of(folder)
+    for name in ("scales.bin", "grids.bin"):
+        os.truncate(folder / name, (folder / name).stat().st_size - 1)
+        assert f"{name} is shorter than its index says" in refusal(FeatureStore.open, folder)
     index = folder / "index.jsonl"
     lines = index.read_text().splitlines()
     for broken in ("{", "5", '["a", "b"]', '["a", "b", "c"]', '["a", [], 1]'):
@@ -183,39 +169,29 @@ def test_damaged_stores_are_reported_in_one_sentence(tmp_path: Path) -> None:
     index.unlink()
     assert "cannot be read" in refusal(FeatureStore.open, folder)
     header = folder / "store.json"
-    known = json.loads(header.read_text())
-    for text, expected in (
-        ("{", "feature store of version 1 is needed"),
-        ("[]", "feature store of version 1 is needed"),
-        (json.dumps(known | {"version": 2}), "feature store of version 1 is needed"),
-        (json.dumps({"version": 1, "bits": 8}), "feature store of version 1 is needed"),
-    ):
+    later = json.dumps(json.loads(header.read_text()) | {"version": 2})
+    for text in ("{", "[]", later, '{"version": 1, "bits": 8}'):
         header.write_text(text)
-        assert expected in refusal(FeatureStore.open, folder)
+        assert "feature store of version 1 is needed" in refusal(FeatureStore.open, folder)
     header.unlink()
     index.touch()
-    with pytest.raises(InputError, match="has lost its"):
-        FeatureStore.create(folder, MADE_BY, N, D)
+    assert "has lost its" in refusal(FeatureStore.create, folder, MADE_BY, N, D)
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot be written: .*; correct that"):
-        FeatureStore.create(tmp_path / "file", MADE_BY, N, D)
+    assert "cannot be written: " in refusal(FeatureStore.create, tmp_path / "file", MADE_BY, N, D)
     store = store_of(tmp_path / "store")
     (tmp_path / "store/grids.bin").unlink()
-    with pytest.raises(InputError, match=r"cannot be written: .*; correct that"):
-        store.append(["a"], ["a"], grids(1))
+    assert "cannot be written: " in refusal(store.append, ["a"], ["a"], grids(1))
 
 
 def test_only_the_rows_that_are_read_are_loaded(tmp_path: Path) -> None:
     folder, photos = tmp_path / "store", 64
     store = FeatureStore.create(folder, MADE_BY, 1024, 1024)
     store.append(["first"], ["first"], grids(1, 1024, 1024))
-    with (folder / "grids.bin").open("ab") as file, (folder / "scales.bin").open("ab") as scales:
-        for _ in range(photos - 1):
-            file.write(bytes(1024 * 1024))
-            scales.write(bytes(8))
+    for name, row in (("grids.bin", 1024 * 1024), ("scales.bin", 8)):
+        os.truncate(folder / name, photos * row)  # to zeros
     with (folder / "index.jsonl").open("a") as index:
         index.writelines(json.dumps([f"p{i}", f"h{i}", i]) + "\n" for i in range(1, photos))
     before = psutil.Process().memory_info().rss

@@ -1,5 +1,3 @@
-"""The words by which questions name COCO's kinds."""
-
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,9 +9,8 @@ from vqa.data.kinds import GROUPS, KINDS, Kind, named_kinds
 
 def test_there_are_80_kinds_in_12_groups(shared: Path) -> None:
     assert len(KINDS) == 80 and len(GROUPS) == 12
-    with (shared / "data/coco/boxes_val.jsonl").open() as file:
-        used = {entry[0] for line in file for entry in json.loads(line)["objects"]}
-    assert used <= KINDS.keys()
+    rows = lines(shared / "data/coco/boxes_val.jsonl")
+    assert {entry[0] for row in rows for entry in row["objects"]} <= KINDS.keys()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +38,6 @@ def test_there_are_80_kinds_in_12_groups(shared: Path) -> None:
         ("Is it 2 o'clock?", set()),
         ("Is this a skate park?", set()),
         ("What is in the glass?", set()),
-        ("Is it raining?", set()),
         ("Is this concatenated?", set()),  # whole words only
         ("Are the oranges ripe?", {"orange"}),
         ("Is there an orange in the picture?", {"orange"}),

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.refusal import refusal
 from vqa.data.metric import _ARTICLES, _CONTRACTIONS, _NUMBER_WORDS, _PUNCTUATION
 from vqa.evaluation import normalize_answer, official_accuracy, soft_scores, vqa_accuracy
-from vqa.model.errors import InputError
 
 
 @dataclass
@@ -29,8 +27,7 @@ def test_every_official_normalisation(shared: Path) -> None:
     cases = load(shared, "vqa_metric.json")["normalise"]
     cases += load(shared, "vqa_metric_real_answers.json")["normalise"]
     assert len(cases) == 1690
-    wrong = [(text, normalize_answer(text), expected) for text, expected in cases]
-    assert [case for case in wrong if case[1] != case[2]] == []
+    assert [(text, normalize_answer(text)) for text, _ in cases] == [tuple(case) for case in cases]
 
 
 def test_every_official_accuracy(shared: Path) -> None:
@@ -39,18 +36,11 @@ def test_every_official_accuracy(shared: Path) -> None:
     assert [vqa_accuracy(c["pred"], c["answers"]) for c in cases] == [c["expected"] for c in cases]
 
 
-@pytest.mark.parametrize(
-    ("prediction", "answers", "official", "normalized"),
-    [
-        ("Black.", ["black"] * 10, 0, 100),
-        ("dog", ["the dog"] * 10, 0, 100),
-        ("the dog", ["the dog"] * 10, 100, 100),
-        ("Black.", ["black"] * 9 + ["red"], 100, 100),
-    ],
-)
-def test_unanimous_answers_with_and_without_normalisation(prediction, answers, official, normalized) -> None:
-    assert vqa_accuracy(prediction, answers) == official
-    assert vqa_accuracy(prediction, answers, normalize_all=True) == normalized
+def test_unanimous_answers_with_and_without_normalisation() -> None:
+    for prediction, answer, official in (("Black.", "black", 0), ("dog", "the dog", 0), ("the dog", "the dog", 100)):
+        assert vqa_accuracy(prediction, [answer] * 10) == official
+        assert vqa_accuracy(prediction, [answer] * 10, normalize_all=True) == 100
+    assert vqa_accuracy("Black.", ["black"] * 9 + ["red"]) == 100
 
 
 def test_official_run_over_real_questions(shared: Path) -> None:
@@ -78,15 +68,6 @@ def test_tables_are_the_official_ones(shared: Path) -> None:
     assert tuple(tables["punctuation"]) == _PUNCTUATION
 
 
-def test_only_the_first_32_periods_go() -> None:
-    assert normalize_answer("x." * 40) == "x" * 32 + "x." * 8
-
-
-@pytest.mark.parametrize(("m", "percent"), [(0, 0.0), (1, 30.0), (2, 60.0), (3, 90.0), (4, 100.0), (9, 100.0)])
-def test_leave_one_out(m: int, percent: float) -> None:
-    assert vqa_accuracy("cat", ["cat"] * m + ["dog"] * (10 - m)) == percent
-
-
 @given(st.lists(st.sampled_from(["cat", "The cat.", "dog", "two", "2", "red,white"]), min_size=4, max_size=12))
 def test_soft_scores_are_the_metric(answers: list[str]) -> None:
     if len(set(answers)) == 1:  # compared as they stand, unlike targets
@@ -111,20 +92,11 @@ def test_any_text_normalises_to_single_spaced_small_words(text: str) -> None:
 
 
 def test_question_without_answers_is_refused() -> None:
-    with pytest.raises(InputError, match="without human answers"):
-        vqa_accuracy("cat", [])
-    with pytest.raises(InputError, match="nothing to score"):
-        official_accuracy([])
+    assert "without human answers" in refusal(vqa_accuracy, "cat", [])
+    assert "nothing to score" in refusal(official_accuracy, [])
 
 
 def test_unknown_types_are_counted_apart() -> None:
     totals = official_accuracy([("cat", Question(["cat"] * 10)), ("cat", Question(["dog"] * 10, "what", "other"))])
-    assert totals["overall"] == 50.0
-    assert totals["perQuestionType"] == {"unknown": 100.0, "what": 0.0}
-    assert totals["perAnswerType"] == {"unknown": 100.0, "other": 0.0}
-
-
-def test_import_stays_light() -> None:
-    code = "import sys, vqa.evaluation; print([m for m in ('torch', 'PIL', 'numpy') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    kinds = {"perQuestionType": {"unknown": 100.0, "what": 0.0}, "perAnswerType": {"unknown": 100.0, "other": 0.0}}
+    assert totals == {"overall": 50.0, **kinds}

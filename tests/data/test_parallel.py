@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,14 @@ from vqa.data.parallel import map_ahead, prefetch
 
 def square(x: int) -> int:
     return x * x
+
+
+class Noted(list[int]):
+    """Notes the numbers that pass."""
+
+    def __call__(self, x: int) -> int:
+        self.append(x)
+        return x
 
 
 def running() -> set[threading.Thread]:
@@ -66,16 +75,8 @@ def test_error_is_raised_at_the_place_of_its_item(results: Iterator[int]) -> Non
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 def test_leaving_early_leaves_no_thread(way: Callable) -> None:
-    drawn = []
-
-    def endless() -> Iterator[int]:
-        x = 0
-        while True:
-            drawn.append(x)
-            yield x
-            x += 1
-
-    for item in way(endless()):
+    drawn = Noted()
+    for item in way(map(drawn, itertools.count())):
         if item == 9:
             break
     assert not running()
@@ -85,13 +86,8 @@ def test_leaving_early_leaves_no_thread(way: Callable) -> None:
 
 
 def test_work_goes_on_while_the_reader_is_busy_but_not_far_ahead() -> None:
-    made = []
-
-    def make(x: int) -> int:
-        made.append(x)
-        return x
-
-    for way in (prefetch(map(make, range(100)), depth=3), map_ahead(make, range(100), threads=2, depth=3)):
+    made = Noted()
+    for way in (prefetch(map(made, range(100)), depth=3), map_ahead(made, range(100), threads=2, depth=3)):
         made.clear()
         for item in way:
             deadline = time.monotonic() + 5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast as Fast
 
 from vqa.data.spellings import COMPOUNDS, CONTRACTIONS, SPELLINGS, SYNONYMS, pairs, plurals, readings
 from vqa.data.vocabulary import build_tokenizer, extend_tokenizer
@@ -41,13 +41,19 @@ def read(tokenizer: Tokenizer, question: str) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def bundled() -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast.from_pretrained(ASSETS)
+def bundled() -> Fast:
+    return Fast.from_pretrained(ASSETS)
 
 
 @pytest.fixture(scope="module")
-def extended(bundled: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+def extended(bundled: Fast) -> Fast:
     return extend_tokenizer(bundled)
+
+
+@pytest.fixture(scope="module")
+def found(bundled: Fast) -> dict[str, str]:
+    vocabulary = bundled.get_vocab()
+    return readings(sorted(vocabulary, key=vocabulary.__getitem__))
 
 
 @pytest.mark.parametrize("question", READ)
@@ -56,29 +62,22 @@ def test_words_are_read_as_known_ones_and_reported_as_typed(question: str) -> No
     assert read(tokenizer, question) == READ[question]
 
 
-def test_a_checkpoint_of_before_reads_them_without_other_numbers(
-    bundled: PreTrainedTokenizerFast, extended: PreTrainedTokenizerFast
-) -> None:
+def test_a_checkpoint_of_before_reads_them_without_other_numbers(bundled: Fast, extended: Fast) -> None:
     question = "whats the colour of the grey aeroplane"
     assert extended.get_vocab() == bundled.get_vocab()
-    assert words(extended.backend_tokenizer, question)[1] == []
-    assert words(extended.backend_tokenizer, question)[0] == ["what", "s", *question.split()[1:]]
+    assert words(extended.backend_tokenizer, question) == (["what", "s", *question.split()[1:]], [])
     assert read(extended.backend_tokenizer, question)[0] == "what 's the color of the gray airplane"
-    again = extend_tokenizer(extended)
-    assert again.backend_tokenizer.to_str() == extended.backend_tokenizer.to_str()
+    assert extend_tokenizer(extended).backend_tokenizer.to_str() == extended.backend_tokenizer.to_str()
 
 
 def test_each_reading_of_the_bundled_words_has_the_offsets_of_the_word(
-    bundled: PreTrainedTokenizerFast, extended: PreTrainedTokenizerFast
+    bundled: Fast, extended: Fast, found: dict[str, str]
 ) -> None:
-    vocabulary = bundled.get_vocab()
-    found = readings(sorted(vocabulary, key=vocabulary.__getitem__))
     assert len(found) > 3000
     questions = [f"Is any {word}, on" for word in found]
     plain = bundled.backend_tokenizer.encode_batch(list(found.values()))
-    for question, word, expected, encoding in zip(
-        questions, found, plain, extended.backend_tokenizer.encode_batch(questions), strict=True
-    ):
+    encoded = extended.backend_tokenizer.encode_batch(questions)
+    for question, word, expected, encoding in zip(questions, found, plain, encoded, strict=True):
         assert encoding.tokens == ["is", "any", *expected.tokens, "on"], word
         assert "[UNK]" not in expected.tokens, word
         assert encoding.offsets[2][0] == 7 and encoding.offsets[-2][1] == 7 + len(word), word
@@ -86,11 +85,8 @@ def test_each_reading_of_the_bundled_words_has_the_offsets_of_the_word(
         assert "".join(spans) == word
 
 
-def test_known_words_are_read_as_themselves(
-    bundled: PreTrainedTokenizerFast, extended: PreTrainedTokenizerFast
-) -> None:
+def test_known_words_are_read_as_themselves(bundled: Fast, extended: Fast, found: dict[str, str]) -> None:
     vocabulary = bundled.get_vocab()
-    found = readings(sorted(vocabulary, key=vocabulary.__getitem__))
     known = [word for word in vocabulary if word not in found]
     before, after = (t.backend_tokenizer.encode_batch(known) for t in (bundled, extended))
     assert [e.ids for e in before] == [e.ids for e in after]
@@ -102,8 +98,8 @@ def test_a_pair_applies_only_to_a_word_that_is_unknown_or_much_later() -> None:
     assert readings(["grey", "cat"]) == {"cats": "cat", "greys": "grey"}
     assert "colour" not in readings(["red", "cat"])
     assert "grey" not in readings(["a", "gray", "grey"])
-    assert readings(["a", "gray", "the", "grey"])["grey"] == "gray"
-    assert readings(["a", "gray", "the", "grey"])["greys"] == "gray"
+    later = readings(["a", "gray", "the", "grey"])
+    assert later["grey"] == later["greys"] == "gray"
     assert readings(["that", "'s"])["thats"] == "that's" and readings(["that"])["thats"] == "that"
     assert "cats" not in readings(["cat", "cats"]) and "cat" not in readings(["cat", "cats"])
 
@@ -111,14 +107,7 @@ def test_a_pair_applies_only_to_a_word_that_is_unknown_or_much_later() -> None:
 def test_words_that_are_read_as_others_count_as_these() -> None:
     questions = ["the colour", "the color", "the colour", "the tyre"]
     tokenizer = build_tokenizer(questions)
-    assert set(tokenizer.get_vocab()) == {
-        "[PAD]",
-        "[UNK]",
-        "the",
-        "color",
-        "colour",
-        "tyre",
-    }  # colour is the common one
+    assert set(tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "the", "color", "colour", "tyre"}  # colour is common
     tokenizer = build_tokenizer([*["the color"] * 9, *["a cat"] * 5, "a colour"])
     assert set(tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "the", "color", "a", "cat"}
     grown = extend_tokenizer(tokenizer, ["the colour of the lorry"] * 3)
@@ -126,24 +115,6 @@ def test_words_that_are_read_as_others_count_as_these() -> None:
     assert read(extend_tokenizer(grown, ["a truck"]).backend_tokenizer, "lorry")[0] == "lorry"
 
 
-def test_saved_and_loaded_it_reads_the_same(extended: PreTrainedTokenizerFast, tmp_path: Path) -> None:
-    extended.save_pretrained(tmp_path)
-    question = "Whats the colour of the lorry's tyres? Isnt it grey"
-    expected = read(extended.backend_tokenizer, question)
-    assert read(Tokenizer.from_file(str(tmp_path / "tokenizer.json")), question) == expected
-    assert read(PreTrainedTokenizerFast.from_pretrained(tmp_path).backend_tokenizer, question) == expected
-
-
-@pytest.mark.parametrize(
-    ("singular", "plural"),
-    [
-        ("cat", "cats"),
-        ("box", "boxes"),
-        ("berry", "berries"),
-        ("boy", "boys"),
-        ("fireman", "firemen"),
-        ("bus", "buses"),
-    ],
-)
-def test_plurals(singular: str, plural: str) -> None:
-    assert plurals(singular) == [plural] and plurals("cats") == []
+def test_plurals() -> None:
+    words = ("cat", "box", "berry", "boy", "fireman", "bus", "cats")
+    assert [*map(plurals, words)] == [["cats"], ["boxes"], ["berries"], ["boys"], ["firemen"], ["buses"], []]

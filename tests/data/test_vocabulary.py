@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from tests.data.refusal import refusal
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
 from vqa.data.vocabulary import AnswerVocabulary, build_tokenizer
-from vqa.model.errors import InputError
 
 RULES = {
     "What\u2019s the dog\u2019s name?": ["what", "'s", "the", "dog", "'s", "name"],
@@ -27,10 +27,7 @@ RULES = {
     "😀 ?!": [],
     "": [],
 }
-
-
-def tokens(tokenizer: PreTrainedTokenizerFast, question: str) -> list[str]:
-    return tokenizer.backend_tokenizer.encode(question).tokens
+DOGS = ["a dog", "the dog", "The cat, the dog"]
 
 
 @pytest.fixture(scope="module")
@@ -40,36 +37,32 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.mark.parametrize("question", RULES)
 def test_rules(tokenizer: PreTrainedTokenizerFast, question: str) -> None:
-    assert tokens(tokenizer, question) == RULES[question]
+    assert tokenizer.backend_tokenizer.encode(question).tokens == RULES[question]
 
 
 def test_padding_is_0_unknown_is_1_and_words_go_by_count(tokenizer: PreTrainedTokenizerFast) -> None:
     assert (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.padding_side) == (0, 1, "right")
-    small = build_tokenizer(["a dog", "the dog", "The cat, the dog"])
+    small = build_tokenizer(DOGS)
     assert small.get_vocab() == {"[PAD]": 0, "[UNK]": 1, "dog": 2, "the": 3, "a": 4, "cat": 5}
     assert small.backend_tokenizer.encode("the blue dog").ids == [3, 1, 2]
 
 
 def test_rare_words_and_words_beyond_the_size_are_unknown() -> None:
-    questions = ["a dog", "the dog", "The cat, the dog"]
-    assert set(build_tokenizer(questions, min_count=2).get_vocab()) == {"[PAD]", "[UNK]", "the", "dog"}
-    assert set(build_tokenizer(questions, size=1).get_vocab()) == {"[PAD]", "[UNK]", "dog"}
+    assert set(build_tokenizer(DOGS, min_count=2).get_vocab()) == {"[PAD]", "[UNK]", "the", "dog"}
+    assert set(build_tokenizer(DOGS, size=1).get_vocab()) == {"[PAD]", "[UNK]", "dog"}
     assert len(build_tokenizer([])) == 2
 
 
-@pytest.mark.parametrize(
-    ("question", "words"),
-    [
+def test_offsets_are_those_of_the_question_as_asked() -> None:
+    for question, words in (
         ("Où est le Café ?", ["Où", "est", "le", "Café"]),
         ("What\u2019s “that”?", ["What", "\u2019s", "that"]),
         ("DON'T Ñandú-x", ["DO", "N'T", "Ñandú", "x"]),
         ("İstanbul ß ﬁne", ["İstanbul", "ß", "ﬁne"]),
         ("😀 dog 🐕‍🦺 cat", ["dog", "cat"]),
-    ],
-)
-def test_offsets_are_those_of_the_question_as_asked(question: str, words: list[str]) -> None:
-    encoding = build_tokenizer([question]).backend_tokenizer.encode(question)
-    assert [question[start:end] for start, end in encoding.offsets] == words
+    ):
+        encoding = build_tokenizer([question]).backend_tokenizer.encode(question)
+        assert [question[start:end] for start, end in encoding.offsets] == words
 
 
 @given(st.text(st.characters(exclude_categories=["Cn", "Cs"]), max_size=80))
@@ -102,9 +95,7 @@ def answered(*answers: str, **more: object) -> Example:
 def test_two_spellings_are_one_answer_and_the_most_common_comes_first() -> None:
     examples = [Example("a.jpg", "?", answer=answer) for answer in ("two", "A cat.", "2", "cat", "Two", "dog")]
     vocabulary = AnswerVocabulary.build(examples, size=2)
-    assert vocabulary.answers == ("2", "cat")
-    assert vocabulary.index == {"2": 0, "cat": 1}
-    assert len(vocabulary) == 2
+    assert vocabulary.answers == ("2", "cat") and vocabulary.index == {"2": 0, "cat": 1} and len(vocabulary) == 2
 
 
 def test_answers_are_ranked_by_their_soft_scores() -> None:
@@ -138,5 +129,4 @@ def test_upper_bound_by_hand() -> None:
 
 def test_no_answers_at_all() -> None:
     for examples in ([], [Example("a.jpg", "?")], [answered("x", "y", "z", "w")]):
-        with pytest.raises(InputError, match=r"No answer was given 1 times in the training questions; give"):
-            AnswerVocabulary.build(examples, 10)
+        assert "No answer was given 1 times in the training questions" in refusal(AnswerVocabulary.build, examples, 10)

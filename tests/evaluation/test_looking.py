@@ -1,14 +1,12 @@
 """The suite that asks whether a model looks, on the drawn world, and its card."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from PIL import Image
 
-import vqa as package
+from tests.evaluation.files import SCHEMA, read
 from vqa import cli
 from vqa.checkpoint.card import suite
 from vqa.data.examples import Example
@@ -47,12 +45,11 @@ class Sees:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> list[str]:
-    names = []
-    for i, colour in enumerate([(250, 20, 20), (20, 250, 20)]):
+    names = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for name, colour in zip(names, [(250, 20, 20), (20, 250, 20)], strict=True):
         pixels = np.full((8, 8, 3), 10, np.uint8)
         pixels[:, :3] = colour
-        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-        names.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(pixels).save(name)
     return names
 
 
@@ -69,6 +66,8 @@ def test_presence_counts_wordings_and_things(photos: list[str]) -> None:
     assert figures["n"] == 4 and figures["right"] == 95 and figures["yes"] == 55
     assert figures["consistent"] == figures["all_right"] == 50
     assert not list(Presence(Sees(), examples, objects={}).run())
+    names = [with_article(name) for name in ("dog", "apple", "scissors", "skis")]
+    assert names == ["a dog", "an apple", "scissors", "skis"]
 
 
 def test_left_and_right_are_swapped_in_the_mirror(photos: list[str]) -> None:
@@ -87,18 +86,7 @@ def test_without_the_photo(photos: list[str]) -> None:
     assert (figures["photo"], figures["grey"], figures["none"], figures["drop"]) == (100, 50, 50, 50)
 
 
-def test_articles() -> None:
-    assert [with_article(name) for name in ("dog", "apple", "scissors", "skis")] == [
-        "a dog",
-        "an apple",
-        "scissors",
-        "skis",
-    ]
-
-
-def test_the_card_of_the_drawn_world(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_card_of_the_drawn_world(tiny_checkpoint, tmp_path, monkeypatch, capsys) -> None:
     """Without any data; two cards beside each other; the card in the model's card."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(looking, "SCENES", 4)
@@ -107,9 +95,8 @@ def test_the_card_of_the_drawn_world(
     for name in ("one", "two"):
         assert cli.main([*words, "--output", str(tmp_path / name)]) == 0
     assert "does it look?" in capsys.readouterr().out
-    results = json.loads((tmp_path / "one" / "results.json").read_text())
-    schema = json.loads((Path(package.__file__).parent / "schemas" / "results.json").read_text(encoding="utf-8"))
-    Draft202012Validator(schema).validate(results)
+    results = read(tmp_path / "one/results.json")
+    SCHEMA.validate(results)
     card = {row["name"]: row["figure"] for row in results["looking"]["card"]}
     assert card["exact match, %"] == results["metrics"]["exact"]
     assert card["lost about another photo, points"] == results["grounding"]["photo_swap"]["drop"]

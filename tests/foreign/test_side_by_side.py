@@ -1,7 +1,5 @@
 """A decoder, ViLT, BLIP and a Glimpse model beside each other in the app."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.foreign import tiny
@@ -19,9 +17,7 @@ def no_captions() -> None:
     raise InputError("There are no captions here.")
 
 
-def test_four_kinds_answer_on_one_page(
-    page, vilt: Path, blip: Path, tiny_checkpoint: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_four_kinds_answer_on_one_page(page, vilt, blip, tiny_checkpoint, photo, tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "LONGEST", 4)
     others = [str(vilt), str(blip), str(tiny_checkpoint)]
     models = Models(str(tiny.build("llava", tmp_path / "llava")), "cpu", others, dtype="float32")

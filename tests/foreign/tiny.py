@@ -15,17 +15,11 @@ MARKS += ["<vision>", "</vision>", "<row_1_col_1>", "<row_1_col_2>", "<row_2_col
 WORDS = """what is on the table ? color cat how many a red dog yes no two it raining this are there left right in
 photo Answer question using single word or phrase . Give very brief answer en USER : ASSISTANT blue green circle square
 picture can you see any do look one three grey to of shapes , top bottom black white""".split()  # noqa: SIM905
-TEXT = {"vocab_size": 112, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
-TEXT |= {
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "pad_token_id": 0,
-    "bos_token_id": 2,
-    "eos_token_id": 3,
-    "initializer_range": 0.6,
-}
-VISION = {"image_size": 32, "patch_size": 8, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
-VISION |= {"num_attention_heads": 2, "initializer_range": 0.3}
+TEXT: dict[str, Any] = {"vocab_size": 112, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+TEXT |= {"num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.6}
+TEXT |= {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+VISION: dict[str, Any] = {"image_size": 32, "patch_size": 8, "hidden_size": 16, "intermediate_size": 24}
+VISION |= {"num_hidden_layers": 1, "num_attention_heads": 2, "initializer_range": 0.3}
 CHAT = (
     "{% for m in messages %}USER:{% for c in m['content'] %}{% if c['type'] == 'image' %}MARK{% else %} {{ c['text'] }}"
     "{% endif %}{% endfor %} ASSISTANT:{% endfor %}"
@@ -53,12 +47,9 @@ def save(folder: Path, net: Any, processor: Any) -> Path:
 
 def llava(folder: Path, size: int = 32, **text: Any) -> Path:
     """CLIP and a Llama; with a chat template; cuts out the middle of a photo."""
-    config = t.LlavaConfig(
-        vision_config=t.CLIPVisionConfig(**VISION | {"image_size": size}),
-        text_config=t.LlamaConfig(**TEXT | text),
-        image_token_index=4,
-        vision_feature_layer=-1,
-    )
+    vision, language = t.CLIPVisionConfig(**VISION | {"image_size": size}), t.LlamaConfig(**TEXT | text)
+    marks: dict[str, Any] = {"image_token_index": 4, "vision_feature_layer": -1}
+    config = t.LlavaConfig(vision_config=vision, text_config=language, **marks)
     images = t.CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
     more = {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
     processor = t.LlavaProcessor(images, tokenizer(), chat_template=CHAT.replace("MARK", "<image>"), **more)
@@ -72,25 +63,18 @@ def qwen(folder: Path) -> Path:
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}
     marks = {"image_token_id": 4, "video_token_id": 7, "vision_start_token_id": 11, "vision_end_token_id": 12}
     config = t.Qwen2_5_VLConfig(text_config=TEXT | {"rope_parameters": rope}, vision_config=vision, **marks)
-    scale = {"patch_size": 8, "merge_size": 2, "size": {"shortest_edge": 1024, "longest_edge": 4096}}
-    processor = t.Qwen2_5_VLProcessor(
-        t.Qwen2VLImageProcessor(**scale),
-        tokenizer(),
-        t.Qwen2VLVideoProcessor(**scale),
-        chat_template=CHAT.replace("MARK", "<vision><image></vision>"),
-    )
+    scale: dict[str, Any] = {"patch_size": 8, "merge_size": 2, "size": {"shortest_edge": 1024, "longest_edge": 4096}}
+    images, videos = t.Qwen2VLImageProcessor(**scale), t.Qwen2VLVideoProcessor(**scale)
+    chat = CHAT.replace("MARK", "<vision><image></vision>")
+    processor = t.Qwen2_5_VLProcessor(images, tokenizer(), videos, chat_template=chat)
     return save(folder, t.Qwen2_5_VLForConditionalGeneration(config), processor)
 
 
 def paligemma(folder: Path) -> Path:
     """SigLIP and a Gemma whose photo attends to the question; without a chat template."""
-    config = t.PaliGemmaConfig(
-        vision_config=t.SiglipVisionConfig(**VISION, vision_use_head=False),
-        text_config=t.GemmaConfig(**TEXT, head_dim=8),
-        image_token_index=4,
-        projection_dim=16,
-        hidden_size=16,
-    )
+    vision, text = t.SiglipVisionConfig(**VISION, vision_use_head=False), t.GemmaConfig(**TEXT, head_dim=8)
+    sizes: dict[str, Any] = {"projection_dim": 16, "hidden_size": 16}
+    config = t.PaliGemmaConfig(vision_config=vision, text_config=text, image_token_index=4, **sizes)
     images = t.SiglipImageProcessor(size=SIDE)
     images.image_seq_length = 16
     return save(folder, t.PaliGemmaForConditionalGeneration(config), t.PaliGemmaProcessor(images, tokenizer()))
@@ -98,15 +82,11 @@ def paligemma(folder: Path) -> Path:
 
 def gemma3(folder: Path) -> Path:
     """SigLIP and a Gemma 3: the tokens of a photo attend to each other in both directions; some layers see a window."""
-    layers = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
-    config = t.Gemma3Config(
-        vision_config=t.SiglipVisionConfig(**VISION, vision_use_head=False),
-        text_config=t.Gemma3TextConfig(**TEXT, head_dim=8, query_pre_attn_scalar=8, **layers),
-        mm_tokens_per_image=4,
-        image_token_index=4,
-        boi_token_index=5,
-        eoi_token_index=6,
-    )
+    layers: dict[str, Any] = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+    text = t.Gemma3TextConfig(**TEXT, head_dim=8, query_pre_attn_scalar=8, **layers)
+    vision = t.SiglipVisionConfig(**VISION, vision_use_head=False)
+    marks: dict[str, Any] = {"image_token_index": 4, "boi_token_index": 5, "eoi_token_index": 6}
+    config = t.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, **marks)
     images = t.Gemma3ImageProcessor(size=SIDE)
     processor = t.Gemma3Processor(images, tokenizer(), CHAT.replace("MARK", "<boi>"), image_seq_length=4)
     return save(folder, t.Gemma3ForConditionalGeneration(config), processor)

@@ -66,23 +66,15 @@ def ask(model: Glimpse, rows: list[dict[str, Any]], kind: str = "generate_until"
     """Requests as the harness builds them."""
     model.task_dict = {"task": {"test": rows}}
     return [
-        Instance(
-            request_type=kind,
-            arguments=(row["question"] + INSTRUCTION, second, see, i, "task", "test"),
-            idx=0,
-            metadata={"task": "task", "doc_id": i, "repeats": 1},
-        )
-        for i, row in enumerate(rows)
+        Instance(kind, (text, second, see, i, "task", "test"), 0, {"task": "task", "doc_id": i, "repeats": 1})
+        for i, text in enumerate(row["question"] + INSTRUCTION for row in rows)
     ]
 
 
-def test_the_registry_takes_the_manifest_and_checks_the_class():
+def test_the_harness_finds_it_and_builds_it_from_its_argument_string(tiny_checkpoint):
     registry = ModelRegistryV2()
     registry.register_manifest(lmms_eval_models())
     assert registry.get_model_class("glimpse") is Glimpse
-
-
-def test_the_harness_builds_it_from_its_argument_string(tiny_checkpoint):
     sent = {"batch_size": "auto", "max_batch_size": None, "device": None}
     model = Glimpse.create_from_arg_string(f"pretrained={tiny_checkpoint},device=cpu", sent)
     assert str(model.device) == "cpu" and model.batch_size > 1
@@ -94,8 +86,7 @@ def test_the_harness_builds_it_from_its_argument_string(tiny_checkpoint):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
 def test_answers_in_order_as_without_the_harness(model, rows, alone, batch_size, monkeypatch):
-    encoded: list[int] = []
-    encode = model.vqa.encode_squares
+    encoded, encode = list[int](), model.vqa.encode_squares
 
     def count(squares):
         encoded.append(len(squares))
@@ -115,9 +106,8 @@ def test_answers_in_order_as_without_the_harness(model, rows, alone, batch_size,
 def test_unreadable_requests_get_an_empty_answer_and_a_warning(model, rows, alone, tmp_path, monkeypatch):
     warnings: list[str] = []
     monkeypatch.setattr("vqa.harnesses.lmms_eval.logger", SimpleNamespace(warning=warnings.append))
-    bad = [dict(row) for row in rows]
-    bad[1]["question"] = "???"
-    bad[3]["photo"] = str(tmp_path / "missing.png")
+    changes = {1: {"question": "???"}, 3: {"photo": str(tmp_path / "missing.png")}}
+    bad = [row | changes.get(i, {}) for i, row in enumerate(rows)]
     expected = ["" if i in (1, 3) else answer.text for i, answer in enumerate(alone)]
     assert model.generate_until(ask(model, bad)) == expected
     assert len(warnings) == 1 and warnings[0].startswith("2 questions could not be answered; the first, task row 1")
@@ -149,11 +139,10 @@ def test_choices_are_scored_by_their_probability(model, rows):
     for text, score in answer.top:
         (pair,) = model.loglikelihood(ask(model, rows[:1], "loglikelihood", f" {text.title()}."))
         assert pair.text == (pytest.approx(-math.log(score), rel=1e-4), text == answer.text)
-    foreign, known = (ask(model, rows[:1], "loglikelihood", choice)[0] for choice in (" zebra", " yes"))
-    by_row = ask(model, rows[:1], "loglikelihood", lambda row: " yes")[0]  # how the task may give its target
-    assert model.loglikelihood([by_row]) == model.loglikelihood([known])
-    losses = [result.text[0] for result in model.loglikelihood([foreign, known])]
-    assert losses[0] == math.inf and losses[1] < math.inf
+    choices = (" zebra", " yes", lambda row: " yes")  # the last: how the task may give its target
+    pairs = model.loglikelihood([ask(model, rows[:1], "loglikelihood", choice)[0] for choice in choices])
+    foreign, known, by_row = (pair.text[0] for pair in pairs)
+    assert known == by_row < foreign == math.inf
 
 
 def test_unsupported_requests_are_one_sentence(model, rows):
@@ -211,18 +200,15 @@ def test_a_whole_evaluation(tmp_path, monkeypatch, tiny_checkpoint, rows, alone)
         for row, answer, ten in zip(rows, alone, given, strict=True)
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, data)))
-    folder = tmp_path / "tasks"
-    folder.mkdir()
-    (folder / "functions.py").write_text(FUNCTIONS)
+    (tmp_path / "functions.py").write_text(FUNCTIONS)
     for kind, rest in {"generate_until": OPEN, "multiple_choice": CHOICE}.items():
-        (folder / f"{kind}.yaml").write_text(TASK.format(kind=kind, data=tmp_path / "rows.jsonl") + rest)
-
+        (tmp_path / f"{kind}.yaml").write_text(TASK.format(kind=kind, data=tmp_path / "rows.jsonl") + rest)
     results = simple_evaluate(
         model="glimpse",
         model_args=f"pretrained={tiny_checkpoint},device=cpu,dtype=float32",
         tasks=["glimpse_generate_until", "glimpse_multiple_choice"],
         batch_size=4,
-        task_manager=TaskManager(include_path=str(folder), model_name="glimpse"),
+        task_manager=TaskManager(include_path=str(tmp_path), model_name="glimpse"),
     )["results"]
     expected = np.mean([vqa_accuracy(answer.text, ten) for answer, ten in zip(alone, given, strict=True)]) / 100
     assert results["glimpse_generate_until"]["exact_match,none"] == pytest.approx(expected, abs=1e-6)

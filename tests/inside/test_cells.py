@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.data.refusal import refusal
 from vqa.inside.cells import Reading, read, read_question
-from vqa.model.errors import InputError
 from vqa.model.recurrent import Recurrent
 from vqa.predict import VQA
 
@@ -22,30 +22,29 @@ def test_reading_holds_the_traces_of_the_core() -> None:
         assert trace.keys() == expected.keys()
         for name, values in expected.items():
             np.testing.assert_allclose(trace[name], values[0].detach().numpy())
+    assert "The text is empty" in refusal(read, core, x[:0], [])
 
 
 def test_a_question_is_read_as_the_model_reads_it(tiny_checkpoint: Path) -> None:
     vqa = VQA.load(tiny_checkpoint, "cpu", "float32")
     reading = read_question(vqa, "what color is the cat?")
     assert reading.tokens == ("what", "color", "is", "the", "cat")
-    input_ids, mask = vqa.encode(["what color is the cat?"])
-    states = vqa.model.question_encoder(input_ids, mask).states
+    states = vqa.model.question_encoder(*vqa.encode(["what color is the cat?"])).states
     np.testing.assert_allclose(reading.traces[-1]["h"], states[0].detach().numpy(), atol=1e-6)
+    assert "The question is empty" in refusal(read_question, vqa, "  ")
 
 
-def test_missing_layers_and_units_are_reported(tiny_checkpoint: Path) -> None:
-    reading = Reading(("a", "b"), ({"h": np.zeros((2, 3))},))
-    assert reading.unit(0, "h", 2).tolist() == [0, 0]
-    for place, message in (
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
         ((1, "h", 0), "no layer 2; choose one from 1 to 1"),
         ((-1, "h", 0), "no layer 0"),
         ((0, "c", 0), "no 'c' in this cell; choose one of h"),
         ((0, "h", 3), "no unit 3; choose one from 0 to 2"),
         ((0, "h", -1), "no unit -1"),
-    ):
-        with pytest.raises(InputError, match=message):
-            reading.unit(*place)
-    with pytest.raises(InputError, match="The text is empty"):
-        read(Recurrent("rnn", 2, 3), torch.zeros(0, 2), [])
-    with pytest.raises(InputError, match="The question is empty"):
-        read_question(VQA.load(tiny_checkpoint, "cpu", "float32"), "  ")
+    ],
+)
+def test_missing_layers_and_units_are_reported(place: tuple, message: str) -> None:
+    reading = Reading(("a", "b"), ({"h": np.zeros((2, 3))},))
+    assert reading.unit(0, "h", 2).tolist() == [0, 0]
+    assert message in refusal(reading.unit, *place)

@@ -48,16 +48,11 @@ def test_first_letter_is_rarely_affected() -> None:
 def test_rate_of_typos_in_longer_words() -> None:
     generator = random.Random(1)
     words = ["holding", "umbrella", "through", "yellow", "kitchen", "picture"]
-    rates = []
-    for rate in (0.0, 0.1, 0.4):
-        changed = total = 0
-        for _ in range(600):
-            typed = mistype(" ".join(words), generator, rate).split()
-            if len(typed) == len(words):  # no space was hit
-                changed += sum(a != b for a, b in zip(words, typed, strict=True))
-                total += len(words)
-        rates.append(changed / total)
-    assert rates[0] == 0 and rates[1] == pytest.approx(0.1, abs=0.03) and rates[2] == pytest.approx(0.4, abs=0.06)
+    for rate, tolerance in ((0.0, 0.0), (0.1, 0.03), (0.4, 0.06)):
+        every = [mistype(" ".join(words), generator, rate).split() for _ in range(600)]
+        whole = [typed for typed in every if len(typed) == len(words)]  # no space was hit
+        changed = [a != b for typed in whole for a, b in zip(words, typed, strict=True)]
+        assert sum(changed) / len(changed) == pytest.approx(rate, abs=tolerance)
 
 
 def test_noise_is_seeded_and_affects_spaces() -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.data.refusal import refusal
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.language.characters import END, PADDING, UNKNOWN, Characters
-from vqa.language.repair import KIND, Repair, Repairer, keep, keep_known
+from vqa.language.repair import KIND, Repairer, keep, keep_known
 from vqa.language.repair_model import RepairModel
-from vqa.model.errors import InputError
 
 KNOWN = {"what", "color", "is", "the", "cat", "a"}
 
@@ -29,17 +29,6 @@ def tiny() -> Repairer:
 @pytest.fixture(scope="module")
 def bundled() -> Repairer:
     return Repairer.load()
-
-
-class Writes(Repairer):
-    """One whose likeliest repairs are given."""
-
-    def __init__(self, repairer: Repairer, texts: list[str]):
-        super().__init__(repairer.net, repairer.characters)
-        self.texts = texts
-
-    def candidates(self, typed, beam=4, batch=64):
-        return iter([self.texts] * len(typed))
 
 
 @pytest.mark.parametrize(
@@ -87,13 +76,9 @@ def test_characters_that_it_does_not_know_are_copied(tiny: Repairer, bundled: Re
 
 
 def test_the_explanation_is_of_the_very_text(tiny: Repairer) -> None:
-    found = tiny.explain("ab", "ba")
-    again = tiny.explain("ab", "ba c")
-    assert found.text == "ba" and found.alignment.shape == (2, 2) and again.probability < 1
-    best = next(tiny.candidates(["ab"], beam=30))[0]
-    assert tiny.explain("ab", best).probability >= found.probability
-    row = found.to_dict()
-    assert row["changed"] and np.array(row["alignment"]).shape == (2, 2)
+    found, best = (tiny.explain("ab", text) for text in ("ba", next(tiny.candidates(["ab"], beam=30))[0]))
+    assert found.text == "ba" and found.probability <= best.probability < 1
+    assert found.to_dict()["changed"] and np.shape(found.to_dict()["alignment"]) == found.alignment.shape == (2, 2)
 
 
 def test_known_words_stay_as_they_were_typed() -> None:
@@ -112,15 +97,15 @@ def test_words_with_digits_stay(tiny: Repairer, bundled: Repairer) -> None:
     assert bundled.repair("what is on teh sgin of 42nd street?").text == "what is on the sign of 42nd street?"
 
 
-def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
-    tiny.characters = Characters(list("abcdefghijklmnopqrstuvwxyz ?"))
-    tiny.net = RepairModel(tiny.characters.size, hidden=6, embedding=5).eval()
-    mend = Writes(tiny, ["whta color is the car?", "what color is the car?"])
-    found = mend.suggest("whta colr is teh cat?", unknown)
-    assert isinstance(found, Repair) and found.text == "what color is the cat?"
+def test_a_suggestion_is_made_only_where_it_helps(bundled: Repairer, monkeypatch: pytest.MonkeyPatch) -> None:
+    likeliest = ["whta color is the car?", "what color is the car?"]
+    monkeypatch.setattr(bundled, "candidates", lambda typed: iter([likeliest]))
+    found = bundled.suggest("whta colr is teh cat?", unknown)
+    assert found is not None and found.text == "what color is the cat?"
     assert found.alignment.shape == (len(found.text), len(found.typed))
-    assert mend.suggest("what color is the cat?", unknown) is None  # all words are known
-    assert Writes(tiny, ["is the zzz"]).suggest("is the xxx", unknown) is None
+    assert bundled.suggest("what color is the cat?", unknown) is None  # all words are known
+    likeliest[:] = ["is the zzz"]
+    assert bundled.suggest("is the xxx", unknown) is None
 
 
 @pytest.mark.parametrize(
@@ -136,9 +121,8 @@ def test_a_suggestion_is_made_only_where_it_helps(tiny: Repairer) -> None:
     ],
 )
 def test_invalid_questions_are_reported(bundled: Repairer, text: str, message: str) -> None:
-    for method in (bundled.repair, lambda t: bundled.suggest(t, unknown)):
-        with pytest.raises(InputError, match=message):
-            method(text)
+    assert message in refusal(bundled.repair, text)
+    assert message in refusal(bundled.suggest, text, unknown)
 
 
 def test_it_is_saved_and_loaded(tiny: Repairer, tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ def split(question: str) -> list[str]:
 @pytest.mark.parametrize("language", QUESTIONS)
 def test_the_language_is_named(language: str) -> None:
     for question in QUESTIONS[language]:
-        assert language_of(split(question)) == language, question
-        assert f"is in {language}, and the model knows 0 of its" in refusal(
-            check_known, question, split(question), split(question)
-        )
+        words = split(question)
+        assert language_of(words) == language, question
+        assert f"is in {language}, and the model knows 0 of its" in refusal(check_known, question, words, words)
+        assert not check_known(question, words, words[: len(words) // 4])  # a model that knows it is asked
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,3 @@ def test_many_unknown_words_are_remarked_and_all_are_refused() -> None:
     assert check_known("", every, ["wat"]) == check_known("", every, ["wat", "colr"]) == ""
     assert check_known("", every, ["wat", "colr", "teh"]) == "the model does not know 3 of the 5 words of the question"
     assert "knows none of the words in 'xyz'" in refusal(check_known, "xyz", ["xyz"], ["xyz"])
-
-
-def test_a_model_that_knows_the_language_is_asked() -> None:
-    every = split("¿De qué color es la jirafa?")
-    assert check_known("", every, every[:1]) == ""

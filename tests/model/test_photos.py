@@ -37,6 +37,12 @@ def scene(width: int = 40, height: int = 30) -> Image.Image:
     return Image.fromarray(np.stack((red, green, np.full_like(red, 90)), -1).astype(np.uint8))
 
 
+def sized_webp(side: int) -> bytes:
+    """A small WebP whose header says that it is a large square: side - 1 stands there twice, in 14 bits each."""
+    webp = saved(Image.new("RGB", (9, 9)), "WEBP", lossless=True)
+    return webp[:21] + ((side - 1) | (side - 1) << 14).to_bytes(4, "little") + webp[25:]
+
+
 def difference(a: Image.Image, b: Image.Image) -> float:
     """Largest mean difference of a channel, in grey levels."""
     assert (a.mode, a.size) == (b.mode, b.size)
@@ -49,14 +55,12 @@ def test_every_format_from_path_bytes_and_file(tmp_path: Path, format: str) -> N
     path = tmp_path / "photo.any-suffix"
     path.write_bytes(content)
     photos = [open_photo(source) for source in (path, str(path), content, bytearray(content), io.BytesIO(content))]
-    for photo in photos:
-        assert difference(photo, scene()) < {"GIF": 8, "HEIF": 5}.get(format, 3)
-        assert photo.tobytes() == photos[0].tobytes()
+    assert difference(photos[0], scene()) < {"GIF": 8, "HEIF": 5}.get(format, 3)
+    assert len({(photo.size, photo.mode, photo.tobytes()) for photo in photos}) == 1
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_suffixes_are_those_of_the_formats(suffix: str) -> None:
-    assert Image.registered_extensions()[suffix] in FORMATS + FURTHER
+def test_suffixes_are_those_of_the_formats() -> None:
+    assert {Image.registered_extensions()[suffix] for suffix in SUFFIXES} <= {*FORMATS, *FURTHER}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -87,23 +91,28 @@ def test_transparency_shows_white(format: str) -> None:
     assert np.abs(photo[0] - [[255, 255, 255], [200, 0, 0], [233, 153, 153]]).max() <= 1
 
 
-def test_transparent_palettes_show_white() -> None:
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_transparent_palettes_show_white(format: str) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putdata([0, 1])
-    for format in ("PNG", "GIF"):
-        photo = open_photo(saved(image, format, transparency=0))
-        assert [photo.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
+    photo = open_photo(saved(image, format, transparency=0))
+    assert [photo.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
 
 
 def test_modes_that_cameras_and_editors_write() -> None:
     grey = scene().convert("L")
-    assert difference(open_photo(saved(grey, "PNG")), grey.convert("RGB")) == 0
-    assert difference(open_photo(saved(grey.convert("LA"), "PNG")), grey.convert("RGB")) == 0
-    assert difference(open_photo(saved(grey.convert("1"), "PNG")), grey.convert("1").convert("RGB")) == 0
-    palette = scene().quantize(16)
-    assert difference(open_photo(saved(palette, "PNG")), palette.convert("RGB")) == 0
+    for image in (grey, grey.convert("LA"), grey.convert("1"), scene().quantize(16)):
+        assert difference(open_photo(saved(image, "PNG")), image.convert("RGB")) == 0
     assert difference(open_photo(saved(scene().convert("CMYK"), "JPEG", quality=95)), scene()) < 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"])
+def test_pillow_images_of_any_mode(mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    image.info["dpi"] = (72, 72)
+    assert open_photo(image).mode == "RGB"
+    assert image.info  # the caller's own stays as it is
 
 
 @pytest.mark.parametrize("brightest", [40, 255])
@@ -111,8 +120,20 @@ def test_16_bit_grey_is_the_8_bit_photo(brightest: int) -> None:
     grey = np.linspace(0, brightest, 12).astype(np.uint8).reshape(3, 4)
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
     assert deep.mode == "I;16"
-    expected = open_photo(grey)
-    assert open_photo(saved(deep, "PNG")).tobytes() == open_photo(deep).tobytes() == expected.tobytes()
+    assert open_photo(saved(deep, "PNG")).tobytes() == open_photo(deep).tobytes() == open_photo(grey).tobytes()
+
+
+@pytest.mark.parametrize("scale", ["0 to 1", "32 bits", "signed", "8 bits"])
+def test_grey_of_32_bits_is_not_cut_off(scale: str) -> None:
+    grey = np.arange(256).reshape(16, 16)
+    values = {
+        "0 to 1": (grey / 255).astype(np.float32),
+        "32 bits": (grey * 257 * 65537 // 2).astype(np.int32),
+        "signed": ((grey - 128) * 256).astype(np.int32),
+        "8 bits": grey.astype(np.float32),
+    }[scale]
+    photo = open_photo(saved(Image.fromarray(values), "TIFF"))
+    assert np.abs(np.asarray(photo)[..., 0].astype(int) - grey).max() <= 1
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
@@ -141,71 +162,38 @@ def test_arrays() -> None:
     assert "no pixels" in refusal(open_photo, rgb[:0])
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"])
-def test_pillow_images_of_any_mode(mode: str) -> None:
-    assert open_photo(Image.new(mode, (3, 2))).mode == "RGB"
-
-
-def test_a_pillow_image_that_cannot_be_decoded() -> None:
-    broken = Image.open(io.BytesIO(saved(scene(), "PNG")[:-30]))
-    assert "damaged or cut short" in refusal(open_photo, broken)
-
-
 def test_a_large_jpeg_comes_out_smaller_for_a_hint() -> None:
     content = saved(scene(1600, 1200), "JPEG")
-    photo = open_photo(content, shortest_side=224)
+    photo, image = open_photo(content, shortest_side=224), Image.open(io.BytesIO(content))
     assert photo.size == (400, 300)
     assert difference(photo, scene(400, 300)) < 3
     assert open_photo(content, shortest_side=2000).size == open_photo(content).size == (1600, 1200)
-
-
-def test_a_pillow_image_of_the_caller_stays_as_it_is() -> None:
-    image = Image.open(io.BytesIO(saved(scene(1600, 1200), "JPEG")))
     open_photo(image, shortest_side=100)
-    assert image.size == (1600, 1200)
-    upright = scene()
-    upright.info["dpi"] = (72, 72)
-    open_photo(upright)
-    assert upright.info
-
-
-@pytest.fixture(scope="module")
-def bombs() -> dict[str, bytes]:
-    large = Image.new("1", (10_000, 10_000))
-    webp = saved(Image.new("RGB", (9, 9)), "WEBP", lossless=True)
-    return {
-        "PNG": saved(large, "PNG"),
-        "JPEG": saved(large.convert("L"), "JPEG"),
-        # width - 1 and height - 1 stand in the header in 14 bits each
-        "WEBP": webp[:21] + (9_999 | 9_999 << 14).to_bytes(4, "little") + webp[25:],
-        "BMP": saved(large, "BMP"),
-        "GIF": saved(large, "GIF"),
-    }
-
-
-@pytest.mark.parametrize("limit", [1, None, Image.MAX_IMAGE_PIXELS])
-def test_bombs_are_refused_by_their_header(
-    bombs: dict[str, bytes], limit: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    for content in bombs.values():
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert "10,000 x 10,000 pixels, more than " in refusal(open_photo, content)
-    assert open_photo(saved(scene(), "PNG")).size == (40, 30)  # whatever the limit that is global to Pillow
+    assert image.size == (1600, 1200)  # the caller's own stays as it is
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_gif_whose_frame_is_larger_than_its_screen(bombs: dict[str, bytes]) -> None:
-    content = bombs["GIF"][:6] + b"\1\0\1\0" + bombs["GIF"][10:]
-    refusal(open_photo, content)
+def test_bombs_are_refused_by_their_header_whatever_pillow_s_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = Image.new("1", (10_000, 10_000))
+    bombs = [saved(large, format) for format in ("PNG", "BMP", "GIF")]
+    bombs += [saved(large.convert("L"), "JPEG"), sized_webp(10_000)]
+    for limit in (1, None, Image.MAX_IMAGE_PIXELS):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for content in bombs:
+                assert "10,000 x 10,000 pixels, more than " in refusal(open_photo, content)
+        assert open_photo(saved(scene(), "PNG")).size == (40, 30)
+    refusal(open_photo, bombs[2][:6] + b"\1\0\1\0" + bombs[2][10:])  # a GIF whose frame is larger than its screen
 
 
-def test_large_but_allowed_sizes() -> None:
+def test_largest_sizes() -> None:
     side = int(MAX_PIXELS**0.5)
     assert open_photo(saved(Image.new("1", (side, side)), "PNG")).size == (side, side)
     assert "no pixels" in refusal(open_photo, Image.new("RGB", (0, 5)))
     assert "64,000,000" in refusal(open_photo, Image.new("1", (side + 1, side)))
+    assert "a side of 70,000 pixels" in refusal(open_photo, saved(Image.new("1", (1, 70_000)), "PNG"))
+    assert "6,000 x 6,000 pixels, more than 32,000,000" in refusal(open_photo, sized_webp(6_000))
 
 
 def test_too_many_bytes(tmp_path: Path) -> None:
@@ -214,18 +202,19 @@ def test_too_many_bytes(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     for source in (path, path.read_bytes(), path.open("rb")):
         assert "more than 64 MB" in refusal(open_photo, source)
-    with pytest.raises(InputError, match="more than 64 MB"):
-        content_hash(path)
+    assert "more than 64 MB" in refusal(content_hash, path)
 
 
 def test_what_is_no_photo(tmp_path: Path) -> None:
-    text, empty = tmp_path / "notes.jpg", tmp_path / "empty.jpg"
+    text, empty, binary = (tmp_path / name for name in ("notes.jpg", "empty.jpg", "photo.png"))
     text.write_text("a photo would be here")
     empty.touch()
+    binary.write_bytes(saved(scene(), "PNG"))
+    os.mkfifo(tmp_path / "pipe.jpg")
     assert f"There is no photo {tmp_path / 'none.jpg'}" in refusal(open_photo, tmp_path / "none.jpg")
+    assert "is an address, and only files are read" in refusal(open_photo, "https://example.com/cat.jpg")
     assert "is a folder" in refusal(open_photo, tmp_path)
     assert "is a folder" in refusal(open_photo, "")
-    os.mkfifo(tmp_path / "pipe.jpg")
     assert "pipe.jpg is a device or a pipe" in refusal(open_photo, tmp_path / "pipe.jpg")  # and does not wait
     assert "empty" in refusal(open_photo, empty)
     assert "empty" in refusal(open_photo, b"")
@@ -237,10 +226,10 @@ def test_what_is_no_photo(tmp_path: Path) -> None:
     assert "cannot be the name" in refusal(open_photo, "null\0byte.jpg")
     assert "not NoneType" in refusal(open_photo, None)
     assert "mode 'rb'" in refusal(open_photo, io.StringIO("text"))
-    binary = tmp_path / "photo.png"
-    binary.write_bytes(saved(scene(), "PNG"))
     with binary.open(encoding="utf-8") as file:
         assert "mode 'rb'" in refusal(open_photo, file)
+    broken = Image.open(io.BytesIO(binary.read_bytes()[:-30]))
+    assert "damaged or cut short" in refusal(open_photo, broken)
 
 
 @pytest.mark.parametrize("format", FORMATS + FURTHER)
@@ -267,24 +256,20 @@ def test_remarks_of_pillow_stay_out_of_the_terminal(capsys: pytest.CaptureFixtur
 
 
 def test_the_first_of_several_pages_is_used_and_reported(caplog: pytest.LogCaptureFixture) -> None:
-    pages = [scene(), Image.new("RGB", (40, 30)), Image.new("RGB", (90, 90))]
-    content = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    assert difference(open_photo(content), scene()) == 0
-    assert caplog.messages == ["The photo has several pages; the first one is used."]
-    caplog.clear()
     open_photo(saved(scene(), "TIFF"))
     assert caplog.messages == []
+    pages = [Image.new("RGB", (40, 30)), Image.new("RGB", (90, 90))]
+    assert difference(open_photo(saved(scene(), "TIFF", save_all=True, append_images=pages)), scene()) == 0
+    assert caplog.messages == ["The photo has several pages; the first one is used."]
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
 def test_tiff_of_cameras_and_scanners(compression: str | None) -> None:
     assert difference(open_photo(saved(scene(), "TIFF", compression=compression)), scene()) < 3
-    deep = Image.fromarray(np.asarray(scene().convert("L")).astype(np.uint16) * 257)
     if compression != "jpeg":
-        assert (
-            difference(open_photo(saved(deep, "TIFF", compression=compression)), scene().convert("L").convert("RGB"))
-            == 0
-        )
+        grey = scene().convert("L")
+        deep = saved(Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), "TIFF", compression=compression)
+        assert difference(open_photo(deep), grey.convert("RGB")) == 0
 
 
 def test_a_heic_photo_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,11 +322,9 @@ def test_content_hash(tmp_path: Path) -> None:
     content = saved(scene(), "PNG")
     path = tmp_path / "photo.png"
     path.write_bytes(content)
-    assert content_hash(path) == content_hash(str(path)) == content_hash(content)
+    assert content_hash(path) == content_hash(str(path)) == content_hash(content) != content_hash(content + b"\0")
     assert len(bytes.fromhex(content_hash(content))) == 16
-    assert content_hash(content + b"\0") != content_hash(content)
-    with pytest.raises(InputError, match="There is no photo"):
-        content_hash(tmp_path / "none.png")
+    assert "There is no photo" in refusal(content_hash, tmp_path / "none.png")
 
 
 def test_hash_of_pixels_depends_on_pixels_and_size() -> None:
@@ -351,62 +334,25 @@ def test_hash_of_pixels_depends_on_pixels_and_size() -> None:
     assert pixels_hash(large) != pixels_hash(Image.new("RGB", (6000, 4000), (0, 0, 1)))
 
 
-def jpeg_of_scans(scans: int) -> bytes:
-    """A progressive JPEG whose last scan, cut to its header, is repeated."""
-    content = saved(scene(800, 600), "JPEG", progressive=True)
-    last = content.rindex(b"\xff\xda")
-    return content[:-2] + content[last : last + 10] * scans + b"\xff\xd9"
-
-
-def png_of_texts(texts: int, after: bool) -> bytes:
-    content, text = saved(scene(), "PNG"), b"a\0b"
-    chunk = struct.pack(">I4s", len(text), b"tEXt") + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
-    place = content.index(b"IEND" if after else b"IDAT") - 4
-    return content[:place] + chunk * texts + content[place:]
-
-
 def test_files_that_cost_more_than_their_photo_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of scans, a million chunks or fill bytes in a file that is small otherwise."""
-    plain = saved(scene(), "JPEG")
+    plain, png, scans = saved(scene(), "JPEG"), saved(scene(), "PNG"), saved(scene(800, 600), "JPEG", progressive=True)
+    last, text = scans.rindex(b"\xff\xda"), b"tEXta\0b"
+    chunks = (struct.pack(">I", 3) + text + struct.pack(">I", zlib.crc32(text))) * 20_000
+    header, end = (png.index(name) - 4 for name in (b"IDAT", b"IEND"))
     costly = {
-        "scans": jpeg_of_scans(3000),
+        "scans, the last one cut to its header": scans[:-2] + scans[last : last + 10] * 3000 + b"\xff\xd9",
         "fill": plain[:2] + b"\xff" * 100_000 + plain[2:],
         "comments": plain[:2] + b"\xff\xfe\0\2" * 50_000 + plain[2:],
-        "texts": png_of_texts(20_000, after=False),
-        "texts after the pixels": png_of_texts(20_000, after=True),
+        "texts": png[:header] + chunks + png[header:],
+        "texts after the pixels": png[:end] + chunks + png[end:],
     }
     monkeypatch.setattr("vqa.model.photos.HEADER_SECONDS", 0.01)
     monkeypatch.setattr("vqa.model.photos.SECONDS", 0.03)
-    assert {name: "too long to decode" in refusal(open_photo, content) for name, content in costly.items()} == {
-        name: True for name in costly
-    }
-
-
-def test_a_photo_of_one_row_or_too_many_pixels_for_its_decoder() -> None:
-    assert "a side of 70,000 pixels" in refusal(open_photo, saved(Image.new("1", (1, 70_000)), "PNG"))
-    webp = saved(Image.new("RGB", (9, 9)), "WEBP", lossless=True)
-    large = webp[:21] + (5_999 | 5_999 << 14).to_bytes(4, "little") + webp[25:]
-    assert "6,000 x 6,000 pixels, more than 32,000,000" in refusal(open_photo, large)
+    refused = {name for name, content in costly.items() if "too long to decode" in refusal(open_photo, content)}
+    assert refused == costly.keys()
 
 
 def test_a_photo_is_scaled_down_to_be_shown() -> None:
     assert shrink_to_show(scene(3000, 1500)).size == (1024, 512)
     assert shrink_to_show(scene(40, 30)).size == (40, 30)
-
-
-@pytest.mark.parametrize("scale", ["0 to 1", "32 bits", "signed", "8 bits"])
-def test_grey_of_32_bits_is_not_cut_off(scale: str) -> None:
-    grey = np.arange(256).reshape(16, 16)
-    values = {
-        "0 to 1": (grey / 255).astype(np.float32),
-        "32 bits": (grey * 257 * 65537 // 2).astype(np.int32),
-        "signed": ((grey - 128) * 256).astype(np.int32),
-        "8 bits": grey.astype(np.float32),
-    }[scale]
-    photo = open_photo(saved(Image.fromarray(values), "TIFF"))
-    assert np.abs(np.asarray(photo)[..., 0].astype(int) - grey).max() <= 1
-
-
-def test_an_address_is_reported_as_one() -> None:
-    with pytest.raises(InputError, match="is an address, and only files are read"):
-        open_photo("https://example.com/cat.jpg")

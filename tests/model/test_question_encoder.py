@@ -7,32 +7,18 @@ from vqa.model.question_encoder import QuestionEncoder
 
 def make(**settings) -> QuestionEncoder:
     torch.manual_seed(0)
-    sizes = {"vocab_size": 9, "embedding_size": 5, "hidden_size": 8}
-    return QuestionEncoder(VQAConfig(**(sizes | settings)))
+    return QuestionEncoder(VQAConfig(vocab_size=9, embedding_size=5, hidden_size=8, **settings))
 
 
+@pytest.mark.parametrize("looks", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_vector_by_hand(cell, bidirectional):
-    """q = h_T + V Σ_t a_t e_t, with a = softmax(u · tanh(W h_t + b)) over the words, not the padding."""
-    encoder = make(recurrent_cell=cell, bidirectional=bidirectional).eval()
-    ids, mask = torch.tensor([[3, 1, 7, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0]])
-    with torch.no_grad():
-        encoded = encoder(ids, mask)
-        words = encoder.embedding(ids[0, :3])
-        states, last, _ = encoder.recurrent(words[None])
-        scores = torch.stack([encoder.score(torch.tanh(encoder.key(h)))[0] for h in states[0]])
-        weights = scores.exp() / scores.exp().sum()
-        gathered = sum(weight * word for weight, word in zip(weights, words, strict=True))
-    assert torch.allclose(encoded.word_weights[0, :3], weights, atol=1e-6)
-    assert encoded.word_weights[0, 3:].eq(0).all()
-    assert torch.allclose(encoded.vector[0], last[0] + encoder.gather.weight @ gathered, atol=1e-6)
-    assert torch.allclose(encoded.states[0, :3], states[0], atol=1e-6)
+def test_vector_by_hand(cell, bidirectional, looks):
+    """q = h_T + V Σ_t a_t e_t, with a = softmax(u · tanh(W h_t + b)) over the words, not the padding.
 
-
-def test_what_each_look_asks_by_hand():
-    """q = [h_T; c_1; …], c_k = Σ_t a_kt (h_t + V e_t): each look has weights of its own, over the words alone."""
-    encoder = make(looks=2, glimpses=1, bidirectional=True).eval()
+    With several looks q = [h_T; c_1; …], c_k = Σ_t a_kt (h_t + V e_t): each look has weights of its own.
+    """
+    encoder = make(recurrent_cell=cell, bidirectional=bidirectional, looks=looks, glimpses=1).eval()
     ids, mask = torch.tensor([[3, 1, 7, 0, 0]]), torch.tensor([[1, 1, 1, 0, 0]])
     with torch.no_grad():
         encoded = encoder(ids, mask)
@@ -41,13 +27,15 @@ def test_what_each_look_asks_by_hand():
         scores = torch.stack([encoder.score(torch.tanh(encoder.key(h))) for h in states[0]])
         weights = scores.exp() / scores.exp().sum(0)  # (T, K)
         parts = [last[0]]
-        for k in range(2):
-            both = zip(weights[:, k], states[0], words, strict=True)
-            parts.append(sum(weight * (h + encoder.gather.weight @ word) for weight, h, word in both))
-    assert encoded.vector.shape == (1, 48)
-    assert torch.allclose(encoded.vector[0], torch.cat(parts), atol=1e-6)
+        for a in weights.T:
+            gathered = encoder.gather.weight @ sum(a_t * e_t for a_t, e_t in zip(a, words, strict=True))
+            seen = sum(a_t * h_t for a_t, h_t in zip(a, states[0], strict=True))
+            parts.append(gathered + seen if looks > 1 else gathered)
+    expected = torch.cat(parts) if looks > 1 else sum(parts)
+    assert torch.allclose(encoded.vector[0], expected, atol=1e-6)
     assert torch.allclose(encoded.word_weights[0, :3], weights.mean(1), atol=1e-6)
     assert encoded.word_weights[0, 3:].eq(0).all()
+    assert torch.allclose(encoded.states[0, :3], states[0], atol=1e-6)
 
 
 def test_padding_is_never_learned():

@@ -1,6 +1,8 @@
 """Weights of 16 bits give what float32 weights give, and are read only where they are the same numbers."""
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +19,10 @@ fbgemm = pytest.mark.skipif(
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-def both(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+def both(module: nn.Module) -> tuple[Any, Any]:
     """A module with weights of 16 bits, as it is and packed."""
     module.load_state_dict({name: weight.half().float() for name, weight in module.state_dict().items()})
-    other = type(module)(*module.arguments)
-    other.load_state_dict(module.state_dict())
+    other = copy.deepcopy(module)
     half.pack(other)
     return module.eval(), other.eval()
 
@@ -43,7 +44,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 7), (2, 3, 7), (0, 7)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) -> None:
-    module, other = both(linear(7, 4, bias))
+    module, other = both(nn.Linear(7, 4, bias))
     x = torch.randn(shape)
     with torch.inference_mode():
         torch.testing.assert_close(other(x), module(x), **CLOSE)
@@ -52,9 +53,7 @@ def test_a_linear_layer(shape: tuple[int, ...], bias: bool, counted: list[int]) 
 
 @fbgemm
 def test_a_tied_embedding(counted: list[int]) -> None:
-    embedding = TiedEmbedding(9, 7, 0)
-    embedding.arguments = 9, 7, 0
-    module, other = both(embedding)
+    module, other = both(TiedEmbedding(9, 7, 0))
     bias = torch.randn(9)
     with torch.inference_mode():
         for shape in ((1, 3, 7), (80, 7)):
@@ -64,40 +63,31 @@ def test_a_tied_embedding(counted: list[int]) -> None:
     assert counted == [1]  # not for 80 rows
 
 
-def linear(*arguments):
-    module = nn.Linear(*arguments)
-    module.arguments = arguments
-    return module
-
-
-def recurrent(*arguments):
+def both_cores(*arguments: Any) -> tuple[Any, Any]:
     module = Recurrent(*arguments)
-    module.arguments = arguments
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
-    return module
+    return both(module)
 
 
 @fbgemm
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("count, steps", [(1, 1), (1, 6), (3, 1), (3, 5)])
 def test_an_lstm(layers: int, count: int, steps: int, counted: list[int]) -> None:
-    module, other = both(recurrent("lstm", 7, 5, layers))
+    module, other = both_cores("lstm", 7, 5, layers)
     x, lengths = torch.randn(count, steps, 7), torch.full((count,), steps)
     state = tuple(torch.randn(2, layers, count, 5))
     with torch.inference_mode():
         for extra in ((), (lengths,), (None, state), (lengths, state)):
-            actual, expected = other(x, *extra), module(x, *extra)
-            for name in ("states", "last", "final"):
-                torch.testing.assert_close(getattr(actual, name), getattr(expected, name), **CLOSE)
+            torch.testing.assert_close(tuple(other(x, *extra)), tuple(module(x, *extra)), **CLOSE)
         torch.testing.assert_close(other.step(x[:, :1], state).last, module.step(x[:, :1], state).last, **CLOSE)
     assert len(counted) == 4 * layers * (1 + steps) + 2 * layers
 
 
 @fbgemm
 def test_where_they_do_not_apply(counted: list[int]) -> None:
-    module, other = both(linear(7, 4))
-    lstm, packed = both(recurrent("lstm", 7, 5))
+    module, other = both(nn.Linear(7, 4))
+    lstm, packed = both_cores("lstm", 7, 5)
     x, sequences = torch.randn(3, 7), torch.randn(3, 4, 7)
     other(x).sum().backward()
     assert other.weight.grad is not None
@@ -105,16 +95,14 @@ def test_where_they_do_not_apply(counted: list[int]) -> None:
         other(torch.randn(half.ROWS + 1, 7))
         with torch.autocast("cpu", torch.bfloat16):
             assert other(x).dtype is torch.bfloat16
-        lengths = torch.tensor([4, 2, 3])
-        long = torch.randn(1, half.STEPS + 1, 7)
-        for given in ((sequences, lengths), (long,)):
+        for given in ((sequences, torch.tensor([4, 2, 3])), (torch.randn(1, half.STEPS + 1, 7),)):
             torch.testing.assert_close(packed(*given).states, lstm(*given).states, **CLOSE)
     with torch.no_grad():
         other.weight.mul_(2)
         torch.testing.assert_close(other(x) - other.bias, 2 * (module(x) - module.bias), **CLOSE)
         half.pack(other)
         assert type(other) is half.HalfLinear  # packed once
-        other, replaced = both(linear(7, 4))[1], both(linear(7, 4))[1]
+        other, replaced = both(nn.Linear(7, 4))[1], both(nn.Linear(7, 4))[1]
         other.weight.data = torch.zeros(4, 7)
         replaced.weight = nn.Parameter(torch.zeros(4, 7))
         for changed in (other, replaced):
@@ -123,19 +111,19 @@ def test_where_they_do_not_apply(counted: list[int]) -> None:
 
     for weight in (torch.empty(4, 0), torch.full((4, 7), torch.inf)):
         assert not half.exact(weight)
-    rounded, gru = nn.Linear(7, 4), both(recurrent("gru", 7, 5))[1]
+    rounded = nn.Linear(7, 4)
     half.pack(rounded)  # its weights need 32 bits
-    assert type(rounded) is nn.Linear and type(gru) is Recurrent
+    assert type(rounded) is nn.Linear and type(both_cores("gru", 7, 5)[1]) is Recurrent
 
 
 def test_without_fbgemm_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.quantized, "engine", "qnnpack")
-    assert type(both(linear(7, 4))[1]) is nn.Linear
+    assert type(both(nn.Linear(7, 4))[1]) is nn.Linear
 
 
 @fbgemm
 def test_other_dtypes_and_modes(counted: list[int]) -> None:
-    module, other = both(recurrent("lstm", 7, 5, 2))
+    module, other = both_cores("lstm", 7, 5, 2)
     x, state = torch.randn(2, 3, 7), torch.randn(2, 2, 2, 5)
     with torch.inference_mode():
         for dtype in (torch.float64, torch.bfloat16):
@@ -148,7 +136,7 @@ def test_other_dtypes_and_modes(counted: list[int]) -> None:
             other(x, None, tuple(state[:, :, :1]))
         torch.testing.assert_close(other.train()(x).states, module(x).states, **CLOSE)
         assert counted == []
-        fresh = both(linear(7, 4))[1]  # made in inference mode
+        fresh = both(nn.Linear(7, 4))[1]  # made in inference mode
         fresh(x[0])
         assert counted == [3]
 
@@ -165,9 +153,9 @@ def test_a_model_s_answers(tiny_checkpoint: Path, counted: list[int], monkeypatc
         found = first, engine.logits(grid, ids, ones, torch.tensor([0]), falls=True)
         return [[torch.as_tensor(part) for part in one if part is not None] for one in found]
 
-    first, packed = logits()
+    both_times = logits()
     assert counted
     counted.clear()
     monkeypatch.setattr("vqa.runtimes.pytorch.pack", lambda net: None)
-    torch.testing.assert_close([first, packed], logits(), **CLOSE)
+    torch.testing.assert_close(both_times, logits(), **CLOSE)
     assert counted == []

@@ -14,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.data.refusal import refusal
 from vqa.checkpoint.find import read_checkpoint
 from vqa.evidence import evidence, occlusion, what_if
-from vqa.model.errors import InputError
 from vqa.model.processing import VQAImageProcessor
 from vqa.predict import VQA
 from vqa.runtimes import array
@@ -51,9 +51,7 @@ def photo(seed: int) -> Image.Image:
 def test_answers_are_the_same(ours: VQA, theirs: VQA) -> None:
     for seed in range(3):
         for one, other in zip(*(vqa.ask_many(photo(seed), QUESTIONS) for vqa in (ours, theirs)), strict=True):
-            for found, expected in zip(
-                (one.blind, *one.top, *one.words), (other.blind, *other.top, *other.words), strict=True
-            ):
+            for found, expected in zip(*((it.blind, *it.top, *it.words) for it in (one, other)), strict=True):
                 assert found == (expected[0], pytest.approx(expected[1], abs=1e-4))
             assert (one.unknown_words, one.note) == (other.unknown_words, other.note)
             assert one.photo_mattered == pytest.approx(other.photo_mattered, abs=1e-4)
@@ -68,8 +66,7 @@ def test_mostly_unknown_words_are_remarked_and_another_language_is_refused(ours:
     for vqa in (ours, theirs):
         answer = vqa.ask(photo(0), "wat colr iz the cat?")
         assert answer.note == "the model does not know 3 of the 5 words of the question" and not answer.sure
-        with pytest.raises(InputError, match="Spanish"):
-            vqa.ask(photo(0), "¿qué animal hay en la mesa?")
+        assert "Spanish" in refusal(vqa.ask, photo(0), "¿qué animal hay en la mesa?")
 
 
 @pytest.mark.parametrize(("photos", "asked"), [(1, 1), (1, 5), (4, 1), (3, 7)])
@@ -79,14 +76,10 @@ def test_every_number_is_the_same_for_any_batch(ours: VQA, theirs: VQA, photos: 
     index = np.random.default_rng(asked).integers(photos, size=asked)
     grids = [vqa.encode_squares(squares) for vqa in (ours, theirs)]
     assert grids[0] == pytest.approx(array(grids[1]), abs=1e-4)
-    found, expected = (
-        vqa.logits(g, questions, index, image_only=True, falls=True)
-        for vqa, g in zip((ours, theirs), grids, strict=True)
-    )
-    for name in found._fields:
-        one, other = (getattr(x, name) for x in (found, expected))
-        assert one.shape == other.shape, name
-        assert one == pytest.approx(other, abs=1e-4), name
+    both = zip((ours, theirs), grids, strict=True)
+    found = [vqa.logits(grid, questions, index, image_only=True, falls=True) for vqa, grid in both]
+    for name, one, other in zip(found[0]._fields, *found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4, err_msg=name)
 
 
 def test_a_folder_of_an_earlier_version_answers(tiny_onnx: Path, tmp_path: Path, ours: VQA) -> None:
@@ -108,8 +101,8 @@ def test_a_folder_of_an_earlier_version_answers(tiny_onnx: Path, tmp_path: Path,
 
 def test_a_temperature_that_divides_by_nothing_is_refused(tiny_onnx: Path) -> None:
     checkpoint = read_checkpoint(tiny_onnx)
-    with pytest.raises(InputError, match="temperature is 0"):
-        read_config(replace(checkpoint, config=checkpoint.config | {"temperature": 0}))
+    impossible = replace(checkpoint, config=checkpoint.config | {"temperature": 0})
+    assert "temperature is 0" in refusal(read_config, impossible)
 
 
 @pytest.mark.parametrize("mean", [0.5, (0.485, 0.456, 0.406)])
@@ -127,36 +120,21 @@ def test_parts_are_covered_without_gradients(ours: VQA, theirs: VQA) -> None:
     assert [row[2] for row in one.changes] == pytest.approx([row[2] for row in other.changes], abs=1e-4)
     maps = [occlusion(vqa, photo(1), QUESTION) for vqa in (ours, theirs)]
     assert maps[0] == pytest.approx(maps[1], abs=1e-4)
+    assert "need the runtime torch" in refusal(evidence, ours, photo(0), QUESTION, "yes")
+    assert "reads no feature store" in refusal(ours.made_by)
 
 
-def test_a_need_for_gradients_or_another_device_is_reported(ours: VQA, tiny_onnx: Path) -> None:
-    with pytest.raises(InputError, match="need the runtime torch"):
-        evidence(ours, photo(0), QUESTION, "yes")
-    with pytest.raises(InputError, match="reads no feature store"):
-        ours.made_by()
+def test_what_cannot_be_loaded_is_reported(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for settings, message in (
         ({"device": "cuda", "runtime": "onnx"}, "not on 'cuda'"),
         ({"dtype": "bfloat16", "runtime": "onnx"}, "has no precision 'bfloat16'"),
         ({"runtime": "tensorflow"}, "no runtime 'tensorflow'; choose one of auto, torch, onnx, onnx-int8"),
+        ({"runtime": "onnx-int8"}, "image_encoder_int8.onnx; write it where PyTorch is installed"),
     ):
-        with pytest.raises(InputError, match=message):
-            VQA.load(tiny_onnx, **settings)
-
-
-def test_a_missing_runtime_is_reported(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert message in refusal(VQA.load, tiny_onnx, **settings)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for runtime, package in (("torch", "torch"), ("onnx", "onnxruntime"), ("auto", "onnxruntime")):
-        with pytest.raises(InputError, match=f"needs {package}, which is not installed"):
-            VQA.load(tiny_onnx, runtime=runtime)
-
-
-def broken(source: Path, target: Path, name: str, content: bytes | None) -> Path:
-    """A copy of a model's folder with another file in the place of `name`, or none."""
-    shutil.copytree(source, target)
-    (target / name).unlink()
-    if content is not None:
-        (target / name).write_bytes(content)
-    return target
+        assert f"needs {package}, which is not installed" in refusal(VQA.load, tiny_onnx, runtime=runtime)
 
 
 @pytest.mark.parametrize(
@@ -167,23 +145,20 @@ def broken(source: Path, target: Path, name: str, content: bytes | None) -> Path
         ("config.json", b"[]", "holds no JSON object"),
         ("processor_config.json", b'{"image_processor": 7}', "cannot be read"),
         ("tokenizer.json", b"{}", "cannot be read"),
-        (f"{FOLDER}/image_encoder.onnx", None, "There is no .*image_encoder.onnx; write it where PyTorch is installed"),
+        (f"{FOLDER}/image_encoder.onnx", None, "image_encoder.onnx; write it where PyTorch is installed"),
         (f"{FOLDER}/question.onnx", b"no model", "is damaged or no ONNX file"),
         (f"{FOLDER}/question.onnx", b"", "is damaged or no ONNX file"),
+        (f"{FOLDER}/question.onnx", (b"grid_size", b"grad_size"), "was not written by python -m train.export_onnx"),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_reported(
-    tiny_onnx: Path, tmp_path: Path, name: str, content: bytes | None, message: str
+    tiny_onnx: Path, tmp_path: Path, name: str, content: bytes | tuple[bytes, bytes] | None, message: str
 ) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        VQA.load(broken(tiny_onnx, tmp_path / "broken", name, content), runtime="onnx")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_folder_without_8_bits_or_of_another_exporter_is_reported(tiny_onnx: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no .*image_encoder_int8\.onnx"):
-        VQA.load(tiny_onnx, runtime="onnx-int8")
-    other = (tiny_onnx / FOLDER / "image_encoder.onnx").read_bytes().replace(b"grid_size", b"grad_size")
-    with pytest.raises(InputError, match=r"was not written by python -m train\.export_onnx"):
-        folder = broken(tiny_onnx, tmp_path / "other", f"{FOLDER}/question.onnx", other)
-        VQA.load(folder, runtime="onnx")
+    """The file `name` is missing, or holds something else, or one word is replaced by another."""
+    folder = Path(shutil.copytree(tiny_onnx, tmp_path / "broken"))
+    file = folder / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content if isinstance(content, bytes) else file.read_bytes().replace(*content))
+    assert message in refusal(VQA.load, folder, runtime="onnx")

@@ -1,8 +1,10 @@
 """Repairs are counted correctly, and answers compared through a feature store."""
 
+import itertools
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 
 from tools import repair_scores
 from tools.repair_scores import ALWAYS, KINDS, OFFERED, RULES, answers, bare, count, main, noisy, symspells
-from vqa.data.examples import Example, reference
+from vqa.data.examples import Example, reference, write_jsonl
 from vqa.data.features import FeatureStore
 from vqa.predict import VQA
 
@@ -37,8 +39,7 @@ def test_symspell_repairs_by_the_words_of_the_questions() -> None:
 
 def test_rules() -> None:
     typed, found = "waht color is the tablle?", ["waht colors is the table", "what colors is the table?"]
-    done = {rule: apply(typed, found, unknown) for rule, apply in RULES.items()}
-    assert list(done.values()) == [
+    assert [apply(typed, found, unknown) for apply in RULES.values()] == [
         "waht colors is the table",
         "waht color is the table",
         "what colors is the table?",
@@ -78,27 +79,18 @@ def asked(tiny_checkpoint: Path, tmp_path: Path) -> tuple[VQA, FeatureStore, lis
     grids = torch.randn(3, store.places, store.channels, generator=torch.Generator().manual_seed(0))
     store.append([f"{i}.png" for i in range(3)], [str(i) for i in range(3)], grids)
     said = vqa.logits(grids, QUESTIONS, torch.arange(3)).logits.argmax(-1).tolist()
-    examples = [
-        Example(image=f"{i}.png", question=q, answer=vqa.answers[best])
-        for i, (q, best) in enumerate(zip(QUESTIONS, said, strict=True))
-    ]
-    return vqa, store, [*examples, Example(image="missing.png", question="what is it?", answer="a cat")]
+    examples = [Example(f"{i}.png", QUESTIONS[i], vqa.answers[best]) for i, best in enumerate(said)]
+    return vqa, store, [*examples, Example("missing.png", "what is it?", "a cat")]
 
 
 def test_answers_are_those_to_the_repaired_questions(asked) -> None:
     vqa, store, examples = asked
     lookup = {}
-
-    def back(typed):
-        for text in typed:
-            yield [lookup.get(text, text)]
-
-    clean = {"always": ("back", "as it is")}
     for e in examples[:3]:
-        for kind in ("one slip", "noisy"):
-            seed = int(repair_scores.generator_for(0, e).integers(1 << 31))
-            lookup[KINDS[kind](e.question, seed)] = e.question
-    found = answers(vqa, store, examples, {"back": back}, clean, 0)
+        seed = int(repair_scores.generator_for(0, e).integers(1 << 31))
+        lookup |= {damage(e.question, seed): e.question for damage in KINDS.values()}
+    back: dict[str, Any] = {"back": lambda typed: ([lookup.get(text, text)] for text in typed)}
+    found = answers(vqa, store, examples, back, {"always": ("back", "as it is")}, 0)
     assert found["n"] == 3 and found["skipped"] == 1 and found["right"] == 100.0
     for kind in ("one slip", "noisy"):
         assert found[kind]["exact"]["always"] == 100.0 == found[kind]["exact"]["right"]
@@ -120,14 +112,12 @@ def test_the_whole_command(
     _, _, examples = asked
     rows = [{"question": q, "image_id": i} for i in range(300) for q in random.Random(i).sample(QUESTIONS, 2)]
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    lines = [{"image": e.image, "question": e.question, "answer": e.answer} for e in examples]
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_jsonl(examples, tmp_path / "data.jsonl")
     monkeypatch.setattr(repair_scores, "CHOSEN_ON", 2)
     flags = ["--questions", tmp_path / "questions.jsonl", "--model", tiny_checkpoint, "--data", tmp_path / "data.jsonl"]
     assert main([str(f) for f in (*flags, "--features", tmp_path / "store", "--output", tmp_path / "out")]) == 0
     scores = json.loads((tmp_path / "out/scores.json").read_text())
-    assert set(scores["chosen"]) == {
-        f"{who}, {when}" for who in ("ours", "symspellpy") for when in ("always", "offered")
-    }
+    who_and_when = itertools.product(("ours", "symspellpy"), ("always", "offered"))
+    assert scores["chosen"].keys() == {f"{who}, {when}" for who, when in who_and_when}
     assert scores["repairs"]["n"] == 1 and scores["answers"]["n"] == 3
     assert all(np.isfinite(scores["repairs"][label]["right"]) for label in scores["chosen"])

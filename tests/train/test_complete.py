@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.killed import whole_and_resumed
+from tests.train.killed import assert_resumes
+from tests.train.refused import refused
 from train import complete
 from train.complete import main, read_questions
 from vqa.language.complete import Completer
@@ -53,41 +54,28 @@ def test_questions_are_learned_and_completed(questions: Path, tmp_path: Path) ->
     assert "bits per character" in (tmp_path / "run/best/README.md").read_text()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(
-    questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(questions: Path, tmp_path: Path) -> None:
     flags = ["--questions", str(questions), "--device", "cpu", *SMALL, "--epochs", "1.5", "--output"]
-    whole, resumed = whole_and_resumed(main, flags, tmp_path)
-    assert all((whole[name] == resumed[name]).all() for name in whole)
-    assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
-    assert "other settings of 'rate'" in capsys.readouterr().err
+    assert_resumes(main, flags, tmp_path)
+    assert "other settings of 'rate'" in refused(main, *flags, tmp_path / "killed", "--resume", "--rate", "0.1")
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("flag", "content", "message"),
     [
-        (b"", "fewer than two characters"),
-        (b"a", "fewer than two characters"),
-        (b"\xff\xfe\x00", "is not UTF-8 text"),
-        (None, "cannot be read"),
+        ("--text", b"", "fewer than two characters"),
+        ("--text", b"a", "fewer than two characters"),
+        ("--text", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("--text", None, "cannot be read"),
+        ("--questions", b'{"question": 3}\n', "Line 1 of"),
+        ("--questions", b'{"question": "why?"}\n', "too few questions"),
     ],
 )
-def test_a_file_without_text_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
-) -> None:
-    path = tmp_path / "text.txt"
+def test_an_unusable_file_is_reported(tmp_path: Path, flag: str, content: bytes | None, message: str) -> None:
+    path = tmp_path / "text"
     if content is not None:
         path.write_bytes(content)
-    assert main(["--text", str(path), "--output", str(tmp_path / "run")]) == 2
-    assert message in capsys.readouterr().err
-
-
-def test_a_broken_line_and_too_few_questions_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "questions.jsonl"
-    for content, message in (('{"question": 3}\n', "Line 1 of"), ('{"question": "why?"}\n', "too few questions")):
-        path.write_text(content)
-        assert main(["--questions", str(path), "--output", str(tmp_path / "run")]) == 2
-        assert message in capsys.readouterr().err
+    assert message in refused(main, flag, path, "--output", tmp_path / "run")
 
 
 def test_a_text_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.train.refused import refused
 from train.find_cells import main
 
 TEXTS = [f"what color is the {noun} on the {place}?" for noun in ("cat", "red cat", "table") for place in "abcdef"]
@@ -23,11 +24,8 @@ def test_both_models_are_searched(tiny_checkpoint: Path, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(None, "cannot be read"), ("", "There are 0 different texts")])
-def test_unusable_questions_are_reported(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, sentence: str
-) -> None:
+def test_unusable_questions(tiny_checkpoint: Path, tmp_path: Path, content: str | None, sentence: str) -> None:
     path = tmp_path / "questions.txt"
     if content is not None:
         path.write_text(content)
-    assert main(["--questions", str(path), "--model", str(tiny_checkpoint)]) == 2
-    assert sentence in capsys.readouterr().err
+    assert sentence in refused(main, "--questions", path, "--model", tiny_checkpoint)

@@ -1,7 +1,9 @@
 """Training from end to end, on a small drawn world."""
 
+import itertools
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.fitted import Flags
 from tests.train.killed import killed
+from tests.train.refused import refused
 from train import extract_features
 from train.fit import main
 from train.fitting.prepare import prepare
@@ -20,49 +23,25 @@ from train.fitting.state import Average
 from vqa.model.image_encoder import ImageEncoder
 from vqa.predict import VQA
 
-CHECKPOINT = {
-    "README.md",
-    "config.json",
-    "model.safetensors",
-    "priors.json",
-    "processor_config.json",
-    "results.json",
-    "tokenizer.json",
-    "training.json",
-}
-
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    """The one sentence on standard error about a run that cannot start."""
-    capsys.readouterr()
-    assert main(arguments) == 2
-    sentence = capsys.readouterr().err
-    assert sentence.count("\n") == 1 and sentence.endswith(".\n")
-    return sentence
-
-
 def test_a_run_leaves_a_complete_checkpoint(fitted: Any, world: Path) -> None:
     best = fitted.folder / "best"
-    assert {path.name for path in best.iterdir()} >= CHECKPOINT
+    files = {"README.md", "config.json", "model.safetensors", "priors.json", "processor_config.json", "results.json"}
+    assert {path.name for path in best.iterdir()} >= files | {"tokenizer.json", "training.json"}
     vqa = VQA.load(best)
     answer = vqa.ask(world / "photos/000003.png", "what color is the square?")
-    assert answer.text in vqa.answers
-    assert answer.attention.shape == (2, 8, 8)
+    assert answer.text in vqa.answers and answer.attention.shape == (2, 8, 8)
     assert vqa.config.temperature == read(best / "results.json")["calibration"]["temperature"] != 1.0
     assert read(best / "training.json")["optim"]["epochs"] == 3
 
 
-def test_the_loss_falls(fitted: Any) -> None:
-    losses = [float(loss) for loss in re.findall(r"model \d/3: loss ([\d.]+)", fitted.printed)]
-    assert len(losses) == 3
-    assert losses[0] > losses[1] > losses[2]
-
-
-def test_the_encoder_and_the_heads_learned(fitted: Any, flags: Flags, tmp_path: Path) -> None:
+def test_the_loss_falls_and_the_encoder_and_the_heads_learned(fitted: Any, flags: Flags, tmp_path: Path) -> None:
+    first, second, third = map(float, re.findall(r"model \d/3: loss ([\d.]+)", fitted.printed))
+    assert first > second > third
     before = prepare(parse(flags(tmp_path))).net.state_dict()
     after = load_file(fitted.folder / "best/model.safetensors")
     names = ("image_encoder.cnn.0.weight", "blind_head.3.weight", "image_only_head.3.weight", "answer_head.1.weight")
@@ -97,19 +76,15 @@ def test_a_run_interrupted_in_every_task_ends_in_the_same_weights(fitted: Any, f
     assert_same_files(tmp_path / "run", fitted.folder, files)
 
 
-def test_steps_after_the_last_save_are_done_again(
-    fitted: Any, flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    update, steps = Average.update, 0
+def test_steps_after_the_last_save_are_done_again(fitted: Any, flags: Flags, tmp_path: Path) -> None:
+    update, steps = Average.update, itertools.count(1)
 
     def kill(self: Average, step: int) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == 10:  # two of the text, five of the model's first epoch, three of its second
+        if next(steps) == 10:  # two of the text, five of the model's first epoch, three of its second
             raise KeyboardInterrupt
         update(self, step)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Average, "update", kill)
         assert main(flags(tmp_path / "run")) == 130
     assert at("model", 1, 0)(read(tmp_path / "run/last/state.json"))
@@ -125,10 +100,10 @@ def test_another_seed_gives_other_weights(fitted: Any, flags: Flags, tmp_path: P
     assert read(fitted.folder / results)["tables"] != read(tmp_path / "run" / results)["tables"]
 
 
-def test_runs_are_not_mixed(fitted: Any, flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "holds a run already; add --resume" in refusal(capsys, flags(fitted.folder))
-    assert "other settings of 'optim'" in refusal(capsys, flags(fitted.folder, "--resume", "--optim.rate=0.02"))
-    assert "There is no state to resume" in refusal(capsys, flags(fitted.folder / "new", "--resume"))
+def test_runs_are_not_mixed(fitted: Any, flags: Flags) -> None:
+    assert "holds a run already; add --resume" in refused(main, *flags(fitted.folder))
+    assert "other settings of 'optim'" in refused(main, *flags(fitted.folder, "--resume", "--optim.rate=0.02"))
+    assert "There is no state to resume" in refused(main, *flags(fitted.folder / "new", "--resume"))
 
 
 @pytest.mark.parametrize(
@@ -146,10 +121,8 @@ def test_runs_are_not_mixed(fitted: Any, flags: Flags, capsys: pytest.CaptureFix
         ("--model.attention=hard", "glimpses"),
     ],
 )
-def test_bad_settings_are_reported_in_one_sentence(
-    flags: Flags, capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str, message: str
-) -> None:
-    assert message in refusal(capsys, flags(tmp_path / "run", flag))
+def test_bad_settings_are_reported_in_one_sentence(flags: Flags, tmp_path: Path, flag: str, message: str) -> None:
+    assert message in refused(main, *flags(tmp_path / "run", flag))
     assert not (tmp_path / "run/last").exists()
 
 
@@ -167,10 +140,8 @@ def test_questions_that_cannot_be_learned_are_counted(flags: Flags, world: Path,
     assert len(prepared.train) + len(prepared.holdout) + len(prepared.validation) == 235
 
 
-def test_a_folder_without_the_photos_is_reported(
-    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert f"is in {tmp_path}" in refusal(capsys, flags(tmp_path / "run", f"--data.images=[{tmp_path}]"))
+def test_a_folder_without_the_photos_is_reported(flags: Flags, tmp_path: Path) -> None:
+    assert f"is in {tmp_path}" in refused(main, *flags(tmp_path / "run", f"--data.images=[{tmp_path}]"))
 
 
 def test_no_photo_is_in_two_splits_or_in_the_text_of_another(flags: Flags, tmp_path: Path) -> None:
@@ -195,9 +166,7 @@ def save_encoder(path: Path, seed: int) -> Path:
     return path
 
 
-def test_training_reads_a_feature_store(
-    flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_training_reads_a_feature_store(flags: Flags, world: Path, tmp_path: Path) -> None:
     encoder, second = (save_encoder(tmp_path / f"encoder{seed}.safetensors", seed) for seed in (1, 2))
     store = tmp_path / "store"
     extract(world / "photos", store, encoder)
@@ -209,27 +178,20 @@ def test_training_reads_a_feature_store(
     for name, value in load_file(encoder).items():  # an encoder whose grids are stored stays as it is
         assert torch.equal(kept[f"image_encoder.{name}"], value.half() if value.is_floating_point() else value)
     other = flags(tmp_path / "other", f"--data.features={store}", f"--model.pretrained={second}")
-    assert "was made with weights" in refusal(capsys, other)
+    assert "was made with weights" in refused(main, *other)
 
 
-def test_a_store_that_lacks_photos_is_reported_before_training(
-    flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_lacks_photos_is_reported_before_training(flags: Flags, world: Path, tmp_path: Path) -> None:
     """Also those of the validation questions, which are only read at the end."""
     validated = sorted({Path(e.image).name for e in prepare(parse(flags(tmp_path / "run"))).validation})
-    (tmp_path / "photos").mkdir()
-    for photo in sorted((world / "photos").iterdir()):
-        if photo.name not in validated[:2]:
-            (tmp_path / "photos" / photo.name).write_bytes(photo.read_bytes())
+    shutil.copytree(world / "photos", tmp_path / "photos", ignore=shutil.ignore_patterns(*validated[:2]))
     encoder, store = save_encoder(tmp_path / "encoder.safetensors", 1), tmp_path / "store"
     extract(tmp_path / "photos", store, encoder)
-    printed = refusal(capsys, flags(tmp_path / "run", f"--data.features={store}", f"--model.pretrained={encoder}"))
+    printed = refused(main, *flags(tmp_path / "run", f"--data.features={store}", f"--model.pretrained={encoder}"))
     assert "lacks 2 of 12 photos" in printed and "run train.extract_features" in printed
 
 
-def test_a_model_learns_from_teachers_of_its_own_encoder(
-    fitted: Any, flags: Flags, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_learns_from_teachers_of_its_encoder(fitted: Any, flags: Flags, world: Path, tmp_path: Path) -> None:
     teacher, store = fitted.folder / "best", tmp_path / "store"
     extract(world / "photos", store, teacher)
     few = [f"--data.features={store}", f"--model.pretrained={teacher}", "--optim.epochs=1"]
@@ -242,12 +204,10 @@ def test_a_model_learns_from_teachers_of_its_own_encoder(
     alone = load_file(tmp_path / "alone/best/model.safetensors")["answer_head.1.weight"]
     assert torch.equal(weights["0"], alone) and not torch.equal(weights["0.5"], alone)
     other = flags(tmp_path / "other", *few, f"--teachers=[{teacher}]", "--data.answers=3")
-    assert "has other answers than the model" in refusal(capsys, other)
+    assert "has other answers than the model" in refused(main, *other)
 
 
-def test_a_model_learns_from_a_teacher_that_reads_photos_of_another_size(
-    fitted: Any, flags: Flags, tmp_path: Path
-) -> None:
+def test_a_model_learns_from_a_teacher_of_another_photo_size(fitted: Any, flags: Flags, tmp_path: Path) -> None:
     teacher = f"--teachers=[{fitted.folder / 'best'}]"
     few = ["--model.image_size=96", "--optim.epochs=1"]
     assert main(flags(tmp_path / "alone", *few)) == 0

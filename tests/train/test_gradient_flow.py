@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.train.refused import refused
 from train.gradient_flow import COMPARISONS, compare, copy_task, main
 
 QUESTIONS = [f"what color is the cat on the {word}?" for word in "abcdefghijklmnop"]
@@ -49,11 +50,9 @@ def test_the_chart_of_clipping_is_bounded(tmp_path: Path) -> None:
     assert all(below > above + 20 for below, above in zip(clipped, free, strict=True))  # lower on the page
 
 
-def test_bad_input_is_reported(tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*flags, str(tmp_path / "new"), "--steps", "1"]) == 2
+def test_bad_input_is_reported(tmp_path: Path, flags: list[str]) -> None:
+    assert "choose 2 to 1000" in refused(main, *flags, tmp_path / "new", "--steps", "1")
     (tmp_path / "file").write_text("")
-    assert main([*flags, str(tmp_path / "file")]) == 2
+    assert "cannot be read or written" in refused(main, *flags, tmp_path / "file")
     (tmp_path / "questions.txt").write_text("Why?\nWho is it?")
-    assert main([*flags, str(tmp_path / "new")]) == 2
-    errors = capsys.readouterr().err
-    assert "choose 2 to 1000" in errors and "cannot be read or written" in errors and "give more questions" in errors
+    assert "give more questions" in refused(main, *flags, tmp_path / "new")

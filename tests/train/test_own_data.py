@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.train.refused import refused
 from train import own_data
 from train.own import learning, trials
 from train.own_data import train
@@ -61,6 +62,21 @@ def steady_clock(step: float = 0.002) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def stopped_after_a_fit(run: Path) -> Iterator[None]:
+    """Ctrl-C when the second fit of a run begins."""
+    fit = trials.fit
+
+    def stop(*given: Any, **more: Any) -> int:
+        if (run / "trials").exists():
+            raise KeyboardInterrupt
+        return fit(*given, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "fit", stop)
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A model, and what was printed while it was made."""
@@ -89,11 +105,11 @@ def test_a_table_and_photos_become_a_model(made: tuple[Path, str], world: Path) 
 
 
 def test_photos_that_the_start_model_knows_are_reported(
-    data: Path, world: Path, made: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], made: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Going on from a model of the same photos, no figure is called one about photos that it never saw."""
-    words = ["train", str(data), "--images", str(world / "photos"), "--start", str(made[0]), "--epochs", "1"]
-    assert cli.main([*words, "--minutes", "0.3", "--output", str(tmp_path / "model")]) == 0
+    more = ["--start", str(made[0]), "--epochs", "1", "--minutes", "0.3", "--output", str(tmp_path / "model")]
+    assert cli.main([*words, *more]) == 0
     printed = capsys.readouterr().out
     assert "had learned from 30 of these photos before" in printed and "photos that were kept apart" in printed
     assert "never saw" not in printed and "never saw" in made[1] and "before, so that" not in made[1]
@@ -113,27 +129,16 @@ def test_everything_but_the_image_encoder_has_learned(made: tuple[Path, str], ti
 def test_an_interrupted_run_is_continued_by_the_same_command(
     words: list[str], made: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    arguments, done = [*words, "--output", str(tmp_path / "again")], []
-    stored = tmp_path / "again.run" / "trials"
-
-    def fit_once(*given: object, **more: object) -> int:
-        if stored.exists():
-            raise KeyboardInterrupt
-        return fit(*given, **more)  # type: ignore[arg-type]
-
-    fit = trials.fit
-    with steady_clock(), monkeypatch.context() as patch:
-        patch.setattr(trials, "fit", fit_once)
+    arguments, done, fit = [*words, "--output", str(tmp_path / "again")], [], trials.fit
+    with steady_clock(), stopped_after_a_fit(tmp_path / "again.run"):
         assert cli.main(arguments) == 130
     assert "the same command resumes" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
-    (first,) = stored.iterdir()
+    (first,) = (tmp_path / "again.run/trials").iterdir()
     before = first.stat().st_mtime_ns
-    assert "with --epochs 2; continue it so" in refusal(capsys, [*arguments, "--epochs", "3"])
-    with steady_clock(), monkeypatch.context() as patch:
-        patch.setattr(
-            trials, "fit", lambda *given, **more: done.append(first.stat().st_mtime_ns) or fit(*given, **more)
-        )
+    assert "with --epochs 2; continue it so" in refused(cli.main, *arguments, "--epochs", "3")
+    monkeypatch.setattr(trials, "fit", lambda *a, **more: done.append(first.stat().st_mtime_ns) or fit(*a, **more))
+    with steady_clock():
         assert cli.main(arguments) == 0
     assert "Continuing the run in" in capsys.readouterr().out
     assert set(done) == {before}, "a finished fit was repeated"
@@ -147,28 +152,20 @@ def test_the_measured_model_is_kept_on_request(words: list[str], tmp_path: Path,
     assert VQA.load(tmp_path / "measured").answers
 
 
-def test_too_little_time_is_refused_in_a_sentence(words: list[str], tmp_path: Path, capsys) -> None:
-    arguments = [*words, "--output", str(tmp_path / "hasty"), "--minutes"]
+def test_too_little_time_is_refused_in_a_sentence(words: list[str], tmp_path: Path) -> None:
+    arguments = [*words, "--output", tmp_path / "hasty", "--minutes"]
     with steady_clock(0.2):
-        sentence = refusal(capsys, [*arguments, "0.01"])
+        sentence = refused(cli.main, *arguments, "0.01")
     assert "A budget of 0.01 minutes is too short" in sentence and "give --minutes 1," in sentence
-    assert "--minutes is inf; give a finite number." in refusal(capsys, [*arguments, "inf"])
+    assert "--minutes is inf; give a finite number." in refused(cli.main, *arguments, "inf")
 
 
 @pytest.mark.parametrize("output", [".", "/", "..", "./"])
-def test_an_output_without_a_name_is_refused(words: list[str], output: str, capsys) -> None:
-    assert "name a folder to create" in refusal(capsys, [*words, "--output", output])
+def test_an_output_without_a_name_is_refused(words: list[str], output: str) -> None:
+    assert "name a folder to create" in refused(cli.main, *words, "--output", output)
 
 
-def test_without_output_the_data_is_only_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(words) == 0
-    printed = capsys.readouterr().out
-    assert f"{ROWS} questions about 30 photos" in printed and "epoch" not in printed
-
-
-def test_nearly_equal_answers_are_listed_and_merged_on_request(
-    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nearly_equal_answers_are_listed_and_merged(words: list[str], data: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "plural.csv"
     table.write_text(data.read_text().replace(",square\n", ",squares\n", 1))
     check = ["train", str(table), *words[2:]]
@@ -176,79 +173,48 @@ def test_nearly_equal_answers_are_listed_and_merged_on_request(
     printed = capsys.readouterr().out
     assert "'squares' and 'square'" in printed and f"vqa train {table} --images {words[3]} --merge." in printed
     assert cli.main([*check, "--merge"]) == 0
-    assert (
-        "1 answer nearly equal to a more common one ('squares' and 'square'); they are counted"
-        in capsys.readouterr().out
-    )
+    merged = "1 answer nearly equal to a more common one ('squares' and 'square'); they are counted"
+    assert merged in capsys.readouterr().out
 
 
-def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    capsys.readouterr()
-    assert cli.main(arguments) == 2
-    sentence = capsys.readouterr().err
-    assert sentence.count("\n") == 1 and sentence.endswith(".\n")
-    return sentence
-
-
-def test_bad_input_is_reported_in_one_sentence(
-    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    new = ["--output", str(tmp_path / "new")]
-    assert "--epochs is 0" in refusal(capsys, [*words, *new, "--epochs", "0"])
-    assert "There is no model folder" in refusal(capsys, [*words, *new, "--start", "./nowhere"])
-    assert "The setting seed is -1" in refusal(capsys, [*words, *new, "--seed=-1"])
-    taken = tmp_path / "taken"
-    taken.mkdir()
-    (taken / "thesis.txt").write_text("precious")
-    assert "taken is not empty" in refusal(capsys, [*words, "--output", str(taken)])
-    broken = tmp_path / "broken.csv"
-    lines = data.read_text().splitlines()
-    broken.write_text("\n".join([*lines[:16], "a.jpg,what, or where?,cat", *lines[17:]]))
-    assert f"Line 17 of {broken} has 4 columns" in refusal(capsys, ["train", str(broken), *words[2:], *new])
-    few = tmp_path / "few.csv"
-    few.write_text("\n".join(lines[:9]))
-    assert "at least 20 are needed" in refusal(capsys, ["train", str(few), *words[2:], *new])
-    disagreed = tmp_path / "disagreed.jsonl"
-    rows = [line.split(",")[:2] for line in lines[1:-2]]
-    each = [
-        {"image": image, "question": asked, "answers": [f"{i} {n}" for n in range(10)]}
-        for i, (image, asked) in enumerate(rows)
-    ]
-    disagreed.write_text("\n".join(map(json.dumps, each)))
-    assert "No answer was given 1 times" in refusal(capsys, ["train", str(disagreed), *words[2:], *new])
+def test_bad_input_is_reported_in_one_sentence(words: list[str], data: Path, tmp_path: Path) -> None:
+    new = ["--output", tmp_path / "new"]
+    assert "--epochs is 0" in refused(cli.main, *words, *new, "--epochs", "0")
+    assert "There is no model folder" in refused(cli.main, *words, *new, "--start", "./nowhere")
+    assert "The setting seed is -1" in refused(cli.main, *words, *new, "--seed=-1")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/thesis.txt").write_text("precious")
+    assert "taken is not empty" in refused(cli.main, *words, "--output", tmp_path / "taken")
+    lines, broken = data.read_text().splitlines(), tmp_path / "broken.csv"
+    rows = [dict(zip(("image", "question"), line.split(","), strict=False)) for line in lines[1:-2]]
+    disagreed = [json.dumps(row | {"answers": [f"{i} {n}" for n in range(10)]}) for i, row in enumerate(rows)]
+    for path, content, message in (
+        (broken, [*lines[:16], "a.jpg,what, or where?,cat", *lines[17:]], f"Line 17 of {broken} has 4 columns"),
+        (tmp_path / "few.csv", lines[:9], "at least 20 are needed"),
+        (tmp_path / "disagreed.jsonl", disagreed, "No answer was given 1 times"),
+    ):
+        path.write_text("\n".join(content))
+        assert message in refused(cli.main, "train", path, *words[2:], *new)
     assert not list(tmp_path.glob("new*"))
 
 
-def test_a_run_with_other_questions_is_not_continued(
-    words: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_with_other_questions_is_not_continued(words: list[str], data: Path, tmp_path: Path) -> None:
     """Unless nothing has been learned yet, as after a refused budget."""
-    fit, run, output = trials.fit, tmp_path / "model.run", ["--output", str(tmp_path / "model")]
-
-    def stop(*given: Any, **more: Any) -> int:
-        if (run / "trials").exists():
-            raise KeyboardInterrupt
-        return fit(*given, **more)
-
-    other = tmp_path / "other.csv"
+    run, output, other = tmp_path / "model.run", ["--output", str(tmp_path / "model")], tmp_path / "other.csv"
     other.write_text("\n".join(data.read_text().splitlines()[:-3]))
     with steady_clock(0.5):
-        assert "is too short" in refusal(capsys, ["train", str(other), *words[2:-1], "0.1", *output])
+        assert "is too short" in refused(cli.main, "train", other, *words[2:-1], "0.1", *output)
     assert {path.name for path in run.iterdir()} == {"questions.jsonl", "settings.json", "features"}
-    with monkeypatch.context() as patch:
-        patch.setattr(trials, "fit", stop)
+    with stopped_after_a_fit(run):
         assert cli.main([*words, *output]) == 130
-    assert "unfinished run with other questions" in refusal(capsys, ["train", str(other), *words[2:], *output])
-    for option, before in (
-        (["--seed", "2"], "with --seed 1"),
-        (["--minutes", "7"], "with --minutes 1.0"),
-        (["--no-refit"], "without --no-refit"),
-    ):
-        assert f"unfinished run {before};" in refusal(capsys, [*words, *output, *option])
+    assert "unfinished run with other questions" in refused(cli.main, "train", other, *words[2:], *output)
+    for option, before in (("--seed=2", "--seed 1"), ("--minutes=7", "--minutes 1.0")):
+        assert f"unfinished run with {before};" in refused(cli.main, *words, *output, option)
+    assert "unfinished run without --no-refit;" in refused(cli.main, *words, *output, "--no-refit")
 
 
-def test_it_needs_nothing_but_the_core_install(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_without_output_the_data_is_only_checked_with_the_core_install(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("train.")]:
         package, _, module = name.rpartition(".")
@@ -258,6 +224,8 @@ def test_it_needs_nothing_but_the_core_install(
     for name in ("accelerate", "jsonargparse", "tensorboard", "torch.utils.tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(words) == 0
+    printed = capsys.readouterr().out
+    assert f"{ROWS} questions about 30 photos" in printed and "epoch" not in printed
     importlib.import_module("train.own.conclude")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.train.killed import whole_and_resumed
+from tests.train.killed import assert_resumes
+from tests.train.refused import refused
 from train import repair
 from train.repair import main, pair, stream
 from vqa.language.characters import END, PADDING, REPLACEMENT, START, Characters
@@ -37,15 +38,11 @@ def test_it_learns_to_mend(questions: Path, tmp_path: Path, monkeypatch: pytest.
     assert "tools.repair_scores" in (tmp_path / "run/best/README.md").read_text()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(
-    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_run_resumes(questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repair, "SPREAD", 5)  # so that it falls into the middle of a part
     flags = ["--questions", str(questions), *SMALL, "--epochs", "0.4", "--output"]
-    whole, resumed = whole_and_resumed(main, flags, tmp_path)
-    assert all((whole[name] == resumed[name]).all() for name in whole)
-    assert main([*flags, str(tmp_path / "killed"), "--resume", "--rate", "0.1"]) == 2
-    assert "other settings of 'rate'" in capsys.readouterr().err
+    assert_resumes(main, flags, tmp_path)
+    assert "other settings of 'rate'" in refused(main, *flags, tmp_path / "killed", "--resume", "--rate", "0.1")
 
 
 def test_batches_hold_what_was_typed_and_what_was_meant() -> None:

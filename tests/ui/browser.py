@@ -8,32 +8,29 @@ from tests.ui.conftest import QUESTION
 WIDE, ZOOMED, PHONE = ({"width": w, "height": h} for w, h in ((1366, 768), (683, 384), (390, 844)))
 
 
-def choose(page: Any, file: Path) -> None:
-    page.locator("#choose").set_input_files(file)
+def choose(page: Any, *files: Path) -> None:
+    page.locator("#choose").set_input_files(files)
 
 
-def upload(page: Any, photo: Path) -> None:
-    """Choose a photo, and wait until it was described."""
-    choose(page, photo)
+def upload(page: Any, *photos: Path) -> None:
+    """Choose photos, and wait until one was described."""
+    choose(page, *photos)
     page.locator(".sentence").wait_for()
 
 
-def ask(page: Any, question: str = QUESTION) -> Any:
-    """Ask, wait for the answer, and return its card."""
-    count = page.locator(".cards .card").count()
-    page.locator("#question").fill(question)
-    page.locator("#question").press("Enter")
-    card = page.locator(".cards .card").nth(count)
-    card.locator(".bar, .failed").first.wait_for()
+def ask(page: Any, *questions: str) -> Any:
+    """Ask one after the other, wait for each answer, and return the card of the last."""
+    for question in questions or (QUESTION,):
+        count = page.locator(".cards .card").count()
+        page.locator("#question").fill(question)
+        page.locator("#question").press("Enter")
+        card = page.locator(".cards .card").nth(count)
+        card.locator(".bar, .failed").first.wait_for()
     return card
 
 
-def heat(page: Any) -> list[int]:
-    """The colours of the heat at its centre and in a corner."""
-    return page.locator("canvas.heat").evaluate(
-        """canvas => [canvas.width / 2, 5].flatMap(
-            (at) => [...canvas.getContext('2d').getImageData(at, at, 1, 1).data])"""
-    )
+def drawn(page: Any, canvas: str) -> str:
+    return page.locator(f"canvas.{canvas}").evaluate("canvas => canvas.toDataURL()")
 
 
 def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -1,7 +1,8 @@
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +54,16 @@ def client(address) -> Client:
 
 
 @pytest.fixture
-def closing_page() -> Iterator[tuple[str, list[str]]]:
+def closing_page(tmp_path) -> Iterator[tuple[str, list[str]]]:
     """Another server: its address, and the paths that it was asked for. Its page closes its window after a second."""
+    (tmp_path / "here.html").write_text("<title>t</title><script>setTimeout(() => close(), 1000)</script>")
     paths: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            paths.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<title>t</title><script>setTimeout(() => close(), 1000)</script>")
-
+    class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_):
-            pass
+            paths.append(self.path)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", paths
         server.shutdown()
@@ -89,7 +84,8 @@ def opened(page, address):
     errors: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.set_default_timeout(60_000)
+    page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+    page.set_default_timeout(120_000)
     page.set_viewport_size({"width": 1366, "height": 768})
     page.goto(address)
     page.locator(".examples button").first.wait_for()
@@ -97,3 +93,10 @@ def opened(page, address):
     assert errors == []
     assert len(requests) > 5
     assert [url for url in requests if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def uploaded(opened, photo) -> None:
+    """The photo was chosen in the page, and described there."""
+    opened.locator("#choose").set_input_files(photo)
+    opened.locator(".sentence").wait_for()

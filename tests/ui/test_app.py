@@ -1,3 +1,5 @@
+import sys
+
 import httpx
 import pytest
 
@@ -19,15 +21,22 @@ def fast(monkeypatch, vqa):
     return waited
 
 
-def test_an_address_that_makes_no_sense_is_reported(fast):
-    with pytest.raises(InputError, match="The root path is 'glimpse'; give one that begins with /"):
-        app.launch(root_path="glimpse")
-    with pytest.raises(InputError, match="choose one from 1 to 65535"):
-        app.launch(port=0)
-    with pytest.raises(InputError, match="cannot listen on the IPv6 address ::1"):
-        app.launch(host="::1", port=free_port())
-    with pytest.raises(InputError, match="cannot listen on no address"):
-        app.launch(host="", port=free_port())
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"root_path": "glimpse"}, "The root path is 'glimpse'; give one that begins with /"),
+        ({"port": 0}, "choose one from 1 to 65535"),
+        ({"host": "::1"}, "cannot listen on the IPv6 address ::1"),
+        ({"host": ""}, "cannot listen on no address"),
+        ({"model": "./none"}, "There is no model folder"),
+        ({"mcp": True}, r"pip install 'glimpse-vqa\[mcp\]'"),
+        *(({"auth": half}, "is not NAME:PASSWORD") for half in ("", "ann", "ann:", ":secret")),
+    ],
+)
+def test_settings_that_cannot_be_used_are_reported(monkeypatch, settings, message):
+    monkeypatch.setitem(sys.modules, "mcp", None)  # as if it was not installed
+    with pytest.raises(InputError, match=message):
+        app.launch(**{"port": free_port()} | settings)
 
 
 def test_launch_prints_the_address_and_stays(fast, capsys):
@@ -66,35 +75,7 @@ def test_the_page_is_open_before_the_model():
         assert httpx.get(front.address).status_code == 200
         status = httpx.post(f"{front.address}glimpse/call/status", json={"data": []}).json()["result"]
         assert status["loading"] == "the model"
-
-
-def test_a_model_that_cannot_be_read_is_reported():
-    with pytest.raises(InputError, match="There is no model folder"):
-        app.launch("./none", port=free_port())
-
-
-def test_a_password_is_asked_for(models):
-    with app.serving(models, port=free_port(), login=app.credentials("ann:secret")) as front:
-        address = front.address
-        assert not front.app.get_blocks().analytics_enabled
-        assert httpx.get(f"{address}config").status_code == 401
-        assert httpx.post(f"{address}gradio_api/call/ask", json={"data": [None, ""]}).status_code == 401
-        with httpx.Client() as client:
-            assert client.post(f"{address}login", data={"username": "ann", "password": "wrong"}).status_code == 400
-            assert client.post(f"{address}login", data={"username": "ann", "password": "secret"}).status_code == 200
-            assert client.get(f"{address}config").status_code == 200
-
-
-@pytest.mark.parametrize("auth", ["", "ann", "ann:", ":secret"])
-def test_a_half_password_is_refused(auth):
-    with pytest.raises(InputError, match="is not NAME:PASSWORD"):
-        app.credentials(auth)
-
-
-def test_mcp_without_its_packages_is_reported(monkeypatch):
-    monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'glimpse-vqa\[mcp\]'"):
-        app.launch(port=free_port(), mcp=True)
+        assert httpx.get(f"{front.address}healthz").status_code == 503
 
 
 def test_it_can_be_installed_from_the_browser(address):
@@ -102,17 +83,18 @@ def test_it_can_be_installed_from_the_browser(address):
     assert (manifest["name"], manifest["display"]) == ("Glimpse", "standalone")
     for icon in manifest["icons"]:
         found = httpx.get(httpx.URL(address).join(icon["src"]))
-        assert found.status_code == 200
-        assert found.headers["content-type"] == icon["type"]
+        assert (found.status_code, found.headers["content-type"]) == (200, icon["type"])
     assert 'rel="manifest"' in httpx.get(address).text
 
 
-def test_strangers_cannot_name_models(monkeypatch, fast):
+@pytest.mark.parametrize(
+    ("space", "settings"), [("", {}), ("", {"host": "0.0.0.0"}), ("", {"root_path": "/glimpse"}), ("ann/glimpse", {})]
+)
+def test_strangers_cannot_name_models(monkeypatch, fast, space, settings):
     known: list[bool] = []
     made = app.functions
     monkeypatch.setattr(app, "functions", lambda models, found: known.append(models.any_model) or made(models, found))
-    for host in ("127.0.0.1", "0.0.0.0"):
-        app.launch(host=host, port=free_port())
-    monkeypatch.setenv("SPACE_ID", "ann/glimpse")
-    app.launch(port=free_port())
-    assert known == [True, False, False]
+    if space:
+        monkeypatch.setenv("SPACE_ID", space)
+    app.launch(port=free_port(), **settings)
+    assert known == [not space and not settings]

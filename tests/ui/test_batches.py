@@ -70,8 +70,7 @@ def test_what_breaks_a_batch_fails_alone(batches, vqa, photo, monkeypatch):
         return ask_all(photos, questions)
 
     monkeypatch.setattr(vqa, "ask_all", fragile)
-    results = ask_at_once(batches, vqa, [(photo.read_bytes(), [question]) for question in QUESTIONS])
-    *good, broken = results
+    *good, broken = ask_at_once(batches, vqa, [(photo.read_bytes(), [question]) for question in QUESTIONS])
     assert all(len(result.result()) == 1 for result in good)
     with pytest.raises(RuntimeError):
         broken.result()

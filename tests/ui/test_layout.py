@@ -1,9 +1,9 @@
 """The whole page in a browser: accessible, nothing moves or scrolls away, little is sent."""
 
-import re
-
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import ImageColor
 
 from tests.ui.browser import PHONE, WIDE, ZOOMED, ask, upload
 from tests.ui.conftest import QUESTION
@@ -27,8 +27,12 @@ def violations(page) -> list[str]:
     return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
+def within(box: dict, size: dict) -> bool:
+    return box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_accessible_empty_and_answered(opened, photo, scheme):
+def test_it_is_accessible_empty_and_answered_and_so_are_the_other_pages(opened, address, photo, scheme):
     opened.emulate_media(color_scheme=scheme)
     opened.reload()
     opened.locator(".examples button").first.wait_for()
@@ -37,16 +41,10 @@ def test_it_is_accessible_empty_and_answered(opened, photo, scheme):
         opened.set_viewport_size(size)
         assert violations(opened) == []
     upload(opened, photo)
-    card = ask(opened)
-    card.locator("summary").first.click()
-    for size in (WIDE, PHONE):
+    ask(opened).locator("summary").first.click()
+    for size in (PHONE, WIDE):
         opened.set_viewport_size(size)
         assert violations(opened) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_other_pages_are_accessible(opened, address, scheme):
-    opened.emulate_media(color_scheme=scheme)
     for path, part in (("learn", "#flow svg"), ("about", "#about h2")):
         opened.goto(f"{address}{path}")
         opened.locator(part).first.wait_for()
@@ -54,17 +52,14 @@ def test_the_other_pages_are_accessible(opened, address, scheme):
         assert violations(opened) == []
 
 
-def test_everything_fits_and_stays_in_place(opened, photo):
-    upload(opened, photo)
+def test_everything_fits_and_stays_in_place(opened, uploaded):
     opened.evaluate(SHIFTS)
     for size, least in ((WIDE, 24), (ZOOMED, 24), (PHONE, 40)):
         opened.set_viewport_size(size)
         ask(opened)
         assert opened.evaluate(REACHES), size
-        places = [
-            opened.locator(name).bounding_box() for name in ("#question", ".picture", ".card[aria-current] .asked")
-        ]
-        assert all(box["y"] >= 0 and box["y"] + box["height"] <= size["height"] for box in places), size
+        for name in ("#question", ".picture", ".card[aria-current] .asked"):
+            assert within(opened.locator(name).bounding_box(), size), (name, size)
         assert opened.evaluate(SMALL, least) == []
     stage = opened.locator(".stage").bounding_box()
     assert stage["height"] == pytest.approx(0.4 * PHONE["height"], abs=2)
@@ -80,18 +75,13 @@ def test_everything_fits_and_stays_in_place(opened, photo):
     assert opened.evaluate("window.shifts") < 0.05
 
 
-def test_a_later_question_sends_little_and_nothing_of_earlier_ones(opened, photo):
-    upload(opened, photo)
+def test_a_later_question_sends_little_and_nothing_of_earlier_ones(opened, uploaded):
+    sent: list = []
+    opened.on("requestfinished", lambda request: sent.append(request))
     sizes = []
     for _ in range(3):
-        sent: list = []
-
-        def record(request, sent=sent):
-            sent.append(request)
-
-        opened.on("requestfinished", record)
+        sent.clear()
         ask(opened)
-        opened.remove_listener("requestfinished", record)
         sizes.append(sum(request.sizes()["requestBodySize"] + request.sizes()["responseBodySize"] for request in sent))
     assert max(sizes) < 5000 and max(sizes) - min(sizes) < 100
 
@@ -119,14 +109,11 @@ def test_the_keyboard_alone_is_enough(opened):
 
 
 def contrast(*colours: str) -> float:
-    """The contrast of two colours, by WCAG; written as '#rrggbb' or 'rgb(r, g, b)'."""
-    light = []
-    for colour in colours:
-        hexadecimal = re.findall(r"[0-9a-f]{2}", colour) if colour.strip().startswith("#") else []
-        parts = [int(part, 16) for part in hexadecimal] or [int(part) for part in re.findall(r"\d+", colour)[:3]]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
-        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
-    return (max(light) + 0.05) / (min(light) + 0.05)
+    """The contrast of two colours, by WCAG."""
+    parts = np.array([ImageColor.getrgb(colour.strip()) for colour in colours]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("size", [ZOOMED, {"width": 844, "height": 390}, {"width": 455, "height": 256}])
@@ -134,8 +121,7 @@ def test_every_example_can_be_reached_on_a_low_screen(opened, size):
     opened.set_viewport_size(size)
     for place in (opened.locator(".choose.first"), opened.locator(".examples button").last):
         place.scroll_into_view_if_needed()
-        box = place.bounding_box()
-        assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+        assert within(place.bounding_box(), size)
 
 
 @pytest.mark.parametrize("size", [PHONE, {"width": 360, "height": 640}, {"width": 320, "height": 568}])

@@ -1,11 +1,11 @@
 import asyncio
-import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.ui.conftest import NAMES, QUESTION
+from ui.api.payload import data_url
 
 pytest.importorskip("mcp")
 from mcp import ClientSession
@@ -33,7 +33,7 @@ def test_the_tools_are_the_functions_of_the_api(address):
 
 
 def test_a_tool_answers_or_refuses_in_a_sentence(address, vqa, photo):
-    url = "data:image/png;base64," + base64.b64encode(photo.read_bytes()).decode()
+    url = data_url("image/png", photo.read_bytes())
     found = call(address, "call_tool", "ask", {"photo": url, "question": QUESTION})
     assert not found.isError, found
     text = "".join(part.text for part in found.content if part.type == "text")

@@ -24,19 +24,16 @@ def write(folder: Path, **changed: str) -> Path:
 def test_a_split(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for name in ("000000000025.webp", "COCO_train2014_000000000030.jpg", "COCO_val2014_000000581929.jpg"):
+    names = ["000000000025.webp", "COCO_train2014_000000000030.jpg", "COCO_val2014_000000581929.jpg"]
+    for name in names:
         (photos / name).touch()
     read = read_examples(write(tmp_path / "train"), images=photos)
-    image, asked = str(photos / "000000000025.webp"), "how many dogs are there"
-    assert read[0] == Example(image, asked, "two", (), None, 0, 25, "number", "number", "coco-qa")
+    asked = "how many dogs are there"
+    assert read[0] == Example(str(photos / names[0]), asked, "two", (), None, 0, 25, "number", "number", "coco-qa")
     assert targets(read[0]) == {"2": 1.0}
     assert [e.question_type for e in read] == ["number", "color", "location", "object"]
     assert [e.answer_type for e in read] == ["number", "other", "other", "other"]
-    assert [Path(e.image).name for e in read[1:]] == [
-        "COCO_train2014_000000000030.jpg",
-        "COCO_val2014_000000581929.jpg",
-        "000000000034.jpg",
-    ]
+    assert [Path(e.image).name for e in read] == [*names, "000000000034.jpg"]
 
 
 @pytest.mark.parametrize(

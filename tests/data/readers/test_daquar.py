@@ -1,12 +1,9 @@
 from pathlib import Path
 
-import pytest
-
 from tests.data.refusal import refusal
 from vqa.data.examples import targets
 from vqa.data.readers import drop_missing_photos, read_examples
 from vqa.data.readers.daquar import read_daquar_jsonl, read_daquar_text
-from vqa.model.errors import InputError
 
 TEXT = """what is on the right side of the black telephone in the image3 ?
 desk
@@ -33,28 +30,24 @@ def test_the_original_text_form(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("what is on the desk ?\nbook\n", "Line 1 of {path} names no photo (as 'in the image3 ?'): put"),
-        (TEXT + "what is in the image5 ?\n", "Line 8 of {path} is a question without an answer: add"),
-        ("what is in the image5 ?\nwhat is in the image6 ?\nbed\n", "Line 1 of {path} is a question without an answer"),
-    ],
-)
-def test_broken_text(tmp_path: Path, text: str, message: str) -> None:
+def test_broken_text(tmp_path: Path) -> None:
     path = tmp_path / "qa.txt"
-    path.write_text(text)
-    assert message.format(path=path) in refusal(read_examples, path)
+    for text, message in (
+        ("what is on the desk ?\nbook\n", f"Line 1 of {path} names no photo (as 'in the image3 ?'): put"),
+        (TEXT + "what is in the image5 ?\n", f"Line 8 of {path} is a question without an answer: add"),
+        ("what is in the image5 ?\nwhat is in the image6 ?\nbed\n", f"Line 1 of {path} is a question without an"),
+    ):
+        path.write_text(text)
+        assert message in refusal(read_examples, path)
 
 
 def test_parts_of_an_answer_that_are_no_list(tmp_path: Path) -> None:
     path = tmp_path / "qa.jsonl"
     path.write_text('{"image": "a.png", "question": "?", "answers_list": "bed"}\n')
-    with pytest.raises(InputError, match=r"Line 1 of .*'answers_list' must be a list of texts, not 'bed': correct"):
-        read_examples(path)
+    expected = f"Line 1 of {path}: 'answers_list' must be a list of texts, not 'bed': correct"
+    assert expected in refusal(read_examples, path)
     path.write_text("[]\n")
-    with pytest.raises(InputError, match=r"Line 1 of .* is no object"):
-        list(read_daquar_jsonl(path))
+    assert f"Line 1 of {path} is no object" in refusal(list, read_daquar_jsonl(path))
 
 
 def test_real_rows(shared: Path) -> None:

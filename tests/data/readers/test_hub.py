@@ -22,12 +22,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "data").mkdir(parents=True)
     for split, colors in (("train", ("red", "lime")), ("test", ("blue", "red"))):
         rows = {"photo": [{"bytes": picture(color), "path": None} for color in colors], "query": ["What?", "Who?"]}
-        table = datasets.Dataset.from_dict(
-            rows | {"label": ["a", "b"]},
-            features=datasets.Features(
-                {"photo": datasets.Image(), "query": datasets.Value("string"), "label": datasets.Value("string")}
-            ),
-        )
+        text = datasets.Value("string")
+        features = datasets.Features({"photo": datasets.Image(), "query": text, "label": text})
+        table = datasets.Dataset.from_dict(rows | {"label": ["a", "b"]}, features=features)
         pq.write_table(table.data.table, folder / "data" / f"{split}-00000-of-00001.parquet")
     return folder
 
@@ -54,8 +51,8 @@ def test_a_data_set_of_the_hub(repository: Path, hub: FakeHub, monkeypatch: pyte
 
 
 def test_what_cannot_be_found_is_reported(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "has the splits train, test: add one" in refusal(read_examples, f"hub:{repository}")
-    assert "has the splits train, test: add one" in refusal(read_examples, f"hub:{repository}:val")
+    for name in (f"hub:{repository}", f"hub:{repository}:val"):
+        assert "has the splits train, test: add one" in refusal(read_examples, name)
     assert "cannot be read" in refusal(read_examples, f"hub:{repository}-none")
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert "pip install 'glimpse-vqa[hub]'" in refusal(read_examples, f"hub:{repository}:test")

@@ -22,19 +22,11 @@ pa: Any = find("pyarrow")
 pq: Any = find("pyarrow.parquet")
 
 ANSWERS = ["yes", "yes", "no", "yes", "yes", "yes", "no", "yes", "yes", "yes"]
-ANSWER = pa.struct([("answer", pa.string()), ("answer_confidence", pa.string()), ("answer_id", pa.int64())])
-SCHEMA = pa.schema(
-    [
-        ("question_type", pa.string()),
-        ("multiple_choice_answer", pa.string()),
-        ("answers", pa.list_(ANSWER)),
-        ("image_id", pa.int64()),
-        ("answer_type", pa.string()),
-        ("question_id", pa.int64()),
-        ("question", pa.string()),
-        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-    ]
-)
+ANSWER = {"answer": pa.string(), "answer_confidence": pa.string(), "answer_id": pa.int64()}
+TYPES = dict.fromkeys(("question_type", "multiple_choice_answer", "answer_type", "question"), pa.string())
+TYPES |= {"image_id": pa.int64(), "question_id": pa.int64(), "answers": pa.list_(pa.struct(ANSWER))}
+TYPES |= {"image": pa.struct({"bytes": pa.binary(), "path": pa.string()})}
+SCHEMA = pa.schema(TYPES)
 
 
 def picture(color: str, format: str = "JPEG") -> bytes:
@@ -116,19 +108,15 @@ def test_a_folder_of_photos_is_preferred_to_the_pictures_inside(tmp_path: Path) 
     path = write(tmp_path / "val.parquet", rows)
     names = ["COCO_val2014_000000000025.jpg", "000000000007.webp", "000000000008.jpg"]
     assert [e.image for e in read_examples(path, images=images)] == [str(images / name) for name in names]
-    without = [{name: cell for name, cell in r.items() if name != "image"} for r in rows]
-    path = write(tmp_path / "bare.parquet", without, SCHEMA.remove(SCHEMA.get_field_index("image")))
+    path = write(tmp_path / "bare.parquet", rows, SCHEMA.remove(SCHEMA.get_field_index("image")))
     assert [e.image for e in read_examples(path, images=images)] == [str(images / name) for name in names]
     assert not list(tmp_path.glob("*.photos"))
 
 
 @pytest.mark.parametrize("cell", ["struct", "list", "bytes"])
 def test_pictures_without_numbers_and_columns_with_other_names(tmp_path: Path, cell: str) -> None:
-    pictures: list[Any] = [{"bytes": picture(color), "path": "red.jpg"} for color in ("red", "red", "blue")]
-    if cell == "list":
-        pictures = [[one] for one in pictures]
-    if cell == "bytes":
-        pictures = [one["bytes"] for one in pictures]
+    whole = [{"bytes": picture(color), "path": "red.jpg"} for color in ("red", "red", "blue")]
+    pictures = {"struct": whole, "list": [[one] for one in whole], "bytes": [one["bytes"] for one in whole]}[cell]
     table = {"img": pictures, "query": ["What?", "Who?", "Why?"], "label": [2, 3, None], "n": [1, 2, 3]}
     path = tmp_path / "mine.parquet"
     pq.write_table(pa.table(table), path)
@@ -150,8 +138,8 @@ def test_a_folder_of_shards(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "data.photos").iterdir()) == [f"{i:012d}.jpg" for i in (1, 2, 3, 4)]
     for file in data.iterdir():
         file.unlink()
-    assert "holds no *.parquet" in refusal(read_examples, data)
-    assert "holds no *.parquet" in refusal(read_examples, data, format="parquet")
+    for format in ("auto", "parquet"):
+        assert "holds no *.parquet" in refusal(read_examples, data, format=format)
 
 
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
@@ -174,7 +162,6 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ("changed", "expected"),
     [
         ({"question": None}, "Row 5 of {path} has no 'question': add"),
-        ({"question": " "}, "Row 5 of {path}: the field 'question' must be non-empty text"),
         ({"image_id": None}, "Row 5 of {path}: 'image_id' must be a whole number, not None"),
         ({"image": None}, "Row 5 of {path} has no picture inside: name the folder of the photos"),
         ({"image": {"bytes": None, "path": "none.jpg"}}, "Row 5 of {path} has no picture inside"),
@@ -206,8 +193,7 @@ def test_files_that_are_not_as_expected(tmp_path: Path) -> None:
     path.write_bytes(content[:200] + b"\xff" * 3000 + content[3200:])
     assert f"{path} cannot be read as Parquet (" in refusal(read_examples, path)
     for name in ("image", "question"):
-        schema = SCHEMA.remove(SCHEMA.get_field_index(name))
-        write(path, [{k: v for k, v in row(1).items() if k != name}], schema)
+        write(path, [row(1)], SCHEMA.remove(SCHEMA.get_field_index(name)))
         assert f"{path} has no column '{name}' (it has: question_type, " in refusal(read_examples, path)
     pq.write_table(pa.table({"image_id": [1], "question_id": [1], "question": ["What?"], "image": [b"\xff"]}), path)
     assert f"Row 1 of {path}: the picture inside is not JPEG" in refusal(read_examples, path)
@@ -220,8 +206,7 @@ def test_files_that_are_not_as_expected(tmp_path: Path) -> None:
 def test_photos_that_cannot_be_unpacked(tmp_path: Path) -> None:
     path = write(tmp_path / "val.parquet", [row(1)])
     (tmp_path / "val.photos").write_text("a file where the folder would be")
-    message = refusal(read_examples, path)
-    assert f"000000000025.jpg cannot be unpacked into {tmp_path / 'val.photos'}: File exists; move" in message
+    assert f"cannot be unpacked into {tmp_path / 'val.photos'}: File exists; move" in refusal(read_examples, path)
 
 
 def test_pyarrow_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

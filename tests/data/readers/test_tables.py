@@ -1,8 +1,7 @@
-"""CSV files and XLSX workbooks, as spreadsheet programs write them."""
-
 import csv
 import datetime
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -26,13 +25,13 @@ EXAMPLES = [
 ]
 
 
-def workbook(path: Path, rows: list[list[object]]) -> Path:
+def workbook(file: Any, rows: list) -> Any:
     book = openpyxl.Workbook()
     for row in rows:
-        book.active.append(row)
+        book.active.append(list(row))
     book.create_sheet("another").append(["not", "read"])
-    book.save(path)
-    return path
+    book.save(file)
+    return file
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -46,7 +45,7 @@ def test_csv_of_spreadsheet_programs(tmp_path: Path, delimiter: str, encoding: s
 
 
 def test_xlsx_cells_are_read_as_csv(tmp_path: Path) -> None:
-    typed = [[int(cell) if cell in ("12", "7") else cell or None for cell in row] for row in ROWS]
+    typed: list[list[Any]] = [[int(cell) if cell in ("12", "7") else cell or None for cell in row] for row in ROWS]
     typed += [["d.jpg", "how many?", 2], ["e.jpg", "size?", 2.5], ["f.jpg", "when?", datetime.date(2024, 5, 1)]]
     typed += [["g.jpg", "sum?", "=1+1"]]  # openpyxl does not compute: the cell is empty, not the formula's text
     assert read_examples(workbook(tmp_path / "data.xlsx", typed)) == [
@@ -74,7 +73,7 @@ def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:
         ("image,answer\n", "Line 1 of {path} has no column 'question'"),
         ("image,question\na,What?\nb,this, or that?\n", "Line 3 of {path} has 3 columns where the header has 2"),
         ("image,question\na.jpg,What?\n,Who?\n", "Line 3 of {path} has no 'image': add"),
-        ('image,question\na.jpg,"What?\n', "Line 2 of {path} is not CSV"),
+        ('image,question\na.jpg,What?\nb.jpg,"What?\n' + "c.jpg,What?\n" * 30, "Line 3 of {path} is not CSV"),
         ("image,question\na.jpg,What?\n\n\nb.jpg,\n", "Line 5 of {path} has no 'question': add"),
         ("image,question\na.jpg," + "x" * 200_000, "Line 2 of {path} is not CSV (field larger"),
     ],
@@ -85,22 +84,11 @@ def test_invalid_csv_is_reported_with_its_line(tmp_path: Path, text: str, messag
     assert message.format(path=path) in refusal(read_examples, path)
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([], "Row 1 of {path} in its first sheet has no column 'image' (it has: none)"),
-        ([["image", "answer"]], "Row 1 of {path} in its first sheet has no column 'question'"),
-        ([HEADER, ["a.jpg", "What?"], [], ["b.jpg", None, "cat"]], "Row 4 of {path} has no 'question'"),
-    ],
-)
-def test_invalid_rows_of_a_sheet_are_reported(tmp_path: Path, rows: list[list[object]], message: str) -> None:
-    path = workbook(tmp_path / "data.xlsx", rows)
-    assert message.format(path=path) in refusal(read_examples, path)
-
-
-def test_file_that_is_no_workbook_is_reported(tmp_path: Path) -> None:
-    whole = workbook(tmp_path / "whole.xlsx", [HEADER, ["a.jpg", "What?"]]).read_bytes()
-    path = tmp_path / "data.xlsx"
+def test_invalid_workbooks_are_reported(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "data.xlsx", [])
+    assert f"Row 1 of {path} in its first sheet has no column 'image' (it has: none)" in refusal(read_examples, path)
+    whole = workbook(path, [HEADER, ["a.jpg", "What?"], [], ["b.jpg", None, "cat"]]).read_bytes()
+    assert f"Row 4 of {path} has no 'question'" in refusal(read_examples, path)
     for content in (b"", b"image,question\n", whole[: len(whole) // 2], b"PK\x03\x04" + b"\0" * 100):
         path.write_bytes(content)
         assert "cannot be read as XLSX" in refusal(read_examples, path)
@@ -125,30 +113,10 @@ def test_what_spreadsheets_and_programs_leave_in_cells(tmp_path: Path) -> None:
     of which the first counts. A text that looks like a number stays as it is: it may be a version."""
     path = tmp_path / "data.csv"
     path.write_text("image,question,answer,answer\n a.jpg\u00a0 ,how many?,3.0,cat\nb.jpg,how much?,-2.50,dog\n")
-    assert read_examples(path) == [
-        Example("a.jpg", "how many?", answer="3.0"),
-        Example("b.jpg", "how much?", answer="-2.50"),
-    ]
+    assert read_examples(path) == [Example("a.jpg", "how many?", "3.0"), Example("b.jpg", "how much?", "-2.50")]
     path.write_text("image,question,answers\na.jpg,what?,chair||3.00|\nb.jpg,what?,|\n")
     assert [e.answers for e in read_examples(path)] == [("chair", "3.00"), ()]
-    rows = [
-        ["a.jpg", "?", True],
-        ["b.jpg", "?", "#N/A"],
-        ["c.jpg", "?", 0.1 + 0.2],
-        ["d.jpg", "?", False],
-        ["e.jpg", "?", 1e20],
-    ]
-    rows += [["f.jpg", "?", 123456789.1234], ["g.jpg", "?", "1.0"]]
-    book = workbook(tmp_path / "data.xlsx", [HEADER, *rows])
-    assert [e.answer for e in read_examples(book)] == [
-        *("yes", None, "0.3", "no"),
-        *("100000000000000000000", "123456789.1234", "1.0"),
-    ]
-
-
-def test_a_quote_that_is_not_closed_is_reported_where_its_row_begins(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    rows = [f"{i}.jpg,what?,cat" for i in range(30)]
-    rows[4] = '4.jpg,"what?,cat'
-    path.write_text("\n".join(["image,question,answer", *rows]))
-    assert f"Line 6 of {path} is not CSV" in refusal(read_examples, path)
+    cells = [True, "#N/A", 0.1 + 0.2, False, 1e20, 123456789.1234, "1.0"]
+    book = workbook(tmp_path / "data.xlsx", [HEADER, *(["a.jpg", "?", cell] for cell in cells)])
+    expected = ["yes", None, "0.3", "no", "100000000000000000000", "123456789.1234", "1.0"]
+    assert [e.answer for e in read_examples(book)] == expected

@@ -12,11 +12,8 @@ from vqa.evaluation.answers.submitted import check_complete, read_predictions
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
 
-EXAMPLES = [
-    Example("a", "What?", "red", question_id=5),
-    Example("b", "Who?", "man", question_id="x"),
-    Example("c", "How?"),
-]
+WHAT, WHO = Example("a", "What?", "red", question_id=5), Example("b", "Who?", "man", question_id="x")
+EXAMPLES = [WHAT, WHO, Example("c", "How?")]  # which has no id: its place
 
 
 def written(folder: Path, pairs: object) -> Path:
@@ -40,8 +37,7 @@ def test_each_question_is_scored_by_its_prediction(tmp_path: Path) -> None:
     journal.done = {0}
     answer_all(options, None, journal, advanced.append)
     found = [(r["index"], r["prediction"], r["exact"], r["confidence"]) for r in journal.records()]
-    expected = [("Red.", 1), ("woman", 0), ("far", None)]  # the last has no id: its place
-    assert found == [(i, answer, x if x is None else {"model": x}, None) for i, (answer, x) in enumerate(expected)]
+    assert found == [(0, "Red.", {"model": 1}, None), (1, "woman", {"model": 0}, None), (2, "far", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +46,7 @@ def test_each_question_is_scored_by_its_prediction(tmp_path: Path) -> None:
         (rows((5, "a"), ("x", "b")), "has no prediction for 1 of the 3 questions of data (such as question_id 2)"),
         (rows((5, "a")), "has no prediction for 2 of the 3 questions of data (such as question_id x)"),
         (
-            rows((5, "a"), ("x", "b"), (2, "c"), (77, "d"), (78, "e")),
+            rows(*((i, "a") for i in (5, "x", 2, 77, 78))),
             "answers 2 questions that data does not ask (such as question_id 77)",
         ),
         (rows((5, "a"), (5, "a"), ("x", "b")), "answers 1 questions more than once (5 2 times)"),

@@ -1,7 +1,6 @@
 """Pointing at boxes against plain loops, and on maps whose aim is known."""
 
 import base64
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.evaluation.files import write_lines
 from vqa.data.boxes import Box
-from vqa.evaluation.probes.boxes import MEASURES, PointingAtBoxes, middle
+from vqa.evaluation.probes.boxes import MEASURES, PointingAtBoxes
 from vqa.model.errors import InputError
 
-GRIDS = [(7, 7), (4, 6)]
+GRIDS = [(7, 7), (4, 6), (2, 5)]
 QUESTIONS = {"What color is the cat?": {"cat"}, "Is the man near a dog?": {"person", "dog"}, "Is it raining?": set()}
 
 
@@ -24,21 +24,12 @@ def encoded(maps: np.ndarray) -> str:
 def record(photo: str, question: str, glimpses: np.ndarray) -> dict[str, Any]:
     """glimpses: `(G, h, w)` bytes."""
     mean = glimpses.mean(0).round()
-    return {
-        "photo": photo,
-        "question_id": 3,
-        "question": question,
-        "attention": encoded(mean),
-        "grid": list(mean.shape),
-        "glimpses": encoded(glimpses),
-    }
+    maps = {"attention": encoded(mean), "grid": list(mean.shape), "glimpses": encoded(glimpses)}
+    return {"photo": photo, "question_id": 3, "question": question, **maps}
 
 
-def write(path: Path, objects: dict[str, list[Box]], **more: Any) -> Path:
-    path.write_text(
-        "".join(json.dumps({"image": name, "objects": boxes} | more) + "\n" for name, boxes in objects.items())
-    )
-    return path
+def write(path: Path, objects: dict[str, list[Box]]) -> Path:
+    return write_lines(path, ({"image": name, "objects": boxes} for name, boxes in objects.items()))
 
 
 def measured(records: list[dict[str, Any]], boxes: Path) -> dict[str, Any]:
@@ -81,11 +72,10 @@ def loop(records: list[dict[str, Any]], objects: dict[str, list[Box]], draw: Cal
                 inside = inside_grown = False
                 for _, left, top, width, height in boxes:
                     of_centre = (int((top + height / 2) * rows), int((left + width / 2) * columns)) == (i, j)
-                    if of_centre or (left <= x <= left + width and top <= y <= top + height):
-                        inside = True
+                    inside |= of_centre or (left <= x <= left + width and top <= y <= top + height)
                     wide = left - 0.5 / columns <= x <= left + width + 0.5 / columns
-                    if of_centre or (wide and top - 0.5 / rows <= y <= top + height + 0.5 / rows):
-                        inside_grown = True
+                    high = top - 0.5 / rows <= y <= top + height + 0.5 / rows
+                    inside_grown |= of_centre or (wide and high)
                 if weights[i][j] == highest:
                     peaks, hits, hits_grown = peaks + 1, hits + inside, hits_grown + inside_grown
                 mass += weights[i][j] * inside
@@ -110,10 +100,8 @@ def decoded(one: dict[str, Any], entry: str, number: int = 0) -> list[list[int]]
 def test_figures_are_those_of_a_loop(drawn: tuple) -> None:
     records, objects, path = drawn
     found = measured(records, path)
-    middle_of, even = (
-        loop(records, objects, central),
-        loop(records, objects, lambda one: [[1] * one["grid"][1]] * one["grid"][0]),
-    )
+    middle_of = loop(records, objects, central)
+    even = loop(records, objects, lambda one: [[1] * one["grid"][1]] * one["grid"][0])
     maps = [lambda one: decoded(one, "attention"), *(lambda one, g=g: decoded(one, "glimpses", g) for g in range(3))]
     assert len(found["glimpses"]) == 3
     for row, draw in zip([found, *found["glimpses"]], maps, strict=True):
@@ -123,10 +111,9 @@ def test_figures_are_those_of_a_loop(drawn: tuple) -> None:
             assert others == pytest.approx([middle_of[measure], even[measure]], abs=0.006)
             figures = row[measure]
             assert figures["above_middle"] == pytest.approx(expected[measure] - middle_of[measure], abs=0.006)
-            low, high = figures["interval"]
-            assert low < attention < high
-            low, high = figures["above_middle_interval"]
-            assert low < figures["above_middle"] < high
+            for name, between in (("attention", "interval"), ("above_middle", "above_middle_interval")):
+                low, high = figures[between]
+                assert low < figures[name] < high
     assert 0 < found["n"] < len(records) and found["n"] + found["left_out"] == len(records)
 
 
@@ -137,32 +124,22 @@ def test_attention_in_the_box_is_above_the_middle(tmp_path: Path) -> None:
     good[0, 0], poor[6, 6] = 255, 255
     found = measured([record(f"{i}.webp", "Where is the cat?", np.stack([good, poor])) for i in range(4)], boxes)
     first, second = found["glimpses"]
-    assert means(first) == {
-        name: [100, 0, pytest.approx(x, abs=0.01)]
-        for name, x in (("peak_grown", 400 / 49), ("peak", 100 / 49), ("mass", 100 / 49))
-    }
+    even = {"peak_grown": 400 / 49, "peak": 100 / 49, "mass": 100 / 49}
+    assert means(first) == {name: [100, 0, pytest.approx(share, abs=0.01)] for name, share in even.items()}
     assert first["mass"]["above_middle_interval"] == [100, 100]
     assert [second[name]["attention"] for name in MEASURES] == [0, 0, 0]
     assert found["mass"]["attention"] == found["peak"]["attention"] == 50  # of the mean, whose two peaks are equal
 
 
-def test_the_middle_of_even_and_odd_grids() -> None:
-    assert np.argwhere(middle(7, 5)).tolist() == [[3, 2]]
-    assert np.argwhere(middle(4, 3)).tolist() == [[1, 1], [2, 1]]
-    assert np.argwhere(middle(2, 2)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    assert middle(1, 1).tolist() == [[1]]
-
-
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
-    cat, maps = Box("cat", 0, 0, 1, 1), np.ones((1, 3, 3))
-    boxes = write(tmp_path / "boxes.jsonl", {"a.webp": [cat]})
-    with boxes.open("a") as file:
-        file.write(json.dumps({"image": "cropped.webp", "objects": [cat], "aligned": False}))
+    plain = {"image": "a.webp", "objects": [Box("cat", 0, 0, 1, 1)]}
+    boxes = write_lines(tmp_path / "boxes.jsonl", [plain, plain | {"image": "cropped.webp", "aligned": False}])
     asked = [("a.webp", "Is the cat big?"), ("a.webp", "Is the dog big?"), ("a.webp", "Is it day?")]
     asked += [("cropped.webp", "Is the cat big?"), ("elsewhere.webp", "Is the cat big?")]
-    found = measured([record(*pair, maps) for pair in asked], boxes)
+    records = [record(*pair, np.ones((1, 3, 3))) for pair in asked]
+    found = measured(records, boxes)
     assert (found["n"], found["left_out"], found["unknown"]) == (1, 4, 1)
-    nothing = measured([record(*pair, maps) for pair in asked[1:]], boxes)
+    nothing = measured(records[1:], boxes)
     row = dict.fromkeys(("attention", "interval", "middle", "even", "above_middle", "above_middle_interval"))
     assert nothing == {"n": 0, "left_out": 4, "unknown": 1, **dict.fromkeys(MEASURES, row), "glimpses": []}
 

@@ -19,14 +19,11 @@ RECORDS = [
 ]
 
 
-def test_drop_when_photos_are_swapped() -> None:
+def test_drop_of_the_questions_that_were_asked_about_another_photo() -> None:
     """Of the model's two right answers one is left."""
     ((name, figures),) = PhotoSwap(RECORDS).run()
     assert (name, figures["exact"], figures["drop"]) == ("grounding/photo_swap", 16.67, 16.67)
     assert figures["interval"][0] <= 16.67 <= figures["interval"][1]
-
-
-def test_only_swapped_questions_count() -> None:
     ((_, figures),) = PhotoSwap([*RECORDS[:5], record("3", "zebra", 0, None)]).run()
     assert (figures["exact"], figures["drop"]) == (20.0, 20.0)
     assert list(PhotoSwap([record("1", "yes", 1, None)]).run()) == list(PhotoSwap([]).run()) == []

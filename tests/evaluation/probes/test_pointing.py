@@ -1,4 +1,4 @@
-"""The pointing game against a loop over pixels, and on maps whose aim is known."""
+"""The pointing game against boxes that are painted on pixels, and on maps whose aim is known."""
 
 import base64
 import json
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.evaluation.files import read, read_lines
 from vqa.data.world import write_world
 from vqa.evaluation.probes.pointing import Box, PointingGame, WorldQuestion, pointing, read_scenes
 from vqa.model.errors import InputError
@@ -18,16 +19,15 @@ def hits_by_pixels(boxes: list[Box], size: int, grid: tuple[int, int]) -> np.nda
     height, width = grid
     canvas = np.zeros((2 * height * size, 2 * width * size), bool)
     for x0, y0, x1, y1 in boxes:
-        for y in range(max(0, y0 * 2 * height - 2 * size), min(len(canvas), y1 * 2 * height + 2 * size)):
-            for x in range(max(0, x0 * 2 * width - 2 * size), min(canvas.shape[1], x1 * 2 * width + 2 * size)):
-                canvas[y, x] = True
+        rows = slice(max(0, y0 * 2 * height - 2 * size), y1 * 2 * height + 2 * size)
+        canvas[rows, max(0, x0 * 2 * width - 2 * size) : x1 * 2 * width + 2 * size] = True
     centres = canvas[size :: 2 * size, size :: 2 * size]
     assert centres.shape == grid
     return centres
 
 
 @pytest.mark.parametrize("grid, size", [((7, 7), 16), ((4, 4), 16), ((3, 5), 12), ((1, 1), 8)])
-def test_hits_are_those_of_a_loop_over_pixels(grid: tuple[int, int], size: int) -> None:
+def test_hits_are_those_on_painted_pixels(grid: tuple[int, int], size: int) -> None:
     generator = np.random.default_rng(0)
     for count in (1, 2, 3):
         boxes = []
@@ -48,16 +48,9 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "scenes.json"
 
 
-def records(world: dict[Any, WorldQuestion], maps: dict[Any, np.ndarray]) -> list[dict[str, Any]]:
-    return [
-        {
-            "photo": photo,
-            "question_id": number,
-            "attention": base64.b64encode(maps[photo, number].astype(np.uint8).tobytes()).decode(),
-            "grid": list(maps[photo, number].shape),
-        }
-        for photo, number in world
-    ]
+def record(photo: str, number: int, weights: np.ndarray) -> dict[str, Any]:
+    shown = base64.b64encode(weights.astype(np.uint8).tobytes()).decode()
+    return {"photo": photo, "question_id": number, "attention": shown, "grid": list(weights.shape)}
 
 
 def pointing_game(*arguments: Any) -> dict[str, Any]:
@@ -67,20 +60,19 @@ def pointing_game(*arguments: Any) -> dict[str, Any]:
 
 
 def game(scenes: Path, draw: Any) -> dict[str, Any]:
-    world = read_scenes(scenes)
-    return pointing_game(records(world, {key: draw(asked) for key, asked in world.items()}), scenes)
+    records = [record(*key, draw(asked)) for key, asked in read_scenes(scenes).items()]
+    return pointing_game(records, scenes)
 
 
 def test_the_scenes_are_those_that_were_written(scenes: Path) -> None:
     world = read_scenes(scenes)
     assert len(world) == 480
-    rows = [json.loads(line) for line in (scenes.parent / "questions.jsonl").read_text().splitlines()]
+    rows = read_lines(scenes.parent / "questions.jsonl")
     assert [(row["image"], row["question_id"]) for row in rows] == list(world)
-    content = json.loads(scenes.read_text())
-    question = content[7]["questions"][2]
-    asked = world[content[7]["image"], question["question_id"]]
-    assert asked.boxes == [tuple(content[7]["shapes"][i]["box"]) for i in question["asked"]]
-    assert (asked.size, asked.relational) == (64, question["relational"])
+    scene = read(scenes)[7]
+    question = scene["questions"][2]
+    boxes = [tuple(scene["shapes"][i]["box"]) for i in question["asked"]]
+    assert world[scene["image"], question["question_id"]] == WorldQuestion(boxes, 64, question["relational"])
 
 
 def test_a_map_that_points_perfectly_always_hits(scenes: Path) -> None:
@@ -118,7 +110,7 @@ def test_no_question_gives_no_figures(scenes: Path) -> None:
 
 
 def test_broken_and_missing_scenes_are_reported(tmp_path: Path, scenes: Path) -> None:
-    path, scene = tmp_path / "scenes.json", json.loads(scenes.read_text())[0]
+    path, scene = tmp_path / "scenes.json", read(scenes)[0]
     scene["questions"][0]["asked"] = [99]  # a shape that does not exist
     for content in ("", "3", "[1]", '{"a": 1}', '[{"image": "0.png"}]', "[" * 100_000, "\ud800", json.dumps([scene])):
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
@@ -129,11 +121,10 @@ def test_broken_and_missing_scenes_are_reported(tmp_path: Path, scenes: Path) ->
 
 
 def test_records_without_a_map_or_of_other_data_are_reported(scenes: Path) -> None:
-    world = read_scenes(scenes)
-    good = records(world, dict.fromkeys(world, np.ones((7, 7))))
-    record = next(r for r in good if world[r["photo"], r["question_id"]].boxes)
+    key = next(key for key, asked in read_scenes(scenes).items() if asked.boxes)
+    good = record(*key, np.ones((7, 7)))
     for change in ({"attention": None}, {"grid": None}, {"grid": [7, 6]}, {"attention": "!"}, {"attention": ""}):
-        with pytest.raises(InputError, match=f"Question {record['question_id']} has no attention map"):
-            pointing_game([record | change], scenes)
+        with pytest.raises(InputError, match=f"Question {key[1]} has no attention map"):
+            pointing_game([good | change], scenes)
     with pytest.raises(InputError, match=r"Question 3 about cat\.jpg is not in"):
-        pointing_game([record | {"photo": "cat.jpg", "question_id": 3}], scenes)
+        pointing_game([good | {"photo": "cat.jpg", "question_id": 3}], scenes)

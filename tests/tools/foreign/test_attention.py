@@ -13,12 +13,9 @@ from tools.foreign import attention
 
 def layers(count: int, tokens: int) -> list[torch.Tensor]:
     """Causal attention of random weights, `(1, 2, T, T)` by layer."""
-    generator = torch.Generator().manual_seed(0)
     hidden = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
-    return [
-        torch.randn(1, 2, tokens, tokens, generator=generator).masked_fill(hidden, -torch.inf).softmax(-1)
-        for _ in range(count)
-    ]
+    scores = torch.randn(count, 1, 2, tokens, tokens).masked_fill(hidden, -torch.inf)
+    return list(scores.softmax(-1))
 
 
 def test_rollout_is_the_product_of_whole_matrices() -> None:

@@ -10,12 +10,7 @@ TEXTS = [
     ["a red car on the road", "the car is red", "a red car"],
     ["a cat sleeps in the sun here on the red grass", "a cat in the sun", "the cat sleeps"],
 ]
-WRITTEN = [
-    "a dog runs on the grass",
-    "two men ride a a a horse",
-    "zebra",
-    "the cat is red and the cat sleeps",
-]
+WRITTEN = ["a dog runs on the grass", "two men ride a a a horse", "zebra", "the cat is red and the cat sleeps"]
 
 
 def test_the_scores_are_those_of_the_coco_evaluation() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.fitted import Flags, make_task
+from tests.train.fitting.few import learn, questions
 from train.fit import main
 from train.fitting.box_labels import WEIGHT, BoxKinds, place_loss, question_places
 from train.fitting.prepare import prepare
@@ -20,10 +21,7 @@ from vqa.data.kinds import KINDS
 from vqa.model.model import VQAModel
 
 CAT, DOG = Box("cat", 0.0, 0.0, 0.5, 0.5), Box("dog", 0.5, 0.5, 0.5, 0.5)
-OBJECTS = {
-    "both.png": Objects((CAT, DOG), frozenset({"sheep"})),
-    "cropped.png": Objects((CAT,), aligned=False),
-}
+OBJECTS = {"both.png": Objects((CAT, DOG), frozenset({"sheep"})), "cropped.png": Objects((CAT,), aligned=False)}
 
 
 def test_places_are_those_of_the_things_that_question_or_answer_name() -> None:
@@ -64,23 +62,12 @@ def test_each_place_learns_its_kinds() -> None:
 
 
 def test_the_attention_moves_into_the_boxes(net: VQAModel) -> None:
-    task = make_task(AnswerTask, net, place_weight=1.0).train()
-    batch = {
-        "input_ids": torch.tensor([[2, 3], [4, 0]]),
-        "attention_mask": torch.tensor([[1, 1], [1, 0]]),
-        "photo_index": torch.tensor([0, 0]),
-        "labels": torch.eye(3)[[0, 1]],
-        "squares": torch.randint(0, 255, (1, 16, 16, 3), dtype=torch.uint8),
-        "places": torch.tensor([[[1.0, 0], [0, 0]], [[0, 0], [0, 1]]]),
-    }
-    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=0.01)
-    for _ in range(60):
-        optimizer.zero_grad()
-        task(**batch).backward()
-        optimizer.step()
-    questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
-    attention = net.eval()(**questions, grid=task.grid(squares=batch["squares"])).attention
-    assert (attention * batch["places"][:, None]).sum((-1, -2)).min() > 0.8
+    places = torch.eye(4)[[0, 3, 2, 0, 2]].unflatten(1, (2, 2))
+    task, batch = make_task(AnswerTask, net, place_weight=1.0).train(), questions() | {"places": places}
+    learn(task, batch)
+    asked = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
+    attention = net.eval()(**asked, grid=task.grid(squares=batch["squares"])).attention
+    assert (attention * places[:, None]).sum((-1, -2)).min() > 0.8
 
 
 def test_a_run_with_boxes(world: Path, flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,10 +23,12 @@ from vqa.model.text import temperature_for
 from vqa.predict import VQA
 
 ROOT = Path(__file__).parents[3]
+Results = dict[str, Any]
+Asked = list[tuple[Example, str, float]]  # example, answer, confidence
 
 
 @pytest.fixture(scope="module")
-def results(fitted: Any) -> dict[str, Any]:
+def results(fitted: Any) -> Results:
     return json.loads((fitted.folder / "best/results.json").read_text())
 
 
@@ -36,8 +38,8 @@ def validation(flags: Callable[..., list[str]], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def asked(fitted: Any, validation: list[Example]) -> list[tuple[Example, str, float]]:
-    """Each validation question asked by itself: example, answer, confidence."""
+def asked(fitted: Any, validation: list[Example]) -> Asked:
+    """Each validation question asked by itself."""
     model = VQA.load(fitted.folder / "best")
     answers = [model.ask(example.image, example.question) for example in validation]
     return [(e, answer.text, answer.confidence) for e, answer in zip(validation, answers, strict=True)]
@@ -52,16 +54,18 @@ def naive_ece(pairs: list[tuple[float, bool]]) -> float:
     return 100 * sum(gaps) / len(pairs)
 
 
-def test_results_follow_their_schema(results: dict[str, Any]) -> None:
+def test_results_follow_their_schema(fitted: Any, results: Results) -> None:
+    """The checkpoint holds what its own evaluation needs: `vqa evaluate` finds the same baselines."""
     schema = json.loads((ROOT / "vqa/schemas/results.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(results)
-    assert results["model"] == "A Glimpse model"
-    assert results["seed"] == 1
+    assert (results["model"], results["seed"]) == ("A Glimpse model", 1)
+    priors = json.loads((fitted.folder / "best/priors.json").read_text())
+    assert set(priors) == {"majority", "by_type", "by_prefix"}
+    assert all(results["baselines"][name] is not None for name in ("majority", "question_only", "image_only"))
+    assert results["baselines"]["upper_bound"] >= results["metrics"]["exact"]
 
 
-def test_figures_are_those_of_asking_one_by_one(
-    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted: Any
-) -> None:
+def test_figures_are_those_of_asking_one_by_one(results: Results, asked: Asked, fitted: Any) -> None:
     right = [answer == reference(example) for example, answer, _ in asked]
     assert results["metrics"]["exact"] == pytest.approx(100 * sum(right) / len(right), abs=0.006)
     predictions = json.loads((fitted.folder / "predictions.json").read_text())
@@ -69,9 +73,7 @@ def test_figures_are_those_of_asking_one_by_one(
     assert {p["question_id"]: p["answer"] for p in predictions} == {e.question_id: a for e, a, _ in asked}
 
 
-def test_calibration_is_reported_on_photos_that_did_not_calibrate(
-    results: dict[str, Any], asked: list[tuple[Example, str, float]], validation: list[Example]
-) -> None:
+def test_calibration_is_reported_on_other_photos(results: Results, asked: Asked, validation: list[Example]) -> None:
     calibrating, reporting = split_by_photo(validation, 0.5, CALIBRATION)
     assert not {e.image for e in calibrating} & {e.image for e in reporting}
     calibration = results["calibration"]
@@ -81,9 +83,7 @@ def test_calibration_is_reported_on_photos_that_did_not_calibrate(
     assert calibration["ece"] == pytest.approx(naive_ece(pairs), abs=0.02)
 
 
-def test_the_temperatures_are_those_of_the_other_half(
-    results: dict[str, Any], fitted: Any, validation: list[Example]
-) -> None:
+def test_the_temperatures_are_those_of_the_other_half(results: Results, fitted: Any, validation: list[Example]) -> None:
     calibrating, _ = split_by_photo(validation, 0.5, CALIBRATION)
     model = VQA.load(fitted.folder / "best")
     grid = torch.cat([model.look(example.image).grid for example in calibrating])
@@ -153,18 +153,8 @@ def test_thresholds_are_chosen_for_each_kind_at_the_calibrated_confidence() -> N
     assert found["number"] == 1.0  # none was given
 
 
-def test_what_is_sure_is_reported_on_photos_that_chose_no_threshold(
-    results: dict[str, Any], asked: list[tuple[Example, str, float]], fitted: Any
-) -> None:
+def test_what_is_sure_is_reported_on_photos_that_chose_no_threshold(results: Results, fitted: Any) -> None:
     config = json.loads((fitted.folder / "best/config.json").read_text())
     assert config["sure"] == results["calibration"]["thresholds"] == {"yes/no": 1.0, "number": 1.0, "other": 1.0}
     assert results["sure"]["all"] == {"n": 24, "sure": 0, "right": None}  # 24 others are too few to choose on
     assert sum(results["sure"].get(kind, {"n": 0})["n"] for kind in config["sure"]) == 24
-
-
-def test_a_further_run_may_be_evaluated_again(fitted: Any, results: dict[str, Any]) -> None:
-    """The checkpoint holds what its own evaluation needs: `vqa evaluate` finds the same baselines."""
-    priors = json.loads((fitted.folder / "best/priors.json").read_text())
-    assert set(priors) == {"majority", "by_type", "by_prefix"}
-    assert all(results["baselines"][name] is not None for name in ("majority", "question_only", "image_only"))
-    assert results["baselines"]["upper_bound"] >= results["metrics"]["exact"]

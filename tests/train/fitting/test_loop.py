@@ -15,8 +15,7 @@ from train.fitting.settings import Optimisation
 
 def test_schedule_rises_along_a_line_and_falls_along_a_cosine() -> None:
     rates = [schedule(step, 100, Optimisation(warmup=0.1)) for step in range(101)]
-    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert max(rates) == 1.0
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)]) and max(rates) == 1.0
     assert rates[10:] == pytest.approx([(1 + math.cos(math.pi * i / 90)) / 2 for i in range(91)])
     assert schedule(0, 1, Optimisation(warmup=0.0)) == 1.0
     assert all(0 < schedule(step, 3, Optimisation(warmup=0.9)) <= 1 for step in range(3))
@@ -82,11 +81,8 @@ def test_optimisers_take_their_papers_steps(name: str) -> None:
     for step, gradient in enumerate((2.0, -1.0), start=1):
         task.weight.grad = torch.tensor([gradient])
         optimizer.step()
-        first, second, most = (
-            0.9 * first + 0.1 * gradient,
-            0.999 * second + 0.001 * gradient**2,
-            max(0.999 * most, abs(gradient)),
-        )
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        most = max(0.999 * most, abs(gradient))
         size = most if name == "adamax" else math.sqrt(second / (1 - 0.999**step))
         expected -= 0.1 * first / (1 - 0.9**step) / size
         assert task.weight.item() == pytest.approx(expected, rel=1e-5)

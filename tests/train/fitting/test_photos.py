@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import torch
@@ -53,29 +54,19 @@ def test_most_of_the_photo_stays_in_view() -> None:
 
 
 def test_photos_are_in_the_requested_order_and_read_once_while_they_fit() -> None:
-    read: Counter[str] = Counter()
-
-    def square(photo: str) -> np.ndarray:
-        read[photo] += 1
-        return np.full((4, 4, 3), int(photo), dtype=np.uint8)
-
-    fit = 8
+    """What is cached is not mirrored."""
+    drawn, fit = np.random.default_rng(0), 8
+    pixels = drawn.integers(0, 256, (len(PHOTOS), 4, 4, 3), dtype=np.uint8)
+    square = Mock(side_effect=lambda photo: pixels[int(photo)])
     squares = Squares(PHOTOS, SimpleNamespace(square=square, size=4), fit * 3 * 4 * 4 / 1e9)  # type: ignore[arg-type]
-    order = np.random.default_rng(0)
-    for _ in range(3):
-        rows = order.permutation(len(PHOTOS))
-        loaded = squares(rows)["squares"]
-        assert loaded.dtype == torch.uint8 and loaded.shape == (len(PHOTOS), 4, 4, 3)
-        assert loaded[:, 0, 0, 0].tolist() == rows.tolist()
+    for mirror in (drawn.random(len(PHOTOS)) < 0.5, drawn.random(len(PHOTOS)) < 0.5, None):
+        rows = drawn.permutation(len(PHOTOS))
+        expected = pixels[rows]
+        if mirror is not None:
+            expected[mirror] = expected[mirror, :, ::-1]
+        np.testing.assert_array_equal(squares(rows, mirror)["squares"].numpy(), expected, strict=True)
+    read = Counter(call.args[0] for call in square.call_args_list)
     assert [read[photo] for photo in PHOTOS] == [1] * fit + [3] * (len(PHOTOS) - fit)
-
-
-def test_mirrored_pixels_are_not_cached() -> None:
-    photo = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(4, 4, 3)
-    squares = Squares(PHOTOS, SimpleNamespace(square=lambda _: photo, size=4), 1.0)  # type: ignore[arg-type]
-    for mirror in (np.array([True, False]), np.array([False, True])):
-        loaded = squares(np.arange(2), mirror)["squares"].numpy()
-        assert (loaded[mirror] == photo[:, ::-1]).all() and (loaded[~mirror] == photo).all()
 
 
 def test_mirrored_grids_are_read_from_the_store_of_mirrored_photos(tmp_path: Path) -> None:

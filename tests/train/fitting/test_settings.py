@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.refusal import refusal
 from train.fitting.settings import Data, Settings, parse
-from vqa.model.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[3] / "train/configs").glob("*.yaml"))
-
-
-def refusal(*arguments: str) -> str:
-    with pytest.raises(InputError) as caught:
-        parse(arguments)
-    sentence = str(caught.value)
-    assert "\n" not in sentence and sentence.endswith(".")
-    return sentence
 
 
 def test_flags_replace_defaults() -> None:
@@ -34,15 +26,13 @@ def test_flags_go_over_the_file_whatever_their_order(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("data: {train: [a.jsonl]}\nmodel: {hidden_size: 64, glimpses: 1}\nseed: 3\n")
     settings = parse(["--config", str(file), "--model.hidden_size=32"])
-    assert (settings.model, settings.seed) == ({"hidden_size": 32, "glimpses": 1}, 3)
-    assert not settings.resume
+    assert (settings.model, settings.seed, settings.resume) == ({"hidden_size": 32, "glimpses": 1}, 3, False)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_parses(config: Path) -> None:
     settings = parse(["--config", str(config)])
-    assert settings.data.train
-    assert settings.title != Settings(Data([])).title
+    assert settings.data.train and settings.title != Settings(Data([])).title
     assert Path(settings.output).parts[0] == "runs"
 
 
@@ -73,15 +63,15 @@ def test_every_configuration_parses(config: Path) -> None:
     ],
 )
 def test_unusable_settings_are_reported(flag: str, expected: str) -> None:
-    assert expected in refusal("--data.train=[a.jsonl]", *flag.split())
+    assert expected in refusal(parse, ["--data.train=[a.jsonl]", *flag.split()])
 
 
 def test_a_missing_or_broken_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
-    assert "run.yaml" in refusal("--config", str(file)) and "data.train" in refusal()
+    assert "run.yaml" in refusal(parse, ["--config", str(file)]) and "data.train" in refusal(parse, [])
     for content, expected in (("[1, 2]", ""), ("data: {train: [a", ""), ("data: {train: [a]}\nsed: 1", "sed")):
         file.write_text(content)
-        assert expected in refusal("--config", str(file))
+        assert expected in refusal(parse, ["--config", str(file)])
 
 
 def test_the_fingerprint_has_only_what_determines_the_result() -> None:

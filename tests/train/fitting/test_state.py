@@ -1,11 +1,13 @@
 """A run's state on disk, and the moving average of its weights."""
 
-import contextlib
+import itertools
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from train.fitting.state import Average, load_state, read_facts, save_state
 from vqa.model.errors import InputError
@@ -17,9 +19,7 @@ def at(step: int) -> dict:
     return facts | {"done": ["text"], "settings": {"seed": 1}}
 
 
-def make(
-    seed: int, kind: type[torch.optim.Optimizer] = torch.optim.AdamW
-) -> tuple[nn.Module, torch.optim.Optimizer, Average]:
+def make(seed: int, kind: type[Optimizer] = torch.optim.AdamW) -> tuple[nn.Module, Optimizer, Average]:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
     net[3].bias.requires_grad_(False)
@@ -27,7 +27,7 @@ def make(
     return net, kind(groups, lr=0.01), Average(net, 0.9)
 
 
-def learn(net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, steps: range) -> None:
+def learn(net: nn.Module, optimizer: Optimizer, average: Average, steps: range) -> None:
     for step in steps:
         torch.manual_seed(step)
         net(torch.randn(5, 3, 4, 4)).square().sum().backward()
@@ -37,7 +37,7 @@ def learn(net: nn.Module, optimizer: torch.optim.Optimizer, average: Average, st
 
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adamax])
-def test_a_run_goes_on_as_if_never_stopped(kind: type[torch.optim.Optimizer], tmp_path: Path) -> None:
+def test_a_run_goes_on_as_if_never_stopped(kind: type[Optimizer], tmp_path: Path) -> None:
     unbroken = make(0, kind)
     learn(*unbroken, range(6))
     first = make(0, kind)
@@ -49,38 +49,28 @@ def test_a_run_goes_on_as_if_never_stopped(kind: type[torch.optim.Optimizer], tm
     second = make(1, kind)
     load_state(tmp_path / "last", *second)
     learn(*second, range(3, 6))
-    for name, value in unbroken[0].state_dict().items():
-        assert torch.equal(value, second[0].state_dict()[name]), name
-    for name, value in unbroken[2].weights.items():
-        assert torch.equal(value, second[2].weights[name]), name
+    torch.testing.assert_close(second[0].state_dict(), unbroken[0].state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(second[2].weights, unbroken[2].weights, rtol=0, atol=0)
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The save is cut short at its first rename, its second, and so on: one of the two states is there, whole."""
-    folder = tmp_path / "last"
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_leaves_a_whole_state(renames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The save is cut short at its first rename or its second, or not: one of the two states is there, whole."""
+    folder, rename, calls = tmp_path / "last", Path.rename, itertools.count()
+
+    def stop(self: Path, target: Path) -> Path:
+        if next(calls) >= renames:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    save_state(folder, *make(0), at(1))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) if renames < 2 else nullcontext():
+        patch.setattr(Path, "rename", stop)
+        save_state(folder, *make(0), at(2))
+    assert read_facts(folder) == at(1 if renames < 2 else 2)
     parts = {"weights.safetensors", "optimizer.safetensors", "average.safetensors", "state.json"}
-    rename, kills = Path.rename, 0
-
-    for kill_at in range(3):
-        save_state(folder, *make(0), at(1))
-        calls = 0
-
-        def stop(self: Path, target: Path, kill_at: int = kill_at) -> Path:
-            nonlocal calls, kills
-            calls += 1
-            if calls > kill_at:
-                kills += 1
-                raise KeyboardInterrupt
-            return rename(self, target)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "rename", stop)
-            with contextlib.suppress(KeyboardInterrupt):
-                save_state(folder, *make(0), at(2))
-        assert read_facts(folder) == at(1 if kill_at < 2 else 2)
-        assert {path.name for path in folder.iterdir()} == parts
-        load_state(folder, *make(2))
-    assert kills == 2
+    assert {path.name for path in folder.iterdir()} == parts
+    load_state(folder, *make(2))
 
 
 def test_a_kill_while_writing_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +80,9 @@ def test_a_kill_while_writing_leaves_the_earlier_state(tmp_path: Path, monkeypat
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
         patch.setattr("train.fitting.state.save_tensors", full)
-        with pytest.raises(OSError, match="No space"):
-            save_state(tmp_path / "last", *make(0), at(2))
+        save_state(tmp_path / "last", *make(0), at(2))
     assert read_facts(tmp_path / "last") == at(1)
     save_state(tmp_path / "last", *make(0), at(3))  # what was left over is no hindrance
     assert read_facts(tmp_path / "last") == at(3)
@@ -131,8 +120,8 @@ def test_swapping_shows_the_average_and_swapping_again_hides_it() -> None:
     mean = {name: value.clone() for name, value in average.weights.items()}
     average.swap()
     shown = net.state_dict()
-    assert all(torch.equal(shown[name], value) for name, value in mean.items())
+    torch.testing.assert_close({name: shown[name] for name in mean}, mean, rtol=0, atol=0)
     assert not torch.equal(shown["0.weight"], live["0.weight"])
     average.swap()
-    assert all(torch.equal(net.state_dict()[name], value) for name, value in live.items())
-    assert all(torch.equal(average.weights[name], value) for name, value in mean.items())
+    torch.testing.assert_close(net.state_dict(), live, rtol=0, atol=0)
+    torch.testing.assert_close(average.weights, mean, rtol=0, atol=0)

@@ -5,27 +5,18 @@ import torch
 from torch import Tensor
 
 from tests.fitted import make_task
+from tests.train.fitting.few import learn, questions
 from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
 
-KINDS = (AnswerTask, TextTask, BaselineTask)
-
 
 @pytest.fixture
 def batch() -> dict[str, Tensor]:
-    """Five questions about two photos; the same question about the other photo has another answer."""
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "input_ids": torch.tensor([[2, 3, 4], [2, 3, 0], [5, 0, 0], [2, 3, 4], [5, 0, 0]]),
-        "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 0]]),
-        "photo_index": torch.tensor([0, 0, 0, 1, 1]),
-        "labels": torch.eye(3)[[0, 1, 2, 1, 0]],
-        "squares": torch.randint(0, 255, (2, 16, 16, 3), dtype=torch.uint8, generator=generator),
-    }
+    return questions()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [AnswerTask, TextTask, BaselineTask])
 def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kind: type[QuestionTask]) -> None:
     task = make_task(kind, net).train()
     names = ("input_ids", "attention_mask", "labels") if kind is TextTask else batch
@@ -46,15 +37,7 @@ def test_only_the_named_parts_learn(net: VQAModel, batch: dict[str, Tensor], kin
 @pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
 def test_the_model_fits_a_few_questions(net: VQAModel, batch: dict[str, Tensor], loss: str) -> None:
     net.config.loss = loss
-    task = make_task(AnswerTask, net).train()
-    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=0.01)
-    losses = []
-    for _ in range(60):
-        value = task(**batch)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        losses.append(value.item())
+    losses = learn(make_task(AnswerTask, net).train(), batch)
     assert losses[-1] < losses[0] / 10
 
 
@@ -92,8 +75,8 @@ def test_the_image_encoder_has_its_own_learning_rate(net: VQAModel) -> None:
 
 def test_soft_targets_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) -> None:
     task = make_task(AnswerTask, net, trust=0.25).eval()
-    questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
-    logits = net(**questions, grid=task.grid(squares=batch["squares"])).logits
+    asked = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
+    logits = net(**asked, grid=task.grid(squares=batch["squares"])).logits
     targets = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)
     expected = -(targets * logits.log_softmax(-1)).sum(-1).mean()
     torch.testing.assert_close(task(**batch, soft_targets=targets), 0.75 * task(**batch) + 0.25 * expected)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.own.members import Member, Shares, between, can_join, continued, fresh, join
+from train.own.members import Shares, between, can_join, continued, fresh, join
 from vqa.model.configuration import VQAConfig
 from vqa.model.model import VQAModel
 
@@ -46,9 +46,8 @@ def test_the_joint_model_is_the_weighted_sum(changes: dict[str, object], inputs:
     output = joint(grid=grid, **inputs)
     torch.testing.assert_close(output.logits, expected)
     torch.testing.assert_close(joint.blind_logits(output.question), sum_of(guesses, [s.guess for s in shares]))
-    torch.testing.assert_close(
-        joint.image_only_logits(grid)[inputs["photo_index"]], sum_of(images, [s.image for s in shares])
-    )
+    image_only = joint.image_only_logits(grid)[inputs["photo_index"]]
+    torch.testing.assert_close(image_only, sum_of(images, [s.image for s in shares]))
     own = net(grid=grid, **inputs)
     assert output.attention.shape == (3, 4, 4, 4)
     torch.testing.assert_close(output.attention[:, :2], own.attention)
@@ -63,9 +62,8 @@ def test_any_model_is_joined_with_its_own_guess(changes: dict[str, object], inpu
     joint = join(net, [continued(net)], [Shares(0.7, 0.3, 1.0, 1.0)])
     grid = torch.randn(2, 16, net.image_encoder.channels)
     own = net(grid=grid, **inputs)
-    torch.testing.assert_close(
-        joint(grid=grid, **inputs).logits, 0.7 * own.logits + 0.3 * net.blind_logits(own.question)
-    )
+    expected = 0.7 * own.logits + 0.3 * net.blind_logits(own.question)
+    torch.testing.assert_close(joint(grid=grid, **inputs).logits, expected)
 
 
 def test_a_fresh_member_knows_which_words_are_alike() -> None:
@@ -81,7 +79,7 @@ def test_a_fresh_member_knows_which_words_are_alike() -> None:
 
 def test_a_member_leaves_its_model_as_it_is(inputs: dict[str, Tensor]) -> None:
     net = model()
-    member: Member = continued(net)
+    member = continued(net)
     with torch.no_grad():
         member.answer_head[1].weight.zero_()
     assert net.answer_head[1].weight.any()

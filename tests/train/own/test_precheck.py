@@ -33,10 +33,8 @@ def report(checked: Checked) -> str:
 
 def test_good_data_is_kept_as_it_is(images: Path) -> None:
     checked = run(images, ("a.png", "what is it?", "cat"), ("b.png", "how many?", "two"))
-    assert [(e.image, e.question) for e in checked.examples] == [
-        (str(images / "a.png"), "what is it?"),
-        (str(images / "b.png"), "how many?"),
-    ]
+    asked = [(Path(e.image), e.question) for e in checked.examples]
+    assert asked == [(images / "a.png", "what is it?"), (images / "b.png", "how many?")]
     assert checked.answers == {"cat": 1, "2": 1}
     assert "2 questions about 2 photos, with 2 answers." in report(checked)
 

@@ -38,6 +38,15 @@ def trials(folder: Path, material: Material, minutes: float) -> Trials:
     return Trials(folder, material, 1, minutes, 0.0, epochs=1, keep=False, console=Console(quiet=True))
 
 
+@pytest.fixture
+def found(tmp_path: Path, material: Material) -> Trials:
+    """Both members, measured once."""
+    found, recipe = trials(tmp_path, material, 60), Recipe(0.03, 1)
+    found.keep = True
+    found.measured = {0: found.trial(0, START, recipe, most=60) | found.trial(0, FRESH, recipe, most=60)}
+    return found
+
+
 def test_no_photo_is_in_a_fold_and_outside(tmp_path: Path, material: Material) -> None:
     found = trials(tmp_path, material, 1)
     for fold in range(FOLDS):
@@ -48,9 +57,7 @@ def test_no_photo_is_in_a_fold_and_outside(tmp_path: Path, material: Material) -
     assert sorted(np.concatenate([found.held(fold) for fold in range(FOLDS)])) == list(range(len(material)))
 
 
-def test_as_much_is_measured_as_there_is_time_for(
-    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_limits_what_is_measured(tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr("train.own.learning.time.perf_counter", lambda: next(clock) / 20)
     short = trials(tmp_path / "short", material, 1)
@@ -85,24 +92,18 @@ def test_the_advised_budget_suffices(tmp_path: Path, material: Material, monkeyp
     with pytest.raises(InputError, match="takes up to 10") as refused:
         trials(folder, material, 0.5).measure()
     assert not folder.exists()
-    minutes = int(re.findall(r"--minutes (\d+)", str(refused.value))[0])
-    found = trials(folder, material, minutes)
+    found = trials(folder, material, int(re.findall(r"--minutes (\d+)", str(refused.value))[0]))
     found.measure()
     assert list(found.measured[0]) == [START, FRESH]
 
 
-def test_the_fine_tuned_member_goes_as_far_as_is_best(
-    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = trials(tmp_path, material, 60)
-    found.keep = True
-    found.measured = {0: found.trial(0, START, Recipe(0.03, 1), most=60) | found.trial(0, FRESH, Recipe(0.03, 1))}
+def test_the_fine_tuned_member_goes_as_far_as_is_best(found: Trials, material: Material) -> None:
     right = material.labels(found.held(0))
 
     def logits(_: object, name: str, head: str) -> torch.Tensor:
         return 9 * right if (name, head, found.way) == (START, "answers", 0.5) else torch.zeros_like(right)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(found, "logits", logits)
         held, pool = found.choose()
     assert found.way == 0.5 and scores(pool.logits, held.labels).mean() > 0.9
@@ -115,11 +116,8 @@ def test_the_fine_tuned_member_goes_as_far_as_is_best(
 
 
 @torch.no_grad()
-def test_the_guess_without_the_question_is_that_of_the_model(tmp_path: Path, material: Material) -> None:
-    found, recipe = trials(tmp_path, material, 60), Recipe(0.03, 1)
-    found.keep = True
+def test_the_guess_without_the_question_is_that_of_the_model(found: Trials, material: Material) -> None:
     with torch.enable_grad():
-        found.measured = {0: found.trial(0, START, recipe, most=60) | found.trial(0, FRESH, recipe, most=60)}
         held, pool = found.choose()
     batch = material.questions.batch(held.rows)
     grid = material.grids(batch["rows"].numpy())["grid"]

@@ -31,14 +31,10 @@ def test_scripts_and_examples_are_found(root: str, before: str) -> None:
     assert [route.matches(scope)[0] for route in app.routes] == [Match.NONE] * 3
 
 
-def test_only_scripts_styles_and_examples_are_served(address):
-    for path in ("static/main.js", "static/page.css", "thread/card.js", "examples/0"):
-        assert httpx.get(f"{address}glimpse/{path}").status_code == 200, path
+def test_only_scripts_styles_and_examples_are_served_and_a_browser_asks_for_them_anew(address):
+    """So that an update, or a page with a password, is not what the browser has stored of another one."""
+    for path in ("", "page.json", *(f"glimpse/{name}" for name in ("static/main.js", "thread/card.js", "examples/0"))):
+        found = httpx.get(address + path)
+        assert (found.status_code, found.headers["cache-control"]) == (200, "no-cache"), path
     for path in ("app.py", "thread/answers.py", "learn/about.md", "../pyproject.toml", "examples/99", "", "static"):
         assert httpx.get(f"{address}glimpse/{path}").status_code == 404, path
-
-
-def test_a_browser_asks_for_them_anew(address):
-    """So that an update, or a page with a password, is not what the browser has stored of another one."""
-    for path in ("", "page.json", "glimpse/static/main.js", "glimpse/examples/0"):
-        assert httpx.get(address + path).headers["cache-control"] == "no-cache", path

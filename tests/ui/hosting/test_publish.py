@@ -35,26 +35,24 @@ def test_an_upload_sends_the_folder_or_the_hub_refuses_it(hub, tiny_checkpoint, 
 
 
 @pytest.mark.parametrize(
-    ("space", "message"),
-    [*((name, "cannot be used") for name in ("ann/shapes/more", "a b", "-x")), ("shapes", "hf auth login")],
+    ("space", "how", "output", "message"),
+    [
+        *((name, "--upload", "new", "cannot be used") for name in ("ann/shapes/more", "a b", "-x")),
+        ("shapes", "--upload", "new", "hf auth login"),
+        ("a b", "--static", "new", "cannot be used"),
+        ("ann/shapes", "--static", "", "holds something else"),
+    ],
 )
-def test_a_name_or_login_that_cannot_be_used_is_reported_first(
-    tiny_checkpoint, tmp_path, monkeypatch, capsys, space, message
+def test_what_cannot_be_used_is_reported_first(
+    tiny_checkpoint, tmp_path, monkeypatch, capsys, space, how, output, message
 ):
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    words = ["publish", str(tiny_checkpoint), f"--space={space}", "--output", str(tmp_path / "new"), "--upload"]
-    assert cli.main(words) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.parametrize(("space", "message"), [("a b", "cannot be used"), ("ann/shapes", "holds something else")])
-def test_a_static_space_is_refused_before_the_export(tiny_checkpoint, tmp_path, monkeypatch, capsys, space, message):
     monkeypatch.setattr(cli, "exported", lambda model: pytest.fail("exported"))
     (tmp_path / "mine.txt").touch()
-    words = ["publish", str(tiny_checkpoint), "--static", "--space", space, "--output", str(tmp_path)]
+    words = ["publish", str(tiny_checkpoint), f"--space={space}", "--output", str(tmp_path / output), how]
     assert cli.main(words) == 2
     assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_static_space_is_uploaded_whole(hub, tmp_path, monkeypatch, capsys):

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from gradio_client import Client, handle_file
 
+from tests.data.refusal import refusal
 from tests.ui.conftest import QUESTION, free_port
 from ui.hosting import space
-from vqa.model.errors import InputError
 
 # Runs before the Space's app.py: only what its requirements bring may be imported, whatever else is installed here.
 SITE = """
@@ -95,39 +95,35 @@ def test_only_a_space_is_replaced(tmp_path, tiny_checkpoint):
     other.mkdir()
     (other / "thesis.txt").write_text("precious")
     (other / "README.md").write_text("---\nsdk: gradio\napp_file: app.py\n---\n")  # somebody else's Space
-    with pytest.raises(InputError, match="holds something else than a Space"):
-        space.assemble(other, str(tiny_checkpoint))
+    assert "holds something else than a Space" in refusal(space.assemble, other, str(tiny_checkpoint))
     assert (other / "thesis.txt").read_text() == "precious"
-    with pytest.raises(InputError, match="There is no model folder"):
-        space.assemble(tmp_path / "new", "./none")
+    assert "There is no model folder" in refusal(space.assemble, tmp_path / "new", "./none")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_space_is_replaced_and_only_its_own_history_stays(tmp_path, tiny_checkpoint):
     folder = space.assemble(tmp_path / "space", str(tiny_checkpoint))
     (folder / "stale.txt").write_text("old")
-    git = folder / ".git"  # as in a Space that was pushed
-    git.mkdir()
-    (git / "HEAD").write_text("ref: refs/heads/main")
     clone = shutil.copytree(tiny_checkpoint, tmp_path / "clone")
-    (clone / ".git").mkdir()
+    for cloned in (clone, folder):  # which was pushed
+        (cloned / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main")
     (clone / "training.json").write_text('{"data": {"images": ["somewhere"]}}')
     (clone / "photos.json").write_text('["0123abcd"]')
     model = space.assemble(folder, str(clone)) / "assets" / "model"
     assert {path.name for path in model.iterdir()} == {path.name for path in tiny_checkpoint.iterdir()}
-    assert (git / "HEAD").read_text() == "ref: refs/heads/main" and not (folder / "stale.txt").exists()
+    assert (folder / ".git" / "HEAD").read_text() == "ref: refs/heads/main" and not (folder / "stale.txt").exists()
 
 
 def test_an_output_that_cannot_be_used_is_reported(tmp_path, tiny_checkpoint, monkeypatch, capsys):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "file").write_text("")
-    outputs = {
-        ".": "contains the current",
-        str(tiny_checkpoint / "x"): "to be copied",
-        "../file/x": "is not a writable folder",
-    }
-    for output, reason in outputs.items():
+    for output, reason in (
+        (".", "contains the current"),
+        (str(tiny_checkpoint / "x"), "to be copied"),
+        ("../file/x", "is not a writable folder"),
+    ):
         assert space.main(["--output", output, "--model", str(tiny_checkpoint)]) == 2
         assert reason in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "here"]
@@ -139,20 +135,17 @@ def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
     normal = {name: {owner.lower().replace("_", "-") for owner in who} for name, who in owners.items()}
     allowed = {name for name, who in normal.items() if who & allowed_names}
     assert "torch" in allowed and "jsonargparse" not in allowed and "pytest" not in allowed
-    site = tmp_path / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(SITE.format(hidden=set(normal) - allowed - {"vqa", "ui"}))
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(hidden=set(normal) - allowed - {"vqa", "ui"}))
     port = free_port()
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    environment |= {"PYTHONPATH": str(site), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    environment |= {"PYTHONPATH": str(tmp_path), "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     check = "import runpy, ui, vqa; print(ui.__file__, vqa.__file__, flush=True); runpy.run_path('app.py')"
-    log = (tmp_path / "log").open("w+")
-    options = {"cwd": folder, "env": environment, "stdout": log, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen([sys.executable, "-c", check], start_new_session=True, **options)
+    options = {"cwd": folder, "env": environment, "stderr": subprocess.STDOUT, "start_new_session": True}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-c", check], stdout=log, **options)
     try:
-        end = time.monotonic() + 120
-        client = None
+        end, client = time.monotonic() + 120, None
         while client is None and time.monotonic() < end and process.poll() is None:
             with contextlib.suppress(Exception):
                 client = Client(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
@@ -164,6 +157,5 @@ def test_it_starts_from_its_folder_alone(folder, photo, vqa, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
-        log.close()
     first = (tmp_path / "log").read_text().splitlines()[0]
     assert first == f"{folder / 'ui' / '__init__.py'} {folder / 'vqa' / '__init__.py'}"

@@ -2,7 +2,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -27,37 +27,29 @@ def no_webview(monkeypatch) -> None:
 def fake_browser(monkeypatch, folder: Path, code: int) -> Path:
     """A browser that writes down its arguments and whether its profile is there; returns the file of notes."""
     program, notes = folder / "chromium", folder / "notes"
-    program.write_text(
-        f"#!{sys.executable}\n"
-        "import os, sys\n"
-        "profile = next(a.partition('=')[2] for a in sys.argv if a.startswith('--user-data-dir='))\n"
-        f"open({str(notes)!r}, 'w').write('\\n'.join([str(os.listdir(profile)), *sys.argv[1:]]))\n"
-        f"sys.exit({code})\n"
-    )
+    program.write_text(f"""#!{sys.executable}
+import os, sys
+profile = next(a.partition('=')[2] for a in sys.argv if a.startswith('--user-data-dir='))
+open({str(notes)!r}, 'w').write('\\n'.join([str(os.listdir(profile)), *sys.argv[1:]]))
+sys.exit({code})
+""")
     program.chmod(0o755)
     monkeypatch.setattr(window, "find_browser", lambda: str(program))
     return notes
 
 
-def fake_webview(monkeypatch, error: Exception | None = None) -> list[tuple]:
-    calls: list[tuple] = []
-
-    def start():
-        calls.append(("start",))
-        if error:
-            raise error
-
-    create = lambda *values, **named: calls.append(("create", *values, named))  # noqa: E731
-    monkeypatch.setitem(sys.modules, "webview", SimpleNamespace(create_window=create, start=start))
-    return calls
+def fake_webview(monkeypatch, error: Exception | None = None) -> Mock:
+    webview = Mock(**{"start.side_effect": error})
+    monkeypatch.setitem(sys.modules, "webview", webview)
+    return webview
 
 
 def test_pywebview_comes_first(monkeypatch, tabs, capsys):
-    calls = fake_webview(monkeypatch)
+    webview = fake_webview(monkeypatch)
     monkeypatch.setattr(window, "find_browser", lambda: pytest.fail("a browser was looked for"))
     assert window.open_window(ADDRESS) is True
-    (name, title, address, size), last = calls
-    assert (name, title, address, last) == ("create", "Glimpse", ADDRESS, ("start",))
+    size = webview.create_window.call_args.kwargs
+    assert webview.mock_calls == [call.create_window("Glimpse", ADDRESS, **size), call.start()]
     assert size["width"] >= 800 and size["height"] >= 600
     assert tabs == [] and capsys.readouterr().out == ""
 
@@ -66,15 +58,14 @@ def test_pywebview_comes_first(monkeypatch, tabs, capsys):
     "error", [RuntimeError("no screen\nand a second line"), OSError(2, "no GTK"), NotImplementedError()]
 )
 def test_the_app_mode_is_used_where_pywebview_fails(monkeypatch, tmp_path, tabs, capsys, error):
-    calls = fake_webview(monkeypatch, error)
+    webview = fake_webview(monkeypatch, error)
     notes = fake_browser(monkeypatch, tmp_path, 0)
     assert window.open_window(ADDRESS) is True
-    assert calls[-1] == ("start",)
+    assert webview.mock_calls[-1] == call.start()
     assert f"--app={ADDRESS}" in notes.read_text().splitlines()
     printed = capsys.readouterr().out
     assert printed.startswith("pywebview cannot open a window here (") and printed.count("\n") == 1
-    assert "second line" not in printed
-    assert tabs == []
+    assert "second line" not in printed and tabs == []
 
 
 def test_the_app_mode_has_a_profile_of_its_own(monkeypatch, tmp_path, no_webview, tabs, capsys):
@@ -83,13 +74,10 @@ def test_the_app_mode_has_a_profile_of_its_own(monkeypatch, tmp_path, no_webview
     for _ in range(2):
         assert window.open_window(ADDRESS) is True
         listing, *arguments = notes.read_text().splitlines()
-        assert listing == "[]"  # there, and empty
-        assert arguments[0] == f"--app={ADDRESS}"
+        assert (listing, arguments[0]) == ("[]", f"--app={ADDRESS}")  # the profile is there, and empty
         profiles += [Path(a.partition("=")[2]) for a in arguments if a.startswith("--user-data-dir=")]
-    assert len(set(profiles)) == 2
-    assert not any(profile.exists() for profile in profiles)
-    assert tabs == []
-    assert "glimpse-vqa[desktop]" in capsys.readouterr().out
+    assert len(set(profiles)) == 2 and not any(profile.exists() for profile in profiles)
+    assert "glimpse-vqa[desktop]" in capsys.readouterr().out and tabs == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no root on Windows")
@@ -140,7 +128,7 @@ def test_a_real_browser_opens_the_page_and_is_waited_for(monkeypatch, no_webview
     headless = ["--headless=new", "--disable-gpu"]
     monkeypatch.setattr(window.subprocess, "run", lambda words, **named: run([*words, *headless], timeout=60, **named))
     start = time.monotonic()
-    assert window.open_window(f"{address}/here") is True
+    assert window.open_window(f"{address}/here.html") is True
     assert time.monotonic() - start >= 1  # the second that the page stays open for
-    assert paths[0] == "/here"
+    assert paths[0] == "/here.html"
     assert tabs == []

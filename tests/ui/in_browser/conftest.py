@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,15 @@ from vqa.predict import VQA, ours
 
 WORDS = ["a", "dog", "runs", "on", "grass"]
 LETTERS = list("abcdefghijklmnopqrstuvwxyz ?'")
+
+
+def near(value: Any, tolerance: float) -> Any:
+    """`pytest.approx` for the fractions in nested lists and objects."""
+    if isinstance(value, dict):
+        return {name: near(one, tolerance) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [near(one, tolerance) for one in value]
+    return pytest.approx(value, abs=tolerance) if isinstance(value, float) else value
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,6 @@ def inside(models) -> Cells:
     return Cells(models)
 
 
-@pytest.fixture
-def flows(models) -> Flows:
-    return Flows(models)
-
-
 def test_a_cell_is_read(inside, vqa):
     html = inside.cells(QUESTION, WORDS, 1, "c", 3.0)
     reading = read_question(vqa, QUESTION)
@@ -89,21 +84,19 @@ def test_every_part_and_feature_has_a_name():
 
 @pytest.mark.parametrize("task", [COPY, ASKED])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_the_flow_is_drawn(flows, cell, task):
-    html = flows.flow(QUESTION, task, cell, 2, 1, 0.9, False)
+def test_the_flow_is_drawn(models, cell, task):
+    html = Flows(models).flow(QUESTION, task, cell, 2, 1, 0.9, False)
     assert html.count("<polyline") == (4 if cell == "lstm" else 2)
     assert "Largest singular value of the recurrent matrix: 0.90, 0.90." in html and "clip" not in html
     assert (">table</text>" in html) == (task == ASKED)
 
 
-def test_clipping_is_reported(flows):
+def test_clipping_and_a_missing_question_or_photo_are_reported(models):
+    flows = Flows(models)
     html = flows.flow("", COPY, "rnn", 1, 1, 3.0, True)
     assert re.search(r"gradient: \d(\.\d)?e\+1\d, clipped to 1: every step now adds \S+e-1\d times", html)
     assert "after clipping" in html
     assert "so there is nothing to clip" in flows.flow("", COPY, "rnn", 1, 1, 0.5, True)
-
-
-def test_a_missing_question_or_photo_is_reported(flows):
     assert "The question is empty" in flows.flow("", ASKED, "rnn", 1, 1, 0.9, False)
     assert "<polyline" in flows.flow("a", ASKED, "rnn", 1, 1, 0.9, False)  # one step
     assert "There is no photo yet" in flows.own(None, QUESTION)

@@ -1,6 +1,5 @@
-"""The page Learn in a browser."""
-
 import re
+from itertools import product
 
 import pytest
 from playwright.sync_api import expect
@@ -11,12 +10,8 @@ pytestmark = pytest.mark.browser
 
 
 def test_look_inside(opened, address, monkeypatch):
-    questions = [
-        f"{start} the {colour} {noun}?"
-        for start in ("what is", "is", "where are")
-        for colour in ("red", "big")
-        for noun in ("dog", "tables")
-    ]
+    words = product(("what is", "is", "where are"), ("red", "big"), ("dog", "tables"))
+    questions = [f"{start} the {adjective} {noun}?" for start, adjective, noun in words]
     monkeypatch.setattr("vqa.inside.questions.made_up_questions", lambda completer: questions)  # in place of hundreds
     opened.get_by_role("link", name="Learn").click()
     opened.locator("#flow svg").wait_for()  # drawn when the page opens

@@ -1,12 +1,14 @@
 """The stage in a browser: photos from everywhere, the heat on them, marking, covering and zooming."""
 
+import io
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.ui.browser import ask, choose, drag, heat, upload
+from tests.ui.browser import ask, choose, drag, drawn, upload
 
 pytestmark = pytest.mark.browser
 
@@ -34,9 +36,9 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     requests: list[str] = []
     opened.on("request", lambda request: requests.append(request.url))
     why.get_by_role("button", name="look 2").click()
-    before = heat(opened)
+    before = drawn(opened, "heat")
     why.get_by_role("button", name="look 1").click()
-    assert heat(opened) != before and requests == []  # drawn in the browser
+    assert drawn(opened, "heat") != before and requests == []  # drawn in the browser
     why.get_by_role("button", name="Cover each place").click()
     expect(opened.locator(".legend")).to_contain_text("covering lowers")
     assert re.search(r"Covering (the hottest|any one) place", why.inner_text())
@@ -52,8 +54,7 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     assert picture.bounding_box()["width"] > width
 
 
-def test_a_part_is_asked_about_and_another_hidden(opened, photo):
-    upload(opened, photo)
+def test_a_part_is_asked_about_and_another_hidden(opened, uploaded):
     drag(opened, (0.2, 0.2), (0.6, 0.7))
     expect(opened.locator(".marked")).to_be_visible()
     assert opened.evaluate("document.activeElement.id") == "question"
@@ -89,8 +90,7 @@ def test_a_part_is_asked_about_and_another_hidden(opened, photo):
     expect(opened.locator(".cards .card")).to_have_count(2)
 
 
-def test_covering_at_once_asks_a_single_question(opened, photo):
-    upload(opened, photo)
+def test_covering_at_once_asks_a_single_question(opened, uploaded):
     opened.get_by_role("button", name="Cover a part").click()
     for height in (0.1, 0.3, 0.5):
         drag(opened, (0.1, height), (0.9, height))
@@ -98,8 +98,7 @@ def test_covering_at_once_asks_a_single_question(opened, photo):
     expect(opened.locator(".cards .asked")).to_have_text("what is this?")
 
 
-def test_zooming_keeps_the_middle(opened, photo):
-    upload(opened, photo)
+def test_zooming_keeps_the_middle(opened, uploaded):
     for _ in range(3):
         opened.get_by_role("button", name="zoom in").click()
     frame = opened.locator(".frame")
@@ -142,12 +141,8 @@ CAMERA = """navigator.mediaDevices.getUserMedia = async (wanted) => {
     window.wanted = wanted;
     const canvas = Object.assign(document.createElement('canvas'), {width: 320, height: 240});
     const context = canvas.getContext('2d');
-    setInterval(() => {
-        for (const [x, colour] of [[0, 'red'], [160, 'blue']]) {
-            context.fillStyle = colour;
-            context.fillRect(x, 0, 160, 240);
-        }
-    }, 50);
+    const draw = (colour, x) => Object.assign(context, {fillStyle: colour}).fillRect(x, 0, 160, 240);
+    setInterval(() => ['red', 'blue'].forEach((colour, i) => draw(colour, 160 * i)), 50);
     return canvas.captureStream();
 };"""
 
@@ -159,48 +154,40 @@ def test_the_camera_s_picture_is_not_mirrored_and_a_drop_is_taken(opened, photo)
     opened.get_by_role("button", name="Take the photo").click()
     opened.locator(".sentence").wait_for()
     assert opened.evaluate("window.wanted.video.facingMode") == "environment"
-    left, right = opened.locator(".picture img").evaluate(
-        """image => {
-            const canvas = document.createElement('canvas');
-            [canvas.width, canvas.height] = [320, 240];
-            const context = canvas.getContext('2d');
-            context.drawImage(image, 0, 0);
-            return [40, 280].map((x) => [...context.getImageData(x, 120, 1, 1).data]);
-        }"""
-    )
+    shown = Image.open(io.BytesIO(opened.locator(".picture img").screenshot())).resize((8, 1))
+    left, right = (np.array(shown)[0, place] for place in (1, 6))
     assert left[0] > 200 > right[0] and right[2] > 200 > left[2]
 
     data = opened.evaluate_handle(
-        """async () => {
+        """(content) => {
             const transfer = new DataTransfer();
-            const canvas = Object.assign(document.createElement('canvas'), {width: 64, height: 64});
-            const blob = await new Promise((resolve) => canvas.toBlob(resolve));
-            transfer.items.add(new File([blob], 'dropped.png', {type: 'image/png'}));
+            transfer.items.add(new File([Uint8Array.from(content)], 'dropped.png', {type: 'image/png'}));
             return transfer;
-        }"""
+        }""",
+        list(photo.read_bytes()),
     )
     opened.dispatch_event(".stage", "drop", {"dataTransfer": data})
-    expect(opened.locator(".picture img")).to_have_js_property("naturalWidth", 64)
-    taken = opened.evaluate(
-        """() => {
+    expect(opened.locator(".picture img")).to_have_js_property("naturalWidth", 160)
+    assert not opened.locator("#question").evaluate(
+        """question => {
             const transfer = new DataTransfer();
             transfer.setData('text/plain', 'what is this?');
-            return !document.querySelector('#question').dispatchEvent(
+            return !question.dispatchEvent(
                 new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
         }"""
-    )
-    assert not taken  # text falls into the question box
+    )  # text falls into the question box
 
 
 def test_several_photos_wait_in_a_row(opened, photo, tmp_path):
-    others = [tmp_path / name for name in ("red.png", "blue.png")]
-    for path in others:
+    red, blue, bad, worse = (tmp_path / f"{name}.png" for name in ("red", "blue", "bad", "worse"))
+    for path in (red, blue):
         Image.new("RGB", (90, 60), path.stem).save(path)
-    (tmp_path / "bad.png").write_bytes(b"just some text")
-    opened.locator("#choose").set_input_files([photo, *others, tmp_path / "bad.png"])
-    opened.locator(".sentence").wait_for()
+    for path in (bad, worse):
+        path.write_bytes(b"just some text")
+    upload(opened, bad, photo, worse, red, blue)
     row = opened.locator(".tray button")
-    expect(opened.locator(".notice")).to_contain_text("bad.png: The photo is not a JPEG", timeout=30_000)
+    for path in (bad, worse):
+        expect(opened.locator(".notice")).to_contain_text(f"{path.name}: The photo is not a JPEG", timeout=30_000)
     expect(row).to_have_count(3)
     ask(opened)
     expect(row.nth(2).locator("canvas")).to_be_visible()
@@ -219,6 +206,6 @@ def test_several_photos_wait_in_a_row(opened, photo, tmp_path):
     opened.go_back()
     expect(opened.locator(".cards .card")).to_contain_text("what is on the table?")
     expect(row.first).to_have_attribute("aria-pressed", "true")
-    choose(opened, tmp_path / "bad.png")
+    choose(opened, bad)
     expect(opened.locator(".notice")).to_contain_text("The photo is not a JPEG")
     expect(row).to_have_count(3)
