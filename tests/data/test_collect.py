@@ -1,9 +1,13 @@
+import io
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from PIL import Image
 
 from tests.data.refusal import refusal
 from vqa.data.collect import COLUMNS, PHOTOS, TABLE, Collection
 from vqa.data.readers import read_examples
+from vqa.model.photos import SUFFIXES
 
 
 def add_many(folder: Path, photo: bytes, who: int) -> int:
@@ -20,6 +24,14 @@ def test_rows_are_read_back_with_their_photos(tmp_path: Path, photo: Path) -> No
     examples = read_examples(tmp_path / "mine" / TABLE, images=tmp_path / "mine" / PHOTOS)
     assert [(e.question, e.answer) for e in examples] == [('what is "it"?', "bed, rug"), ("how many?", "2")]
     assert {Path(e.image).read_bytes() for e in examples} == {photo.read_bytes()}
+
+
+def test_a_photo_has_a_suffix_that_is_known(tmp_path: Path) -> None:
+    for format in ("JPEG", "JPEG2000", "TIFF", "AVIF"):
+        content = io.BytesIO()
+        Image.new("RGB", (40, 30)).save(content, format)
+        assert Collection(tmp_path).add(content.getvalue(), "what is it?", "black")
+    assert {photo.suffix for photo in (tmp_path / PHOTOS).iterdir()} <= SUFFIXES
 
 
 def test_two_people_write_every_row_once(tmp_path: Path, photo: Path) -> None:

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vqa.checkpoint.find import WEIGHTS, find_checkpoint
+from vqa.checkpoint.weights import encoder_weights
 from vqa.model.errors import InputError
 from vqa.model.image_encoder import ImageEncoder, without_classifier
 
@@ -51,10 +52,8 @@ def _pretrained_tensors(encoder: ImageEncoder, backbone: str, source: str) -> di
         return {f"cnn.{key}": value for key, value in net.state_dict().items()}
     if source == "bundled":
         source = str(find_checkpoint(None))
-    whole_model, ours = Path(source) / WEIGHTS, "image_encoder."
-    if whole_model.is_file():
-        tensors = load_file(whole_model)
-        return {name.removeprefix(ours): value for name, value in tensors.items() if name.startswith(ours)}
+    if Path(source, WEIGHTS).is_file():
+        return encoder_weights(Path(source))
     if Path(source).is_file():
         return load_file(source)
     raise InputError(

@@ -4,10 +4,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Union
 
 import torch
-from safetensors import safe_open
 
-from vqa.checkpoint.find import WEIGHTS, Checkpoint
-from vqa.checkpoint.weights import half
+from vqa.checkpoint.find import Checkpoint
+from vqa.checkpoint.weights import encoder_weights, half
 
 if TYPE_CHECKING:  # no import of transformers, which takes seconds
     from vqa.model.processing import VQAImageProcessor
@@ -36,8 +35,4 @@ def provenance(
 
 def checkpoint_provenance(checkpoint: Checkpoint, backbone: str) -> dict[str, Any]:
     """The provenance of the grids that a checkpoint computes."""
-    prefix = "image_encoder."
-    with safe_open(checkpoint.folder / WEIGHTS, "pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
-        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-    return provenance(tensors, backbone, checkpoint)
+    return provenance(encoder_weights(checkpoint.folder), backbone, checkpoint)

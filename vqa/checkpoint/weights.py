@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -20,6 +21,14 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of `model.safetensors`, in float32 (integers stay). Raises `SafetensorError` for a damaged file."""
     tensors = load_file(folder / WEIGHTS).items()
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors}
+
+
+def encoder_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The image encoder's tensors under its own names, as they are stored; the others are not read."""
+    prefix = "image_encoder."
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
+        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
 def finite(value: torch.Tensor) -> bool:

@@ -42,7 +42,8 @@ class Collection:
             if not any(map(str.isalnum, text)) or len(text) > LONGEST:
                 raise InputError(f"The {name} has no letters or digits, or more than {LONGEST}; write another one.")
         open_photo(photo)
-        name = f"{content_hash(photo)[:20]}.{format_of(photo)}"
+        suffix = format_of(photo).replace("jpeg2000", "jp2")  # one that a search for photos knows
+        name = f"{content_hash(photo)[:20]}.{suffix}"
         row = (name, *texts.values())
         with self._writing():
             rows = self._rows()

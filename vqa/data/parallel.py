@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice, repeat
+from itertools import islice, repeat, takewhile
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,15 +25,8 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     item that is being made, no longer, and no thread is left running.
     """
     source, end = iter(items), object()
-
-    def make(_: None) -> object:
-        return next(source, end)
-
-    with closing(map_ahead(make, repeat(None), threads=1, depth=depth)) as made:
-        for item in made:
-            if item is end:
-                return
-            yield item  # type: ignore[misc]
+    with closing(map_ahead(lambda _: next(source, end), repeat(None), threads=1, depth=depth)) as made:
+        yield from takewhile(lambda item: item is not end, made)  # type: ignore[misc]
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], threads: int = 2, depth: int = 4) -> Generator[R]:

@@ -1,5 +1,8 @@
 import gzip
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.data.refusal import refusal
 from vqa.data.examples import Example
@@ -32,11 +35,30 @@ def test_missing_and_unknown_files_are_reported(tmp_path: Path) -> None:
     assert list(iter_examples(tmp_path / "empty.jsonl")) == []
 
 
-def test_packed_files_that_are_cut_short_or_not_packed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["data.jsonl.gz", "data.json.gz"])
+def test_packed_files_that_are_cut_short_or_not_packed(tmp_path: Path, name: str) -> None:
     packed = gzip.compress(ROW.encode() * 1000)
     for content in (packed[:-20], packed[:30] + b"\xff" * 20, ROW.encode()):
-        (tmp_path / "data.jsonl.gz").write_bytes(content)
-        assert "cannot be unpacked" in refusal(read_examples, tmp_path / "data.jsonl.gz")
+        (tmp_path / name).write_bytes(content)
+        assert "cannot be unpacked" in refusal(read_examples, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["data.json", "data.JSON", "data.json.gz", "data.JSON.gz"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"questions": [{"image_id": 1, "question": "What is it?", "question_id": 1}], "data_subtype": "val2014"},
+        {"questions": [{"image_filename": "a.jpg", "question": "What is it?"}]},
+        {"1": {"imageId": "a", "question": "What is it?"}},
+        {"data": [{"image": "a.jpg", "question": "What is it?"}]},
+        {"image": "a.jpg", "question": "What is it?"},
+    ],
+)
+def test_a_document_of_one_line(tmp_path: Path, name: str, document: dict) -> None:
+    content = json.dumps(document).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (example,) = read_examples(tmp_path / name)
+    assert example.question == "What is it?"
 
 
 def test_missing_photos_are_dropped_and_counted(tmp_path: Path) -> None:

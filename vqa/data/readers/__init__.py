@@ -137,11 +137,11 @@ def _detect(path: Path) -> str:
     if format == "daquar" and "\t" in next(numbered_lines(path, guess=True), (0, ""))[1]:
         return "csv"  # 'Unicode text' of a spreadsheet program
     if format in ("json", "jsonl"):
-        return _kind_of_json(path)
+        return _kind_of_json(path, format)
     return format
 
 
-def _kind_of_json(path: Path) -> str:
+def _kind_of_json(path: Path, by_name: str) -> str:
     """The format of a JSON file by its first bytes, which suffice; the files are too large to be read twice."""
     head, first = b"", None
     with suppress(OSError, EOFError, zlib.error), opened(path) as file:  # the reader reports an unreadable file
@@ -150,10 +150,11 @@ def _kind_of_json(path: Path) -> str:
         return "json"
     with suppress(InputError):
         first, _ = next(json_rows(path), (None, ""))
-    if isinstance(first, dict) and (path.suffix != ".json" or len(head.splitlines()) > 1):
+    row = by_name == "jsonl" or len(head.splitlines()) > 1 or (isinstance(first, dict) and "question" in first)
+    if isinstance(first, dict) and row:
         return "daquar-jsonl" if "answers_list" in first else "jsonl"
-    if Path(path.stem if path.suffix == ".gz" else path).suffix.lower() != ".json":
-        return "jsonl"
+    if by_name == "jsonl":
+        return by_name
     names = {"image_filename": "clevr", "imageId": "gqa", "questions": "official", "annotations": "official"}
     return next((kind for name, kind in names.items() if f'"{name}"'.encode() in head), "json")
 

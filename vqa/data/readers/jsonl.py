@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.rows import examples
@@ -21,18 +20,14 @@ def read_jsonl(path: Path, images: Path | None = None) -> Iterator[Example]:
 
 def read_json(path: Path, images: Path | None = None) -> Iterator[Example]:
     """As `read_jsonl`, for a JSON file with a list of rows, which may be the only list of an object."""
-    document = read_document(path)
-    if (rows := list_of_rows(document)) is None:
+    rows = read_document(path)
+    if isinstance(rows, dict):
+        lists = [value for value in rows.values() if isinstance(value, list)]
+        rows = lists[0] if len(lists) == 1 else None
+    if not isinstance(rows, list):
         raise InputError(f"{path} holds no list of questions: give a list of objects with image, question and answer.")
     for number, row in enumerate(rows, start=1):
         yield from examples(row, f"Entry {number} of {path}", path, images)
-
-
-def list_of_rows(document: Any) -> list[Any] | None:
-    if isinstance(document, dict):
-        lists = [value for value in document.values() if isinstance(value, list)]
-        return lists[0] if len(lists) == 1 else None
-    return document if isinstance(document, list) else None
 
 
 def read_pairs(path: Path) -> Iterator[Example]:

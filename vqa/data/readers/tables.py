@@ -7,7 +7,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,6 @@ def _sheet(path: Path) -> Iterator[list[str]]:
             return str(int(value)) if value.is_integer() else f"{value:.15g}"  # 0.3 for 0.30000000000000004
         return str(value)
 
-    book = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions, which are not read
@@ -92,16 +91,13 @@ def _sheet(path: Path) -> Iterator[list[str]]:
                 unpacked = sum(part.file_size for part in archive.infolist())
             if unpacked > UNPACKED:
                 raise ValueError(f"it unpacks to {unpacked >> 20:,} MB, more than {UNPACKED >> 20}")
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # some programs write wrong ones
-            yield from (list(map(text, values)) for values in sheet.iter_rows(values_only=True))
+            with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+                sheet = book.worksheets[0]
+                sheet.reset_dimensions()  # some programs write wrong ones
+                yield from (list(map(text, values)) for values in sheet.iter_rows(values_only=True))
     except Exception as error:  # a damaged archive can raise almost anything
         reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise InputError(f"{path} cannot be read as XLSX ({reason:.200}): open it and save it again.") from error
-    finally:
-        if book is not None:
-            book.close()
 
 
 def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, images: Path | None) -> Iterator[Example]:

@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
     """
     number, encoding = 0, "utf-8"
     try:
-        with opened(path) as file:
+        with _reported(path), opened(path) as file:
             start = file.read(4)
             encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
             if not encoding and guess and (encoding := _legacy(path)):
@@ -55,10 +56,17 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
             f"Line {max(number, 1)} of {path} is not {name} text (byte {error.start + 1}): "
             "save the file with the encoding UTF-8 (in Excel: 'CSV UTF-8')."
         ) from error
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Errors while a file is read, as `InputError`."""
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} cannot be unpacked ({error}): download or compress it again.") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its name and place.") from error
 
 
 def opened(path: Path) -> Any:
@@ -129,14 +137,9 @@ def json_rows(path: Path) -> Iterator[tuple[object, str]]:
 
 def read_document(path: Path) -> Any:
     """The content of a JSON file (plain or .gz). Raises `InputError` if the file cannot be read or is not JSON."""
+    with _reported(path), opened(path) as file:
+        content = file.read()
     try:
-        with opened(path) as file:
-            return json.loads(file.read())
-    except OSError as error:
-        raise _unreadable(path, error) from error
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}): download or correct it.") from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read: {error.strerror or error}; check its name and place.")
