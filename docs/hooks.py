@@ -25,24 +25,21 @@ from vqa.cli import build_parser
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 PICTURES = (".svg", ".webp", ".png", ".jpg")
-# A Markdown link to a relative path; its label may contain code.
-LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]*))?(?=\))")
-CODE = re.compile(r"^```.*?^```|^~~~.*?^~~~", re.MULTILINE | re.DOTALL)
+CODE = r"^```.*?^```|^~~~.*?^~~~"
+LINK = r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]*))?(?=\))"  # to a relative path
+CODE_OR_LINK = re.compile(f"{CODE}|{LINK}", re.MULTILINE | re.DOTALL)  # what looks like a link in code is none
 COMMAND = re.compile(r"^::: vqa ([a-z-]+)$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the files outside docs/ that a page links."""
-    pages = {f"docs/{file.src_uri}": file.content_string for file in files.documentation_pages()}
-    pages |= {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
-    for name, text in pages.items():
-        for link in LINK.finditer(CODE.sub("", text)):
-            target = target_of(name, link[1])
-            if files.get_file_from_path(place(target)) is None and not target.startswith("docs/"):
-                files.append(added(target, config))
-    for name in PAGES:
-        if files.get_file_from_path(place(name)) is None:
-            files.append(added(name, config))
+    texts = {f"docs/{file.src_uri}": file.content_string for file in files.documentation_pages()}
+    texts |= {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+    found = [(name, match[1]) for name, text in texts.items() for match in CODE_OR_LINK.finditer(text)]
+    targets = [target_of(name, link) for name, link in found if link]
+    for path in dict.fromkeys([*targets, *PAGES]):
+        if not path.startswith("docs/"):
+            files.append(added(path, config))
     return files
 
 
@@ -61,18 +58,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if uri.startswith("source/"):
         return markdown
 
-    def moved(link: re.Match[str]) -> str:
-        target = place(target_of(name, link[1]))
-        anchor = link[2]
-        if anchor and link[1].endswith(".py"):
-            anchor = f"L-{line_of(anchor, ROOT / target_of(name, link[1]))}"
-        return posixpath.relpath(target, posixpath.dirname(uri) or ".") + (f"#{anchor}" if anchor else "")
+    def moved(match: re.Match[str]) -> str:
+        link, anchor = match.groups()
+        if not link:
+            return match[0]
+        target = target_of(name, link)
+        if anchor and target.endswith(".py"):
+            anchor = f"L-{line_of(anchor, ROOT / target)}"
+        return posixpath.relpath(place(target), posixpath.dirname(uri) or ".") + (f"#{anchor}" if anchor else "")
 
-    parts, start = [], 0
-    for code in CODE.finditer(markdown):
-        parts += [LINK.sub(moved, markdown[start : code.start()]), code[0]]
-        start = code.end()
-    return COMMAND.sub(command_help, "".join([*parts, LINK.sub(moved, markdown[start:])]))
+    return COMMAND.sub(command_help, CODE_OR_LINK.sub(moved, markdown))
 
 
 def command_help(command: re.Match[str]) -> str:

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from tools.benchmark import random_questions
+from tools.benchmark import ANSWERS, WORDS, random_questions, trainer
 from tools.timing import Figures, print_figures
 from train.fitting.batches import photo_batches
 from vqa.data.parallel import prefetch
 from vqa.model.configuration import VQAConfig
-from vqa.model.device import fast_dtype, pick_device
+from vqa.model.device import pick_device
 from vqa.model.model import VQAModel
 from vqa.script import run
 
@@ -30,21 +29,13 @@ SIZES: dict[str, Any] = {"hidden_size": 1024, "attention_size": 1024, "fusion_si
 def measure(questions: int, batch_size: int, photos: int, device: str, image_size: int = 224) -> Figures:
     """Seconds of an epoch of so many questions, and of training with `photos` pixels a step; and gigabytes."""
     place = pick_device(device)
-    data, answers = random_questions(questions)
-    labels = {i: str(i) for i in range(answers)}
-    net = VQAModel(VQAConfig(vocab_size=len(data.other_words), id2label=labels, image_size=image_size, **SIZES))
+    data = random_questions(questions)
+    labels = {i: str(i) for i in range(ANSWERS)}
+    net = VQAModel(VQAConfig(vocab_size=WORDS, id2label=labels, image_size=image_size, **SIZES))
     net.to(place).train()  # type: ignore[arg-type]
     size = len(data.photos), math.prod(net.grid_size), net.image_encoder.channels
     grids = torch.randint(0, 256, size, dtype=torch.uint8, device=place)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3, fused=True)
-
-    def step(inputs: dict[str, Tensor]) -> None:
-        with torch.autocast(place.type, torch.bfloat16, enabled=fast_dtype(place) is torch.bfloat16):
-            loss = net(**{name: value.to(place, non_blocking=True) for name, value in inputs.items()}).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+    step = trainer(net)
 
     def epoch() -> None:
         chosen = photo_batches(data.photo, batch_size, np.random.default_rng(0))

@@ -35,7 +35,7 @@ def write_figures(pages: Sequence[Path], bench: Path) -> None:
     """Replace the text between the markers of `pages`. Raises `InputError` for a name whose markers no page has."""
     results, timed = read_document(RESULTS), read_document(bench)
     bodies = {
-        "accuracy": accuracy(results),
+        "accuracy": f"{table(results['tables'])}\n\n{evaluation(results)}",
         "card": f"{card(results)}\n\n{fast(timed)}",
         "seeds": seeds(read_document(SEEDS)),
         "looking": looking(results),
@@ -53,13 +53,8 @@ def write_figures(pages: Sequence[Path], bench: Path) -> None:
         page.write_text(text, encoding="utf-8")
 
 
-def accuracy(results: dict[str, Any]) -> str:
-    """The bundled model's table, and what confidence is worth, with the command."""
-    return f"{table(results['tables'])}\n\n{evaluation(results)}"
-
-
 def card(results: dict[str, Any]) -> str:
-    """The card of `vqa evaluate --suite looking`, the baselines to beat, and what `accuracy` adds to its table."""
+    """The card of `vqa evaluate --suite looking`, the baselines to beat, and `evaluation`."""
     blind, common = (results["baselines"][name] for name in ("question_only", "majority"))
     beat = f"To beat: {blind:.1f}% by the question without the photo, {common:.1f}% by the most common answer."
     return f"{suite(results).strip()}\n\n{beat} {evaluation(results)}"

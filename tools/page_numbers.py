@@ -40,31 +40,27 @@ ASK = """async ([name, content, questions]) => {
 }"""
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """`python -m http.server`, silent, and not faster than a line of so many Mbit/s."""
-
-    mbit: float | None = None
-    line = threading.Lock()  # all requests share it
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def handle(self) -> None:
-        with suppress(ConnectionError):  # a page that was closed
-            super().handle()
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        for block in iter(lambda: source.read(1 << 16), b""):
-            if self.mbit is not None:
-                with self.line:
-                    time.sleep(len(block) * 8e-6 / self.mbit)
-            outputfile.write(block)
-
-
 @contextmanager
 def served(site: Path, mbit: float | None = None) -> Iterator[str]:
-    """The address of a folder on this machine."""
-    handler = functools.partial(type("Limited", (Handler,), {"mbit": mbit}), directory=str(site))
+    """The address of a folder on this machine, sent as over one line of so many Mbit/s."""
+    line = threading.Lock()  # all requests share it
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a page that was closed
+                super().handle()
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            for block in iter(lambda: source.read(1 << 16), b""):
+                if mbit is not None:
+                    with line:
+                        time.sleep(len(block) * 8e-6 / mbit)
+                outputfile.write(block)
+
+    handler = functools.partial(Handler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -97,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(given: argparse.Namespace) -> None:
     """Print how many answers are equal, and the largest difference of a probability."""
     vqa = ours(VQA.load(given.model, runtime=given.runtime))
-    examples = list(read_examples(given.data, images=given.images))
+    examples = read_examples(given.data, images=given.images)
     chosen = np.random.default_rng(given.seed).permutation(len(examples))[: given.questions]
     photos: dict[str, list[str]] = {}
     for i in chosen:
@@ -119,11 +115,11 @@ def check(given: argparse.Namespace) -> None:
                 try:
                     our = vqa.ask(photo, question)
                 except InputError as error:
-                    same += theirs.get("refused") == str(error)
-                    near += theirs.get("refused") == str(error)
+                    equal = theirs.get("refused") == str(error)
+                    same, near = same + equal, near + equal
                     continue
                 scores = {score["answer"]: score["score"] for score in theirs.get("top", [])}
-                difference = max(abs(score - scores.get(answer, 0)) for answer, score in our.top[:1])
+                difference = abs(our.top[0].score - scores.get(our.top[0].answer, 0))
                 equal = our.text == theirs.get("answer")
                 same, near, worst = same + equal, near + (difference <= NEAR), max(worst, difference)
                 if not equal or difference > NEAR:

@@ -36,7 +36,7 @@ REST = """async () => {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.page_speed", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.page_speed", description=__doc__.split("\n")[0])
     parser.add_argument("--site", required=True, type=Path, help="what vqa export-page wrote")
     parser.add_argument("--images", required=True, type=Path, help="a folder of photos")
     parser.add_argument("--photos", type=int, default=100, help="how many to ask about (default: 100)")
@@ -44,41 +44,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(parser, lambda given: measure(**vars(given)), arguments)
 
 
-class Figures(dict[str, Any]):
-    """Figures by name, each printed as soon as it is known."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, value)
-        print(f"{name}: {value:.1f}" if isinstance(value, float) else f"{name}: {value}", flush=True)
+def show(name: str, value: Any) -> None:
+    print(f"{name}: {value:.1f}" if isinstance(value, float) else f"{name}: {value}", flush=True)
 
 
-def measure(site: Path, images: Path, photos: int, mbit: float) -> Figures:
-    """Print and return the figures: times in milliseconds, memory and bytes in millions of bytes."""
+def measure(site: Path, images: Path, photos: int, mbit: float) -> None:
+    """Print the figures: times in milliseconds, memory and bytes in millions of bytes."""
     files = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)[:photos]
     if not files:
         raise InputError(f"There is no photo in {images}; name another folder.")
     contents = [(path.name, base64.b64encode(path.read_bytes()).decode()) for path in files]
-    found = Figures()
-    found["machine"] = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    show("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with chromium() as browser:
         with served(site, mbit) as address:
             page = browser.new_page()
-            found[f"first answer, {mbit:g} Mbit/s"] = first_answer(page, address, contents[0])
+            show(f"first answer, {mbit:g} Mbit/s", first_answer(page, address, contents[0]))
             page.context.close()
         with served(site) as address:
             page = browser.new_page()
-            found["first answer, no limit"] = first_answer(page, address, contents[0])
+            show("first answer, no limit", first_answer(page, address, contents[0]))
             page.evaluate(REST)  # until captions and completions are loaded, too
-            found["first visit, MB"] = sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6
+            show("first visit, MB", sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6)
             page.reload()  # now the service worker answers
-            found["first answer, from storage"] = first_answer(page, address, contents[0])
-            found["threads"] = page.evaluate("crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1")
+            show("first answer, from storage", first_answer(page, address, contents[0]))
+            show("threads", page.evaluate("crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1"))
             new = [page.evaluate(ASK, [*photo, QUESTION]) for photo in contents[1:]]
-            found[f"memory after {len(contents)} photos, MB"] = memory(browser)
+            show(f"memory after {len(contents)} photos, MB", memory(browser))
             again = [page.evaluate(ASK, [*contents[-1], QUESTION]) for _ in range(100)]
-            found["new photo and question"], found["next question"] = (sorted(t)[len(t) // 2] for t in (new, again))
-            found[f"memory after {len(again)} further questions, MB"] = memory(browser)
-    return found
+            show("new photo and question", sorted(new)[len(new) // 2])
+            show("next question", sorted(again)[len(again) // 2])
+            show(f"memory after {len(again)} further questions, MB", memory(browser))
 
 
 def first_answer(page: Any, address: str, photo: tuple[str, str]) -> float:

@@ -27,7 +27,6 @@ PICTURES = (
 def main() -> None:
     models = Models()
     models.load()
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with serving(models, port=7862) as front, chromium() as browser:
         for name, size, scheme in PICTURES:
             window = browser.new_page(viewport=size, color_scheme=scheme, has_touch=size is PHONE)

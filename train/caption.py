@@ -71,6 +71,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         raise InputError("--reward needs a captioner that has learned words; give it by --start.")
     if given.batch < 1:
         raise InputError(f"The batch is {given.batch}; give 1 photo or more.")
+    if given.most < 1:
+        raise InputError(f"--most is {given.most}; give 1 word or more.")
     training = start(given, CLIP, WARMUP)
     if len(given.features) != len(given.captions):
         raise InputError("--captions and --features have different lengths; give each file of captions its store.")
@@ -80,6 +82,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     if any(store.made_by != stores[0].made_by for store in stores):
         raise InputError("The feature stores were made by different image encoders; extract them with one.")
     every = read_captions(given.captions, stores)
+    read_captions([given.measure], [FeatureStore.open(given.measure_features)])  # which are needed at the end
     photos, held = [photo for i, photo in enumerate(every) if i % HELD_OUT], every[::HELD_OUT]
     if not photos:
         raise InputError("One photo has captions; give 2 or more, as one is held out.")
@@ -99,7 +102,7 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
     if given.reward and net.attention == "hard":
         raise InputError("--reward does not train where hard attention looks; start from another captioner.")
     data, held_data = (Batches(part, stores, words, given.batch, given.most) for part in (photos, held))
-    task = CaptionerTask(net, data, held_data, given.most, given.seed, given.epochs)
+    task = CaptionerTask(net, data, held_data, given.seed, given.epochs)
     results: dict[str, Any] = {"attention": config["attention"], "photos": len(photos)}
     if given.reward:
         rewarded = RewardedTask(net, data, held_data, words.once, given.seed, given.epochs)
@@ -113,10 +116,8 @@ def train(given: argparse.Namespace) -> dict[str, Any]:
         training.train(task)
         net.cpu().eval()
     loss = task.held_out()["nats a word"]
-    results["held_out_loss"] = round(loss, 4)
-    results |= {"settings": settings(given)}
-    config |= {"encoder": stores[0].made_by, "most": given.most, "temperature": net.temperature}
-    config |= {"words": words.words}
+    results |= {"held_out_loss": round(loss, 4), "settings": settings(given)}
+    config |= {"encoder": stores[0].made_by, "most": given.most, "temperature": net.temperature, "words": words.words}
     save_bundle(given.output / "best", KIND, config, net, results=results, README=card(results))
     results = score(given.output / "best", given.measure, given.measure_features)
     print(f"{loss:.3f} nats a word on {len(held)} held-out photos; {results['measured']}; {given.output / 'best'}")
@@ -131,11 +132,11 @@ class CaptionerTask(Task):
     higher_is_better = False
     betas = (0.9, 0.99)
 
-    def __init__(self, net: Captioner, data: Batches, held: Batches, most: int, seed: int, epochs: float):
+    def __init__(self, net: Captioner, data: Batches, held: Batches, seed: int, epochs: float):
         super().__init__()
         self.net, self.data, self.held, self.seed = net, data, held, seed
         self.steps, self.epochs = len(data), epochs
-        self.baseline = Baseline(most + 1)
+        self.baseline = Baseline(data.most + 1)
         self.register_buffer("expected", self.baseline.value)
 
     def batches(self, epoch: int) -> Iterator[Batch]:

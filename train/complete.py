@@ -9,8 +9,8 @@ gradients end at the chunk. An interrupted run continues with --resume.
 """
 
 import argparse
-import gzip
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from train.fitting.loop import Batch, Task
 from train.fitting.state import has_state
 from vqa.checkpoint.auxiliary import save_bundle
 from vqa.data.files import write_json
-from vqa.data.readers.text_files import json_rows
+from vqa.data.readers.text_files import json_rows, opened, reported
 from vqa.language.character_model import CharacterModel, bits_per_character
 from vqa.language.characters import END, Characters
 from vqa.language.complete import KIND
@@ -130,9 +130,9 @@ class CharacterTask(Task):
 def questions(path: Path) -> tuple[Characters, np.ndarray, np.ndarray]:
     """The questions of `read_questions`, each part as one stream in which END follows each question."""
     parts = read_questions(path)
-    characters, end = Characters.build(parts[0]), np.array([END], np.uint16)
+    characters = Characters.build(parts[0])
     ids, held = (
-        np.concatenate([end, *(piece for line in part for piece in (characters.encode_array(line), end))])
+        np.array([END, *(number for line in part for number in (*characters.encode(line), END))], np.uint16)
         for part in parts
     )
     return characters, ids, held
@@ -160,13 +160,11 @@ def read_questions(path: Path) -> tuple[list[str], list[str]]:
 def blocks(path: Path) -> Iterator[str]:
     """A text file in pieces, so that it is never in memory as a whole."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with reported(path), TextIOWrapper(opened(path), "utf-8") as file:
             while block := file.read(BLOCK):
                 yield block
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; save it with the encoding UTF-8.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its path.") from error
 
 
 def text(path: Path, output: Path) -> tuple[Characters, np.ndarray, np.ndarray]:

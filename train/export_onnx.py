@@ -51,19 +51,18 @@ class Question(nn.Module):
         return Logits(output.logits, blind, output.attention, output.word_weights, image_only, output.falls)
 
 
-def export_onnx(model: str | Path | None, output: Path, console: Console | None = None) -> dict[str, float]:
+def export_onnx(model: str | Path | None, output: Path, console: Console | None = None) -> None:
     """Write a folder for `VQA.load(output, runtime="onnx")`: `onnx/` with the image encoder, the question part and both
     in one file, and the checkpoint's other files.
 
-    Returns each file's largest difference from PyTorch. Raises `InputError` for a model that cannot be read or
-    exported, and for a difference above 1e-4.
+    Raises `InputError` for a model that cannot be read or exported, and for files that differ by more than 1e-4 from
+    PyTorch.
     """
     console, source = console or Console(), find_checkpoint(model)
     net, _ = load_checkpoint(source)
     config = net.config
     if config.recurrent_cell == "rnn" or config.bidirectional:
         raise InputError("Only an LSTM or GRU in one direction can be exported; train the model with one of these.")
-    differences: dict[str, float] = {}
     image_encoder, question = net.image_encoder.eval(), Question(net).eval()
 
     def whole(pixel_values: Tensor, **asked: Tensor) -> Logits:
@@ -75,7 +74,7 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
         join(folder)
         for name, computed in ((IMAGE_ENCODER, image_encoder), (QUESTION, question), (WHOLE, whole)):
             file = folder / f"{name}.onnx"
-            differences[name] = worst = difference(net, computed, name, file)
+            worst = difference(net, computed, name, file)
             console.print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB, at most {worst:.1e} from PyTorch")
             if not worst <= TOLERANCE:
                 raise InputError(f"{file.name} would be {worst:.1e} from PyTorch; update torch and onnxscript.")
@@ -89,7 +88,6 @@ def export_onnx(model: str | Path | None, output: Path, console: Console | None 
             if output.resolve() != source.resolve() and (source / name).is_file():
                 with whole_file(output / name) as new:
                     shutil.copyfile(source / name, new)
-    return differences
 
 
 def inputs(net: VQAModel, name: str, photos: int, lengths: Sequence[int], seed: int = 0) -> dict[str, Tensor]:
@@ -111,30 +109,38 @@ def write(net: VQAModel, module: nn.Module, name: str, file: Path) -> None:
     import onnx
 
     example = inputs(net, name, *EXAMPLE)
-    outputs = ["grid"] if name == IMAGE_ENCODER else list(Logits._fields)
+    outputs = ("grid",) if name == IMAGE_ENCODER else Logits._fields
     dims = {letter: torch.export.Dim(letter) for letter in "PBT"}
     shapes = {key: {axis: dims[letter] for axis, letter in enumerate(AXES[key])} for key in example}
     for cell in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
         # An earlier export of this process cached a cell that is unrolled to the example's length.
         cell._dispatch_cache.clear()
     try:
-        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module, (), kwargs=example, dynamo=True, verbose=False, opset_version=OPSET,
-                input_names=list(example), output_names=outputs, dynamic_shapes=shapes,
-            )  # fmt: skip
+        proto = onnx_graph(module, example, outputs, shapes)
     except torch.onnx.errors.OnnxExporterError as error:
         reason = str(error.__cause__ or error).strip().split("\n")[0].rstrip(".")
         raise InputError(f"The part {name} has no ONNX form ({reason}); choose another backbone or cell.") from error
-    assert program is not None
-    proto = program.model_proto
     del proto.graph.value_info[:]  # some have the example's sizes
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, letter in enumerate(AXES[value.name]):
             value.type.tensor_type.shape.dim[axis].dim_param = letter
     onnx.helper.set_model_props(proto, {"grid_size": "{}x{}".format(*net.grid_size)})
     onnx.save(proto, file)
+
+
+def onnx_graph(module: nn.Module, example: dict[str, Tensor], outputs: Sequence[str], shapes: dict[str, Any]) -> Any:
+    """The module as an ONNX model. example: inputs by name; shapes: those of their dimensions that vary, by axis."""
+    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module, (), kwargs=example, dynamo=True, verbose=False, opset_version=OPSET,
+            input_names=list(example), output_names=list(outputs), dynamic_shapes=shapes,
+        )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    for part in (*proto.graph.node, *(node for function in proto.functions for node in function.node)):
+        del part.metadata_props[:]  # where in which file of this machine it was called
+    return proto
 
 
 def join(folder: Path) -> None:

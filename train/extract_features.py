@@ -36,7 +36,6 @@ from vqa.script import add_engine, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m train.extract_features", description=__doc__.split("\n")[0])
     parser.add_argument("--images", nargs="+", required=True, type=Path, help="folders of photos, read with subfolders")
     parser.add_argument("--output", required=True, type=Path, help="the feature store's folder")
@@ -131,6 +130,7 @@ def extract(
     if min(batch_size, threads) < 1:
         raise InputError(f"There are {threads} threads and {batch_size} photos a batch; give at least 1 of each.")
     device = pick_device()
+    dtype = fast_dtype(device)
     made_by = provenance(encoder.state_dict(), backbone, image_processor)
     shape = encoder.height * encoder.width, encoder.channels
     if stages is not None:
@@ -138,7 +138,7 @@ def extract(
         made_by = stages_made_by(encoder, stages, backbone, image_processor)
     own = copy.deepcopy(encoder).eval()  # the caller's weights keep their bits
     network: Any = FoldedEncoder(own) if stages is None else own
-    network.to(device, fast_dtype(device)).to(memory_format=torch.channels_last)
+    network.to(device, dtype).to(memory_format=torch.channels_last)
     known, skipped, start = 0, 0, time.perf_counter()
 
     def read(item: tuple[str, Path | bytes]) -> tuple[str, str, np.ndarray | None, str]:
@@ -166,8 +166,7 @@ def extract(
                 if mirrored:
                     torch.manual_seed(int(next(iter(new))[:12], 16))
                     pixels = relight(pixels.flip(-1))
-                pixels = pixels.contiguous(memory_format=torch.channels_last)
-                pixels = pixels.to(next(network.parameters()).dtype)
+                pixels = pixels.to(dtype, memory_format=torch.channels_last)
                 grids = network(pixels) if stages is None else first_stages(network, pixels, stages)
                 store.append([name for name, _ in new.values()], list(new), grids)
             for name, digest, _, error in batch:

@@ -45,37 +45,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def fit(settings: Settings) -> dict[str, Any]:
     """Train, and write the checkpoint to `best/`; returns the content of its `results.json` (of several processes only
     the main one does both). No other run can write to the folder meanwhile."""
-    with locked(Path(settings.output)) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
-        return _fit(settings)
-
-
-def _fit(settings: Settings) -> dict[str, Any]:
-    optim, folder = settings.optim, Path(settings.output)
-    run = Run(folder, optim, settings.seed, settings.fingerprint(), settings.resume)
-    data, accelerator = prepare(settings), run.accelerator
-    accelerator.print("\n".join(data.messages))
-    if settings.average:
-        data.net = mean_weights(data.net, settings.average)
-    else:
-        learn(run, data, settings)
-    run.close()
-    content: dict[str, Any] = {}
-    if accelerator.is_main_process:
-        content = finish(data, settings, folder / "best")
-    accelerator.wait_for_everyone()
+    folder = Path(settings.output)
+    with locked(folder) if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        run = Run(folder, settings.optim, settings.seed, settings.fingerprint(), settings.resume)
+        data, accelerator = prepare(settings), run.accelerator
+        accelerator.print("\n".join(data.messages))
+        if settings.average:
+            data.net = mean_weights(data.net, settings.average)
+        else:
+            learn(run, data, settings)
+        run.close()
+        content = finish(data, settings, folder / "best") if accelerator.is_main_process else {}
+        accelerator.wait_for_everyone()
     return content
 
 
 def learn(run: Run, data: Prepared, settings: Settings) -> None:
     """Train the tasks in turn."""
-    optim, accelerator = settings.optim, run.accelerator
+    accelerator = run.accelerator
     process = accelerator.process_index, accelerator.num_processes
     if data.text is not None:
         run.train(TextTask(data, settings, *process))
     if data.teachers and AnswerTask.name not in run.done:
         with accelerator.autocast():
             data.train.soft_targets = mean_probabilities(
-                data.teachers, data.train, data.train_photos, optim.batch_size, accelerator.device
+                data.teachers, data.train, data.train_photos, settings.optim.batch_size, accelerator.device
             )
     run.train(AnswerTask(data, settings, *process))
     data.train.soft_targets = None

@@ -6,7 +6,6 @@ are chosen there (`train.own.pool`); at last they learn from everything and beco
 `OUTPUT.run` until the model in OUTPUT is complete, so that the same command continues an interrupted run.
 """
 
-import json
 import math
 import shutil
 import time
@@ -33,7 +32,7 @@ from train.own.words import answer_vectors, start_new_answers
 from vqa.checkpoint.card import verdict
 from vqa.checkpoint.find import find_checkpoint, read_json
 from vqa.checkpoint.load import load_checkpoint
-from vqa.checkpoint.provenance import provenance
+from vqa.data import files
 from vqa.data.examples import write_jsonl
 from vqa.data.features import FeatureStore, stored_name
 from vqa.data.files import check_output, whole_file, write_json
@@ -97,8 +96,7 @@ def train(
     write_settings(run, options, console)
     photos = {stored_name(photo, [images]): Path(photo) for photo in checked.photos}
     console.print(extract(photos, run / FEATURES, net.image_encoder, net.config.backbone, processor.image_processor))
-    made_by = provenance(net.image_encoder.state_dict(), net.config.backbone, processor.image_processor)
-    store = FeatureStore.open(run / FEATURES, made_by)
+    store = FeatureStore.open(run / FEATURES)
     material = Material(net, processor, len(known), checked.examples, images, store)
     before = set(map(str, read_json(source / PHOTOS, list))) if (source / PHOTOS).is_file() else set()
     now = {store.hash_of[name][:DIGITS] for name in photos}
@@ -189,18 +187,15 @@ def write_settings(run: Path, options: dict[str, Any], console: Console) -> None
     """Write the options that determine the result into the run's folder. Raises `InputError` if a run there has others:
     what it has fitted would not be what this one would."""
     file = run / SETTINGS
-    if file.exists() and not (run / TRIALS).exists():  # nothing was learned: other options may do
-        if read_json(file).get("start") != options["start"]:
+    before = files.read_json(file, f"delete the folder {run}") if file.exists() else options
+    if not (file.exists() and (run / TRIALS).exists()):  # nothing was learned: other options may do
+        if before.get("start") != options["start"]:
             shutil.rmtree(run / FEATURES, ignore_errors=True)
-        file.unlink()
-    if file.exists():
-        for name, value in json.loads(file.read_bytes()).items():
-            if options.get(name) != value:
-                before = f"without --{name}" if value in (None, False) else f"with --{name}"
-                given = "" if value is None or isinstance(value, bool) else f" {value}"
-                raise InputError(
-                    f"{run} holds an unfinished run {before}{given}; continue it so, or delete the folder."
-                )
-        console.print(f"Continuing the run in {run}.", **PLAIN)
-    else:
         write_json(file, options)
+        return
+    for name, value in before.items():
+        if options.get(name) != value:
+            way = f"without --{name}" if value in (None, False) else f"with --{name}"
+            given = "" if value is None or isinstance(value, bool) else f" {value}"
+            raise InputError(f"{run} holds an unfinished run {way}{given}; continue it so, or delete the folder.")
+    console.print(f"Continuing the run in {run}.", **PLAIN)

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from train.auxiliary.options import add_options, holding, settings, start
 from train.complete import read_questions
@@ -90,8 +91,7 @@ class RepairTask(Task):
         self.steps = -(-len(questions) // batch)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        rest = stream(self.characters, self.questions, self.batch, self.seed, epoch * self.steps)
-        yield from islice(rest, self.steps)
+        return islice(stream(self.characters, self.questions, self.batch, self.seed, epoch * self.steps), self.steps)
 
     def forward(self, **batch: Tensor) -> Tensor:
         return self.net.loss(**batch)
@@ -133,12 +133,9 @@ def pair(question: str, generator: random.Random) -> tuple[str, str]:
 
 def tensors(characters: Characters, pairs: list[tuple[str, str]]) -> Batch:
     """The inputs of `RepairModel.loss`, padded on the right."""
-    typed = [torch.tensor(characters.encode(text)) for text, _ in pairs]
+    ids, lengths = characters.encode_batch([typed for typed, _ in pairs])
     meant = [torch.tensor([START, *characters.encode(text), END]) for _, text in pairs]
-    ids, written = (
-        torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PADDING) for rows in (typed, meant)
-    )
-    return {"ids": ids, "lengths": torch.tensor([len(text) for text, _ in pairs]), "written": written}
+    return {"ids": ids, "lengths": lengths, "written": pad_sequence(meant, batch_first=True, padding_value=PADDING)}
 
 
 def card(results: dict[str, Any]) -> str:

@@ -74,8 +74,8 @@ def launch(
     if mcp and importlib.util.find_spec("mcp") is None:
         raise InputError("The MCP server needs further packages; run: pip install 'glimpse-vqa[mcp]'.")
     reuse_memory()
-    load: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code}
-    models = Models(model, device, compare, any_model=private, runtime=runtime, **load)
+    load: dict[str, Any] = {"runtime": runtime, "dtype": dtype, "trust_remote_code": trust_remote_code}
+    models = Models(model, device, compare, any_model=private, **load)
     https = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile}
 
     def load_first(address: str) -> None:

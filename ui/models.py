@@ -47,8 +47,8 @@ class Models:
     """The app's own model, others to compare it with, and the small models that describe, complete and repair.
 
     model: a checkpoint's folder or a Hub id, None for the bundled one. offered: names of further models that may be
-    chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). runtime, load:
-    see `VQA.load`.
+    chosen. any_model: let users name any folder or Hub id (for a page on the user's own machine). device, load: see
+    `VQA.load`.
 
     `load` loads the own model; until it is done, `get` waits, so that the page can be open before. `describer`,
     `completer` and `repairer` are functions that load in their first call; `load_further` calls them.
@@ -60,11 +60,10 @@ class Models:
         device: str = "auto",
         offered: Sequence[str] = (),
         any_model: bool = False,
-        runtime: str = "auto",
         **load: Any,
     ):
         self.own, self.any_model = model or BUNDLED, any_model
-        self._load = {"device": device, "runtime": runtime, **load}
+        self._load = {"device": device, **load}
         self.offered = list(dict.fromkeys([self.own, BUNDLED, *offered]))
         self.further = self.offered[1:]
         self.loading = STEPS[0]  # what is being loaded; '' when all is
@@ -110,9 +109,9 @@ class Models:
             return self._further(name)
 
     @contextmanager
-    def use(self, name: str | None = None) -> "Iterator[VQALike]":
-        """`get` a model to compute with: one thread at a time, since several on one CPU would slow each other down."""
-        vqa = self.get(name)
+    def use(self) -> "Iterator[VQALike]":
+        """The own model to compute with: one thread at a time, since several on one CPU would slow each other down."""
+        vqa = self.get()
         with self._lock:
             yield vqa
 

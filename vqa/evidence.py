@@ -7,9 +7,7 @@ import numpy as np
 from PIL import Image
 
 from vqa.covering import Mask, check_mask, cover
-from vqa.model.errors import InputError
 from vqa.model.photos import resize
-from vqa.model.text import short
 from vqa.predict import VQA, Answer, VQALike, ours
 
 BATCH = 8  # photos that are encoded at once
@@ -27,7 +25,7 @@ def evidence(vqa: VQALike, photo: Any, question: str, answer: str) -> np.ndarray
     have, or a runtime without gradients.
     """
     vqa = ours(vqa)
-    index, model = answer_index(vqa, answer), vqa.model
+    index, model = vqa.answer_index(answer), vqa.model
     import torch  # the other two work without it
 
     grid = vqa.look(photo).grid
@@ -85,7 +83,7 @@ def occlusion(vqa: VQALike, photo: Any, question: str, answer: str | None = None
         foreign: Any = vqa
         return foreign.occlusion(look.photo, question, answer or vqa.ask(look, question, 1).text)
     vqa = ours(vqa)
-    index = int(probabilities(vqa, look.grid, question).argmax()) if answer is None else answer_index(vqa, answer)
+    index = int(probabilities(vqa, look.grid, question).argmax()) if answer is None else vqa.answer_index(answer)
     square = resize(look.photo, vqa.checkpoint.size)
     height, width = vqa.grid_size
     masks = np.eye(height * width, dtype=bool).reshape(-1, height, width)
@@ -102,10 +100,3 @@ def occlusion(vqa: VQALike, photo: Any, question: str, answer: str | None = None
 def probabilities(vqa: VQA, grids: Any, question: str) -> np.ndarray:
     """One question about P photos, as grids `(P, N, D)`: the answers' probabilities `(P, A)`."""
     return vqa.calibrated(vqa.logits(grids, [question] * len(grids), np.arange(len(grids))).logits)
-
-
-def answer_index(vqa: VQA, answer: str) -> int:
-    """The index of an answer in the model's list. Raises `InputError` if it is not there."""
-    if answer not in vqa.answers:
-        raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.")
-    return vqa.answers.index(answer)

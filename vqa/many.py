@@ -128,7 +128,7 @@ def check_all(vqa: "VQALike", questions: Iterable[str]) -> tuple[dict[str, str],
 
 
 def ask_pairs(
-    vqa: "VQALike", asked: Iterable[tuple[str, Any, str]], notes: Mapping[str, str], top: int = 5
+    vqa: "VQALike", asked: Iterable[tuple[str, Any, str]], notes: Mapping[str, str], top: int
 ) -> Iterator[list[Row]]:
     """`ask_all` for tuples of a name, its photo (a path or the bytes of a file) and a question that `notes` holds."""
     from vqa.evaluation.answers.answering import Answered, answers  # takes seconds

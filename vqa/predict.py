@@ -16,7 +16,7 @@ from vqa.checkpoint.find import CONFIG, Checkpoint, find_checkpoint, read_checkp
 from vqa.foreign import adapter_for, refuse
 from vqa.model.errors import InputError
 from vqa.model.photos import DECODERS, content_hash, open_photo, pixels_hash, read_photo, resize, shrink_to_show, square
-from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, temperature_for, tokenize, words
+from vqa.model.text import Answer, Score, Word, check_known, is_sure, pad, short, temperature_for, tokenize, words
 from vqa.runtimes import RUNTIMES, Engine, Logits, array, best_of, divergence, softmax
 
 CACHED_PHOTOS = 16
@@ -270,10 +270,15 @@ class VQA:
 
     def scores(self, photo: Any, question: str, answers: Sequence[str]) -> list[float]:
         """The calibrated probability of each of these answers. Raises `InputError` for one that is not the model's."""
-        if unknown := next((answer for answer in answers if answer not in self.answers), None):
-            raise InputError(f"The model has no answer {str(unknown)[:40]!r}; choose one of those that it names.")
+        indices = [self.answer_index(answer) for answer in answers]
         (every,) = self.calibrated(self.logits(self.look(photo).grid, [question], np.zeros(1, np.int64)).logits)
-        return [float(every[self.answers.index(answer)]) for answer in answers]
+        return every[indices].tolist()
+
+    def answer_index(self, answer: str) -> int:
+        """The index of an answer in the model's list. Raises `InputError` if it is not there."""
+        if answer not in self.answers:
+            raise InputError(f"The model has no answer {short(str(answer))}; choose one of those that it names.")
+        return self.answers.index(answer)
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Logits `(…, A)` to calibrated probabilities (temperature scaling, Guo et al. 2017)."""

@@ -30,7 +30,7 @@ from vqa import many
 from vqa.data.files import check_output, file_errors, locked, read_json, whole_file, write_json
 from vqa.data.readers.parquet import opened
 from vqa.data.readers.rows import columns
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, reason
 from vqa.script import PartlyFailed, explain
 from vqa.table import Row
 
@@ -233,9 +233,8 @@ def compute(todo: list[dict[str, Any]], worker: tuple[Any, ...], workers: int, d
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
     except Exception as error:  # Ray raises any type, and its bare one where the machine is too busy
-        reason = str(error).split("\n")[0].rstrip(".")
         advice = f"correct or unset RAY_ADDRESS ({address})" if address else "try again when this machine is less busy"
-        raise InputError(f"Ray does not start ({reason:.200}); {advice}.") from error
+        raise InputError(f"Ray does not start ({reason(error):.200}); {advice}.") from error
     try:
         gpus = 0 if device == "cpu" else ray.cluster_resources().get("GPU", 0)
         done = ray.data.from_items(todo, override_num_blocks=min(len(todo), MOST_TASKS)).map_batches(

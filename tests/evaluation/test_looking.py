@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.refusal import refusal
 from tests.evaluation.files import SCHEMA, read
 from vqa import cli
 from vqa.checkpoint.card import suite
 from vqa.data.examples import Example
 from vqa.evaluation import looking
-from vqa.evaluation.probes.wordings import Blind, Mirror, Presence, in_the_mirror, with_article
+from vqa.evaluation.probes.wordings import Blind, Mirror, Presence, in_the_mirror, objects_of, with_article
 from vqa.model.text import Answer, Score
 
 
@@ -66,6 +67,8 @@ def test_presence_counts_wordings_and_things(photos: list[str]) -> None:
     assert figures["n"] == 4 and figures["right"] == 95 and figures["yes"] == 55
     assert figures["consistent"] == figures["all_right"] == 50
     assert not list(Presence(Sees(), examples, objects={}).run())
+    (scenes := Path(photos[0]).with_name("scenes.json")).write_text("[1]")
+    assert "is not a list of scenes" in refusal(objects_of, None, scenes)
     names = [with_article(name) for name in ("dog", "apple", "scissors", "skis")]
     assert names == ["a dog", "an apple", "scissors", "skis"]
 

@@ -175,6 +175,8 @@ def test_it_writes_captions(folders, photo, capsys):
     assert drawn[0] == drawn[1] != drawn[2]
     assert cli.main([*words, "--temperature", "nan"]) == 2
     assert "The temperature is nan" in capsys.readouterr().err
+    assert cli.main([*words, "--temperature", "2", "--seed", str(1 << 63)]) == 2
+    assert "give a whole number from 0 to 2^63 - 1" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_the_model_is_one_sentence(folders, photo, tmp_path, capsys):
@@ -228,7 +230,7 @@ def test_a_damaged_calibration_is_refused(content, tmp_path, monkeypatch):
 def test_temperatures_are_those_of_the_greatest_likelihood():
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.02, 0.98, 20_000)
-    right = (generator.random(20_000) < calibration.calibrated(confidence, 2.0)).astype(float)
+    right = np.array([float(generator.random() < calibration.calibrated(p, 2.0)) for p in confidence])
     kinds = ["number" if i % 2 else "other" for i in range(20_000)]
     fitted = calibration.fit(confidence, right, kinds)
     assert [fitted["number"], fitted["yes/no"]] == pytest.approx([2, 2], rel=0.06)

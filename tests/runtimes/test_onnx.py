@@ -124,6 +124,13 @@ def test_parts_are_covered_without_gradients(ours: VQA, theirs: VQA) -> None:
     assert "reads no feature store" in refusal(ours.made_by)
 
 
+def test_answers_that_the_network_does_not_score_are_refused(tiny_onnx: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_onnx, tmp_path / "fewer"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "yes"}}))
+    assert "scores 5 answers, but" in refusal(VQA.load, folder, runtime="onnx")
+
+
 def test_what_cannot_be_loaded_is_reported(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for settings, message in (
         ({"device": "cuda", "runtime": "onnx"}, "not on 'cuda'"),

@@ -97,7 +97,7 @@ def test_captions_get_better_by_their_reward(data: list[str], tmp_path: Path) ->
         nets.append(net)
     assert rewards[1] > 1.1 * rewards[0] > 0
     assert nets[0].temperature == 1 != nets[1].temperature == config["temperature"]
-    task = CaptionerTask(nets[1], batches, held, 20, 0, 1)
+    task = CaptionerTask(nets[1], batches, held, 0, 1)
     others = task.nats([0.8, 1.0, 1.25])  # the temperature makes the words of held-out captions likeliest
     assert min(others, key=others.__getitem__) == 1
     assert not any(torch.equal(*pair) for pair in zip(*(net.parameters() for net in nets), strict=True))
@@ -110,6 +110,9 @@ def test_what_cannot_be_trained_is_reported(data: list[str], tmp_path: Path) -> 
     assert "where hard attention looks" in refused(main, *run, "--reward", "--start", tmp_path / "hard/best")
     assert "by --start" in refused(main, *run, "--reward")
     assert "The batch is 0" in refused(main, *run, "--batch", "0")
+    assert "--most is 0" in refused(main, *run, "--most", "0")
+    (tmp_path / "empty.jsonl").touch()
+    assert "empty.jsonl has no captions" in refused(main, *run, "--measure", tmp_path / "empty.jsonl")
     (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "0.webp", "captions": ["a dog"]}))
     assert "give 2 or more" in refused(main, *run)
 

@@ -1,5 +1,6 @@
 """Training the character model: it learns, resumes to the same weights, and says what is wrong with a text."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_a_killed_run_resumes_to_the_same_weights(questions: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("flag", "content", "message"),
     [
+        ("--text", gzip.compress(b"hello" * 99)[:-9], "cannot be unpacked"),
         ("--text", b"", "fewer than two characters"),
         ("--text", b"a", "fewer than two characters"),
         ("--text", b"\xff\xfe\x00", "is not UTF-8 text"),
@@ -72,7 +74,7 @@ def test_a_killed_run_resumes_to_the_same_weights(questions: Path, tmp_path: Pat
     ],
 )
 def test_an_unusable_file_is_reported(tmp_path: Path, flag: str, content: bytes | None, message: str) -> None:
-    path = tmp_path / "text"
+    path = tmp_path / ("text.gz" if content and content.startswith(b"\x1f\x8b") else "text")
     if content is not None:
         path.write_bytes(content)
     assert message in refused(main, flag, path, "--output", tmp_path / "run")

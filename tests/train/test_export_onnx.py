@@ -24,6 +24,8 @@ def test_the_folder_is_complete_and_answers_as_pytorch(tiny_onnx: Path, tiny_che
     files = {path.relative_to(tiny_onnx).as_posix() for path in tiny_onnx.rglob("*") if path.is_file()}
     graphs = {f"onnx/{name}.onnx" for name in ("image_encoder", "image_encoder_w8", "model", "question", "question_w8")}
     assert files == {"config.json", *graphs, "processor_config.json", "tokenizer.json"}
+    package = str(Path(export_onnx.__file__).parents[1]).encode()
+    assert not any(package in (tiny_onnx / graph).read_bytes() for graph in graphs)  # nor any path of this machine
     net, processor = load_checkpoint(tiny_checkpoint)
     pixels = torch.rand(2, 3, 64, 64)
     input_ids, mask = processor.encode(["what is on the table?", "cat", "how many dogs?"])

@@ -16,7 +16,7 @@ def loaded(monkeypatch) -> list[str | None]:
     """The names of what was loaded; the models themselves are stand-ins."""
     names: list[str | None] = []
 
-    def load(name, device, runtime):
+    def load(name, device):
         names.append(name)
         if name == "broken":
             raise InputError("There is no model broken; name another.")

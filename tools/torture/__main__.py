@@ -56,11 +56,14 @@ class Campaign:
 
     def report(self, further: str = "") -> int:
         tried = self.read + self.refused + len(self.failures)
-        print(
-            f"{self.name}: {tried:,} tried, {self.read:,} read, {self.refused:,} refused, {len(self.failures):,} failed"
-        )
-        print(f"  slowest {self.slowest:.2f} s{further}", *self.failures[:10], sep="\n  ", flush=True)
-        return len(self.failures)
+        title = f"{self.name}: {tried:,} tried, {self.read:,} read, {self.refused:,} refused"
+        return report(title, self.failures, f"slowest {self.slowest:.2f} s{further}")
+
+
+def report(title: str, failures: list[str], *lines: str) -> int:
+    """Print what was tried, further lines and the first failures, and return how many failures there are."""
+    print(f"{title}, {len(failures):,} failed", *lines, *failures[:10], sep="\n  ", flush=True)
+    return len(failures)
 
 
 def photos(count: int, draw: random.Random) -> int:
@@ -138,9 +141,7 @@ def torture(given: argparse.Namespace) -> None:
         failed = 0
         if given.kills:  # before any thread is started, since processes are forked
             hit, failures = kill_commands(given.kills, checkpoint, folder / "kills", random.Random(given.seed))
-            print(f"kills: {given.kills:,} tried, {hit:,} hit a running command, {len(failures):,} failed")
-            print(*(f"  {failure}" for failure in failures[:10]), sep="\n", flush=True)
-            failed += len(failures)
+            failed += report(f"kills: {given.kills:,} tried, {hit:,} hit a running command", failures)
         vqa = VQA.load(checkpoint, "cpu")
         assert isinstance(vqa, VQA)
         failed += photos(given.photos, random.Random(given.seed))
@@ -149,9 +150,7 @@ def torture(given: argparse.Namespace) -> None:
         failed += soak(given.soak, vqa, random.Random(given.seed))
         if given.calls:
             slowest, failures = call_badly(given.calls, checkpoint, random.Random(given.seed))
-            print(f"calls: {given.calls:,} tried, {len(failures):,} failed\n  slowest {slowest:.2f} s of the clock")
-            print(*(f"  {failure}" for failure in failures[:10]), sep="\n", flush=True)
-            failed += len(failures)
+            failed += report(f"calls: {given.calls:,} tried", failures, f"slowest {slowest:.2f} s of the clock")
     if failed:
         raise InputError(f"{failed:,} attempts failed; the lines above name the first of each campaign.")
 

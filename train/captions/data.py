@@ -16,6 +16,8 @@ from vqa.data.features import FeatureStore
 from vqa.data.readers.text_files import json_rows
 from vqa.model.errors import InputError
 
+CAPTIONS = 5  # of a photo in a batch
+
 
 def encode(images: list[Path], stores: list[Path], model: str | None) -> None:
     """Fill each feature store with the photos of its folder, by the image encoder of a checkpoint.
@@ -58,7 +60,7 @@ def captioned(path: Path) -> Iterator[tuple[str, list[str], str]]:
 def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[CaptionedPhoto]:
     """The photos of JSON-lines files with "image" and "captions", each file with its store.
 
-    Raises `InputError` for a line without these, or a photo that the store lacks.
+    Raises `InputError` for a line without these, a file without lines, or a photo that the store lacks.
     """
     found = []
     for number, (path, store) in enumerate(zip(files, stores, strict=True)):
@@ -67,6 +69,8 @@ def read_captions(files: list[Path], stores: list[FeatureStore]) -> list[Caption
             if row < 0:
                 raise InputError(f"{where} names {name}, which {store.folder} lacks; extract its features first.")
             found.append(CaptionedPhoto(name, texts, number, row))
+        if not found or found[-1].store != number:
+            raise InputError(f"{path} has no captions; give JSON lines with 'image' and 'captions'.")
     return found
 
 
@@ -88,15 +92,15 @@ class Batches:
         parts = [order[start : start + self.size] for start in range(0, len(order), self.size)]
         return [parts[i] for i in rng.permutation(len(parts))]
 
-    def load(self, chosen: np.ndarray, seed: int, captions: int = 5) -> tuple[Tensor, Tensor]:
+    def load(self, chosen: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
         """One batch, whose grids are read from disk."""
         rng = np.random.default_rng(seed)
         rows = []
         for ids in (self.ids[i] for i in chosen):
-            order = rng.permutation(len(ids)) if len(ids) >= captions else np.arange(captions) % len(ids)
-            rows += [torch.tensor(ids[j]) for j in order[:captions]]
+            order = rng.permutation(len(ids)) if len(ids) >= CAPTIONS else np.arange(CAPTIONS) % len(ids)
+            rows += [torch.tensor(ids[j]) for j in order[:CAPTIONS]]
         padded = pad_sequence(rows, batch_first=True, padding_value=PAD)
-        return self.grids(chosen), padded.unflatten(0, (len(chosen), captions))
+        return self.grids(chosen), padded.unflatten(0, (len(chosen), CAPTIONS))
 
     def grids(self, chosen: np.ndarray) -> Tensor:
         first = self.stores[0]

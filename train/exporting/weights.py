@@ -12,11 +12,8 @@ from onnx import helper, numpy_helper
 from vqa.data.files import whole_file
 
 LEAST = 1024  # numbers of a tensor that is worth it
-AXIS = {
-    "MatMul": -1,
-    "LSTM": 1,
-    "GRU": 1,
-}  # of a weight's output channels, each with a scale of its own; else the first
+# The axis of a weight's output channels, each of which has a scale of its own; else the first.
+AXIS = {"MatMul": -1, "LSTM": 1, "GRU": 1}
 BYTES, SCALE = "_bytes", "_scale"  # of the names of a tensor's two parts
 WEIGHTS = "weights"  # the name of what a packed graph reads beside itself
 

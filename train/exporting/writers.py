@@ -1,19 +1,14 @@
 """The models that write, as ONNX files for one photo or text: each file is a step, and the search is the caller's."""
 
-import contextlib
-import io
-import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from train.export_onnx import onnx_graph
 from vqa.captioning.captioner import Captioner, Photos
 from vqa.language.character_model import CharacterModel
 from vqa.model.recurrent import lstm_cell
-
-OPSET = 20
 
 
 class CaptionPhoto(nn.Module):
@@ -80,18 +75,11 @@ def write_completer(net: CharacterModel, step: Path) -> None:
 
 
 def _write(
-    module: nn.Module, example: dict[str, Any], outputs: tuple[str, ...], many: dict[str, int], file: Path
+    module: nn.Module, example: dict[str, Tensor], outputs: tuple[str, ...], many: dict[str, int], file: Path
 ) -> None:
     """many: the axis of each input that has an entry for each caption or text."""
     import onnx
 
     count = torch.export.Dim("K")
     shapes = {name: {many[name]: count} if name in many else {} for name in example}
-    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module, (), kwargs=example, dynamo=True, verbose=False, opset_version=OPSET,
-            input_names=list(example), output_names=list(outputs), dynamic_shapes=shapes,
-        )  # fmt: skip
-    assert program is not None
-    onnx.save(program.model_proto, file)
+    onnx.save(onnx_graph(module, example, outputs, shapes), file)

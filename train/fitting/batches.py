@@ -1,7 +1,7 @@
 """Questions and answers as arrays, and batches cut from them without a Python loop over questions or answers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -151,6 +151,6 @@ def plain_batches(questions: int, size: int, order: np.random.Generator) -> list
     return np.array_split(order.permutation(questions), -(-questions // size))
 
 
-def share(batches: list[T], process: int, processes: int) -> Iterator[T]:
+def share(batches: list[T], process: int, processes: int) -> list[T]:
     """This process's part of the batches; every process gets the same number, as their steps wait for each other."""
-    yield from batches[process : len(batches) // processes * processes : processes]
+    return batches[process : len(batches) // processes * processes : processes]

@@ -23,8 +23,6 @@ class BoxKinds(PhotoLabels):
     their kinds are not learned on their photo.
     """
 
-    names = ("boxed", "kinds", "known")
-
     def __init__(self, photos: Sequence[str], objects: Mapping[str, Objects], channels: int, height: int, width: int):
         self.height, self.width, self.index = height, width, {name: number for number, name in enumerate(KINDS)}
         found = [objects.get(Path(photo).name) for photo in photos]
@@ -57,10 +55,10 @@ class BoxKinds(PhotoLabels):
             "known": torch.from_numpy(known),
         }
 
-    def forward(self, grid: Tensor, boxed: Tensor, kinds: Tensor, known: Tensor) -> Tensor:  # type: ignore[override]
-        places = kinds.shape[1]
-        logits = self.logits(grid[boxed]).masked_fill(known[:, None] == 0, -1e4)
-        return WEIGHT * bernoulli_loss(logits, kinds * known[:, None]) / places
+    def forward(self, grid: Tensor, batch: Batch) -> Tensor:
+        kinds, known = batch["kinds"], batch["known"][:, None]
+        logits = self.logits(grid[batch["boxed"]]).masked_fill(known == 0, -1e4)
+        return WEIGHT * bernoulli_loss(logits, kinds * known) / kinds.shape[1]
 
 
 def question_places(examples: Sequence[Example], objects: Mapping[str, Objects], height: int, width: int) -> np.ndarray:

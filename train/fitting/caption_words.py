@@ -51,8 +51,6 @@ class CaptionWords(PhotoLabels):
     words: the V words that are learned; has `(P,)`: whether a photo has captions; labels `(P, V)`, in 255ths.
     """
 
-    names = ("captioned", "words")
-
     def __init__(self, photos: Sequence[str], captions: Mapping, channels: int, min_count: int = MIN_COUNT):
         """Words of fewer than `min_count` captions are not learned. Raises `InputError` if no word is left."""
         counts = Counter(word for texts in captions.values() for text in texts for word in text)
@@ -77,6 +75,6 @@ class CaptionWords(PhotoLabels):
         words[turned] = words[turned][:, self.other_words]
         return {"captioned": torch.from_numpy(captioned), "words": words}
 
-    def forward(self, grid: Tensor, captioned: Tensor, words: Tensor) -> Tensor:  # type: ignore[override]
-        logits = self.logits(grid[captioned])
-        return WEIGHT * bernoulli_loss(logits.logsumexp(1) - math.log(logits.shape[1]), words)
+    def forward(self, grid: Tensor, batch: Batch) -> Tensor:
+        logits = self.logits(grid[batch["captioned"]])
+        return WEIGHT * bernoulli_loss(logits.logsumexp(1) - math.log(logits.shape[1]), batch["words"])

@@ -15,7 +15,6 @@ from train.fitting.photos import LoadPhotos, Squares
 from train.fitting.stages import later_stages, stages_made_by
 from train.fitting.surgery import extend
 from vqa.checkpoint.load import load_checkpoint
-from vqa.checkpoint.provenance import provenance
 from vqa.data.parallel import prefetch
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
@@ -39,9 +38,7 @@ class Teacher:
         encoder compute) or `squares`."""
         questions = {name: batch[name] for name in ("input_ids", "attention_mask", "photo_index")}
         if "grid" in batch:
-            grid = batch["grid"].float()
-            if self.stages:
-                grid = later_stages(self.net.image_encoder, grid, self.stages)
+            grid = later_stages(self.net.image_encoder, batch["grid"], self.stages) if self.stages else batch["grid"]
             return self.net(**questions, grid=grid).logits.softmax(-1)
         pixel_values = self.image_processor.normalize(batch["squares"])
         return self.net(**questions, pixel_values=pixel_values).logits.softmax(-1)
@@ -72,10 +69,8 @@ def read_teacher(
     backbone, reader = teacher.config.backbone, its.image_processor
     if made_by is None:
         shared = reader.size == processor.image_processor.size
-    elif stages:
-        shared = stages_made_by(teacher.image_encoder, stages, backbone, reader) == made_by
     else:
-        shared = provenance(teacher.image_encoder.state_dict(), backbone, reader) == made_by
+        shared = stages_made_by(teacher.image_encoder, stages, backbone, reader) == made_by
     teacher = extend(teacher, len(vocabulary), answers).requires_grad_(False)
     return Teacher(teacher, reader, stages=stages) if shared else Teacher(teacher, reader, Squares(photos, reader))
 

@@ -87,7 +87,7 @@ class Run:
             raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --output.")
         self.settings = settings = settings | {"processes": self.accelerator.num_processes}
         for name, value in settings.items():
-            if self.resumed is not None and ({"processes": 1} | self.resumed.get("settings", {})).get(name) != value:
+            if self.resumed is not None and ({"processes": 1} | self.resumed["settings"]).get(name) != value:
                 raise InputError(
                     f"The run in {folder} was started with other settings of '{name}'; resume it with the same ones."
                 )
@@ -110,6 +110,11 @@ class Run:
         if self.resumed is not None and self.resumed["task"] == task.name:
             at = self.resumed
             load_state(self.folder / "last", task, optimizer, average)
+        if not task.steps:
+            raise InputError(
+                f"There are fewer batches of the task '{task.name}' than processes, {accelerator.num_processes}; "
+                "give more questions, smaller batches or fewer processes."
+            )
         total = max(1, round(task.epochs * task.steps))
         model, stepper = accelerator.prepare(task, optimizer)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -14,11 +14,8 @@ HIDDEN = 256
 class PhotoLabels(nn.Module):
     """Labels of photos, and the layers that predict them from the grid. They are not part of the finished model.
 
-    A place of the grid v_n has the L logits W relu(U v_n), v_n scaled to the length √D. names: those of the tensors in
-    `batch`, which `forward` takes.
+    A place of the grid v_n has the L logits W relu(U v_n), v_n scaled to the length √D.
     """
-
-    names: tuple[str, ...]
 
     def __init__(self, channels: int, common: Tensor):
         """common `(L,)`: how common each label is, which is its first probability."""
@@ -36,8 +33,8 @@ class PhotoLabels(nn.Module):
         """The labels of the photos `rows (P,)`, those of `mirror (P,)` mirrored."""
         raise NotImplementedError
 
-    def forward(self, grid: Tensor, **batch: Tensor) -> Tensor:
-        """The loss of a batch with the grids `(P, N, D)`."""
+    def forward(self, grid: Tensor, batch: Batch) -> Tensor:
+        """The loss of a batch with the grids `(P, N, D)`, and with what `batch` returns."""
         raise NotImplementedError
 
 

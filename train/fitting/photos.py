@@ -91,7 +91,7 @@ def stored_grids(
 def photo_rows(photos: Sequence[str], folders: Sequence[str], store: FeatureStore) -> np.ndarray:
     """Rows of the photos in the store. Raises `InputError` if it lacks some."""
     where = store.lookup([stored_name(photo, folders) for photo in photos])
-    if len(where) and where.min() < 0:
+    if (where < 0).any():
         raise InputError(
             f"The feature store {store.folder} lacks {int((where < 0).sum()):,} of {len(where):,} photos, such as "
             f"{photos[int(where.argmin())]}; run train.extract_features on their folder with the same --output."

@@ -18,7 +18,6 @@ from train.fitting.stages import stages_made_by
 from train.fitting.surgery import extend
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.pretrained import load_pretrained
-from vqa.checkpoint.provenance import provenance
 from vqa.data.boxes import read_boxes
 from vqa.data.examples import Example, reference
 from vqa.data.features import FeatureStore
@@ -113,15 +112,13 @@ def prepare(settings: Settings) -> Prepared:
     made_by = None
     if data.features:
         stages = settings.optim.frozen_stages
-        made_by = provenance(encoder.state_dict(), net.config.backbone, image_processor)
-        if stages:
-            made_by = stages_made_by(encoder, stages, net.config.backbone, image_processor)
+        made_by = stages_made_by(encoder, stages, net.config.backbone, image_processor)
         folders = [*data.images, *data.caption_images, *data.validation_images]
         store = FeatureStore.open(data.features, made_by)
         mirrored = FeatureStore.open(data.mirrored, made_by | MIRRORED) if data.mirrored else None
         train_photos = stored_grids(photos, folders, store, mirrored)
         holdout_photos = stored_grids(holdout_questions.photos, folders, store)
-        photo_rows(list({example.image: 0 for example in validation}), folders, store)  # all are there, also at the end
+        photo_rows(list(dict.fromkeys(e.image for e in validation)), folders, store)  # all are there, also at the end
     else:
         train_photos = Squares(photos, image_processor, SQUARES_GB)
         holdout_photos = Squares(holdout_questions.photos, image_processor, SQUARES_GB)

@@ -56,6 +56,9 @@ def stored_shape(encoder: ImageEncoder, image_size: int, count: int) -> tuple[in
 def stages_made_by(
     encoder: ImageEncoder, count: int, backbone: str, image_processor: VQAImageProcessor
 ) -> dict[str, Any]:
-    """The provenance of what the first `count` stages compute: the same for all encoders that share these."""
+    """The provenance of what the first `count` stages compute, the same for all encoders that share these; with 0 that
+    of the encoder's grids."""
+    if not count:
+        return provenance(encoder.state_dict(), backbone, image_processor)
     stages = torch.nn.Sequential(*encoder.stages()[:count])
     return provenance(stages.state_dict(), backbone, image_processor) | {"stages": count}

@@ -66,7 +66,16 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
     """Restore weights, optimiser and average as `save_state` wrote them."""
     with damaged(folder):
-        _load_state(folder, net, optimizer, average)
+        net.load_state_dict(load_file(folder / "weights.safetensors"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in load_file(folder / "optimizer.safetensors").items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]  # rates follow from the step
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        saved = load_file(folder / "average.safetensors")
+        for key, value in average.weights.items():
+            value.copy_(saved[key])
 
 
 @contextmanager
@@ -78,19 +87,6 @@ def damaged(folder: Path) -> Iterator[None]:
         reason = str(error).split("\n")[0].rstrip(".:")
         message = f"The state in {folder} is damaged or of another run ({reason:.200})"
         raise InputError(f"{message}; delete that folder and start the run without --resume.") from error
-
-
-def _load_state(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer, average: "Average") -> None:
-    net.load_state_dict(load_file(folder / "weights.safetensors"))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in load_file(folder / "optimizer.safetensors").items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]  # rates follow from the step
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    saved = load_file(folder / "average.safetensors")
-    for key, value in average.weights.items():
-        value.copy_(saved[key])
 
 
 class Average:

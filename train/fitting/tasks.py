@@ -67,27 +67,24 @@ class QuestionTask(Task):
 
     def held_out(self) -> dict[str, float]:
         """Mean soft score, in percent, of the best answer of each of the heads on the held-out questions."""
-        total = dict.fromkeys(self.heads, 0.0)
-        for logits, labels in self.held_out_logits(self.heads):
-            for head in self.heads:
-                total[head] += float(labels.gather(1, logits[head].argmax(1, keepdim=True)).sum())
-        return {head: 100 * value / len(self.data.holdout) for head, value in total.items()}
-
-    def held_out_logits(self, heads: Sequence[str]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """For each batch of held-out questions the logits `(B, A)` of the `heads` only, and the labels `(B, A)`."""
         net, questions, device = self.net, self.data.holdout, next(self.net.parameters()).device
+        total = dict.fromkeys(self.heads, 0.0)
+        if not total:
+            return {}
         for chosen in photo_batches(questions.photo, self.optim.batch_size):
             loaded = load(questions.batch(chosen), self.data.holdout_photos)
             batch = {name: value.to(device) for name, value in loaded.items()}
             grid, photo_index = self.grid(batch.get("grid"), batch.get("squares")), batch["photo_index"]
             question, logits = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector, {}
-            if "answer" in heads:
+            if "answer" in self.heads:
                 logits["answer"], _ = net.score(net.prepare(grid), question, photo_index)
-            if "blind" in heads:
+            if "blind" in self.heads:
                 logits["blind"] = net.blind_logits(question)
-            if "image_only" in heads:
+            if "image_only" in self.heads:
                 logits["image_only"] = net.image_only_logits(grid)[photo_index]
-            yield logits, batch["labels"]
+            for head, scored in logits.items():
+                total[head] += float(batch["labels"].gather(1, scored.argmax(1, keepdim=True)).sum())
+        return {head: 100 * value / len(questions) for head, value in total.items()}
 
     def grid(self, grid: Tensor | None = None, squares: Tensor | None = None) -> Tensor:
         """The photos' grids, from a feature store or computed of its first stages or of pixels `(P, S, S, 3)`."""
@@ -195,7 +192,7 @@ class AnswerTask(QuestionTask):
         if places is not None:
             loss = loss + self.optim.place_weight * place_loss(output.attention, places)
         for part in self.labels:
-            loss = loss + part(grid, **{name: photo_labels[name] for name in part.names})
+            loss = loss + part(grid, photo_labels)
         return loss
 
 

@@ -29,7 +29,7 @@ from vqa.evaluation.results import results
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAProcessor
 from vqa.model.text import is_sure
-from vqa.predict import VQA, divergence, ours, softmax
+from vqa.predict import VQA, best_of, divergence, ours, softmax
 
 
 def joint_model(trials: Trials, pool: Pool, members: list[tuple[str, Member]]) -> VQAModel:
@@ -104,7 +104,7 @@ def answered(
     """The answers that logits `(Q, A)` give."""
     probabilities = vqa.calibrated(logits)
     mattered = divergence(probabilities, softmax(blind / vqa.config.blind_temperature)).tolist()
-    best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :RUNNERS_UP]
+    best = best_of(probabilities, RUNNERS_UP)
     for i, (index, example) in enumerate(asked):
         top = tuple((vqa.answers[answer], float(probabilities[i, answer])) for answer in best[i])
         yield Answered(

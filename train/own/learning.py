@@ -170,6 +170,7 @@ def predict(member: Member, material: Material, chosen: np.ndarray) -> Logits:
     for part in material.batches(chosen):
         parts.append(member(**material.batch(part)[0]))
         rows.append(part)
-    back = np.argsort(np.concatenate(rows), kind="stable")[np.argsort(np.argsort(chosen, kind="stable"), kind="stable")]
+    place = {row: i for i, row in enumerate(np.concatenate(rows).tolist())}
+    back = [place[row] for row in chosen.tolist()]
     answer, blind, image_only = (torch.cat(logits)[back].float() for logits in zip(*parts, strict=True))
     return answer, blind, image_only

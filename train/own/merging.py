@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import ne
 
 from vqa.data.examples import Example, reference
 
@@ -23,7 +24,7 @@ def near_equal(count: Counter[str]) -> dict[str, str]:
         target = common.setdefault(form(answer), answer)
         near = (other for key in without_a_letter(answer) for other in typed[key] if RARE * n <= count[other])
         if target == answer:
-            target = next((other for other in near if letters_apart(answer, other) == 1), answer)
+            target = next((other for other in near if one_letter_apart(answer, other)), answer)
         if target != answer:
             targets[answer] = target
             continue
@@ -45,12 +46,10 @@ def without_a_letter(answer: str) -> Iterator[str]:
         yield from (answer[:i] + answer[i + 1 :] for i in range(len(answer)))
 
 
-def letters_apart(a: str, b: str) -> int:
-    """1 for texts of which one has a letter more than the other, or that differ in one; else more."""
-    if len(a) == len(b):
-        return sum(x != y for x, y in zip(a, b, strict=True))
-    short, long = sorted((a, b), key=len)
-    return 1 if short in (long[:i] + long[i + 1 :] for i in range(len(long))) else 2
+def one_letter_apart(a: str, b: str) -> bool:
+    """For two texts that share a form of `without_a_letter`. Equally long ones may lack their letters in different
+    places."""
+    return len(a) != len(b) or sum(map(ne, a, b)) == 1
 
 
 def merged(examples: Sequence[Example], targets: dict[str, str]) -> list[Example]:

@@ -143,9 +143,4 @@ def fit_factors(parts: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> lis
 
 def right(logits: Tensor, labels: Tensor) -> float:
     """The share of the best answers that are right."""
-    return float(scores(logits, labels).mean())
-
-
-def scores(logits: Tensor, labels: Tensor) -> Tensor:
-    """The soft scores `(Q,)` of the best answers."""
-    return labels.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+    return float(labels.gather(1, logits.argmax(1, keepdim=True)).mean())

@@ -78,9 +78,7 @@ class Checked:
             raise InputError(f"Every question has the answer {next(iter(self.answers))!r}; give questions with others.")
 
 
-def check(
-    examples: Sequence[Example], images: str | Path, advance: Callable[[], None] = lambda: None, threads: int = 2
-) -> Checked:
+def check(examples: Sequence[Example], images: str | Path, advance: Callable[[], None] = lambda: None) -> Checked:
     """Check every question and open every photo; `advance` is called after each photo.
 
     Photos are the same if their pixels are, whatever their names and metadata.
@@ -88,7 +86,7 @@ def check(
     left_out: defaultdict[str, list[str]] = defaultdict(list)
     first: dict[str, str] = {}  # pixels to the first photo that has them
     name_of, broken = {}, {}  # photo to the first one with its pixels, or to its error
-    for photo, key, error in map_ahead(identify, dict.fromkeys(e.image for e in examples), threads, 16 * threads):
+    for photo, key, error in map_ahead(identify, dict.fromkeys(e.image for e in examples), depth=32):
         if error:
             broken[photo] = error
         else:

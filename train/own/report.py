@@ -3,13 +3,14 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from statistics import linear_regression
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from vqa.checkpoint.card import measured
-from vqa.evaluation.answers.scores import Record
+from vqa.evaluation.answers.scores import Record, most_common
 
 WORST = 10
 STEEP = 1.0  # points for twice as many photos, from which on more photos are the best advice
@@ -23,7 +24,7 @@ def worst(records: Sequence[Record]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for answer, given in said.items():
         right = given.pop(answer, 0)
-        instead = min(given, key=lambda other: (-given[other], other)) if given else None
+        instead = most_common(given) or None
         rows.append({"answer": answer, "n": right + given.total(), "right": right, "instead": instead})
     rows.sort(key=lambda row: (row["right"] - row["n"], row["answer"]))
     return [row for row in rows[:WORST] if row["right"] < row["n"]]
@@ -33,11 +34,7 @@ def per_doubling(curve: Sequence[dict[str, Any]]) -> float | None:
     """The points that twice as many photos brought on average: the slope of the learning curve over log2 of the photos;
     None for a single point."""
     x = [math.log2(point["photos"]) for point in curve]
-    if len(set(x)) < 2:
-        return None
-    middle, mean = sum(x) / len(x), sum(point["exact"] for point in curve) / len(curve)
-    above = sum((a - middle) * (point["exact"] - mean) for a, point in zip(x, curve, strict=True))
-    return above / sum((a - middle) ** 2 for a in x)
+    return linear_regression(x, [point["exact"] for point in curve]).slope if len(set(x)) > 1 else None
 
 
 def recipes_table(learning: dict[str, Any]) -> Table:

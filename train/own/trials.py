@@ -67,9 +67,9 @@ class Trials:
     ):
         self.folder, self.material, self.seed, self.keep, self.console = folder, material, seed, keep, console
         self.seconds, self.spent = 60 * minutes, spent
-        photos = np.random.default_rng(SPLIT_SEED).permutation(len(material.questions.photos))
-        self.fold = (np.argsort(photos) % FOLDS)[material.photo]
-        self.rank = np.argsort(photos)[material.photo] / len(photos)  # a photo's questions are learned from together
+        photos = len(material.questions.photos)
+        rank = np.argsort(np.random.default_rng(SPLIT_SEED).permutation(photos))[material.photo]
+        self.fold, self.rank = rank % FOLDS, rank / photos  # a photo's questions are learned from together
         names = (START, FRESH) if can_join(material.net.config) else (START,)
         self.recipes = {name: replace(RECIPES[name], passes=epochs or RECIPES[name].passes) for name in names}
         self.measured: dict[int, dict[str, Fitted]] = {}
@@ -84,19 +84,17 @@ class Trials:
         first: dict[str, Fitted] = {}
         for name in reversed(self.recipes):  # the fast ones first
             later = len(self.recipes) - len(first)
-            free = self.seconds * (1 - RESERVE) - self.spent - GROWN * cost(first)
-            first |= self.trial(0, name, self.recipes[name], most=free / (1 + GROWN) / later)
+            free = self.left() - GROWN * cost(first)
+            first[name] = self.trial(0, name, self.recipes[name], most=free / (1 + GROWN) / later)
         self.measured[0] = {name: first[name] for name in self.recipes}
         whole, final = cost(first), GROWN * cost(first)
         for share in CURVE:
             if self.left() > final + share * whole:
-                parts = [self.trial(0, name, self.known(name), share) for name in self.recipes]
-                self.curve[share] = {name: done for part in parts for name, done in part.items()}
+                self.curve[share] = {name: self.trial(0, name, self.known(name), share) for name in self.recipes}
         copies = GROWN * (COPIES - 1) * first[FRESH].seconds if FRESH in first else 0.0
         for fold in range(1, FOLDS):
             if self.left() > final + copies + whole:
-                parts = [self.trial(fold, name, self.known(name)) for name in self.recipes]
-                self.measured[fold] = {name: done for part in parts for name, done in part.items()}
+                self.measured[fold] = {name: self.trial(fold, name, self.known(name)) for name in self.recipes}
 
     def check_time(self) -> None:
         """Time the first batches. Raises `InputError` if a pass of the slowest member takes longer than it may."""
@@ -124,24 +122,22 @@ class Trials:
         """Seconds of the budget but for its reserve."""
         return self.seconds * (1 - RESERVE) - self.spent
 
-    def trial(
-        self, fold: int, name: str, recipe: Recipe, share: float = 1.0, most: float | None = None
-    ) -> dict[str, Fitted]:
+    def trial(self, fold: int, name: str, recipe: Recipe, share: float = 1.0, most: float = math.inf) -> Fitted:
         """A member fitted on a share of the photos outside the fold, for at most so many seconds, and its logits of the
         questions in it."""
         held, rest = self.held(fold), self.rest(fold, share)
 
         def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
             member = self.member(name, self.seed)
-            passes = fit(member, self.material, rest, recipe, self.seed, most or math.inf, advance)
-            tensors = member.state_dict() if self.keep and most else {}
+            passes = fit(member, self.material, rest, recipe, self.seed, most, advance)
+            tensors = member.state_dict() if self.keep and (fold, share) == (0, 1) else {}
             for way in WAYS if name == START else WAYS[:1]:
                 logits = predict(self.moved(member, way), self.material, held)
                 tensors |= {f"{head} {way}": part.half() for head, part in zip(HEADS, logits, strict=True)}
             return passes, tensors
 
         part = "" if share == 1 else f", {share:.0%} of the photos"
-        return {name: self.stored(f"fold {fold + 1} of {FOLDS}{part}, {name}", job)}
+        return self.stored(f"fold {fold + 1} of {FOLDS}{part}, {name}", job)
 
     def choose(self) -> tuple[Held, Pool]:
         """Choose the way with the best answers to held-out questions; returns these and their pool."""
@@ -165,22 +161,22 @@ class Trials:
         used = [list(self.recipes)[i] for i in self.used(pool)]
         if not refit:
             return [(name, self.loaded(name, self.seed, self.measured[0][name])) for name in used]
-        everything, members = np.arange(len(self.material)), []
+        members = []
         for name in used:
             seconds = max(0.1, GROWN * self.measured[0][name].seconds)
             copies = 1 if name == START else min(COPIES, max(1, int(self.left() / seconds)))
-            for seed in range(self.seed, self.seed + copies):
-
-                def job(
-                    advance: Callable[[], None], name: str = name, seed: int = seed
-                ) -> tuple[int, dict[str, Tensor]]:
-                    member = self.member(name, seed)
-                    passes = fit(member, self.material, everything, self.known(name), seed, advance=advance)
-                    return passes, member.state_dict()
-
-                done = self.stored(f"all photos, {name}, seed {seed}", job)
-                members.append((name, self.loaded(name, seed, done)))
+            members += [(name, self.final(name, seed)) for seed in range(self.seed, self.seed + copies)]
         return members
+
+    def final(self, name: str, seed: int) -> Member:
+        """A member fitted on all photos."""
+
+        def job(advance: Callable[[], None]) -> tuple[int, dict[str, Tensor]]:
+            member, everything = self.member(name, seed), np.arange(len(self.material))
+            passes = fit(member, self.material, everything, self.known(name), seed, advance=advance)
+            return passes, member.state_dict()
+
+        return self.loaded(name, seed, self.stored(f"all photos, {name}, seed {seed}", job))
 
     def held(self, fold: int) -> np.ndarray:
         """The questions of a fold; of very many a part."""

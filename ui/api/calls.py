@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from ui.api.files import Private
 from ui.api.functions import Function
-from ui.api.payload import BROKEN, Handler, answered, refusal
+from ui.api.payload import Handler, answered
 from ui.api.photos import KEPT, LARGEST, Photos
 from ui.batches import WAITING
 from ui.models import STEPS, Models
@@ -40,8 +40,8 @@ class Calls:
 
     def routes(self) -> list[BaseRoute]:
         paths: dict[str, Handler] = {"/upload": self._upload, "/call/status": self._status, "/call/{name}": self._call}
-        posts = [Private(path, answered(handler, _refused), methods=["POST"]) for path, handler in paths.items()]
-        return [*posts, Private("/photos/{name}", answered(self._photo, _refused))]
+        posts = [Private(path, answered(handler, _failed), methods=["POST"]) for path, handler in paths.items()]
+        return [*posts, Private("/photos/{name}", answered(self._photo, _failed))]
 
     async def _status(self, request: Request) -> Response:
         """What is being loaded, '' when nothing is, how far that is, and how many questions are waiting."""
@@ -87,11 +87,6 @@ class Calls:
             return _failed(BUSY, 503)
         result = await anyio.to_thread.run_sync(partial(function.run, *values), limiter=turn)
         return JSONResponse({"result": result})
-
-
-def _refused(error: Exception) -> Response:
-    sentence = refusal(error)
-    return _failed(sentence, 500 if sentence == BROKEN else 400)
 
 
 def _failed(sentence: str, status: int) -> Response:

@@ -65,8 +65,8 @@ def refusal(error: Exception) -> str:
     return BROKEN
 
 
-def answered(handler: Handler, refused: Callable[[Exception], Response]) -> Handler:
-    """The handler of a route, whose errors become responses; a client that has left needs none."""
+def answered(handler: Handler, failed: Callable[[str, int], Response]) -> Handler:
+    """The handler of a route, whose errors become `failed(sentence, status)`; a client that has left needs none."""
 
     async def respond(request: Request) -> Response:
         try:
@@ -74,7 +74,8 @@ def answered(handler: Handler, refused: Callable[[Exception], Response]) -> Hand
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
         except Exception as error:
-            return refused(error)
+            sentence = refusal(error)
+            return failed(sentence, 500 if sentence == BROKEN else 400)
 
     return respond
 

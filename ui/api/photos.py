@@ -4,7 +4,6 @@ import hashlib
 import secrets
 import threading
 import time
-from collections import OrderedDict
 
 from vqa.model.errors import InputError
 
@@ -22,7 +21,7 @@ class Photos:
 
     def __init__(self, secret: bool = False):
         self._seed = secrets.token_bytes(16) if secret else b""
-        self._photos: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # by time
+        self._photos: dict[str, tuple[float, bytes]] = {}  # by time
         self._lock, self._bytes = threading.Lock(), 0
 
     def add(self, content: bytes) -> str:

@@ -9,24 +9,19 @@ from typing import Any
 import gradio as gr
 
 from ui.api.functions import Function
-from ui.api.payload import photo_bytes, refuse_by
+from ui.api.payload import photo_bytes, refusal
 from ui.hosting.zero_gpu import gpu
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # events of gradio's own components
-QUICK = PRIVATE | {"show_progress": "hidden", "queue": False}
 # Without gradio's preprocessing it is `vqa.model.photos.open_photo` that opens a photo, and reports its faults.
-WITH_PHOTO = {"preprocess": False}
+WITH_PHOTO: dict[str, Any] = {"preprocess": False}
 
 
-def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, **options: Any) -> None:
-    """On an event, or any of several, run a function that uses a model; those of one `concurrency_id` run in turn.
-
-    The function's name becomes that of the event, unless `api_name` is given.
-    """
-    on = partial(gr.on, trigger) if isinstance(trigger, list) else trigger
-    options = {"api_name": function.__name__, "concurrency_id": "model"} | PRIVATE | options
-    large = options["concurrency_id"] == "model"  # the models that complete and repair are not worth a GPU
-    on(gpu(function) if large else function, inputs, outputs, **options)
+def compute(trigger: Any, function: Callable, inputs: Any, outputs: Any, turn: str = "model", **options: Any) -> None:
+    """On an event, or any of several, run a function that uses a model; those of one `turn` run one after another."""
+    on = partial(gr.on, trigger) if isinstance(trigger, list) else trigger  # gr.on knows no events of our own
+    large = turn == "model"  # the models that complete and repair are not worth a GPU
+    on(gpu(function) if large else function, inputs, outputs, concurrency_id=turn, **PRIVATE, **options)
 
 
 def register(function: Function) -> None:
@@ -39,17 +34,15 @@ def register(function: Function) -> None:
 
     @functools.wraps(function.run)
     def event(*values: Any) -> Any:
-        photos = [photo_bytes(values[0])] if next(iter(parameters)).name == "photo" else []
-        return function.run(*photos, *values[len(photos) :])
+        try:
+            photos = [photo_bytes(values[0])] if next(iter(parameters)).name == "photo" else []
+            return function.run(*photos, *values[len(photos) :])
+        except Exception as error:
+            raise gr.Error(refusal(error), print_exception=False) from error
 
-    turn: dict[str, Any] = {"concurrency_id": function.turn, "concurrency_limit": function.at_once}
     inputs, output = [_input(parameter) for parameter in parameters], gr.JSON(visible=False, label="result")
-    options = {"api_name": function.run.__name__, "api_visibility": "public"} | WITH_PHOTO | turn
-    gr.on([], refuse_by(_raise)(event), inputs, output, **options)
-
-
-def _raise(sentence: str) -> None:
-    raise gr.Error(sentence, print_exception=False)
+    turn: dict[str, Any] = {"concurrency_id": function.turn, "concurrency_limit": function.at_once}
+    gr.on([], event, inputs, output, **WITH_PHOTO, **turn)
 
 
 def _input(parameter: inspect.Parameter) -> gr.components.Component:

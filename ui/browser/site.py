@@ -70,10 +70,15 @@ def assemble(output: Path, runtime_folder: Path, page: Page, title: str = "Glimp
         write_worker(folder)
         if (output / ".git").is_dir():  # of a Space or a site that was pushed: its history stays
             shutil.copytree(output / ".git", folder / ".git", symlinks=True)
-    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file() and ".git" not in path.parts)
     command = f"python -m http.server --bind 127.0.0.1 --directory {output}"
-    print(f"{output} is a complete page ({size / 1e6:.1f} MB). Try it: {command}")
+    print(f"{output} is a complete page ({megabytes(output):.1f} MB). Try it: {command}")
     return output
+
+
+def megabytes(folder: Path) -> float:
+    """The size of the files in a folder, without git's own."""
+    files = (file for file in folder.rglob("*") if ".git" not in file.relative_to(folder).parts)
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def copy_page(folder: Path) -> None:
@@ -118,9 +123,7 @@ def write_worker(folder: Path) -> None:
     """The service worker, with the hashes of the files that it stores and a version that changes with any of them."""
     kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     kept = [path for path in kept if not path.startswith(("_", ".", "README", "LICENSES"))]
-    kept = [
-        path for path in kept if path.count("/") == 0 or not path.startswith("model/") or path == "model/model.json"
-    ]
+    kept = [path for path in kept if not path.startswith("model/") or path == "model/model.json"]
     hashes = {path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in kept}
     version = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]
     script = (HERE / MARK).read_text(encoding="utf-8")

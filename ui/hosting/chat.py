@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ui.api.payload import BROKEN, Handler, answered, refusal
+from ui.api.payload import BROKEN, Handler, answered
 from ui.batches import TOGETHER, WAITING
 from ui.models import Models
 from vqa.harnesses import plain_question
@@ -58,15 +58,12 @@ def chat_routes(models: Models, auth: tuple[str, str] | None = None) -> list[Bas
         chunk = json.dumps(made | {"object": "chat.completion.chunk", "choices": [choice]})
         return StreamingResponse(iter([f"data: {chunk}\n\n", "data: [DONE]\n\n"]), media_type="text/event-stream")
 
-    def refused(error: Exception) -> Response:
-        return failed(str(error), 400) if isinstance(error, InputError) else failed(refusal(error), 500)
-
     def checked(handler: Handler) -> Handler:
         async def respond(request: Request) -> Response:
             key = request.headers.get("authorization", "").removeprefix("Bearer ")
             if auth is not None and not secrets.compare_digest(key.encode(), auth[1].encode()):
                 return failed("The API key is wrong; give the password of --auth.", 401)
-            return await answered(handler, refused)(request)
+            return await answered(handler, failed)(request)
 
         return respond
 

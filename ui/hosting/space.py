@@ -17,10 +17,11 @@ import gradio
 
 import ui
 import vqa
+from ui.browser.site import megabytes
 from vqa.checkpoint.auxiliary import find_bundle
 from vqa.checkpoint.find import find_checkpoint
 from vqa.checkpoint.load import load_checkpoint
-from vqa.data.files import whole_folder
+from vqa.data.files import file_errors, whole_folder
 from vqa.model.errors import InputError
 from vqa.script import run
 
@@ -55,31 +56,29 @@ def assemble(output: Path, model: str | None = None, title: str = "Glimpse") -> 
     output = output.resolve()
     check_output(output, [checkpoint, *packages])
     bundles = {"model": checkpoint} | {name: find_bundle(name) for name in BUNDLES}
-    try:
-        with whole_folder(output, "README.md") as folder:
-            for package in packages:
-                shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
-            for name, source in bundles.items():
-                shutil.copytree(source, folder / "assets" / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
-            readme = README.read_text(encoding="utf-8").format(
-                title=title,
-                quoted=json.dumps(title, ensure_ascii=False),  # for YAML, to which 1.0 and yes are no text
-                gradio=gradio.__version__,
-                python=PYTHON,
-                # A path would tell strangers about this machine; a Hub id leads them to the model.
-                models="" if model is None or Path(model).is_dir() else f"models: [{json.dumps(model)}]\n",
-                megabytes=size(folder / "assets") / 1e6,
-            )
-            files = {"README.md": readme, "app.py": APP, ".gitattributes": ATTRIBUTES}
-            for name, text in (files | {"requirements.txt": "\n".join([CPU, *requirements()]) + "\n"}).items():
-                (folder / name).write_text(text, encoding="utf-8")
-            if (output / ".git").is_dir():  # of a Space that was pushed: its history stays
-                shutil.copytree(output / ".git", folder / ".git", symlinks=True)
-    except OSError as error:
-        raise InputError(f"The folder {output} cannot be written ({error}); name another --output.") from error
-    print(
-        f"{output} is a complete Space ({size(output) / 1e6:.1f} MB). Try it: cd {quote(str(output))} && python app.py"
-    )
+    advice = "name another --output"
+    with file_errors(f"The folder {output} cannot be written", advice), whole_folder(output, "README.md") as folder:
+        for package in packages:
+            shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT, "assets"))
+        for name, source in bundles.items():
+            shutil.copytree(source, folder / "assets" / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        readme = README.read_text(encoding="utf-8").format(
+            title=title,
+            quoted=json.dumps(title, ensure_ascii=False),  # for YAML, to which 1.0 and yes are no text
+            gradio=gradio.__version__,
+            python=PYTHON,
+            # A path would tell strangers about this machine; a Hub id leads them to the model.
+            models="" if model is None or Path(model).is_dir() else f"models: [{json.dumps(model)}]\n",
+            megabytes=megabytes(folder / "assets"),
+        )
+        needed = "\n".join([CPU, *requirements()]) + "\n"
+        files = {"README.md": readme, "app.py": APP, ".gitattributes": ATTRIBUTES, "requirements.txt": needed}
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        if (output / ".git").is_dir():  # of a Space that was pushed: its history stays
+            shutil.copytree(output / ".git", folder / ".git", symlinks=True)
+    command = f"cd {quote(str(output))} && python app.py"
+    print(f"{output} is a complete Space ({megabytes(output):.1f} MB). Try it: {command}")
     return output
 
 
@@ -90,19 +89,11 @@ def check_output(output: Path, sources: list[Path]) -> None:
     if any(output.is_relative_to(source.resolve()) for source in sources):
         raise InputError(f"The folder {output} lies in a folder that is to be copied; name another --output.")
     readme = output / "README.md"
-    try:
+    with file_errors(f"The folder {output} cannot be read", "name another --output"):
         new = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-        replaceable = new or MARK in (readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else "")
-    except OSError as error:
-        raise InputError(f"The folder {output} cannot be read ({error}); name another --output.") from error
+        replaceable = new or (readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace"))
     if not replaceable:
         raise InputError(f"The folder {output} holds something else than a Space; name a new or an empty one.")
-
-
-def size(folder: Path) -> int:
-    """Bytes of the files in a folder, without git's own."""
-    files = (file for file in folder.rglob("*") if ".git" not in file.relative_to(folder).parts)
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def requirements() -> list[str]:

@@ -20,7 +20,7 @@ class Alignment(Part):
         gr.Markdown(ABOUT)
         repair = gr.Button("Repair the question", elem_id="mend")
         matrix = picture("alignment")
-        compute(repair.click, self.alignment, question, matrix, concurrency_id="repair")
+        compute(repair.click, self.alignment, question, matrix, turn="repair")
 
     @refused_in_html
     def alignment(self, question: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui.api.payload import refused_in_html, refused_in_json
-from ui.api.register import QUICK, compute
+from ui.api.register import PRIVATE, compute
 from ui.learn.parts import picture, script
 from ui.models import Models, Part
 from vqa.inside.nameable import nameable
@@ -53,7 +53,7 @@ class Cells(Part):
         with gr.Row():
             feature = gr.Dropdown(NAMES[WORDS], value=NAMES[WORDS][0], label="What to follow", elem_id="feature")
             find = gr.Button("Find", elem_id="find")
-        units = script("learn/units.js", value={}, events=("pick",), elem_id="units")
+        units = script("learn/units.js", event="pick", elem_id="units")
         examples = picture("unit-examples")
 
         place: list[Any] = [question, reader, layer, part, unit]
@@ -64,7 +64,9 @@ class Cells(Part):
             reader,
             [feature, units, examples],
             api_name="features",
-            **QUICK,
+            show_progress="hidden",
+            queue=False,
+            **PRIVATE,
         )
         compute([find.click, feature.input], self.find, [reader, feature], units)
         compute(units.pick, self.pick, [question, reader], [layer, part, unit, cells, examples])

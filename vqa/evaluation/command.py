@@ -135,16 +135,12 @@ def calibrate(options: Options, vqa: VQALike | None, bar: Progress) -> str:
     journal.close()
     if not rows:
         raise InputError(f"No question of {options.calibrate} has an answer and a confidence; give others.")
-    confidence, right = (np.array(column, dtype=float) for column in zip(*map(confidence_and_score, rows), strict=True))
+    confidence = np.array([record["confidence"] for record in rows], dtype=float)
+    right = np.array([(record["official"] or record["exact"])["model"] for record in rows], dtype=float)
     kinds = [answer_kind(normalize_answer(record["prediction"])) for record in rows]
     vqa.temperatures = calibration.fit(confidence, right, kinds)
     path = calibration.write(vqa.name, vqa.temperatures, len(rows))
     return f"Calibrated on {len(rows):,} answers; the temperatures are in {path}."
-
-
-def confidence_and_score(record: dict[str, Any]) -> tuple[float, float]:
-    """An answer's confidence and how right it is: by the official metric where that is known."""
-    return record["confidence"], (record["official"] or record["exact"])["model"]
 
 
 def run_settings(options: Options, vqa: VQALike | None) -> dict[str, Any]:
@@ -249,14 +245,16 @@ def diagnostics(
 
 def sample(options: Options, journal: Journal, scored: int, count: int) -> list[Example]:
     """`count` of the questions that were scored, drawn with the seed of the options; all if there are fewer."""
-    drawn = np.random.default_rng(options.seed).permutation(scored)[:count]
-    indices = [record["index"] for record in journal.records() if record["exact"] is not None]
-    wanted = {indices[i] for i in drawn.tolist()}
-    return [example for index, example in enumerate(examples_of(options)) if index in wanted]
+    drawn = set(np.random.default_rng(options.seed).permutation(scored)[:count].tolist())
+    return [example for place, example in enumerate(scored_examples(options, journal)) if place in drawn]
 
 
 def sides(options: Options, journal: Journal, count: int) -> list[Example]:
     """The first `count` of the questions that were scored and are about left and right."""
+    return list(itertools.islice(filter(about_sides, scored_examples(options, journal)), count))
+
+
+def scored_examples(options: Options, journal: Journal) -> Iterator[Example]:
+    """The questions that were scored, in the data's order."""
     indices = {record["index"] for record in journal.records() if record["exact"] is not None}
-    every = (example for index, example in enumerate(examples_of(options)) if index in indices)
-    return list(itertools.islice(filter(about_sides, every), count))
+    return (example for index, example in enumerate(examples_of(options)) if index in indices)

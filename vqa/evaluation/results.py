@@ -147,7 +147,7 @@ def results(
     shares = {t: {group: row["model"] for group, row in tables[t].items()} for t in ("by_answer_type", "by_source")}
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": vqa.name if vqa is not None and name is None else name,
+        "model": name if vqa is None else vqa.name,
         "weights": None if vqa is None else vqa.weights_hash(),
         "data": data,
         "n": scores.n,

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,10 +55,9 @@ def write(name: str, temperatures: dict[str, float], n: int) -> Path:
     return path
 
 
-def calibrated(confidence: float | np.ndarray, temperature: float) -> Any:
+def calibrated(confidence: float, temperature: float) -> float:
     """A confidence in 0-1 after its log-odds are divided by a temperature."""
-    scaled = 1 / (1 + np.exp(-log_odds(confidence) / temperature))
-    return float(scaled) if scaled.ndim == 0 else scaled
+    return float(1 / (1 + np.exp(-log_odds(confidence) / temperature)))
 
 
 def log_odds(confidence: float | np.ndarray) -> np.ndarray:

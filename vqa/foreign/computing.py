@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from vqa.foreign import Refused
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, reason
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,8 +27,7 @@ def computing(method: F) -> F:
         except (InputError, MemoryError):
             raise
         except Exception as error:
-            reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-            message = f"The model {self.name} cannot answer this ({reason:.200})"
+            message = f"The model {self.name} cannot answer this ({reason(error):.200})"
             raise Refused(f"{message}; try another photo, or copy the model's whole folder again.") from error
 
     return cast(F, computed)

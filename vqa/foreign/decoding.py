@@ -12,22 +12,23 @@ from transformers.modeling_outputs import BaseModelOutput
 
 LONGEST = 20  # tokens of an answer
 # The name of the key-value cache: it changed with transformers 5.24.
-CACHE = "cache" if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters else ""
-CACHE = CACHE or "past_key_values"
+_NAMES = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+CACHE = "cache" if "cache" in _NAMES else "past_key_values"
 
 
 class Prompted(NamedTuple):
     """A model after B prompts of equal length, before the first token of each answer.
 
     ids: the decoder's tokens so far `(B, L)`; first: log-probabilities of the next one `(B, V)`, float32.
-    cache: keys and values of these tokens; None for an encoder with a decoder, whose `encoded` is given instead.
+    cache: keys and values of these tokens; None for an encoder with a decoder.
+    encoded: the last states `(B, S, D)` of such an encoder, and their mask `(B, S)`; else None.
     attention: by layer `(B, H, T, S)`, from the last T tokens to all S; empty for a model that reports none.
     """
 
     ids: Tensor
     first: Tensor
     cache: Any
-    encoded: dict[str, Any]
+    encoded: tuple[Tensor, Tensor] | None
     attention: list[Tensor]
 
 
@@ -61,22 +62,19 @@ class Decoder:
         self.two_stacks = bool(net.config.is_encoder_decoder)
         self.forced = int(self.two_stacks and config.forced_bos_token_id is not None)
 
-    def _generate(self, inputs: Mapping[str, Any], tokens: int, report: Mapping[str, bool], **more: Any) -> Any:
-        """report: what to return beside the tokens and the logits."""
+    def _generate(self, inputs: Mapping[str, Any], cache: Any, tokens: int, settings: Mapping[str, Any]) -> Any:
+        """cache: keys and values of the first tokens, None for none; settings: further ones of the generation."""
         config = copy.deepcopy(self.config)
-        config.update(max_new_tokens=tokens, return_dict_in_generate=True, output_logits=True, **report)
+        config.update(max_new_tokens=tokens, return_dict_in_generate=True, output_logits=True, **settings)
+        more = {} if cache is None else {CACHE: cache}
         return self.net.generate(**inputs, generation_config=config, **more)
 
     def prompt(self, inputs: Mapping[str, Any], cache: Any = None, attention: bool = True) -> Prompted:
         """Read the prompts; cache: keys and values of the first tokens, which are then not computed again."""
-        more: dict[str, Any] = {} if cache is None else {CACHE: cache}
         report = {"output_attentions": attention, "output_hidden_states": self.two_stacks}
-        output = self._generate(inputs, 1 + self.forced, report, **more)
-        encoded, maps = {}, output.get("attentions")
-        if self.two_stacks:
-            maps = output.get("cross_attentions")
-            encoded["encoder_outputs"] = BaseModelOutput(last_hidden_state=output.encoder_hidden_states[-1])
-            encoded["attention_mask"] = inputs["attention_mask"]
+        output = self._generate(inputs, cache, 1 + self.forced, report)
+        encoded = (output.encoder_hidden_states[-1], inputs["attention_mask"]) if self.two_stacks else None
+        maps = output.get("cross_attentions" if self.two_stacks else "attentions")
         layers = [layer for layer in (maps[-1] if attention and maps else ()) if layer is not None]
         first = output.logits[-1].float().log_softmax(-1)
         return Prompted(output.sequences[:, :-1], first, None if self.two_stacks else output[CACHE], encoded, layers)
@@ -105,13 +103,13 @@ class Decoder:
 
         Greedy, or, with a temperature, drawn with this seed from the likeliest tokens (`top_p`).
         """
-        report: dict[str, Any] = {"output_attentions": True}
+        settings: dict[str, Any] = {"output_attentions": True}
         if temperature is not None:
-            report |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+            settings |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
         devices = [self.net.device] if self.net.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
-            output = self._generate(inputs, tokens, report, **({} if cache is None else {CACHE: cache}))
+            output = self._generate(inputs, cache, tokens, settings)
         new = output.sequences[0, -len(output.logits) :].tolist()
         maps = output.get("cross_attentions") or output.get("attentions") or [()] * len(new)
         steps = []
@@ -126,25 +124,23 @@ class Decoder:
     ) -> list[Written]:
         """Go on after the first tokens, `count` of each prompt; given: the whole answers, if they are known."""
         ids = torch.cat([prompted.ids.repeat_interleave(count, 0), tokens[:, None]], 1)
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        more: dict[str, Any] = {}
-        if prompted.cache is not None:
+        inputs: dict[str, Any]
+        if prompted.encoded is None:
             prompted.cache.batch_repeat_interleave(count)
-            more[CACHE] = prompted.cache
+            inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         else:
-            hidden = prompted.encoded["encoder_outputs"].last_hidden_state.repeat_interleave(count, 0)
-            mask = prompted.encoded["attention_mask"].repeat_interleave(count, 0)
-            inputs = {"encoder_outputs": BaseModelOutput(last_hidden_state=hidden), "attention_mask": mask}
-            inputs["decoder_input_ids"] = ids
+            hidden, mask = (part.repeat_interleave(count, 0) for part in prompted.encoded)
+            encoder = BaseModelOutput(last_hidden_state=hidden)
+            inputs = {"encoder_outputs": encoder, "attention_mask": mask, "decoder_input_ids": ids}
         length, longest = ids.shape[1], LONGEST if given is None else max(map(len, given))
         if given is not None:
-            more["prefix_allowed_tokens_fn"] = lambda row, sent: (
+            inputs["prefix_allowed_tokens_fn"] = lambda row, sent: (
                 given[row][len(sent) - length + 1 :][:1] or self.ends or [0]
             )
         probabilities = [prompted.first.repeat_interleave(count, 0).gather(-1, tokens[:, None])]
         new = tokens[:, None]
         if longest > 1:
-            output = self._generate(inputs, longest - 1, {}, **more)
+            output = self._generate(inputs, prompted.cache, longest - 1, {})
             new = output.sequences[:, length - 1 :]
             for step, logits in enumerate(output.logits, start=1):
                 probabilities.append(logits.float().log_softmax(-1).gather(-1, new[:, step : step + 1]))

@@ -10,6 +10,7 @@ from vqa.captioning.describe import Caption, CaptionWord, Describer
 from vqa.checkpoint.find import CONFIG, find_checkpoint, read_json
 from vqa.foreign import adapter_for, refuse
 from vqa.foreign.computing import computing
+from vqa.language.decoding import check_seed
 from vqa.model.errors import InputError
 from vqa.predict import VQA, ours
 
@@ -34,6 +35,7 @@ class ForeignDescriber:
         """
         if temperature is not None and not (0 < temperature < math.inf and 0 < top_p <= 1):
             raise InputError(f"The temperature is {temperature} and top-p {top_p}; give positive ones, top-p up to 1.")
+        check_seed(seed)
         look, adapter = self.vqa.look(photo), self.vqa.adapter
         start = time.perf_counter()
         with adapter.remembering(look.encoded.features):
@@ -64,8 +66,9 @@ def load_describer(model: str | None, encoder: str | None, device: str, beam: in
     model: a captioner's folder, or a model for image-text-to-text; encoder: the model whose image encoder a captioner
     needs; beam: as given, which a foreign model refuses, too.
     """
-    config = read_json(find_checkpoint(model) / CONFIG) if model is not None else {}
-    if model is not None and adapter_for(model, config) is not None:
-        refuse(f"The {config['model_type']} model {model}", beam=beam, encoder=encoder)
-        return ForeignDescriber(VQA.load(model, device))
+    if model is not None:
+        config = read_json(find_checkpoint(model) / CONFIG)
+        if adapter_for(model, config):
+            refuse(f"The {config['model_type']} model {model}", beam=beam, encoder=encoder)
+            return ForeignDescriber(VQA.load(model, device))
     return Describer.load(model, ours(VQA.load(encoder, device)))

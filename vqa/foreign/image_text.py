@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from vqa.data.parallel import batched
 from vqa.foreign.decoding import Decoder, Prompted, Written
 from vqa.foreign.layout import on_photo, runs, uncropped
 from vqa.foreign.model import Reply
@@ -22,8 +23,7 @@ from vqa.model.errors import InputError
 BATCH = 8  # questions that are asked at once
 LAYERS = 0.5  # the share of the layers, the last ones, whose attention is averaged
 FIRST, SECOND = "what is this?", "is it raining?"  # questions to prepare a photo with, and to compare two ways with
-CLOSE = {torch.float32: 1e-3, torch.float64: 1e-6}  # in log-probability; of other precisions:
-CLOSE_HALF = 0.25
+CLOSE, CLOSE_HALF = 1e-3, 0.25  # in log-probability: in float32, and in 16 bits
 SPELLED = 4096  # answers whose tokens are remembered
 
 
@@ -106,7 +106,7 @@ class Adapter:
         with suppress(Exception):  # a model whose forward cannot go on after a cache may raise anything
             first = self._prompted(self._cached(encoded), [SECOND]).first
             whole = self._prompted(encoded, [SECOND]).first
-            return bool((first - whole).abs().max() < CLOSE.get(self.net.dtype, CLOSE_HALF))
+            return bool((first - whole).abs().max() < (CLOSE if self.net.dtype is torch.float32 else CLOSE_HALF))
         return False
 
     def ask(self, encoded: Encoded, questions: Sequence[str], top: int) -> list[Reply]:
@@ -115,14 +115,14 @@ class Adapter:
         Confidence: the geometric mean of the probabilities of the answer's tokens, its end included. The scores of the
         others are in the proportion of the probabilities of the whole answers.
         """
-        replies: list[Reply | None] = [None] * len(questions)
+        replies: dict[int, Reply] = {}
         for group in self._groups(encoded, questions):
             prompted = self._prompted(encoded, [questions[i] for i in group])
             maps = self.maps(encoded, prompted.attention, len(group))
             answers = self.decoder.branches(prompted, top)
             for i, written, attention in zip(group, answers, maps, strict=True):
                 replies[i] = Reply(self._ranked(written), attention)
-        return [reply for reply in replies if reply is not None]
+        return [replies[i] for i in range(len(questions))]
 
     def score(self, encoded: Encoded, question: str, answers: Sequence[str]) -> list[float]:
         """The confidence of each of these answers, whether or not the model would give it."""
@@ -169,7 +169,7 @@ class Adapter:
         for i, question in enumerate(questions):
             groups.setdefault(i if encoded.cache is None else len(self._tail(question)), []).append(i)
         for group in groups.values():
-            yield from (group[start : start + BATCH] for start in range(0, len(group), BATCH))
+            yield from batched(group, BATCH)
 
     def _prompted(self, encoded: Encoded, questions: Sequence[str], attention: bool = True) -> Prompted:
         with self.remembering(encoded.features):

@@ -19,7 +19,9 @@ PROMPTS = {
 }
 CAPTIONS = {"paligemma": "caption en", "florence2": "<CAPTION>", "git": "", "blip-2": "a photo of"}
 CAPTION = "Describe the photo in one short sentence."
-OWN_PLACE = ("florence2", "blip-2", "instructblip", "git", "pix2struct")  # whose processors place the photo themselves
+# Where the photo stands without a chat template, in the text or by the processor; elsewhere on a line before the text.
+PLACES = {"paligemma": "{photo}{text}", "llava": "USER: {photo}\n{text} ASSISTANT:"}
+PLACES |= dict.fromkeys(("florence2", "blip-2", "instructblip", "git", "pix2struct"), "{text}")
 
 
 def prompt(processor: Any, kind: str, question: str | None, photo: bool = True) -> str | None:
@@ -39,12 +41,4 @@ def prompt(processor: Any, kind: str, question: str | None, photo: bool = True) 
     if not photo:
         return None
     mark = getattr(processor, "image_token", None) or "<image>"
-    if kind in OWN_PLACE:
-        return text
-    return (
-        f"{mark}{text}"
-        if kind == "paligemma"
-        else f"USER: {mark}\n{text} ASSISTANT:"
-        if kind == "llava"
-        else f"{mark}\n{text}"
-    )
+    return PLACES.get(kind, "{photo}\n{text}").format(photo=mark, text=text)

@@ -82,12 +82,12 @@ def gradient_flow(core: Recurrent, x: Tensor, loss: Callable[[Tensor], Tensor], 
     value = loss(torch.stack(h[-1], 1))
     parameters = list(core.parameters())
     states = [state for layer in (*h, *c) for state in layer]
-    gradients = torch.autograd.grad(value, [*states, *parameters], allow_unused=True)
-    norms = [0.0 if g is None else float(g.norm(dim=-1).mean()) * len(x) for g in gradients[: len(states)]]
+    gradients = torch.autograd.grad(value, [*states, *parameters], allow_unused=True, materialize_grads=True)
+    norms = [float(gradient.norm(dim=-1).mean()) * len(x) for gradient in gradients[: len(states)]]
     steps = x.shape[1]
     rows = [norms[i : i + steps] for i in range(0, len(norms), steps)]
     for parameter, gradient in zip(parameters, gradients[len(states) :], strict=True):
-        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient.clone()
+        parameter.grad = gradient.clone()
     before = float(nn.utils.clip_grad_norm_(parameters, float("inf") if clip is None else clip))
     after = float(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
     core.zero_grad(set_to_none=True)
@@ -178,7 +178,7 @@ def untrained(
     return core, head
 
 
-def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None) -> tuple[list[str], Flow]:
+def question_flow(vqa: VQA, photo: Any, question: str) -> tuple[list[str], Flow]:
     """The model's own gradient: of -log p(its answer) with respect to the question encoder's states, by word.
 
     Returns the words and the flow. Raises `InputError` for a photo or question that cannot be read.
@@ -198,7 +198,7 @@ def question_flow(vqa: VQA, photo: Any, question: str, clip: float | None = None
         return F.cross_entropy(logits, best[-1])
 
     with torch.enable_grad():
-        return words, gradient_flow(encoder.recurrent, embedded, loss, clip)
+        return words, gradient_flow(encoder.recurrent, embedded, loss)
 
 
 def reach(norms: Sequence[float]) -> float:

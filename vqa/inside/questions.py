@@ -28,12 +28,12 @@ COUNTED = ("are there {} ", "do you see the {} ", "what are these {} ")
 NUMBERS = ("two", "three", "four", "five")
 
 
-def made_up_questions(model: "Completer", each: int = 8, seed: int = 0) -> list[str]:
+def made_up_questions(model: "Completer", each: int = 8) -> list[str]:
     """Different questions, `each` from every beginning; colours and numbers occur at several positions."""
     prompts = list(PLAIN) * 2
     for wordings, words in ((COLOURED, COLOURS), (COUNTED, NUMBERS)):
         prompts += [wording.format(word) for wording, word in product(wordings, words)]
-    generated = [text for i, prompt in enumerate(prompts) for text in model.samples(each, prompt, 0.7, seed + i)]
+    generated = [text for i, prompt in enumerate(prompts) for text in model.samples(each, prompt, 0.7, seed=i)]
     return list(dict.fromkeys(generated))
 
 

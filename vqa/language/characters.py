@@ -21,13 +21,14 @@ REPLACEMENT = "\ufffd"
 class Characters:
     """A vocabulary of single characters (Unicode code points), case-sensitive, spaces included.
 
-    characters: number `SPECIAL + i` stands for the i-th of them. Raises `InputError` unless they are distinct
-    single characters.
+    characters: number `SPECIAL + i` stands for the i-th of them. size: how many numbers there are, special ones
+    included. Raises `InputError` unless they are distinct single characters.
     """
 
     def __init__(self, characters: Sequence[str]):
         self._characters = list(characters)
         self._ids = {character: SPECIAL + i for i, character in enumerate(self._characters)}
+        self.size = SPECIAL + len(self._characters)
         if len(self._ids) < len(self._characters) or any(not isinstance(c, str) or len(c) != 1 for c in self._ids):
             raise InputError("A character vocabulary is a list of distinct single characters; copy the model again.")
 
@@ -38,11 +39,6 @@ class Characters:
         for text in texts:
             counts.update(text)
         return cls([c for c, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]])
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are, special ones included."""
-        return SPECIAL + len(self._characters)
 
     def unknown(self, text: str) -> list[str]:
         """The text's distinct characters outside the vocabulary, without spaces."""

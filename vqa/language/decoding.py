@@ -80,8 +80,7 @@ def sample(
     """
     if temperature != 0 and not 0.001 <= temperature <= 1000:
         raise InputError(f"The temperature is {temperature}; give a number from 0.001 to 1,000.")
-    if not 0 <= seed < 1 << 63:
-        raise InputError(f"The seed is {seed:.3g}; give a whole number from 0 to 2^63 - 1.")
+    check_seed(seed)
     generator = torch.Generator(start.device).manual_seed(seed)
     last = start.unsqueeze(1)
     rows, done = torch.zeros_like(last), torch.zeros_like(last, dtype=torch.bool)
@@ -101,6 +100,12 @@ def sample(
         if done.all():
             break
     return Decoded(*(torch.stack(part, 2) for part in zip(*parts, strict=True)))
+
+
+def check_seed(seed: int) -> None:
+    """Raise `InputError` for a seed that no generator takes."""
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"The seed is {seed:.3g}; give a whole number from 0 to 2^63 - 1.")
 
 
 def nucleus(chances: Tensor, top_p: float) -> Tensor:

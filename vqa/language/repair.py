@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle
+from vqa.data.parallel import batched
 from vqa.language.characters import END, PADDING, START, UNKNOWN, Characters, check_text
 from vqa.language.repair_model import RepairModel, write
 from vqa.model.errors import InputError
@@ -83,8 +84,7 @@ class Repairer:
 
         Words with digits or unknown characters are not changed, as their correction is ambiguous.
         """
-        for start in range(0, len(typed), batch):
-            texts = typed[start : start + batch]
+        for texts in batched(typed, batch):
             ids, lengths = self.characters.encode_batch(texts)
             decoded = write(self.net, ids, lengths, beam, int(lengths.max()) + LONGER, self._banned(ids))
             for row, text in enumerate(texts):

@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
+def reason(error: BaseException) -> str:
+    """An error of a library in a message: the first line of its text, or its type if it has none."""
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
 def missing(error: ModuleNotFoundError) -> InputError | None:
     """The error for a package that is not installed, such as PyTorch in the light installation; None for our own
     modules, whose absence is a defect."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .errors import InputError
+from .errors import InputError, reason
 
 GRIDS: dict[tuple[str, int], tuple[int, int, int]] = {}  # what `probe` returned, which takes half of the loading time
 # Of each stage: blocks, kernel size, stride of the first block, expansion, channels (Tan & Le 2019, table 1).
@@ -140,9 +140,9 @@ class Norm(nn.BatchNorm2d):
 class TinyCNN(nn.Sequential):
     """A small CNN from scratch for drawn worlds of 64 to 128 pixels: `(B, 3, S, S)` to `(B, D, S/8, S/8)`."""
 
-    def __init__(self, channels: tuple[int, ...] = (24, 48, 64)):
+    def __init__(self) -> None:
         layers: list[nn.Module] = []
-        for before, after in zip((3, *channels), (*channels, channels[-1]), strict=True):
+        for before, after in ((3, 24), (24, 48), (48, 64), (64, 64)):
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             layers += [nn.MaxPool2d(2)]
         super().__init__(*layers[:-1])
@@ -181,9 +181,8 @@ def probe(cnn: nn.Module, backbone: str, image_size: int) -> tuple[int, int, int
         try:
             shape = cnn.eval()(torch.zeros(1, 3, image_size, image_size, device=parameter.device)).shape
         except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
-            reason = str(error).split("\n")[0].rstrip(".")
             raise InputError(
-                f"The backbone '{backbone}' cannot read {image_size}-pixel photos ({reason}); "
+                f"The backbone '{backbone}' cannot read {image_size}-pixel photos ({reason(error)}); "
                 "choose another backbone or image_size."
             ) from error
     cnn.train(training)

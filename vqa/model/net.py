@@ -120,13 +120,7 @@ class VQANet(nn.Module):
         return self.answer_head(self.fusion(z, q)).float()
 
     def falls(
-        self,
-        v: Tensor,
-        z: Tensor,
-        q: Tensor,
-        attention: Tensor,
-        photo_index: Tensor | None = None,
-        sides: Tensor | None = None,
+        self, v: Tensor, z: Tensor, q: Tensor, attention: Tensor, photo_index: Tensor | None, sides: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The logits `(B, A)` of glimpses `z`, and how far the best one falls if a glimpse sees the mean of the grid
         instead: `(B, G)`. The glimpse with the largest fall carried the answer. attention: `(B, G, N)`.

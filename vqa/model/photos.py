@@ -25,7 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from .errors import InputError
+from .errors import InputError, reason
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}) | {
     *(".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k")
@@ -47,13 +47,13 @@ def _avif(file: io.BytesIO, name: str) -> Image.Image:
     return importlib.import_module("PIL.AvifImagePlugin").AvifImageFile(file, name)
 
 
-def _heif(file: io.BytesIO, name: str) -> Image.Image:
+def _heif(file: "_TimedReader", name: str) -> Image.Image:
     """The reader of HEIC photos, by the package pillow-heif."""
     try:
         heif = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise InputError(
-            f"{getattr(file, 'name', name)} is a HEIC photo, which needs a further package; run: pip install "
+            f"{file.name} is a HEIC photo, which needs a further package; run: pip install "
             "'glimpse-vqa[heic]', or save the photo as JPEG."
         ) from error
     return heif.HeifImageFile(file, name)
@@ -61,7 +61,7 @@ def _heif(file: io.BytesIO, name: str) -> Image.Image:
 
 # The first bytes of each format and the reader of its header. `Image.open` also applies a size limit that is global to
 # Pillow, which any other part of a program may have changed.
-_HEADERS: dict[bytes, Callable[[io.BytesIO, str], Any]] = {
+_HEADERS: dict[bytes, Callable[["_TimedReader", str], Any]] = {
     rb"\xff\xd8\xff": JpegImagePlugin.jpeg_factory,
     rb"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     rb"RIFF....WEBP": WebPImagePlugin.WebPImageFile,
@@ -196,8 +196,7 @@ def _damage_reported(name: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise almost any type for broken bytes
-        reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
-        raise InputError(f"{name} is damaged or cut short ({reason}); copy or save it again.") from error
+        raise InputError(f"{name} is damaged or cut short ({reason(error)}); copy or save it again.") from error
 
 
 def _name(source: object) -> str:

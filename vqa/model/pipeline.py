@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers.image_utils import load_image
 from transformers.pipelines.base import Pipeline
 
-from .errors import InputError
+from .errors import InputError, reason
 from .text import check_known, temperature_for
 
 
@@ -91,5 +91,4 @@ def fetched(image: Any, timeout: float | None) -> Any:
     try:
         return load_image(image, timeout=timeout)
     except Exception as error:  # the network raises a dozen types, what came is no image for a few more
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(f"There is no image at {image[:100]} ({reason[:200]}); check the address.") from error
+        raise InputError(f"There is no image at {image[:100]} ({reason(error):.200}); check the address.") from error

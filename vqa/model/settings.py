@@ -1,19 +1,12 @@
 """The settings of a model: every argument of its constructor. Needs neither PyTorch nor transformers."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from .errors import InputError
-from .text import KINDS, check_temperatures
+from .text import KINDS, UNCALIBRATED
 
 MODEL_TYPE = "glimpse"
-CHOICES = {
-    "recurrent_cell": ("rnn", "lstm", "gru"),
-    "attention": ("soft", "hard", "none"),
-    "fusion": ("product", "concat"),
-    "loss": ("sigmoid", "softmax"),
-    "coordinates": (False, True, "cells"),
-}
 MOST = {"image_size": 4096, "num_layers": 16, "glimpses": 64, "looks": 64}
 
 
@@ -89,21 +82,26 @@ class VQASettings:
 
     def check(self) -> None:
         """Raise an `InputError` for a value that is not among the choices."""
-        for name, default in VQASettings.__dict__.items():
-            value: Any = getattr(self, name, None)
-            kind = type(default)
-            if name in VQASettings.__annotations__ and name not in CHOICES and kind in (bool, int, float, str):
+        for setting in fields(VQASettings):
+            kind: Any = setting.type
+            name, value = setting.name, getattr(self, setting.name)
+            if name in CHOICES and value not in CHOICES[name]:
+                choices = ", ".join(map(str, CHOICES[name]))
+                raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
+            if kind in (bool, int, float, str):
                 if not (type(value) is kind or (kind is float and type(value) is int)):
                     raise InputError(f"The model's {name} is {value!r:.40}, no {kind.__name__}; correct config.json.")
                 if kind is int and not 1 <= value <= (most := MOST.get(name, 1 << 20)):
                     raise InputError(f"The model's {name} is {value}; give a number from 1 to {most:,}.")
                 if name.endswith("dropout") and not 0 <= value <= 1:
                     raise InputError(f"The model's {name} is {value}; give a share from 0 to 1.")
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                value, choices = getattr(self, name), ", ".join(map(str, allowed))
-                raise InputError(f"The model's {name} is {value!r}; choose one of {choices}.")
-        check_temperatures(self)
+        for name, default in UNCALIBRATED.items():
+            value, (least, most) = getattr(self, name), (-10, 10) if name.endswith("slope") else (0.001, 1000)
+            number = isinstance(value, int | float) and least <= value <= most
+            if not (number or (value is None and default is None)):
+                raise InputError(
+                    f"The model's {name} is {value}; set a number from {least} to {most:,} in its config.json."
+                )
         if not all(kind in KINDS and 0 <= least <= 1 for kind, least in self.sure.items()):
             kinds = ", ".join(KINDS)
             raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")
@@ -127,3 +125,9 @@ class VQASettings:
     def question_size(self) -> int:
         """Size of the question's vector; with several looks it also holds what each of them asks."""
         return self.state_size * (1 + self.looks if self.looks > 1 else 1)
+
+
+# What each setting that is not free may be.
+CHOICES: dict[str, tuple] = {"coordinates": (False, True, "cells")} | {
+    setting.name: get_args(setting.type) for setting in fields(VQASettings) if get_origin(setting.type) is Literal
+}

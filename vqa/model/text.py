@@ -135,9 +135,9 @@ def check_question(question: str) -> str:
     return question
 
 
-def short(text: str, length: int = 40) -> str:
+def short(text: str) -> str:
     """`text` in quotes, cut for a message."""
-    return repr(text if len(text) <= length else text[: length - 1] + "…")
+    return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
 def temperature_for(config: Any, answer: str, confidence: float) -> float:
@@ -148,17 +148,6 @@ def temperature_for(config: Any, answer: str, confidence: float) -> float:
     own = "yes_no_" if answer in YES_NO and config.yes_no_temperature is not None else ""
     slope = getattr(config, f"{own}temperature_slope")
     return getattr(config, f"{own}temperature") * math.exp(slope * (confidence - 0.5))
-
-
-def check_temperatures(config: Any) -> None:
-    """Raise an `InputError` for a temperature of a configuration that cannot divide logits."""
-    for name, default in UNCALIBRATED.items():
-        value, (least, most) = getattr(config, name), (-10, 10) if name.endswith("slope") else (0.001, 1000)
-        number = isinstance(value, int | float) and least <= value <= most
-        if not (number or (value is None and default is None)):
-            raise InputError(
-                f"The model's {name} is {value}; set a number from {least} to {most:,} in its config.json."
-            )
 
 
 def answer_kind(answer: str) -> str:

@@ -41,16 +41,14 @@ class FoldedLite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         for block, shortcut in zip(self.blocks, self.shortcuts, strict=True):
-            y = x
-            for layer in block:
-                y = layer(y)
+            y = block(x)
             x = y.add_(x) if shortcut else y
         return self.head(x)
 
 
-def folded(*layers: Any) -> nn.ModuleList:
+def folded(*layers: Any) -> nn.Sequential:
     """Of each `Conv` and the `Norm` that follows."""
-    return nn.ModuleList(FoldedConv(*pair) for pair in zip(layers[::2], layers[1::2], strict=True))
+    return nn.Sequential(*(FoldedConv(*pair) for pair in zip(layers[::2], layers[1::2], strict=True)))
 
 
 class FoldedConv(nn.Module):

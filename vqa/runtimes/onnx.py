@@ -3,15 +3,14 @@
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from vqa.checkpoint.find import Checkpoint, unreadable
-from vqa.model.errors import InputError, printable
-from vqa.model.text import UNCALIBRATED, check_temperatures
+from vqa.checkpoint.find import CONFIG, Checkpoint, unreadable
+from vqa.model.errors import InputError, printable, reason
+from vqa.model.settings import VQASettings
 from vqa.runtimes import Logits
 
 FOLDER = "onnx"
@@ -40,6 +39,12 @@ class OnnxEngine:
             self.grid_size = int(height), int(width)
         except (KeyError, ValueError) as error:
             raise InputError(f"{self.weights[1]} was not written by {EXPORT}; export the model again.") from error
+        scored = self.question.get_outputs()[0].shape[-1]  # of the logits
+        if scored != len(self.config.answers):
+            raise InputError(
+                f"{self.weights[1]} scores {scored} answers, but {checkpoint.folder / CONFIG} names "
+                f"{len(self.config.answers)}; export the model again."
+            )
 
     @property
     def model(self) -> Any:
@@ -75,16 +80,13 @@ class OnnxEngine:
         raise InputError("The ONNX runtime reads no feature store and describes no photo; use the runtime torch.")
 
 
-def read_config(checkpoint: Checkpoint) -> SimpleNamespace:
-    """The settings of `VQAConfig` that answering needs. Raises `InputError` for one that is missing or broken."""
-    config = UNCALIBRATED | {"sure": {}} | checkpoint.config
+def read_config(checkpoint: Checkpoint) -> VQASettings:
+    """The model's settings. Raises `InputError` for one that is missing or broken."""
     try:
-        labels = config["id2label"]
-        answers = [printable(labels[str(i)]) for i in range(len(labels))]
-        sure = {kind: float(least) for kind, least in config["sure"].items()}
-        others = {name: config[name] for name in ("attention", *UNCALIBRATED)}
-        settings = SimpleNamespace(answers=answers, sure=sure, **others)
-        check_temperatures(settings)
+        settings = VQASettings.read(checkpoint.config)
+        settings.id2label = {i: printable(answer) for i, answer in enumerate(settings.answers)}
+        if not settings.id2label:
+            raise ValueError("id2label has no answers")
         return settings
     except InputError:
         raise
@@ -114,5 +116,5 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises a dozen types of its own
-        reason = str(error).split("\n")[0].rstrip(".")
-        raise InputError(f"{path} is damaged or no ONNX file ({reason[:120]}); export the model again.") from error
+        message = f"{path} is damaged or no ONNX file ({reason(error):.120}); export the model again."
+        raise InputError(message) from error

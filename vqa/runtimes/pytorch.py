@@ -24,7 +24,7 @@ class TorchEngine:
 
     runtime = "torch"
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", dtype: str = "auto"):
+    def __init__(self, checkpoint: Checkpoint, device: str, dtype: str):
         self.checkpoint = checkpoint
         self.device = pick_device(device)
         self.model = load_model(checkpoint)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vqa.data.files import whole_file
+from vqa.data.files import file_errors, whole_file
 from vqa.model.errors import InputError
 from vqa.model.text import peak_place
 
@@ -75,8 +75,8 @@ def panel_size(photo: Image.Image) -> tuple[int, int]:
     return width, height
 
 
-def check_picture_path(path: str | Path) -> Path:
-    """The path itself. Raises `InputError` if no picture can be written there."""
+def check_picture_path(path: str | Path) -> None:
+    """Raises `InputError` if no picture can be written there."""
     path = Path(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"The picture {path} has no known format; end its name in {', '.join(PICTURE_SUFFIXES)}.")
@@ -84,18 +84,12 @@ def check_picture_path(path: str | Path) -> Path:
         raise InputError(f"There is no folder {path.parent} for the picture {path.name}; create it or name another.")
     if os.path.isdir(path) or not os.access(path.parent, os.W_OK):
         raise InputError(f"The picture {path} cannot be written; name a file in a folder that you may write to.")
-    return path
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a picture in the format that its suffix names: whole or not at all."""
-    path = check_picture_path(path)
-    try:
-        with whole_file(path) as new:
-            picture.save(new)
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"The picture {path} cannot be written ({reason}); choose another folder.") from error
+    """Write a picture to a path that `check_picture_path` accepts, in its suffix's format: whole or not at all."""
+    with file_errors(f"The picture {path} cannot be written", "choose another folder"), whole_file(Path(path)) as new:
+        picture.save(new)
 
 
 def _page(panels: list[Image.Image], titles: list[str], top: float, question: str, answer: str) -> Image.Image:

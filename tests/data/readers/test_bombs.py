@@ -20,6 +20,13 @@ def test_gz(tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.Monke
     assert "more than 200 times as large as its file" in message
 
 
+def test_gz_of_two_bytes_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_files, "LONGEST", 100_000)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress((" " * 300_000).encode("utf-16")))
+    assert "more than 200 times as large as its file" in refusal(read_examples, path)
+
+
 def test_xlsx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "UNPACKED", 1 << 20)
     path = tmp_path / "a.xlsx"

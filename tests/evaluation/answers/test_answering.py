@@ -10,7 +10,7 @@ import torch
 
 from vqa.data.examples import Example
 from vqa.data.features import FeatureStore
-from vqa.evaluation.answers.answering import Skipped, answers, derangement
+from vqa.evaluation.answers.answering import Skipped, answers, derangement, to_bytes
 from vqa.evaluation.answers.questions import batches
 from vqa.evaluation.answers.scores import Answered
 from vqa.predict import VQA
@@ -33,6 +33,13 @@ def ask(vqa: VQA, examples: list[Example], size: int = 32, **options: Any) -> tu
     found = [result for _, results in answers(vqa, batches(examples, size), **options) for result in results]
     found.sort(key=lambda result: result.index)
     return [r for r in found if isinstance(r, Answered)], [r for r in found if isinstance(r, Skipped)]
+
+
+def test_maps_as_bytes() -> None:
+    assert to_bytes(np.array([[[0.0, 0.5], [1.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])).tolist() == [
+        [[0, 64], [128, 255]],
+        [[0, 0], [0, 0]],
+    ]
 
 
 def store_of(vqa: VQA, photos: list[str], folder: Path) -> FeatureStore:

@@ -80,7 +80,7 @@ def test_case_and_question_mark() -> None:
 
 def test_left_and_right_are_recognised() -> None:
     assert all(map(says_side, ("What is to the LEFT?", "Who is on the right?", "the leftmost cup", "his righthand")))
-    assert not any(map(says_side, ("Is it bright?", "a leftover", "Is it straight?", "what is up?")))
+    assert not any(map(says_side, ("Is it bright?", "a leftover", "Is it straight?", "what is up?", "the r\u0131ght")))
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_each_place_learns_its_kinds() -> None:
     logits = kinds.logits(grid)[[0, 3]]
     losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch["kinds"], reduction="none")
     losses[..., names.index("sheep")] = 0  # a crowd has no boxes
-    torch.testing.assert_close(kinds(grid, **batch), WEIGHT * losses.sum() / 4 / 2)
+    torch.testing.assert_close(kinds(grid, batch), WEIGHT * losses.sum() / 4 / 2)
 
 
 def test_the_attention_moves_into_the_boxes(net: VQAModel) -> None:

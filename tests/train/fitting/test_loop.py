@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from train.fitting.loop import Batch, Run, Task, make_optimizer, precision, schedule
 from train.fitting.settings import Optimisation
+from vqa.model.errors import InputError
 
 
 def test_schedule_rises_along_a_line_and_falls_along_a_cosine() -> None:
@@ -129,6 +130,13 @@ def test_a_finished_task_is_read_from_disk(tmp_path: Path) -> None:
     train(tmp_path / "run", first)
     run = train(tmp_path / "run", again, resume=True)
     assert again.weight.item() == first.weight.item() and run.done == ["line"]
+
+
+def test_fewer_batches_than_processes_are_refused(tmp_path: Path) -> None:
+    task = Line()
+    task.steps = 0
+    with pytest.raises(InputError, match="fewer batches of the task 'line' than processes"):
+        train(tmp_path, task)
 
 
 def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.own.pool import Held, best_pool, fit_factors, kinds, mixed, reached, scores
+from train.own.pool import Held, best_pool, fit_factors, kinds, mixed, reached, right
 
 QUESTIONS, ANSWERS = 400, 6
 
@@ -32,7 +32,7 @@ def test_the_factors_make_the_labels_likeliest(labels: Tensor) -> None:
     assert factors[0] == pytest.approx(2, abs=0.4) and factors[1] == pytest.approx(1, abs=0.4)  # unit noise: Bayes
     assert factors[2] < 0.2
     together = mixed(parts, factors)
-    assert scores(together, labels).mean() > max(scores(part, labels).mean() for part in parts)
+    assert right(together, labels) > max(right(part, labels) for part in parts)
 
 
 def test_small_logits_get_large_factors() -> None:
@@ -46,10 +46,10 @@ def test_small_logits_get_large_factors() -> None:
 def test_a_useless_photo_has_no_share(labels: Tensor) -> None:
     guess, noise = member(labels, 2, 1), 3 * member(labels, -1, 2)
     pool = best_pool(held(labels, [noise], [guess]))
-    assert scores(pool.logits, labels).mean() >= scores(pool.guessed, labels).mean()
+    assert right(pool.logits, labels) >= right(pool.guessed, labels)
     assert not pool.looks or pool.answer[0] < 0.1
     useful = best_pool(held(labels, [member(labels, 3, 2)], [guess]))
-    assert useful.looks and scores(useful.logits, labels).mean() > scores(useful.guessed, labels).mean()
+    assert useful.looks and right(useful.logits, labels) > right(useful.guessed, labels)
 
 
 def test_a_member_that_does_not_help_is_left_out(labels: Tensor) -> None:
@@ -71,7 +71,7 @@ def test_a_guess_has_a_share_in_the_answer_only_where_it_helps(labels: Tensor) -
 def test_what_is_reached_is_that_of_the_best_kind(labels: Tensor) -> None:
     """Of the first member alone, which the second would disturb, or of both."""
     good, loud = member(labels, 2, 1), 5 * member(labels, -1, 2)
-    alone = float(scores(good, labels).mean())
+    alone = right(good, labels)
     assert reached(held(labels, [good, loud], [0 * labels, 0 * labels])) >= alone
     assert reached(held(labels, [good, member(labels, 2, 3)], [0 * labels, 0 * labels])) > alone + 0.05
 
@@ -80,7 +80,7 @@ def test_the_best_guess_is_kept(labels: Tensor) -> None:
     """Also that of a member whose answer is left out."""
     pool = best_pool(held(labels, [member(labels, 2, 1), member(labels, 0, 2)], [0 * labels, member(labels, 1, 3)]))
     assert pool.answer[0] and not pool.answer[1] and pool.guess[1]
-    assert scores(pool.guessed, labels).mean() > 2 / ANSWERS
+    assert right(pool.guessed, labels) > 2 / ANSWERS
 
 
 def test_an_answer_without_a_share_of_the_photo_is_the_guess(labels: Tensor) -> None:

@@ -14,7 +14,7 @@ from train.extract_features import extract
 from train.own.conclude import joint_model
 from train.own.learning import RECALLED, Material, Recall, Recipe, fit, predict
 from train.own.members import Member, continued, fresh
-from train.own.pool import scores
+from train.own.pool import right
 from train.own.trials import COPIES, CURVE, FOLDS, FRESH, RESERVE, START, Trials
 from train.own_data import enlarged, read_checked
 from vqa.checkpoint.load import load_checkpoint
@@ -43,7 +43,7 @@ def found(tmp_path: Path, material: Material) -> Trials:
     """Both members, measured once."""
     found, recipe = trials(tmp_path, material, 60), Recipe(0.03, 1)
     found.keep = True
-    found.measured = {0: found.trial(0, START, recipe, most=60) | found.trial(0, FRESH, recipe, most=60)}
+    found.measured = {0: {name: found.trial(0, name, recipe, most=60) for name in (START, FRESH)}}
     return found
 
 
@@ -98,15 +98,15 @@ def test_the_advised_budget_suffices(tmp_path: Path, material: Material, monkeyp
 
 
 def test_the_fine_tuned_member_goes_as_far_as_is_best(found: Trials, material: Material) -> None:
-    right = material.labels(found.held(0))
+    labels = material.labels(found.held(0))
 
     def logits(_: object, name: str, head: str) -> torch.Tensor:
-        return 9 * right if (name, head, found.way) == (START, "answers", 0.5) else torch.zeros_like(right)
+        return 9 * labels if (name, head, found.way) == (START, "answers", 0.5) else torch.zeros_like(labels)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(found, "logits", logits)
         held, pool = found.choose()
-    assert found.way == 0.5 and scores(pool.logits, held.labels).mean() > 0.9
+    assert found.way == 0.5 and right(pool.logits, held.labels) > 0.9
     fitted, start = found.measured[0][START], found.member(START, 1)
     half = found.loaded(START, 1, fitted).fusion.project_a.weight
     found.way = 1.0

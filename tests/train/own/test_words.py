@@ -27,7 +27,7 @@ def larger(tiny_checkpoint: Path) -> tuple[VQAModel, VQAProcessor, int]:
     torch.manual_seed(0)
     with torch.no_grad():
         words = extended.question_encoder.embedding.weight
-        known = torch.tensor([number for word, number in names.items() if number > 1 and word != "quokka"])
+        known = torch.tensor(sorted(number for word, number in names.items() if number > 1 and word != "quokka"))
         words[known] = torch.randn(len(known), words.shape[1])
         words[names["green"]] = words[names["red"]] + 0.01
     return extended, VQAProcessor(processor.image_processor, tokenizer), len(net.config.answers)

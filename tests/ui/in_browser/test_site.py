@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from tests.data.refusal import refusal
 from train.exporting.page import captioner
@@ -74,5 +73,5 @@ def test_a_runtime_that_is_missing_or_another_one_is_reported(tmp_path: Path, mo
 
 
 def test_without_the_weights_no_captioner_is_known_to_fit(tiny_onnx: Path, tmp_path: Path, capsys) -> None:
-    assert captioner(str(tiny_onnx), {}, {}, tmp_path, [2, 2], Console(width=500)) is None
+    assert captioner(tiny_onnx, (2, 2), {}, tmp_path) is None
     assert "model.safetensors is missing" in capsys.readouterr().out

@@ -36,7 +36,7 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
     """
     number, encoding = 0, "utf-8"
     try:
-        with _reported(path), opened(path) as file:
+        with reported(path), opened(path) as file:
             start = file.read(4)
             encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
             if not encoding and guess and (encoding := _legacy(path)):
@@ -59,7 +59,7 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
     """Errors while a file is read, as `InputError`."""
     try:
         yield
@@ -81,6 +81,9 @@ class Unpacked(gzip.GzipFile):
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(LONGEST), b""))
         return self._checked(super().read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._checked(super().read1(size))
 
     def readline(self, size: int | None = -1) -> bytes:
         return self._checked(super().readline(LONGEST if size is None or size < 0 else size))
@@ -137,7 +140,7 @@ def json_rows(path: Path) -> Iterator[tuple[object, str]]:
 
 def read_document(path: Path) -> Any:
     """The content of a JSON file (plain or .gz). Raises `InputError` if the file cannot be read or is not JSON."""
-    with _reported(path), opened(path) as file:
+    with reported(path), opened(path) as file:
         content = file.read()
     try:
         return json.loads(content)

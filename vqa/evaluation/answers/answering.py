@@ -75,7 +75,7 @@ def answers(
             try:
                 results += answer(vqa, grid, asked, other, keep_logits, top)
             except InputError:  # some of the questions cannot be asked; this is rare, so they are sought only now
-                reasons = {index: reason for index, e, _ in asked if (reason := refusal(vqa, e.question))}
+                reasons = {index: reason for index, e, _ in asked if (reason := refusal(vqa.check, e.question))}
                 results += [refused(index, e, reasons[index]) for index, e, _ in asked if index in reasons]
                 results += answer(vqa, grid, [a for a in asked if a[0] not in reasons], other, keep_logits, top)
         yield batch.number, results
@@ -111,16 +111,16 @@ def refused(index: int, example: Example, error: object) -> Skipped:
 
 
 def answer(
-    vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, keep_logits: bool, top: int = RUNNERS_UP
+    vqa: VQA, grid: Any, asked: list[Asked], other: np.ndarray | None, keep_logits: bool, top: int
 ) -> list[Answered]:
     """Ask about grids `(P, N, D)`; other: `(P,)`, the photo that each is swapped with."""
     if not asked:
         return []
     questions, rows = [example.question for _, example, _ in asked], np.array([row for *_, row in asked])
     output = vqa.logits(grid, questions, rows, image_only=True)
-    swapped: list[Any] = [None] * len(asked)
+    swapped: list[str | None] = [None] * len(asked)
     if other is not None:
-        swapped = vqa.logits(grid, questions, other[rows]).logits.argmax(-1).tolist()
+        swapped = [vqa.answers[a] for a in vqa.logits(grid, questions, other[rows]).logits.argmax(-1).tolist()]
     scores = vqa.calibrated(output.logits)
     best = best_of(scores, top)
     confidences = np.take_along_axis(scores, best, -1).tolist()
@@ -137,7 +137,7 @@ def answer(
             top=tuple((vqa.answers[a], p) for a, p in zip(ranked, confidences[i], strict=True)),
             blind=vqa.answers[blind[i]],
             image_only=vqa.answers[image_only[i]],
-            swapped=None if other is None else vqa.answers[swapped[i]],
+            swapped=swapped[i],
             sure=is_sure(vqa.config, vqa.answers[ranked[0]], confidences[i][0]),
             photo_mattered=mattered[i],
             attention=mean[i],
@@ -148,32 +148,26 @@ def answer(
     ]
 
 
-def maps(glimpses: np.ndarray) -> dict[str, np.ndarray | None]:
-    """The mean of the glimpses' maps `(G, h, w)` and, if there are several, each of them, for an `Answered`."""
-    return {
-        "attention": to_bytes(glimpses.mean(0)),
-        "glimpses": to_bytes(glimpses) if len(glimpses) > 1 else None,
-    }
-
-
 def to_bytes(attention: np.ndarray) -> np.ndarray:
     """Maps `(…, h, w)` as bytes, each with its peak at 255."""
-    return (255 * attention / attention.max((-2, -1), keepdims=True)).round().astype(np.uint8)
+    peak = attention.max((-2, -1), keepdims=True)
+    return (255 * attention / np.where(peak > 0, peak, 1)).round().astype(np.uint8)
 
 
 def foreign_answers(
-    vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None, best: int = RUNNERS_UP
+    vqa: VQALike, batches: Iterable[Batch], swap_seed: int | None, best: int
 ) -> Iterator[tuple[int, list[Result]]]:
     """As `answers`, for another kind of model (see `vqa.foreign`), which encodes photo after photo, each once."""
     for batch in batches:
-        readable, errors = readable_photos(batch)
+        errors = {image: reason for image in batch.photos if (reason := refusal(open_photo, image))}
+        readable = [image for image in batch.photos if image not in errors]
         results = unreadable(batch, errors)
         other = None if swap_seed is None else derangement(len(readable), (swap_seed, batch.number))
         given: dict[int, Answer | Refused] = {}
         swapped: dict[int, str] = {}
         asked: dict[str, list[tuple[int, Example]]] = {}
         for image in readable:
-            reasons = {index: refusal(vqa, example.question) for index, example in batch.photos[image]}
+            reasons = {index: refusal(vqa.check, example.question) for index, example in batch.photos[image]}
             results += [refused(index, e, reasons[index]) for index, e in batch.photos[image] if reasons[index]]
             asked[image] = [pair for pair in batch.photos[image] if not reasons[pair[0]]]
         for row, image in enumerate(readable):
@@ -189,7 +183,8 @@ def foreign_answers(
                 continue
             further: dict[str, Any] = {"swapped": swapped.get(index), "sure": answer.sure}
             if answer.attention.size > 1:
-                further |= maps(answer.attention)
+                further["attention"] = to_bytes(answer.attention.mean(0))
+                further["glimpses"] = to_bytes(answer.attention) if len(answer.attention) > 1 else None
             if answer.blind is not None:
                 further |= {"blind": answer.blind.answer, "photo_mattered": answer.photo_mattered}
             top = tuple((s.answer, s.score) for s in answer.top)
@@ -207,17 +202,6 @@ def answers_about(vqa: VQALike, photo: str, asked: list[tuple[int, Example]], be
         if len(asked) == 1:
             return {asked[0][0]: error}
         return {index: answer for one in asked for index, answer in answers_about(vqa, photo, [one], best).items()}
-
-
-def readable_photos(batch: Batch) -> tuple[list[str], dict[str, str]]:
-    """The photos of a batch that can be read, and the errors of the others."""
-    errors: dict[str, str] = {}
-    for image in batch.photos:
-        try:
-            open_photo(image)
-        except InputError as error:
-            errors[image] = str(error)
-    return [image for image in batch.photos if image not in errors], errors
 
 
 def derangement(count: int, seed: tuple[int, ...]) -> np.ndarray | None:
@@ -250,7 +234,7 @@ def answer_all(
 
 def records_of(options: Options, vqa: VQALike, batches: Iterable[Batch]) -> Iterator[tuple[int, list[Record]]]:
     """The number of each batch and the records of its questions."""
-    judge = Judge(vqa.answers, Priors.of_checkpoint(vqa), options.metric == "wups")
+    judge = Judge(vqa.answers, vqa.extra("priors.json", Priors), options.metric == "wups")
     grids: dict[str, Any] = {}
     if options.features:
         from vqa.data.features import FeatureStore, stored_name  # needs PyTorch
@@ -289,11 +273,6 @@ def answer_one(options: Options, batch: Batch) -> tuple[int, list[Record]]:
     return next(records_of(options, load_once(options), [batch]))
 
 
-@cache
-def load_once(options: Options) -> VQALike:
-    return load_model(options)
-
-
 def load_model(options: Options) -> VQALike:
     """The model that the options name."""
     if options.api is not None:
@@ -301,3 +280,6 @@ def load_model(options: Options) -> VQALike:
 
         return ServedVQA(options.api, options.api_model or "")
     return VQA.load(options.model, options.device, options.dtype, options.runtime, options.trust_remote_code)
+
+
+load_once = cache(load_model)  # by each process

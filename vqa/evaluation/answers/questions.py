@@ -15,7 +15,6 @@ from vqa.data.parallel import map_ahead
 from vqa.data.readers import iter_examples
 from vqa.evaluation.options import Options
 from vqa.model.errors import InputError
-from vqa.predict import VQALike
 
 OFFICIAL = 10  # the official accuracy is defined for ten human answers
 PHOTOS = 32  # a batch
@@ -30,10 +29,10 @@ def examples_of(options: Options) -> Iterator[Example]:
     return itertools.islice(iter_examples(options.data, options.annotations, options.images), options.limit)
 
 
-def refusal(vqa: VQALike, question: str) -> str | None:
-    """Why a model cannot be asked a question; None if it can."""
+def refusal(read: Callable[[T], object], value: T) -> str | None:
+    """Why `read` refuses a question or a photo; None if it does not."""
     try:
-        vqa.check(question)
+        read(value)
     except InputError as error:
         return str(error)
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
 
-from vqa.data.files import whole_file, write_json
+from vqa.data.files import file_errors, whole_file, write_json
 from vqa.data.metric import official_accuracy, vqa_accuracy
 from vqa.evaluation.answers.scores import Record
 from vqa.model.errors import InputError
@@ -90,7 +90,7 @@ def write_outputs(
     records: returns the records in the data's order, as often as it is called. Raises `InputError` if the folder cannot
     be written.
     """
-    try:
+    with file_errors(f"{folder} cannot be written", "choose another folder"):
         folder.mkdir(parents=True, exist_ok=True)
         write_predictions(folder / PREDICTIONS, records())
         with text_file(folder / RECORDS) as file:
@@ -101,8 +101,6 @@ def write_outputs(
             if content["metrics"]["n_official"]:
                 write_official(folder / "official", records, name)
             write_json(folder / RESULTS, content)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from error
 
 
 def write_predictions(path: Path, records: Iterable[Record]) -> None:

@@ -14,7 +14,6 @@ from vqa.data.examples import Example, reference
 from vqa.data.metric import given_accuracies, normalize_answer, vqa_accuracy
 from vqa.evaluation.answers.questions import OFFICIAL, question_name
 from vqa.evaluation.measures.wups import wups
-from vqa.predict import VQALike
 
 WUPS = (0.9, 0.0)
 LENGTHS = {4: "1-4 words", 6: "5-6 words", 9: "7-9 words"}  # the greatest number of words: the class
@@ -83,11 +82,6 @@ class Priors:
             if best[prefix] != priors._after(prefix.split()[:-1]):
                 priors.by_prefix[prefix] = best[prefix]
         return priors
-
-    @classmethod
-    def of_checkpoint(cls, vqa: VQALike) -> "Priors | None":
-        """Those that `train.fit` wrote into the model's folder, if it did."""
-        return vqa.extra("priors.json", cls)
 
     def question_only(self, question: str) -> str:
         """The most common answer to the questions that begin with the same words."""

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vqa.data.examples import Example
+from vqa.data.metric import normalize_answer
 from vqa.data.parallel import batched
 from vqa.evaluation.answers.questions import batches, read_photos, refusal
 from vqa.model.errors import InputError
@@ -56,7 +57,7 @@ class AskedAgain:
     advance: Callable[[int], None] = lambda questions: None
     batch_size: int = 16
 
-    def read(self, prepare: Callable[[Image.Image], Any]) -> Iterator[PhotoBatch]:
+    def read(self, prepare: Callable[[Image.Image], Any] = lambda square: square) -> Iterator[PhotoBatch]:
         """Each photo is read once, ahead of its turn, by threads; what cannot be read is left out.
 
         prepare: what to make, in the threads, of a photo's square as the model sees it, an RGB picture `(S, S)`; of a
@@ -64,7 +65,7 @@ class AskedAgain:
         Raises `InputError` at the end if no example can be read.
         """
         count = 0
-        readable = (example for example in self.examples if refusal(self.vqa, example.question) is None)
+        readable = (example for example in self.examples if refusal(self.vqa.check, example.question) is None)
         photo_batches = batches(readable, self.batch_size)
         for batch, photos, _ in read_photos(photo_batches, lambda i: prepare(Image.fromarray(self.vqa.square(i)))):
             examples = [example for image in photos for _, example in batch.photos[image]]
@@ -89,7 +90,7 @@ class AskedAgain:
         of: an answer for each question, whose probability is returned; by default the best one.
         """
         if self.vqa.kind:
-            return self._ask_foreign(self.vqa, photos, questions, rows, of)
+            return self._ask_foreign(photos, questions, rows, of)
         vqa = ours(self.vqa)
         output = vqa.logits(photos, questions, rows)
         scores = vqa.calibrated(output.logits)
@@ -100,13 +101,9 @@ class AskedAgain:
         return Given([vqa.answers[i] for i in best.tolist()], beliefs, list(attention))
 
     def _ask_foreign(
-        self,
-        vqa: Any,
-        photos: Sequence[Image.Image],
-        questions: Sequence[str],
-        rows: np.ndarray,
-        of: Sequence[str] | None,
+        self, photos: Sequence[Image.Image], questions: Sequence[str], rows: np.ndarray, of: Sequence[str] | None
     ) -> Given:
+        vqa: Any = self.vqa
         given: dict[int, tuple[str, float, np.ndarray]] = {}
         for row in np.unique(rows):
             look, asked = vqa.look(photos[row]), np.flatnonzero(rows == row).tolist()
@@ -117,6 +114,12 @@ class AskedAgain:
                 given[i] = answer.text, belief, answer.attention[0]
         answers, beliefs, attention = zip(*(given[i] for i in range(len(questions))), strict=True)
         return Given(list(answers), np.array(beliefs), list(attention))
+
+
+def exact_match(answers: Sequence[str | None], truth: Sequence[str | None]) -> np.ndarray:
+    """`(n,)`: 1 where the normalised answer is the reference, else 0; NaN without an answer."""
+    pairs = zip(answers, truth, strict=True)
+    return np.array([np.nan if a is None else float(normalize_answer(a) == t) for a, t in pairs])
 
 
 def generator_for(seed: int, example: Example) -> np.random.Generator:

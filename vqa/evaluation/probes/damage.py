@@ -37,7 +37,7 @@ _TEMPLATES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"what is (in|on|under|behind|next to|near) (the .+)", r"what can be seen \1 \2"),
     (rf"what ((?:{_THINGS})\b.+)", r"which \1"),
 )
-_SIDE = re.compile(r"\b(left|right)(most|hand)?\b", re.IGNORECASE)
+SIDE = re.compile(r"\b(left|right)(?=most\b|hand\b|\b)", re.IGNORECASE | re.ASCII)  # of 'leftmost' the side alone
 
 
 def typo(question: str, generator: np.random.Generator) -> str | None:
@@ -91,7 +91,7 @@ def blurred(photo: Image.Image, share: float = BLUR) -> Image.Image:
 
 def says_side(question: str) -> bool:
     """Whether a question says left or right, so that its answer may change in the mirror."""
-    return _SIDE.search(question) is not None
+    return SIDE.search(question) is not None
 
 
 QUESTION_DAMAGES: dict[str, Callable[[str, np.random.Generator], str | None]] = {

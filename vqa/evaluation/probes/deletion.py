@@ -10,9 +10,8 @@ from PIL import Image
 
 from vqa.covering import cover
 from vqa.data.examples import reference
-from vqa.data.metric import normalize_answer
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
-from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
+from vqa.evaluation.probes.asked_again import AskedAgain, exact_match, generator_for
 from vqa.model.errors import InputError
 from vqa.model.text import peak
 
@@ -45,34 +44,37 @@ class Deletion(AskedAgain):
             )
         size = (0, 0)
         photos: list[str] = []
-        exact: dict[str, list[float]] = {"kept": [], "attended": [], "random": [], "centre": []}
-        confidence: dict[str, list[float]] = {name: [] for name in exact}
-        for squares, examples, rows in self.read(lambda square: square):
-            questions, truth = [e.question for e in examples], [reference(e) for e in examples]
+        truth: list[str | None] = []
+        answers: dict[str, list[str]] = {"kept": [], "attended": [], "random": [], "centre": []}
+        beliefs: dict[str, list[float]] = {name: [] for name in answers}
+        for squares, examples, rows in self.read():
+            questions = [e.question for e in examples]
             whole = self.ask(self.encode(squares), questions, rows)
             grids = [weights.shape for weights in whole.attention]  # of a foreign model, a photo may have its own
             if any(math.prod(grid) == 1 for grid in grids):
                 raise InputError("Deletion measures attention, which this server does not return; leave it out.")
             sizes = [region_size(grid) for grid in grids]
             size = sizes[0]
+            attended = [attended_corner(*pair) for pair in zip(whole.attention, sizes, strict=True)]
+            generators = [generator_for(self.seed, example) for example in examples]
             corners = {
-                "attended": [attended_corner(*pair) for pair in zip(whole.attention, sizes, strict=True)],
-                "random": [],
+                "attended": attended,
+                "random": [random_corner(*place) for place in zip(attended, sizes, grids, generators, strict=True)],
                 "centre": [((h - r) // 2, (w - c) // 2) for (h, w), (r, c) in zip(grids, sizes, strict=True)],
             }
-            for example, corner, region, grid in zip(examples, corners["attended"], sizes, grids, strict=True):
-                corners["random"].append(random_corner(corner, region, grid, generator_for(self.seed, example)))
             given = {"kept": whole}
             for name, places in corners.items():
                 covered = [
                     covered_at(squares[i], *p) for i, *p in zip(rows.tolist(), places, sizes, grids, strict=True)
                 ]
                 given[name] = self.ask(self.encode(covered), questions, np.arange(len(examples)), whole.answers)
-            for name, (answers, beliefs, _) in given.items():
-                exact[name] += [float(normalize_answer(a) == t) for a, t in zip(answers, truth, strict=True)]
-                confidence[name] += beliefs.tolist()
+            for name, one in given.items():
+                answers[name] += one.answers
+                beliefs[name] += one.beliefs.tolist()
+            truth += [reference(e) for e in examples]
             photos += [e.image for e in examples]
-        right, belief = ({k: np.array(v) for k, v in scores.items()} for scores in (exact, confidence))
+        right = {name: exact_match(column, truth) for name, column in answers.items()}
+        belief = {name: np.array(column) for name, column in beliefs.items()}
         excess = {}
         for control, prefix in (("random", ""), ("centre", "centre_")):
             excess[f"{prefix}excess"] = right[control] - right["attended"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,17 +109,23 @@ def read_scenes(path: str | Path) -> dict[Key, WorldQuestion]:
 
     Raises `InputError` for a file that is missing or not such a one.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with scenes_of(path) as scenes:
         return {
             (str(scene["image"]), int(question["question_id"])): WorldQuestion(
                 [_box(scene["shapes"][int(i)]["box"]) for i in question["asked"]],
                 int(scene["size"]),
                 bool(question["relational"]),
             )
-            for scene in content
+            for scene in scenes
             for question in scene["questions"]
         }
+
+
+@contextmanager
+def scenes_of(path: str | Path) -> Iterator[Any]:
+    """The content of a `scenes.json`; errors while it is used are those of the file, as `InputError`."""
+    try:
+        yield json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name the scenes.json of a world.") from error
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:

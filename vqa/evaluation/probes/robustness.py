@@ -8,10 +8,9 @@ import numpy as np
 from PIL import Image
 
 from vqa.data.examples import Example, reference
-from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.questions import refusal
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
-from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
+from vqa.evaluation.probes.asked_again import AskedAgain, exact_match, generator_for
 from vqa.evaluation.probes.damage import PHOTO_DAMAGES, QUESTION_DAMAGES, says_side
 
 PLAIN = "plain"
@@ -77,9 +76,7 @@ class Robustness(AskedAgain):
     def answer(self, name: str, examples: list[Example], rows: np.ndarray, grids: Any) -> list[str | None]:
         """The answers in a variant; None where the damage does not apply. rows: `(B,)`, the photo of each example."""
         questions = [self.variant(example, name) for example in examples]
-        fit = [
-            i for i, question in enumerate(questions) if question is not None and refusal(self.vqa, question) is None
-        ]
+        fit = [i for i, asked in enumerate(questions) if asked is not None and not refusal(self.vqa.check, asked)]
         answers: list[str | None] = [None] * len(examples)
         if fit:
             given = self.ask(grids, [questions[i] or "" for i in fit], rows[fit])
@@ -92,9 +89,3 @@ class Robustness(AskedAgain):
         if name in QUESTION_DAMAGES:
             return QUESTION_DAMAGES[name](example.question, generator_for(self.seed, example))
         return None if name == "mirrored" and says_side(example.question) else example.question
-
-
-def exact_match(answers: list[str | None], truth: list[str | None]) -> np.ndarray:
-    """`(n,)`: 1 where the normalised answer is the reference, else 0; NaN without an answer."""
-    pairs = zip(answers, truth, strict=True)
-    return np.array([np.nan if a is None else float(normalize_answer(a) == t) for a, t in pairs])

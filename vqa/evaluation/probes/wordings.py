@@ -1,7 +1,5 @@
 """Presence in ten wordings, left and right in the mirror, and answers without the photo."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +15,9 @@ from vqa.data.kinds import KINDS
 from vqa.data.metric import normalize_answer
 from vqa.evaluation.answers.questions import refusal
 from vqa.evaluation.measures.statistics import interval, percent, resampled_means
-from vqa.evaluation.probes.asked_again import AskedAgain, generator_for
+from vqa.evaluation.probes.asked_again import AskedAgain, exact_match, generator_for
+from vqa.evaluation.probes.damage import SIDE, says_side
+from vqa.evaluation.probes.pointing import scenes_of
 
 WORDINGS = (
     "is there {0}?",
@@ -33,7 +33,6 @@ WORDINGS = (
 )
 SIDES = {"left": "right", "right": "left"}
 PLURAL = frozenset(kind.name for kind in KINDS.values() if kind.name == kind.plural)  # 'skis', 'scissors'
-_SIDE = re.compile(r"\b(left|right)(?=most\b|hand\b|\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,12 @@ class Presence(AskedAgain):
                     (absent[int(draw.integers(len(absent)))], "no"),
                 ]
         things = [(image, *thing) for image, two in asked.items() for thing in two]
-        things = [thing for thing in things if not any(refusal(self.vqa, w.format(thing[1])) for w in WORDINGS)]
+        things = [thing for thing in things if not any(refusal(self.vqa.check, w.format(thing[1])) for w in WORDINGS)]
         examples = [Example(i, words.format(with_article(name)), a) for i, name, a in things for words in WORDINGS]
         if not examples:
             return
         answers, truth, photos = [], [], []
-        for squares, some, rows in replace(self, examples=examples).read(lambda square: square):
+        for squares, some, rows in replace(self, examples=examples).read():
             answers += self.ask(self.encode(squares), [e.question for e in some], rows).answers
             truth += [e.answer for e in some]
             photos += [e.image for e in some]
@@ -76,11 +75,11 @@ class Presence(AskedAgain):
         mean = resampled_means({"right": right.mean(1)}, photos[:: len(WORDINGS)], self.seed)["right"]
         figures = {
             "n": len(said),
-            "right": percent(right.ravel().astype(float)),
+            "right": percent(right),
             "interval": interval(mean),
-            "yes": percent((said == "yes").ravel().astype(float)),
-            "consistent": percent((said == said[:, :1]).all(1).astype(float)),
-            "all_right": percent(right.all(1).astype(float)),
+            "yes": percent(said == "yes"),
+            "consistent": percent((said == said[:, :1]).all(1)),
+            "all_right": percent(right.all(1)),
         }
         yield "looking/presence", figures
 
@@ -98,7 +97,7 @@ class Mirror(AskedAgain):
         if not chosen:
             return
         scores, photos = [], []
-        for squares, some, rows in replace(self, examples=chosen).read(lambda square: square):
+        for squares, some, rows in replace(self, examples=chosen).read():
             plain = self.ask(self.encode(squares), [e.question for e in some], rows).answers
             pairs = [in_the_mirror(e.question, reference(e) or "") for e in some]
             turned = self.encode([ImageOps.mirror(square) for square in squares])
@@ -127,27 +126,23 @@ class Blind(AskedAgain):
     def run(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Exact match about the `photo`, a `grey` photo, and with `none` (None where that is not possible); `drop` from
         the photo to grey, with its 95% `interval` by a paired bootstrap over photos."""
-        scores: dict[str, list[float]] = {"photo": [], "grey": [], "none": []}
-        photos: list[str] = []
-        for squares, some, rows in self.read(lambda square: square):
-            questions, truth = [e.question for e in some], [reference(e) for e in some]
+        answers: dict[str, list[str | None]] = {"photo": [], "grey": [], "none": []}
+        asked: list[Example] = []
+        for squares, some, rows in self.read():
+            questions = [e.question for e in some]
             grey = self.encode([GREY.resize(squares[0].size)])
-            given: dict[str, list[str | None]] = {
-                "photo": [*self.ask(self.encode(squares), questions, rows).answers],
-                "grey": [*self.ask(grey, questions, np.zeros(len(rows), int)).answers],
-                "none": self._without(some),
-            }
-            for name, answers in given.items():
-                pairs = zip(answers, truth, strict=True)
-                scores[name] += [np.nan if a is None else float(normalize_answer(a) == t) for a, t in pairs]
-            photos += [e.image for e in some]
-        columns = {name: np.array(values, dtype=float) for name, values in scores.items()}
-        drop = columns["photo"] - columns["grey"]
-        known = columns["none"][~np.isnan(columns["none"])]
+            answers["photo"] += self.ask(self.encode(squares), questions, rows).answers
+            answers["grey"] += self.ask(grey, questions, np.zeros(len(rows), int)).answers
+            answers["none"] += self._without(some)
+            asked += some
+        truth, photos = [reference(e) for e in asked], [e.image for e in asked]
+        scores = {name: exact_match(column, truth) for name, column in answers.items()}
+        drop = scores["photo"] - scores["grey"]
         figures = {
-            "n": len(photos),
-            **{name: percent(columns[name]) for name in ("photo", "grey")},
-            "none": percent(known) if known.size else None,
+            "n": len(asked),
+            "photo": percent(scores["photo"]),
+            "grey": percent(scores["grey"]),
+            "none": percent(scores["none"][~np.isnan(scores["none"])]),
             "drop": percent(drop),
             "interval": interval(resampled_means({"drop": drop}, photos, self.seed)["drop"]),
         }
@@ -164,14 +159,14 @@ class Blind(AskedAgain):
 
 def about_sides(example: Example) -> bool:
     """Whether a question or its answer says left or right."""
-    return reference(example) in SIDES or _SIDE.search(example.question) is not None
+    return reference(example) in SIDES or says_side(example.question)
 
 
 def in_the_mirror(question: str, answer: str) -> tuple[str, str]:
     """The question and its answer with left and right swapped: in the answer if it is a side, else in the question."""
     if answer in SIDES:
         return question, SIDES[answer]
-    return _SIDE.sub(lambda match: SIDES[match[0].lower()], question), answer
+    return SIDE.sub(lambda match: SIDES[match[0].lower()], question), answer
 
 
 def with_article(name: str) -> str:
@@ -184,5 +179,5 @@ def objects_of(boxes: str | None, scenes: Path) -> dict[str, frozenset[str]]:
         return {photo: objects.kinds for photo, objects in read_boxes(boxes).items()}
     if not scenes.is_file():
         return {}
-    content = json.loads(scenes.read_text(encoding="utf-8"))
-    return {s["image"]: frozenset(f"{x['colour']} {x['shape']}" for x in s["shapes"]) for s in content}
+    with scenes_of(scenes) as content:
+        return {s["image"]: frozenset(f"{x['colour']} {x['shape']}" for x in s["shapes"]) for s in content}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,14 +43,14 @@ class Gallery:
     """A sample of the records, and counts of all records.
 
     entries: `entry` of each record in the sample, in the data's order; photos: the number of each photo of the sample,
-    by its name and path (None: not known); pairs: how often each (reference, prediction) occurs; n: records with a
+    by its name and path; pairs: how often each (reference, prediction) occurs; n: records with a
     known answer.
     """
 
     entries: list[dict[str, Any]]
     pairs: Counter[tuple[str, str]]
     n: int
-    photos: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    photos: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
     def draw(
@@ -92,7 +91,7 @@ def entry(record: Mapping[str, Any]) -> dict[str, Any]:
     given = Counter(text(answer, LONGEST_ANSWER) for answer in record.get("answers") or ())
     short = {
         "photo": text(record.get("photo"), LONGEST),
-        "image": record.get("image") or None,
+        "image": record["image"],
         "q": text(record.get("question"), LONGEST),
         "a": text(record.get("prediction"), LONGEST_ANSWER),
         "c": number(record.get("confidence")),
@@ -161,14 +160,14 @@ class Pictures:
 
 
 def pictures(
-    paths: Sequence[str | Path | None], budget: int = BUDGET, advance: Callable[[int], None] = lambda number: None
+    paths: Sequence[str], budget: int = BUDGET, advance: Callable[[int], None] = lambda number: None
 ) -> Pictures:
     """Small pictures of photos, as large as all of them together fit into `budget` bytes.
 
     The best of `STEPS` is chosen by a part of the photos. If they are too large after all, the next step is tried; with
     the last step, those that do not fit have no picture. advance: called with each photo's number, once.
     """
-    first, encoded = first_step([path for path in paths if path], budget), list[Picture | None]()
+    first, encoded = first_step(paths, budget), list[Picture | None]()
     for step in range(first, len(STEPS)):
         encoded = []
         with closing(map_ahead(partial(picture, step=STEPS[step]), paths, depth=16)) as ahead:
@@ -188,7 +187,7 @@ def pictures(
     return result
 
 
-def first_step(paths: Sequence[str | Path], budget: int) -> int:
+def first_step(paths: Sequence[str], budget: int) -> int:
     """The index in `STEPS` of the best that should fit, with a tenth to spare."""
     chosen = paths[:: max(1, len(paths) // TRIED)]
     for step, how in enumerate(STEPS):
@@ -202,14 +201,12 @@ def size_of(content: Picture | None) -> int:
     return len(content[0]) if content else 0
 
 
-def picture(path: str | Path | None, step: tuple[int, int]) -> Picture | None:
+def picture(path: str, step: tuple[int, int]) -> Picture | None:
     """A photo as a small WebP; None if it cannot be read. Smaller photos are not enlarged."""
     side, quality = step
     try:
-        photo = open_photo(path, shortest_side=side) if path else None
+        photo = open_photo(path, shortest_side=side)
     except InputError:
-        return None
-    if photo is None:
         return None
     photo.thumbnail((side, side), Image.Resampling.BOX if max(photo.size) > 4 * side else Image.Resampling.BICUBIC)
     content = io.BytesIO()
