@@ -1,5 +1,6 @@
 """Take the screenshots of the app for the README: `python -m tools.screenshots` (requires Playwright and Chromium)."""
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ PICTURES = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.screenshots", description=__doc__).parse_args()
     models = Models()
     models.load()
     with serving(models, port=7862) as front, chromium() as browser:

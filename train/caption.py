@@ -24,7 +24,7 @@ from train.captions.reward import RewardedTask
 from train.fitting.loop import Batch, Task
 from vqa.captioning.captioner import ATTENTIONS, Captioner
 from vqa.captioning.describe import KIND, build
-from vqa.captioning.objectives import Baseline, caption_loss, word_scores
+from vqa.captioning.objectives import caption_loss, word_scores
 from vqa.captioning.words import Words
 from vqa.checkpoint.auxiliary import find_bundle, load_bundle, save_bundle
 from vqa.data.features import FeatureStore
@@ -136,8 +136,7 @@ class CaptionerTask(Task):
         super().__init__()
         self.net, self.data, self.held, self.seed = net, data, held, seed
         self.steps, self.epochs = len(data), epochs
-        self.baseline = Baseline(data.most + 1)
-        self.register_buffer("expected", self.baseline.value)
+        self.register_buffer("expected", torch.zeros(data.most + 1))
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         for number, chosen in enumerate(self.data.epoch(self.seed + epoch)):
@@ -145,12 +144,11 @@ class CaptionerTask(Task):
             yield {"grid": grid, "captions": captions}
 
     def forward(self, grid: Tensor, captions: Tensor) -> Tensor:
-        self.baseline.value = self.expected  # the buffer, which is saved with the state
         kind = self.net.attention
         if kind == "hard" and torch.rand(()).item() < MIXED:
             kind = "soft"
         written = self.net(grid, captions[..., :-1], sample=kind == "hard", whole=kind == "soft")
-        return caption_loss(kind, written, captions, self.baseline, penalise=self.net.attention == "soft").total
+        return caption_loss(kind, written, captions, self.expected, penalise=self.net.attention == "soft")
 
     def held_out(self) -> dict[str, float]:
         return {"nats a word": self.nats([1.0])[1.0]}

@@ -24,7 +24,9 @@ from PIL import Image
 
 from vqa.foreign import decoding
 from vqa.foreign.prompts import prompt
+from vqa.model.errors import InputError
 from vqa.predict import VQA
+from vqa.script import run
 
 WORDS = ["<pad>", "<unk>", "<s>", "</s>", "<image>", "what", "is", "on", "the", "table", "?", "color", "how", "many"]
 QUESTIONS = ["what is on the table?", "what color is the dog?", "how many?", "is the table red?", "is a dog on it?"]
@@ -118,13 +120,18 @@ def measure(vqa: Any, count: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.foreign.speed", description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="a folder or Hub id of a model for image-text-to-text")
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--tokens", type=int, default=576, help="image tokens of the random model")
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args()
+    return run(parser, compare)
+
+
+def compare(given: argparse.Namespace) -> None:
+    if given.questions < len(QUESTIONS):
+        raise InputError(f"--questions is {given.questions}; give at least {len(QUESTIONS)}.")
     decoding.LONGEST = ANSWER
     with tempfile.TemporaryDirectory() as folder:
         model = given.model or random_llava(Path(folder) / "llava", given.tokens)
@@ -134,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,7 +1,5 @@
 """The losses of the captioner."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,13 +9,6 @@ from vqa.captioning.words import PAD
 
 PENALTY = 0.3  # of the doubly stochastic attention
 REWARD, ENTROPY, KEEP = 1.0, 0.002, 0.9  # of hard attention
-
-
-class Loss(NamedTuple):
-    """total: to be minimised; words: the mean negative log-probability of a word."""
-
-    total: Tensor
-    words: Tensor
 
 
 def word_scores(logits: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,19 +32,13 @@ def to_come(scores: Tensor) -> Tensor:
     return scores.detach().flip(-1).cumsum(-1).flip(-1)
 
 
-class Baseline:
-    """The moving average of the reward from step t on; it lowers the variance of hard attention's gradient, not its
-    mean."""
-
-    def __init__(self, steps: int):
-        self.value = torch.zeros(steps)
-
-    def update(self, rewards: Tensor, valid: Tensor) -> None:
-        """rewards `(P, K, T)`: b_t = 0.9 b_t + 0.1 · mean (Xu et al. 2015, section 4.1)."""
-        count = valid.sum((0, 1)).float()
-        mean = (rewards * valid).sum((0, 1)) / count.clamp_min(1)
-        value = self.value[: len(mean)].to(mean.device)
-        self.value[: len(mean)] = torch.where(count > 0, KEEP * value + (1 - KEEP) * mean, value).cpu()
+def update(expected: Tensor, rewards: Tensor, valid: Tensor) -> None:
+    """Move the average b_t of the rewards from step t on, in place: b_t = 0.9 b_t + 0.1 · mean (Xu et al. 2015, section
+    4.1). It lowers the variance of hard attention's gradient, not its mean. rewards `(P, K, T)`."""
+    count = valid.sum((0, 1)).float()
+    mean = (rewards * valid).sum((0, 1)) / count.clamp_min(1)
+    before = expected[: len(mean)]
+    expected[: len(mean)] = torch.where(count > 0, KEEP * before + (1 - KEEP) * mean, before)
 
 
 def score_function(attention: Tensor, used: Tensor, scores: Tensor, valid: Tensor, baseline: Tensor) -> Tensor:
@@ -76,20 +61,19 @@ def self_critical(scores: Tensor, valid: Tensor, rewards: Tensor) -> Tensor:
     return -((rewards - others).unsqueeze(-1) * scores * valid).sum() / valid.sum()
 
 
-def caption_loss(kind: str, written: Written, captions: Tensor, baseline: Baseline, penalise: bool = True) -> Loss:
-    """The loss of one batch. kind: `hard` if places are sampled, which also updates the baseline, else `none` or
-    `soft`; penalise: apply soft attention's penalty. captions `(P, K, T + 1)`, START first."""
+def caption_loss(kind: str, written: Written, captions: Tensor, expected: Tensor, penalise: bool = True) -> Tensor:
+    """The loss of one batch. kind: `hard` if places are sampled, which also updates the `expected` rewards, else `none`
+    or `soft`; penalise: apply soft attention's penalty. captions `(P, K, T + 1)`, START first."""
     scores, valid = word_scores(written.logits, captions)
     count = valid.sum().clamp_min(1)
-    words = -scores.sum() / count
-    total = words
+    loss = -scores.sum() / count
     if kind == "soft" and penalise:
-        total = words + PENALTY * doubly_stochastic(written.attention, valid)
+        loss = loss + PENALTY * doubly_stochastic(written.attention, valid)
     if kind == "hard":
-        expected = baseline.value[: scores.shape[-1]].to(scores.device)
-        learned = score_function(written.attention, written.used, scores, valid, expected).sum() / count
+        baseline = expected[: scores.shape[-1]]
+        learned = score_function(written.attention, written.used, scores, valid, baseline).sum() / count
         chances = written.attention
         entropy = (-(chances * chances.clamp_min(1e-8).log()).sum(-1) * valid).sum() / count
-        baseline.update(to_come(scores), valid)
-        total = words - REWARD * learned - ENTROPY * entropy
-    return Loss(total, words.detach())
+        update(expected, to_come(scores), valid)
+        loss = loss - REWARD * learned - ENTROPY * entropy
+    return loss
