@@ -31,6 +31,7 @@ def test_a_question_is_read_as_the_model_reads_it(tiny_checkpoint: Path) -> None
     states = vqa.model.question_encoder(*vqa.encode(["what color is the cat?"])).states
     np.testing.assert_allclose(reading.traces[-1]["h"], states[0].detach().numpy(), atol=1e-6)
     assert "The question is empty" in refusal(read_question, vqa, "  ")
+    assert "The text is empty" in refusal(read, Recurrent("rnn", 2, 3), torch.zeros(0, 2), [])
 
 
 @pytest.mark.parametrize(

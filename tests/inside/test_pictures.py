@@ -32,7 +32,8 @@ def test_strips_stack_the_gates() -> None:
     numbers = {name: re.findall(r">(-?[\d.]+)</td>", row) for name, row in rows}
     assert numbers["f"] == ["0.10", "0.10"] and numbers["c"] == ["0.40", "-3.00"]
     assert NASTY not in html and "layer 1, unit 2" in html
-    refusal(gate_strips, Reading(("a", "b"), (values,)), 0, 3)
+    for place in ((1, 0), (0, 3)):
+        assert "There is no" in refusal(gate_strips, Reading(("a", "b"), (values,)), *place)
 
 
 def test_a_chart_goes_through_its_points() -> None:

@@ -35,7 +35,8 @@ class ForeignDescriber:
         """
         if temperature is not None and not (0 < temperature < math.inf and 0 < top_p <= 1):
             raise InputError(f"The temperature is {temperature} and top-p {top_p}; give positive ones, top-p up to 1.")
-        check_seed(seed)
+        if temperature is not None:
+            check_seed(seed)
         look, adapter = self.vqa.look(photo), self.vqa.adapter
         start = time.perf_counter()
         with adapter.remembering(look.encoded.features):

@@ -41,7 +41,12 @@ class Reading:
 
 @torch.inference_mode()
 def read(core: Recurrent, embedded: Tensor, tokens: Sequence[str], state: State | None = None) -> Reading:
-    """Read one text; embedded: its tokens' vectors `(T, E)`, in the core's precision or higher; state: before them."""
+    """Read one text; embedded: its tokens' vectors `(T, E)`, in the core's precision or higher; state: before them.
+
+    Raises `InputError` for a text without tokens.
+    """
+    if not len(tokens):
+        raise InputError("The text is empty; give at least one word.")
     _, traces = core.readable(embedded[None], state=state)
     return Reading(tuple(tokens), tuple({name: x[0].cpu().numpy() for name, x in t.items()} for t in traces))
 

@@ -51,9 +51,13 @@ def background(value: float, top: float) -> str:
 
 
 def gate_strips(reading: "Reading", layer: int, unit: int) -> str:
-    """One unit's gates, cell and hidden value over the tokens, a row each, as a table."""
+    """One unit's gates, cell and hidden value over the tokens, a row each, as a table.
+
+    Raises `InputError` for a layer or unit that does not exist.
+    """
+    names = [name for name in STRIPS if name in reading.traces[layer]] if 0 <= layer < len(reading.traces) else ["h"]
     rows = []
-    for name in (name for name in STRIPS if name in reading.traces[layer]):
+    for name in names:
         values = reading.unit(layer, name, unit).tolist()
         top = 1.0 if name != "c" else max(1.0, *map(abs, values))
         cells = "".join(f'<td style="{background(value, top)}">{value:.2f}</td>' for value in values)

@@ -102,7 +102,7 @@ class VQASettings:
                 raise InputError(
                     f"The model's {name} is {value}; set a number from {least} to {most:,} in its config.json."
                 )
-        if not all(kind in KINDS and 0 <= least <= 1 for kind, least in self.sure.items()):
+        if not all(kind in KINDS and isinstance(x, int | float) and 0 <= x <= 1 for kind, x in self.sure.items()):
             kinds = ", ".join(KINDS)
             raise InputError(f"The model's sure is {self.sure}; give a confidence from 0 to 1 for each of {kinds}.")
         if self.attention != "soft" and self.glimpses != 1:

@@ -42,8 +42,8 @@ class OnnxEngine:
         scored = self.question.get_outputs()[0].shape[-1]  # of the logits
         if scored != len(self.config.answers):
             raise InputError(
-                f"{self.weights[1]} scores {scored} answers, but {checkpoint.folder / CONFIG} names "
-                f"{len(self.config.answers)}; export the model again."
+                f"{self.weights[1]} scores {scored:,} answers, but {checkpoint.folder / CONFIG} names "
+                f"{len(self.config.answers):,}; export the model again."
             )
 
     @property

@@ -52,6 +52,8 @@ def test_packed_files_that_are_cut_short_or_not_packed(tmp_path: Path, name: str
         {"1": {"imageId": "a", "question": "What is it?"}},
         {"data": [{"image": "a.jpg", "question": "What is it?"}]},
         {"image": "a.jpg", "question": "What is it?"},
+        {"img": "a.jpg", "Query": "What is it?", "q": 7},
+        {"image": "a.jpg", "messages": [{"role": "user", "content": "What is it?"}]},
     ],
 )
 def test_a_document_of_one_line(tmp_path: Path, name: str, document: dict) -> None:

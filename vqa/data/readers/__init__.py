@@ -17,6 +17,7 @@ from vqa.data.readers.hub import read_hub
 from vqa.data.readers.jsonl import read_json, read_jsonl
 from vqa.data.readers.official import read_official
 from vqa.data.readers.parquet import read_parquet
+from vqa.data.readers.rows import is_row
 from vqa.data.readers.tables import read_csv, read_xlsx
 from vqa.data.readers.text_files import json_rows, numbered_lines, opened
 from vqa.model.errors import InputError
@@ -150,8 +151,7 @@ def _kind_of_json(path: Path, by_name: str) -> str:
         return "json"
     with suppress(InputError):
         first, _ = next(json_rows(path), (None, ""))
-    row = by_name == "jsonl" or len(head.splitlines()) > 1 or (isinstance(first, dict) and "question" in first)
-    if isinstance(first, dict) and row:
+    if isinstance(first, dict) and (by_name == "jsonl" or len(head.splitlines()) > 1 or is_row(first, path)):
         return "daquar-jsonl" if "answers_list" in first else "jsonl"
     if by_name == "jsonl":
         return by_name

@@ -72,6 +72,12 @@ def examples(row: object, where: str, path: Path, images: Path | None) -> Iterat
         yield example_from_dict(usual(named), where, images)
 
 
+def is_row(content: Mapping[str, Any], path: Path) -> bool:
+    """Whether the only object of a file is a question or a conversation, and no document with a list of questions."""
+    name = next((name for name, field in columns(tuple(content), path).items() if field == "question"), "")
+    return isinstance(content.get(name), str) or any(isinstance(content.get(name), list) for name in CONVERSATIONS)
+
+
 def _turns(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The questions and answers of a conversation, as in data for vision-language models; any other row itself."""
     name = next((name for name in CONVERSATIONS if isinstance(row.get(name), list)), None)
