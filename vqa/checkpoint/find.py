@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from vqa.data import files
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, reason
 from vqa.model.settings import MODEL_TYPE
 
 CONFIG = "config.json"
@@ -37,8 +37,7 @@ def find_checkpoint(model: str | Path | None) -> Path:
     try:
         return Path(snapshot_download(str(model), ignore_patterns=["*.bin", "*.pt", "*.pth", "*.pkl"]))
     except Exception as error:  # the hub client raises a dozen unrelated types: network, authorisation, names
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        message = f"There is no folder {model}, and the Hub gave no such model ({reason}); check its name."
+        message = f"There is no folder {model}, and the Hub gave no such model ({reason(error)}); check its name."
         raise InputError(message) from error
 
 
@@ -103,8 +102,7 @@ def is_scale(value: Any) -> bool:
 
 def unreadable(folder: Path, error: Exception) -> InputError:
     """The error for a checkpoint with a broken setting."""
-    reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-    return InputError(f"The checkpoint {folder} cannot be read ({reason:.200}); copy the whole folder again.")
+    return InputError(f"The checkpoint {folder} cannot be read ({reason(error):.200}); copy the whole folder again.")
 
 
 def check_part(folder: Path, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.parquet import Photos
 from vqa.data.readers.rows import columns, usual
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, reason
 
 
 def read_hub(name: str, images: Path | None = None) -> Iterator[Example]:
@@ -47,8 +47,7 @@ def _opened(identifier: str, configuration: str | None, split: str | None) -> An
     try:
         splits = datasets.load_dataset(identifier, configuration, streaming=True)
     except Exception as error:  # the package raises almost anything for what it cannot find or read
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(f"The data set {identifier} cannot be read ({reason:.200}): check its id.") from error
+        raise InputError(f"The data set {identifier} cannot be read ({reason(error):.200}): check its id.") from error
     if split is None and len(splits) == 1:
         split = next(iter(splits))
     if split not in splits:

@@ -14,7 +14,7 @@ from typing import Any
 from vqa.data.examples import Example, example_from_dict
 from vqa.data.readers.rows import columns
 from vqa.data.readers.text_files import numbered_lines, opened
-from vqa.model.errors import InputError
+from vqa.model.errors import InputError, reason
 
 _DELIMITERS = ",;\t|"  # spreadsheets of many countries write ";", since the comma marks decimals
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # a first line for Excel
@@ -96,8 +96,7 @@ def _sheet(path: Path) -> Iterator[list[str]]:
                 sheet.reset_dimensions()  # some programs write wrong ones
                 yield from (list(map(text, values)) for values in sheet.iter_rows(values_only=True))
     except Exception as error:  # a damaged archive can raise almost anything
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise InputError(f"{path} cannot be read as XLSX ({reason:.200}): open it and save it again.") from error
+        raise InputError(f"{path} cannot be read as XLSX ({reason(error):.200}): open it and save it again.") from error
 
 
 def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, images: Path | None) -> Iterator[Example]:

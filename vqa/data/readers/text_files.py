@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vqa.data.files import file_errors
 from vqa.data.readers.rows import remark
 from vqa.model.errors import InputError
 
@@ -61,12 +62,11 @@ def numbered_lines(path: Path, guess: bool = False) -> Iterator[tuple[int, str]]
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
     """Errors while a file is read, as `InputError`."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} cannot be unpacked ({error}): download or compress it again.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its name and place.") from error
+    with file_errors(f"{path} cannot be read", "check its name and place"):
+        try:
+            yield
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(f"{path} cannot be unpacked ({error}): download or compress it again.") from error
 
 
 def opened(path: Path) -> Any:
