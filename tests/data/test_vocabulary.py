@@ -105,7 +105,6 @@ def test_answers_are_ranked_by_their_soft_scores() -> None:
     ]
     # sums: bird 1.35, dog 1.15, cat 1, rat 0.3
     assert AnswerVocabulary.build(examples, 10).answers == ("bird", "dog", "cat")
-    assert AnswerVocabulary.build(examples, 10, min_count=0).answers == ("bird", "dog", "cat", "rat")
     assert AnswerVocabulary.build(examples, 1).answers == ("bird",)
 
 
@@ -129,4 +128,4 @@ def test_upper_bound_by_hand() -> None:
 
 def test_no_answers_at_all() -> None:
     for examples in ([], [Example("a.jpg", "?")], [answered("x", "y", "z", "w")]):
-        assert "No answer was given 1 times in the training questions" in refusal(AnswerVocabulary.build, examples, 10)
+        assert "No answer was given once in the training questions" in refusal(AnswerVocabulary.build, examples, 10)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.fitted import Flags
+from tests.fitted import SCENES, Flags
 from tests.train.killed import killed
 from tests.train.refused import refused
 from train import extract_features
@@ -47,6 +47,26 @@ def test_the_loss_falls_and_the_encoder_and_the_heads_learned(fitted: Any, flags
     names = ("image_encoder.cnn.0.weight", "blind_head.3.weight", "image_only_head.3.weight", "answer_head.1.weight")
     for name in names:
         assert (before[name] - after[name].float()).abs().max() > 1e-3, name
+
+
+def test_a_mean_of_runs_that_says_yes_less_often(fitted: Any, world: Path, tmp_path: Path) -> None:
+    """Nothing is trained, and of the mean only the row of yes changes."""
+    best, names = fitted.folder / "best", [f"{i:06d}.png" for i in range(SCENES)]
+    rows = [{"image": n, "question": "Is there a cat?", "answer": "no", "question_type": "presence"} for n in names]
+    (tmp_path / "extra.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"train": world / "questions.jsonl", "images": world / "photos", "extra": tmp_path / "extra.jsonl"}
+    flags = [f"--data.{name}=[{path}]" for name, path in data.items()]
+    flags += ["--data.holdout=0.2", "--data.validation_share=0.2", "--data.min_word_count=1000"]
+    flags += [f"--start={best}", f"--average=[{best},{best}]", "--optim.presence_offset=0.5"]
+    assert main([*flags, f"--output={tmp_path}/run"]) == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (best, tmp_path / "run/best"))
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == ["answer_head.1.bias", "answer_head.1.weight"]
+    yes = VQA.load(best).answers.index("yes")
+    for name in changed:
+        assert torch.equal(before[name][:yes], after[name][:yes])
+        assert torch.equal(before[name][yes + 1 :], after[name][yes + 1 :])
+    assert not torch.equal(before[changed[1]][yes], after[changed[1]][yes])
 
 
 def assert_same_files(one: Path, other: Path, names: Sequence[str]) -> None:
@@ -112,7 +132,7 @@ def test_runs_are_not_mixed(fitted: Any, flags: Flags) -> None:
         ("--data.holdout=0.001", "No question is left to hold out"),
         ("--data.holdout=0.999", "No question is left to train on"),
         ("--data.validation_share=0", "No question is left to validate on"),
-        ("--data.min_answer_count=1000", "No answer was given 1000 times"),
+        ("--optim.presence_offset=0.3", "There are no questions for presence"),
         ("--data.images=[a,b]", "1 files of questions"),
         ("--data.train=[nowhere.jsonl]", "nowhere.jsonl"),
         ("--data.validation=[nowhere.jsonl]", "nowhere.jsonl"),  # before anything is trained

@@ -41,7 +41,8 @@ class Questions:
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; other_words `(V,)`, other_answers `(A,)`: what each word
     and answer becomes in a mirrored photo. soft_targets: the teachers' probabilities of their answers. places
     `(Q, h, w)`: where the things are that each question names (`train.fitting.box_labels`). untaught `(Q,)`: whether
-    the teachers' answers are ignored.
+    the teachers' answers are ignored. presence `(Q,)`: 1 for questions for the presence of a thing, 0 for others that
+    people answered with yes or no, -1 for the rest.
     """
 
     photos: list[str]
@@ -56,6 +57,7 @@ class Questions:
     soft_targets: SoftTargets | None = None
     places: np.ndarray | None = None
     untaught: np.ndarray | None = None
+    presence: np.ndarray | None = None
 
     @classmethod
     def build(cls, examples: Sequence[Example], index: dict[str, int], processor: VQAProcessor) -> "Questions":

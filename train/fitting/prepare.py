@@ -30,11 +30,12 @@ from vqa.model.configuration import VQAConfig
 from vqa.model.errors import InputError
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor, VQAProcessor
-from vqa.model.text import MAX_QUESTION_CHARACTERS
+from vqa.model.text import MAX_QUESTION_CHARACTERS, YES_NO
 
 SQUARES_GB = 4.0  # of decoded photos in memory, where the image encoder is trained
 SPLIT_SEED = 1  # apart from the run's seed, so that all runs are compared on the same photos
 HOLDOUT, CALIBRATION, VALIDATION = 0, 3, 4  # streams of that seed
+GENERATED = {"boxes", "captions"}  # sources of questions that no one asked
 
 
 @dataclass
@@ -123,6 +124,12 @@ def prepare(settings: Settings) -> Prepared:
         train_photos = Squares(photos, image_processor, SQUARES_GB)
         holdout_photos = Squares(holdout_questions.photos, image_processor, SQUARES_GB)
     train_questions.untaught = np.array([example.source in data.untaught for example in train])
+    train_questions.presence = np.array([presence(example) for example in train])
+    if settings.optim.presence_offset and not ("yes" in answers.index and (train_questions.presence == 1).any()):
+        raise InputError(
+            "There are no questions for presence for which optim.presence_offset could lower yes; leave it out, or add "
+            "a file of train.box_questions to data.extra."
+        )
     return Prepared(
         train=train_questions,
         holdout=holdout_questions,
@@ -169,7 +176,7 @@ def build(
 ) -> tuple[VQAModel, VQAProcessor, AnswerVocabulary]:
     """The model before its training, new or that of `start`, for the words and answers of the training data."""
     data, sizes = settings.data, dict(settings.model)
-    answers = AnswerVocabulary.build(train, data.answers, data.min_answer_count)
+    answers = AnswerVocabulary.build(train, data.answers)
     if settings.start is not None:
         net, processor = load_checkpoint(None if settings.start == "bundled" else settings.start)
         answers = AnswerVocabulary(tuple(dict.fromkeys((*net.config.answers, *answers.answers))))
@@ -213,6 +220,13 @@ def read_all(files: Sequence[str], images: Sequence[str], messages: list[str], m
                 messages.append(f"{left:,} of {len(before):,} questions of {file} left out: {reason}.")
         examples += short
     return examples
+
+
+def presence(example: Example) -> int:
+    """1 for a question for the presence of a thing, 0 for another one that people answered with yes or no, else -1."""
+    if example.question_type == "presence":
+        return 1
+    return 0 if example.source not in GENERATED and reference(example) in YES_NO else -1
 
 
 def askable(question: str) -> bool:

@@ -69,8 +69,6 @@ class Data:
     """Questions with answers but without photos, on which the question encoder is pretrained for an epoch."""
     answers: int = 2000
     """Size of the answer vocabulary: the most common answers."""
-    min_answer_count: float = 1.0
-    """Rarer answers are not in the vocabulary."""
     most_answer_words: int = 0
     """Questions with a longer answer are left out of all splits (0: no limit)."""
     min_word_count: int = 1
@@ -115,6 +113,9 @@ class Optimisation:
     covered: float = 0.0
     """Share of the photos of which a part is covered, for questions about which the answer then becomes that of the
     question-only head of `start` (see `train.fitting.covers`). Requires `data.boxes` and `data.features`."""
+    presence_offset: float = 0.0
+    """By how much the logit of yes is lowered, at the end, for questions for presence such as those of
+    `train.box_questions` (see `train.fitting.tasks.AnswerTask.lower_yes`)."""
     precision: Literal["auto", "bf16", "no"] = "auto"
     """`bf16`, `no` for float32, or `auto` for bf16 where the machine computes in it natively."""
 

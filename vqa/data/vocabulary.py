@@ -24,11 +24,11 @@ class AnswerVocabulary:
     answers: tuple[str, ...]
 
     @classmethod
-    def build(cls, examples: Iterable[Example], size: int, min_count: float = 1.0) -> "AnswerVocabulary":
+    def build(cls, examples: Iterable[Example], size: int) -> "AnswerVocabulary":
         """The `size` answers with the largest sums of soft scores over the training questions.
 
         If answers exclude each other, these raise the upper bound on the training questions the most. Answers with a
-        sum below `min_count` are excluded. Raises `InputError` if no example has an answer.
+        sum below 1 are excluded. Raises `InputError` if no answer is left.
         """
         total: defaultdict[str, float] = defaultdict(float)
         for example in examples:
@@ -36,11 +36,10 @@ class AnswerVocabulary:
                 total[answer] += score
         total.pop("", None)  # an answer of punctuation alone normalises to nothing
         ranked = sorted(total.items(), key=lambda item: (-item[1], item[0]))
-        answers = tuple(answer for answer, count in ranked[:size] if count >= min_count)
+        answers = tuple(answer for answer, count in ranked[:size] if count >= 1)
         if not answers:
             raise InputError(
-                f"No answer was given {min_count:g} times in the training questions; "
-                "give examples with 'answer' or 'answers'."
+                "No answer was given once in the training questions; give examples with 'answer' or 'answers'."
             )
         return cls(answers)
 

@@ -96,3 +96,16 @@ def test_a_source_is_not_trained_on_or_often(flags: Flags, world: Path, tmp_path
     assert len(often.train) == len(plain.train) + 2 * (len(plain.train) - len(more.train))
     assert len(often.holdout) == len(plain.holdout)
     assert often.net.config.to_dict() == plain.net.config.to_dict()  # the same words and answers
+
+
+def test_questions_for_presence_are_known(flags: Flags, world: Path, tmp_path: Path) -> None:
+    """Of the others only those count that people answered with yes or no."""
+    name = min(path.name for path in (world / "photos").iterdir())
+    kinds = [("yes", "boxes", "presence"), ("yes", "boxes", "relation"), ("no", "captions", None), ("no", "vsr", "on")]
+    rows = [
+        {"image": name, "question": "Is it?", "answer": answer, "source": source, "question_type": kind}
+        for answer, source, kind in kinds
+    ]
+    (tmp_path / "extra.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    prepared = prepare(parse(flags(tmp_path / "run", f"--data.extra=[{tmp_path}/extra.jsonl]")))
+    assert prepared.train.presence is not None and prepared.train.presence[-4:].tolist() == [1, -1, -1, 0]

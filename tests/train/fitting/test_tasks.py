@@ -1,11 +1,13 @@
 """What is learned in each task, and by which parts."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests.fitted import make_task
 from tests.train.fitting.few import learn, questions
+from train.fitting.batches import Questions
 from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
@@ -80,3 +82,43 @@ def test_soft_targets_share_the_loss(net: VQAModel, batch: dict[str, Tensor]) ->
     targets = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)).softmax(-1)
     expected = -(targets * logits.log_softmax(-1)).sum(-1).mean()
     torch.testing.assert_close(task(**batch, soft_targets=targets), 0.75 * task(**batch) + 0.25 * expected)
+
+
+def test_yes_is_lowered_for_questions_for_presence(net: VQAModel) -> None:
+    """The change of its row is the least-squares solution of the same problem, written as rows of a matrix."""
+    generator = np.random.default_rng(0)
+    number = 40
+    task = make_task(AnswerTask, net)
+    task.data.train = Questions(
+        photos=["a.png", "b.png"],
+        photo=generator.integers(2, size=number),
+        input_ids=torch.from_numpy(generator.integers(2, 9, (number, 3))),
+        lengths=torch.full((number,), 3),
+        starts=np.zeros(number + 1, dtype=np.int64),
+        labels=np.zeros(0, dtype=np.int64),
+        scores=np.zeros(0, dtype=np.float32),
+        other_words=torch.arange(9),
+        other_answers=torch.arange(3),
+        presence=generator.integers(-1, 2, number),
+    )
+    squares = questions()["squares"]
+    task.data.train_photos = lambda rows, _mirror: {"squares": squares[rows]}
+    batch = {k: v for k, v in task.data.train.batch(np.arange(number)).items() if k in ("input_ids", "attention_mask")}
+    asked = {"grid": task.eval().grid(squares=squares), "photo_index": torch.from_numpy(task.data.train.photo)} | batch
+    before = net(**asked).logits.detach()
+    inputs: list[Tensor] = []
+    net.answer_head[-1].register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach()))
+    net(**asked)
+    h = np.concatenate((inputs[0].double().numpy(), np.ones((number, 1))), 1)
+    task.lower_yes(0.5)
+    after = net(**asked).logits.detach()
+
+    presence = task.data.train.presence
+    weight = np.where(presence == 1, 1 / (presence == 1).sum(), 2 / (presence == 0).sum())[presence >= 0]
+    rows = h[presence >= 0] * np.sqrt(weight)[:, None]
+    ridge = np.sqrt(0.01 * (rows**2).sum() / h.shape[1]) * np.eye(h.shape[1])
+    wanted = np.where(presence == 1, -0.5, 0.0)[presence >= 0] * np.sqrt(weight)
+    delta = np.linalg.lstsq(np.vstack((rows, ridge)), np.concatenate((wanted, np.zeros(len(ridge)))), rcond=None)[0]
+    torch.testing.assert_close(after[:, 1:], before[:, 1:])
+    np.testing.assert_allclose((after - before)[:, 0].numpy(), h @ delta, atol=1e-4)
+    assert (after - before)[presence == 1, 0].mean() < (after - before)[presence == 0, 0].mean() - 0.1
