@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from ui import STATIC
-from ui.api.calls import Calls
+from ui.api.calls import LARGEST, Calls, Photos
 from ui.api.files import routes
 from ui.api.functions import functions
-from ui.api.photos import LARGEST, Photos
-from ui.batches import WAITING
 from ui.hosting.chat import chat_routes
 from ui.hosting.front import Front
 from ui.hosting.guard import LOOPBACK, Guard
 from ui.hosting.window import open_window
-from ui.models import STEPS, Models, importing
+from ui.models import STEPS, WAITING, Models, importing
 from vqa.model.errors import InputError
 from vqa.script import reuse_memory
 

@@ -1,33 +1,81 @@
 """What the page asks for, by plain HTTP and without gradio: it sends a photo once, and calls functions about it."""
 
 import asyncio
+import hashlib
 import inspect
 import json
 import re
+import secrets
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, get_args, get_origin
 
 import anyio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from ui.api.files import Private
 from ui.api.functions import Function
-from ui.api.payload import Handler, answered
-from ui.api.photos import KEPT, LARGEST, Photos
-from ui.batches import WAITING
-from ui.models import STEPS, Models
+from ui.api.payload import BROKEN, refusal
+from ui.hosting.guard import Private
+from ui.models import STEPS, WAITING, Models
 from vqa.model.errors import InputError
 
 UNREADABLE = "The values of this call do not have the number or the types that it takes."
 BUSY = "Too many questions are waiting on this server; ask again in a moment."
 LARGE = 1e18  # a number between it and its negative is neither infinite nor no number
 SURROGATES = re.compile("[\ud800-\udfff]")  # halves of a character, which cannot be sent back
+Handler = Callable[[Request], Awaitable[Response]]
+KEPT = 3600  # seconds that a photo is in memory
+MOST = 256 << 20  # bytes of all photos; the oldest go first
+LARGEST = 64 << 20  # bytes of a photo
+OWN = 1000  # bytes that an entry takes beside the photo
 IN_MEMORY = 1 << 20  # bytes of an upload that is not complete
 PHOTO_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+class Photos:
+    """The photos that people have sent to the page, by the hash of their content: in memory alone, for an hour.
+
+    secret: give the same photo another hash in each process, so that no stranger can find out who else sent it.
+    """
+
+    def __init__(self, secret: bool = False):
+        self._seed = secrets.token_bytes(16) if secret else b""
+        self._photos: dict[str, tuple[float, bytes]] = {}  # by time
+        self._lock, self._bytes = threading.Lock(), 0
+
+    def add(self, content: bytes) -> str:
+        """Store a photo and return its hash, 64 characters."""
+        name = hashlib.sha256(self._seed + content).hexdigest()
+        with self._lock:
+            self._drop(name)
+            self._photos[name] = time.monotonic(), content
+            self._bytes += len(content) + OWN
+            while self._bytes > MOST:
+                self._drop(next(iter(self._photos)))
+        return name
+
+    def get(self, name: object) -> bytes:
+        """The photo with this hash. Raises `InputError` if there is none."""
+        with self._lock:
+            found = self._photos.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise InputError("The photo was not uploaded; upload it first.")
+        return found[1]
+
+    def expire(self) -> None:
+        """Forget what was sent longer ago than an hour."""
+        with self._lock:
+            while self._photos and next(iter(self._photos.values()))[0] <= time.monotonic() - KEPT:
+                self._drop(next(iter(self._photos)))
+
+    def _drop(self, name: str) -> None:
+        if found := self._photos.pop(name, None):
+            self._bytes -= len(found[1]) + OWN
 
 
 class Calls:
@@ -87,6 +135,21 @@ class Calls:
             return _failed(BUSY, 503)
         result = await anyio.to_thread.run_sync(partial(function.run, *values), limiter=turn)
         return JSONResponse({"result": result})
+
+
+def answered(handler: Handler, failed: Callable[[str, int], Response]) -> Handler:
+    """The handler of a route, whose errors become `failed(sentence, status)`; a client that has left needs none."""
+
+    async def respond(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads
+        except Exception as error:
+            sentence = refusal(error)
+            return failed(sentence, 500 if sentence == BROKEN else 400)
+
+    return respond
 
 
 def _failed(sentence: str, status: int) -> Response:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ui.batches import TOGETHER
 from ui.hosting.zero_gpu import gpu
-from ui.models import Models
+from ui.models import TOGETHER, Models
 from ui.stage.evidence import Evidence
 from ui.stage.photo import Photo
 from ui.thread.answers import Answers

@@ -4,19 +4,16 @@ import base64
 import functools
 import io
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from vqa.model.errors import InputError, missing
 
 BROKEN = "Something went wrong in the app; the terminal that serves it says what. Please try once more."
-Handler = Callable[[Request], Awaitable[Response]]
 LONGER_SIDE = 640  # pixels of a photo in the page
 
 logger = logging.getLogger("glimpse")
@@ -63,21 +60,6 @@ def refusal(error: Exception) -> str:
         return str(error)
     logger.exception("an event of the page failed", exc_info=error)
     return BROKEN
-
-
-def answered(handler: Handler, failed: Callable[[str, int], Response]) -> Handler:
-    """The handler of a route, whose errors become `failed(sentence, status)`; a client that has left needs none."""
-
-    async def respond(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except ClientDisconnect:
-            return Response(status_code=400)  # which nobody reads
-        except Exception as error:
-            sentence = refusal(error)
-            return failed(sentence, 500 if sentence == BROKEN else 400)
-
-    return respond
 
 
 def refuse_by(respond: Callable[[str], Any]) -> Callable[[Callable], Callable]:

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ui.api.payload import BROKEN, Handler, answered
-from ui.batches import TOGETHER, WAITING
-from ui.models import Models
+from ui.api.calls import Handler, answered
+from ui.api.payload import BROKEN
+from ui.models import TOGETHER, WAITING, Models
 from vqa.harnesses import plain_question
 from vqa.model.errors import InputError
 

@@ -17,8 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.api.files import Folder, Page, logged_in
-from ui.hosting.guard import Guard
+from ui.hosting.guard import Folder, Guard, Page, logged_in
 from vqa.model.errors import InputError
 
 

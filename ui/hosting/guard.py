@@ -1,4 +1,4 @@
-"""What stands before the app: whom it answers, and how much it reads.
+"""What stands before the app: whom it answers, at which paths, and how much it reads.
 
 Every request passes `Guard`: its `Host` is checked, so that no other site's page can reach an app that serves this
 machine only (DNS rebinding); a body is limited; nothing is fetched for anybody, neither by the server nor by a browser
@@ -6,9 +6,13 @@ machine only (DNS rebinding); a body is limited; nothing is fetched for anybody,
 """
 
 import re
+from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vqa.model.errors import InputError
@@ -69,3 +73,46 @@ class Guard:
         while more:  # see above
             more = (await receive()).get("more_body", False)
         await JSONResponse({"error": refuse[1]}, refuse[0])(scope, receive, secured)
+
+
+class Private(Route):
+    """A route for those only who have logged in, where a password is asked for."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["logged_in"]:
+            return await super().handle(scope, receive, send)
+        await JSONResponse({"error": "Log in first."}, 401)(scope, receive, send)
+
+
+class Page(Private):
+    """The page; gradio's page about the API (`?view=api`) has the same path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        asked = scope["type"] == "http" and b"view=" not in scope["query_string"]
+        return super().matches(_inside(scope, self.path)) if asked else (Match.NONE, {})
+
+
+class Folder(Mount):
+    """A mount that is found behind a reverse proxy, too. As the proxy's path may be the same, all else is gradio's."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, inner = super().matches(_inside(scope, f"{self.path}/"))
+        known = (route.matches({**scope, **inner})[0] is not Match.NONE for route in self.routes)
+        return (match, inner) if match is Match.FULL and any(known) else (Match.NONE, {})
+
+
+def _inside(scope: Scope, path: str) -> Scope:
+    """The scope of a request for what lies at `path`, wherever a reverse proxy serves it.
+
+    The root path (`--root-path`) may be a whole address, may be in the request's path or not, and may be called as this
+    path; Starlette's own routes know only one that is always there.
+    """
+    root = urlsplit(scope.get("root_path", "")).path.rstrip("/")
+    return {**scope, "root_path": root if scope["path"].startswith(f"{root}{path}") else ""}
+
+
+def logged_in(app: Any, scope: Scope) -> bool:
+    """Whether a request has the cookie of gradio's login. app: gradio's."""
+    cookies = HTTPConnection(scope).cookies
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(cookies.get(name) in app.tokens for name in names)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.compiler import is_compiling
 from torch.nn import functional as F
 
-from vqa.checkpoint.weights import finite
 from vqa.model.recurrent import Recurrent, RecurrentOutput, State
 
 ROWS = 64  # with more, computing takes the time
@@ -48,9 +47,12 @@ def become(module: Any, kind: type[nn.Module], weights: Any) -> None:
 
 
 def exact(weight: Tensor) -> bool:
-    """Whether these are weights in float32 that 16 bits store. (A product over nothing is left undefined by FBGEMM.)"""
+    """Whether these are finite weights in float32 that 16 bits store (whose sum cannot overflow).
+
+    A product over nothing is left undefined by FBGEMM.
+    """
     usual = weight.numel() > 0 and weight.dtype is torch.float32 and weight.is_cpu
-    return usual and finite(weight) and torch.equal(weight.half().float(), weight)
+    return usual and bool(weight.sum().isfinite()) and torch.equal(weight.half().float(), weight)
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Any:
