@@ -70,13 +70,13 @@ figures: $(VENV)/.developed ## write the measured figures into README.md and doc
 screenshots: $(VENV)/.developed ## take the screenshots in assets/screenshots (requires Chromium)
 	$(BIN)/python -m tools.screenshots
 
-# What `make model` does, from the README's data in ../shared/data: questions from boxes and captions; the grids of all
-# photos by the image encoder of the model that was bundled before (revision PREVIOUS), also mirrored; two runs that go on
-# from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores without bf16); from
-# there a run that also trains the later stages of the image encoder, whose earlier ones are computed once (90 minutes);
-# two runs over the grids of that encoder (60 minutes), of whose weights a third goes into the mean with those before; the
-# mean then says yes less often when it is asked for the presence of a thing; and the captioner that was bundled before,
-# which learns to read the new grids (20 minutes), and then from the scores of its captions (30 minutes).
+# What `make model` does, from data in ../shared/data, which is not part of the project: questions from boxes and captions;
+# the grids of all photos by the image encoder of the model that was bundled before (revision PREVIOUS), also mirrored; two
+# runs that go on from that model over these grids, and the mean of their weights (about 75 minutes on two CPU cores
+# without bf16); from there a run that also trains the later stages of the image encoder, whose earlier ones are computed
+# once (90 minutes); two runs over the grids of that encoder (60 minutes); a mean of weights, in which a run that is named
+# four times counts four times, and from which yes is lowered for questions for presence; and the captioner that was
+# bundled before, which learns to read the new grids (20 minutes), and then from the scores of its captions (30 minutes).
 DATA := ../shared/data
 PREVIOUS := 3fb8c86
 SEEDS := 1 2

@@ -190,5 +190,5 @@ def test_the_site_has_all_pages_and_its_own_resources(site: Path) -> None:
 def test_the_reference_has_the_help_of_every_command(site: Path) -> None:
     printed = io.StringIO()
     cli.build_parser().print_help(printed)
-    for command in re.findall(r"^    ([a-z-]+) ", printed.getvalue(), re.MULTILINE):
+    for command in re.findall(r"^    ([a-z-]+)(?: |$)", printed.getvalue(), re.MULTILINE):
         assert f"usage: vqa {command}" in (site / "reference/commands.html").read_text(encoding="utf-8"), command

@@ -16,13 +16,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from train.fitting.distillation import mean_probabilities
 from train.fitting.finish import finish
 from train.fitting.loop import Run
 from train.fitting.prepare import Prepared, prepare
 from train.fitting.settings import Settings, parse
 from train.fitting.surgery import mean_weights
-from train.fitting.tasks import AnswerTask, BaselineTask, TextTask
+from train.fitting.tasks import AnswerTask, BaselineTask, TextTask, lower_yes
 from vqa.data.files import locked
 from vqa.script import report
 
@@ -55,6 +57,9 @@ def fit(settings: Settings) -> dict[str, Any]:
         else:
             learn(run, data, settings)
         run.close()
+        if settings.optim.presence_offset:
+            nn.Module.to(data.net, accelerator.device)
+            lower_yes(BaselineTask(data, settings), settings.optim.presence_offset)
         content = finish(data, settings, folder / "best") if accelerator.is_main_process else {}
         accelerator.wait_for_everyone()
     return content

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from ui import STATIC
-from ui.api.calls import LARGEST, Calls, Photos
+from ui.api.calls import LARGEST_PHOTO, Calls, Photos
 from ui.api.files import routes
 from ui.api.functions import functions
 from ui.hosting.chat import chat_routes
@@ -178,7 +178,7 @@ def serve(
             footer_links=["api"],  # without it there is no page about the API; the link itself is on the page About
             state_session_capacity=SESSIONS,
             app_kwargs={"middleware": [Middleware(Guard, local)]},
-            max_file_size=LARGEST,
+            max_file_size=LARGEST_PHOTO,
             pwa=True,
             favicon_path=STATIC / "icon-512.png",
             theme=gr.themes.Default(font=FONTS, font_mono=MONO_FONTS, primary_hue="orange", neutral_hue="slate"),

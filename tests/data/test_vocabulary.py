@@ -128,4 +128,6 @@ def test_upper_bound_by_hand() -> None:
 
 def test_no_answers_at_all() -> None:
     for examples in ([], [Example("a.jpg", "?")], [answered("x", "y", "z", "w")]):
-        assert "No answer was given once in the training questions" in refusal(AnswerVocabulary.build, examples, 10)
+        assert "No answer was given often enough in the training questions" in refusal(
+            AnswerVocabulary.build, examples, 10
+        )

@@ -132,7 +132,7 @@ def test_runs_are_not_mixed(fitted: Any, flags: Flags) -> None:
         ("--data.holdout=0.001", "No question is left to hold out"),
         ("--data.holdout=0.999", "No question is left to train on"),
         ("--data.validation_share=0", "No question is left to validate on"),
-        ("--optim.presence_offset=0.3", "There are no questions for presence"),
+        ("--optim.presence_offset=0.3", "requires questions about the training photos"),
         ("--data.images=[a,b]", "1 files of questions"),
         ("--data.train=[nowhere.jsonl]", "nowhere.jsonl"),
         ("--data.validation=[nowhere.jsonl]", "nowhere.jsonl"),  # before anything is trained

@@ -191,7 +191,7 @@ def test_bad_input_is_reported_in_one_sentence(words: list[str], data: Path, tmp
     for path, content, message in (
         (broken, [*lines[:16], "a.jpg,what, or where?,cat", *lines[17:]], f"Line 17 of {broken} has 4 columns"),
         (tmp_path / "few.csv", lines[:9], "at least 20 are needed"),
-        (tmp_path / "disagreed.jsonl", disagreed, "No answer was given once"),
+        (tmp_path / "disagreed.jsonl", disagreed, "No answer was given often enough"),
     ):
         path.write_text("\n".join(content))
         assert message in refused(cli.main, "train", path, *words[2:], *new)

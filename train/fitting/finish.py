@@ -12,7 +12,6 @@ import torch
 
 from train.fitting.prepare import CALIBRATION, Prepared, split_by_photo
 from train.fitting.settings import Settings
-from train.fitting.tasks import AnswerTask
 from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.save import save_checkpoint
 from vqa.data.examples import Example, targets
@@ -38,14 +37,11 @@ FEWEST = 200  # answers that have a temperature of their own
 
 
 def finish(prepared: Prepared, settings: Settings, folder: Path) -> dict[str, Any]:
-    """Write the checkpoint to `folder`: with yes lowered where `optim.presence_offset` says so, calibrated on half of
-    the validation photos, scored on all, with its card.
+    """Write the checkpoint to `folder`: calibrated on half of the validation photos, scored on all, with its card.
 
     Returns the content of its `results.json`.
     """
     net, data, extra = prepared.net.cpu(), settings.data, {"priors.json": asdict(prepared.priors)}
-    if settings.optim.presence_offset:
-        AnswerTask(prepared, settings).lower_yes(settings.optim.presence_offset)
     save_checkpoint(folder, net, prepared.processor, extra)
     vqa = ours(VQA.load(folder))
     store = None

@@ -35,7 +35,7 @@ from vqa.model.text import MAX_QUESTION_CHARACTERS, YES_NO
 SQUARES_GB = 4.0  # of decoded photos in memory, where the image encoder is trained
 SPLIT_SEED = 1  # apart from the run's seed, so that all runs are compared on the same photos
 HOLDOUT, CALIBRATION, VALIDATION = 0, 3, 4  # streams of that seed
-GENERATED = {"boxes", "captions"}  # sources of questions that no one asked
+GENERATED = {"boxes", "captions"}  # sources of questions that nobody asked
 
 
 @dataclass
@@ -125,10 +125,10 @@ def prepare(settings: Settings) -> Prepared:
         holdout_photos = Squares(holdout_questions.photos, image_processor, SQUARES_GB)
     train_questions.untaught = np.array([example.source in data.untaught for example in train])
     train_questions.presence = np.array([presence(example) for example in train])
-    if settings.optim.presence_offset and not ("yes" in answers.index and (train_questions.presence == 1).any()):
+    if settings.optim.presence_offset and not ({0, 1} <= {*train_questions.presence} and "yes" in answers.index):
         raise InputError(
-            "There are no questions for presence for which optim.presence_offset could lower yes; leave it out, or add "
-            "a file of train.box_questions to data.extra."
+            "The setting optim.presence_offset requires questions about the training photos for the presence of things "
+            "and others with the answers yes and no; add a file of train.box_questions to data.extra, or leave it out."
         )
     return Prepared(
         train=train_questions,
@@ -223,7 +223,8 @@ def read_all(files: Sequence[str], images: Sequence[str], messages: list[str], m
 
 
 def presence(example: Example) -> int:
-    """1 for a question for the presence of a thing, 0 for another one that people answered with yes or no, else -1."""
+    """1 for a question for the presence of a thing, 0 for another one with the answer yes or no, -1 for the rest and
+    for those that were made from boxes or captions."""
     if example.question_type == "presence":
         return 1
     return 0 if example.source not in GENERATED and reference(example) in YES_NO else -1

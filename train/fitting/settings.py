@@ -19,6 +19,7 @@ else:
     Model = TypedDict("Model", types | {"pretrained": str | None}, total=False)
 
 MAY_BE_ZERO = {"data.most_answer_words", "optim.frozen_stages"}
+MOST_OFFSET = 10
 SHARES = {
     *("data.holdout", "data.validation_share", "model.dropout", "model.word_dropout"),
     *("optim.warmup", "optim.average", "optim.trust"),
@@ -115,7 +116,7 @@ class Optimisation:
     question-only head of `start` (see `train.fitting.covers`). Requires `data.boxes` and `data.features`."""
     presence_offset: float = 0.0
     """By how much the logit of yes is lowered, at the end, for questions for presence such as those of
-    `train.box_questions` (see `train.fitting.tasks.AnswerTask.lower_yes`)."""
+    `train.box_questions` (see `train.fitting.tasks.lower_yes`)."""
     precision: Literal["auto", "bf16", "no"] = "auto"
     """`bf16`, `no` for float32, or `auto` for bf16 where the machine computes in it natively."""
 
@@ -208,6 +209,9 @@ def check(settings: Settings) -> None:
         raise InputError("Give data.caption_images one folder for each file of data.captions, or one for all.")
     if settings.optim.covered and not (data.boxes and data.features and settings.start):
         raise InputError("To cover photos (optim.covered) give data.boxes, data.features and start too.")
+    if settings.optim.presence_offset > MOST_OFFSET:
+        offset = settings.optim.presence_offset
+        raise InputError(f"The setting optim.presence_offset is {offset}; give at most {MOST_OFFSET}.")
     if settings.start is not None and settings.model:
         raise InputError(f"The model is that of start ({settings.start}); leave the settings of model out.")
     check_seed(settings.seed)

@@ -195,36 +195,6 @@ class AnswerTask(QuestionTask):
             loss = loss + part(grid, photo_labels)
         return loss
 
-    @torch.inference_mode()
-    def lower_yes(self, by: float) -> None:
-        """Lower the logit of yes by about `by` for questions for presence, and hardly for others that people asked.
-
-        With h, the input of the answer head, the weights and the bias of yes change by δ, the solution of a ridge
-        regression (Hoerl & Kennard 1970): the minimum of E₁ (δ · (h, 1) + by)² + 2 E₀ (δ · (h, 1))² + λ |δ|² over the
-        training questions with `presence` 1 and 0. λ is a hundredth of the mean diagonal of the first terms' matrix.
-        """
-        net, questions = self.net.eval(), self.data.train
-        weight, bias = (net.answer_head[-1].get_parameter(name) for name in ("weight", "bias"))
-        assert questions.presence is not None, "there are questions for presence"
-        sums, counts = torch.zeros(2, weight.shape[1] + 1, weight.shape[1] + 1).double(), [0, 0]
-        for chosen in photo_batches(questions.photo, self.optim.batch_size):
-            batch = load(questions.batch(chosen), self.data.train_photos)
-            q = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
-            v = net.prepare(self.grid(batch.get("grid"), batch.get("squares")))
-            z, _ = net.attention(v, q, batch["photo_index"])
-            h = F.pad(net.fusion(z, q), (0, 1), value=1.0)  # (B, F + 1)
-            presence = torch.from_numpy(questions.presence[chosen])
-            for kind in (0, 1):
-                sums[kind] += (part := h[presence == kind]).T @ part
-                counts[kind] += len(part)
-        others, asked = (moments / max(count, 1) for moments, count in zip(sums, counts, strict=True))
-        matrix = asked + 2 * others
-        matrix += 0.01 * matrix.diagonal().mean() * torch.eye(len(matrix))
-        delta = torch.linalg.solve(matrix, -by * asked[-1])  # the last row is the mean of (h, 1)
-        yes = net.config.answers.index("yes")
-        weight[yes] += delta[:-1].to(weight)
-        bias[yes] += delta[-1].to(bias)
-
 
 class BaselineTask(QuestionTask):
     """The two heads that answer without the photo and without the question, on the finished encoders."""
@@ -258,3 +228,36 @@ class BaselineTask(QuestionTask):
 def load(batch: Batch, photos: LoadPhotos) -> Batch:
     """The batch with its photos, mirrored where `mirror` says so, in place of their numbers `rows`."""
     return batch | photos(batch.pop("rows").numpy(), batch.pop("mirror").numpy())
+
+
+@torch.inference_mode()
+def lower_yes(task: QuestionTask, by: float) -> None:
+    """Lower the logit of yes by about `by` for questions for presence, and hardly for others answered with yes or no.
+
+    With h, the input of the answer head, the weights and the bias of yes change by δ, the solution of a ridge
+    regression (Hoerl & Kennard 1970): the minimum of E₁ (δ · (h, 1) + by)² + 2 E₀ (δ · (h, 1))² + λ |δ|² over the
+    training questions with `presence` 1 and 0. λ is a hundredth of the mean diagonal of the first terms' matrix.
+    """
+    net, questions, device = task.eval().net, task.data.train, next(task.net.parameters()).device
+    weight, bias = (net.answer_head[-1].get_parameter(name) for name in ("weight", "bias"))
+    assert questions.presence is not None, "there are questions for presence"
+    sums, counts = torch.zeros(2, weight.shape[1] + 1, weight.shape[1] + 1).double(), [0, 0]
+    known = np.flatnonzero(questions.presence >= 0)
+    for part in photo_batches(questions.photo[known], task.optim.batch_size):
+        loaded = load(questions.batch(known[part]), task.data.train_photos)
+        batch = {name: value.to(device) for name, value in loaded.items()}
+        q = net.question_encoder(batch["input_ids"], batch["attention_mask"]).vector
+        v = net.prepare(task.grid(batch.get("grid"), batch.get("squares")))
+        z, _ = net.attention(v, q, batch["photo_index"])
+        h = F.pad(net.fusion(z, q), (0, 1), value=1.0).cpu()  # (B, F + 1)
+        presence = torch.from_numpy(questions.presence[known[part]])
+        for kind in (0, 1):
+            sums[kind] += (some := h[presence == kind]).T @ some
+            counts[kind] += len(some)
+    others, asked = (moments / count for moments, count in zip(sums, counts, strict=True))
+    matrix = asked + 2 * others
+    matrix += 0.01 * matrix.diagonal().mean() * torch.eye(len(matrix))
+    delta = torch.linalg.solve(matrix, -by * asked[-1])  # the last row is the mean of (h, 1)
+    yes = net.config.answers.index("yes")
+    weight[yes] += delta[:-1].to(weight)
+    bias[yes] += delta[-1].to(bias)

@@ -29,10 +29,10 @@ BUSY = "Too many questions are waiting on this server; ask again in a moment."
 LARGE = 1e18  # a number between it and its negative is neither infinite nor no number
 SURROGATES = re.compile("[\ud800-\udfff]")  # halves of a character, which cannot be sent back
 Handler = Callable[[Request], Awaitable[Response]]
-KEPT = 3600  # seconds that a photo is in memory
-MOST = 256 << 20  # bytes of all photos; the oldest go first
-LARGEST = 64 << 20  # bytes of a photo
-OWN = 1000  # bytes that an entry takes beside the photo
+PHOTO_SECONDS = 3600  # that a photo is in memory
+ALL_PHOTOS = 256 << 20  # bytes; the oldest photos go first
+LARGEST_PHOTO = 64 << 20  # bytes
+BESIDE = 1000  # bytes that an entry takes beside its photo
 IN_MEMORY = 1 << 20  # bytes of an upload that is not complete
 PHOTO_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
@@ -54,8 +54,8 @@ class Photos:
         with self._lock:
             self._drop(name)
             self._photos[name] = time.monotonic(), content
-            self._bytes += len(content) + OWN
-            while self._bytes > MOST:
+            self._bytes += len(content) + BESIDE
+            while self._bytes > ALL_PHOTOS:
                 self._drop(next(iter(self._photos)))
         return name
 
@@ -70,12 +70,12 @@ class Photos:
     def expire(self) -> None:
         """Forget what was sent longer ago than an hour."""
         with self._lock:
-            while self._photos and next(iter(self._photos.values()))[0] <= time.monotonic() - KEPT:
+            while self._photos and next(iter(self._photos.values()))[0] <= time.monotonic() - PHOTO_SECONDS:
                 self._drop(next(iter(self._photos)))
 
     def _drop(self, name: str) -> None:
         if found := self._photos.pop(name, None):
-            self._bytes -= len(found[1]) + OWN
+            self._bytes -= len(found[1]) + BESIDE
 
 
 class Calls:
@@ -106,13 +106,13 @@ class Calls:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:  # so that slow uploads take no memory from others
             async for chunk in request.stream():  # to its end, as a client reads the answer when it has sent everything
                 size += len(chunk)
-                if size <= LARGEST:
+                if size <= LARGEST_PHOTO:
                     file.write(chunk)
-            if size > LARGEST:
+            if size > LARGEST_PHOTO:
                 return _failed("The file is too large; choose one of at most 64 MB.", 413)
             file.seek(0)
             name = await anyio.to_thread.run_sync(lambda: self._photos.add(file.read()))
-        asyncio.get_running_loop().call_later(KEPT + 1, self._photos.expire)
+        asyncio.get_running_loop().call_later(PHOTO_SECONDS + 1, self._photos.expire)
         return JSONResponse({"result": name})
 
     async def _photo(self, request: Request) -> Response:

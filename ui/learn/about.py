@@ -14,7 +14,8 @@ FOREIGN = """
 
 ## {name}
 A model of transformers, of type {kind}. Its own card says what it was trained on, under which terms, and how good it
-is. It can be asked and compared here; covering a part, *Learn* and the evidence for an answer need a Glimpse model.
+is. It can be asked and compared here, and parts of a photo can be covered; *Learn* and the evidence for an answer need
+a Glimpse model.
 
 Photos and questions go to the machine that serves this page and nowhere else; they are deleted after an hour.
 """

@@ -149,6 +149,7 @@ with the temperatures that training fitted on half of its validation photos"""
 question-prefix prior; `upper_bound` is what the answer vocabulary allows.
 
 {table(results["tables"])}
+
 {" ".join([*measured(results), verdict(results)])}{official}
 Confidence: expected calibration error {confidence}.
 {stated(results)}{looking(results.get("grounding", {}))}{suite(results)}

@@ -39,7 +39,7 @@ class AnswerVocabulary:
         answers = tuple(answer for answer, count in ranked[:size] if count >= 1)
         if not answers:
             raise InputError(
-                "No answer was given once in the training questions; give examples with 'answer' or 'answers'."
+                "No answer was given often enough in the training questions; give examples with 'answer' or 'answers'."
             )
         return cls(answers)
 

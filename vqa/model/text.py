@@ -18,9 +18,9 @@ MAX_QUESTION_CHARACTERS = 300
 YES_NO = ("yes", "no")
 KINDS = ("yes/no", "number", "other")
 SURE = 1 / 3  # the lowest confidence of an answer that is stated as sure, where training has chosen none
-# Below this `photo_mattered` an answer is a guess. Measured with the bundled model on 6,717 questions that it was not
-# trained on, about photos outside validation: below 0.05 (2,100 questions) it answers 45.5% right, its question-only
-# head 45.7% (95% interval of the difference -1.8 to +1.4); from 0.05 to 0.1 it is better by 4.2 points (1.1 to 7.3).
+# Below this `photo_mattered` an answer is a guess. Chosen with an earlier bundled model on 6,717 questions that it was
+# not trained on, about photos outside validation: below 0.05 (2,100 questions) it answered 45.5% right, its
+# question-only head 45.7% (95% interval of the difference -1.8 to +1.4); from 0.05 to 0.1 4.2 points more (1.1 to 7.3).
 GUESS = 0.05
 UNCALIBRATED: dict[str, float | None] = {
     **{"temperature": 1.0, "temperature_slope": 0.0, "yes_no_temperature": None, "yes_no_temperature_slope": 0.0},

@@ -8,7 +8,7 @@ from torch import Tensor
 from tests.fitted import make_task
 from tests.train.fitting.few import learn, questions
 from train.fitting.batches import Questions
-from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask
+from train.fitting.tasks import AnswerTask, BaselineTask, QuestionTask, TextTask, lower_yes
 from vqa.model.model import VQAModel
 from vqa.model.processing import VQAImageProcessor
 
@@ -88,7 +88,7 @@ def test_yes_is_lowered_for_questions_for_presence(net: VQAModel) -> None:
     """The change of its row is the least-squares solution of the same problem, written as rows of a matrix."""
     generator = np.random.default_rng(0)
     number = 40
-    task = make_task(AnswerTask, net)
+    task = make_task(AnswerTask, net, augment=True)  # which it must not do here
     task.data.train = Questions(
         photos=["a.png", "b.png"],
         photo=generator.integers(2, size=number),
@@ -104,13 +104,14 @@ def test_yes_is_lowered_for_questions_for_presence(net: VQAModel) -> None:
     squares = questions()["squares"]
     task.data.train_photos = lambda rows, _mirror: {"squares": squares[rows]}
     batch = {k: v for k, v in task.data.train.batch(np.arange(number)).items() if k in ("input_ids", "attention_mask")}
-    asked = {"grid": task.eval().grid(squares=squares), "photo_index": torch.from_numpy(task.data.train.photo)} | batch
+    grid = make_task(AnswerTask, net).eval().grid(squares=squares)
+    asked = {"grid": grid, "photo_index": torch.from_numpy(task.data.train.photo)} | batch
     before = net(**asked).logits.detach()
     inputs: list[Tensor] = []
     net.answer_head[-1].register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach()))
     net(**asked)
     h = np.concatenate((inputs[0].double().numpy(), np.ones((number, 1))), 1)
-    task.lower_yes(0.5)
+    lower_yes(task.train(), 0.5)
     after = net(**asked).logits.detach()
 
     presence = task.data.train.presence

@@ -162,7 +162,7 @@ def test_strangers_cannot_find_out_who_sent_the_same_photo():
 
 
 def test_the_oldest_go_first(monkeypatch):
-    monkeypatch.setattr(module, "MOST", 10 + 2 * module.OWN)
+    monkeypatch.setattr(module, "ALL_PHOTOS", 10 + 2 * module.BESIDE)
     photos = Photos()
     first, second = photos.add(b"a" * 4), photos.add(b"b" * 4)
     photos.add(b"a" * 4)  # again, so it is no longer the oldest
