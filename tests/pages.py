@@ -35,6 +35,7 @@ SMALLER = {
     "vqa train questions.csv": "vqa train questions.csv --epochs 1 --minutes 1",
     "vqa train shapes/questions.jsonl": "vqa train shapes/questions.jsonl --epochs 1 --minutes 1",
     "--config mine.yaml": "--config mine.yaml --optim.epochs 1 --optim.head_epochs 1",
+    "configs/vqa_v2.yaml": "configs/vqa_v2.yaml --model.hidden_size 64 --model.fusion_size 64",
     "--features features/mine --processes 2": "--features features/mine",  # processes have tests of their own
     "--repairer runs/repair/best ": "",  # the bundled one: after a second of training it writes no questions
     "--optim.epochs 5": "--optim.epochs 1",

@@ -109,7 +109,7 @@ def test_an_unknown_function_is_refused(address):
 
 
 def test_large_uploads_are_refused(address, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST", 1000)
+    monkeypatch.setattr(module, "LARGEST_PHOTO", 1000)
     answer = httpx.post(f"{address}glimpse/upload", content=b"a" * 1001, headers=BYTES)
     assert answer.status_code == 413 and "at most 64 MB" in answer.json()["error"]
     assert len(upload(address, b"a" * 1000)) == 64
