@@ -30,7 +30,7 @@ EXAMPLES = {
     "an astronaut": ("astronaut", "is there a person?", "is the woman smiling?", "is the woman wearing a suit?"),
     "a rocket": ("rocket", "what color is the sky?", "is there a person?", "are there clouds?"),
     "a red circle": ("red-circle", "what color is the circle?", "is there a circle?", "is there a person?"),
-    "shapes": ("blue-and-yellow", "how many shapes are there?", "is there a triangle?", "is there a cat?"),
+    "shapes": ("blue-and-yellow", "how many objects are there?", "is there a triangle?", "is there a cat?"),
 }
 
 

@@ -18,7 +18,7 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     opened.get_by_role("button", name="shapes").click()
     card = opened.locator(".cards .card")
     card.locator(".bar").wait_for()
-    expect(opened.locator(".card .asked").nth(1)).to_have_text("how many shapes are there?")
+    expect(opened.locator(".card .asked").nth(1)).to_have_text("how many objects are there?")
     assert opened.locator("img:visible").count() == 1  # the photo is there once
     assert re.search(r"\d%(: right (about|less|nearly)|, but answers)", card.inner_text())
     label = opened.locator("canvas.heat").get_attribute("aria-label")
@@ -32,7 +32,7 @@ def test_an_example_answers_with_one_click_and_says_why(opened, tmp_path, monkey
     card.locator("summary").click()
     why = card.locator(".why")
     assert "Without the photo:" in why.inner_text() and "Answered in" in why.inner_text()
-    assert "shapes" in why.locator(".words").inner_text()
+    assert "objects" in why.locator(".words").inner_text()
     requests: list[str] = []
     opened.on("request", lambda request: requests.append(request.url))
     why.get_by_role("button", name="look 2").click()
