@@ -41,7 +41,8 @@ class Questions:
     `labels[starts[i]:starts[i + 1]]` with `scores` likewise; other_words `(V,)`, other_answers `(A,)`: what each word
     and answer becomes in a mirrored photo. soft_targets: the teachers' probabilities of their answers. places
     `(Q, h, w)`: where the things are that each question names (`train.fitting.box_labels`). untaught `(Q,)`: whether
-    the teachers' answers are ignored. presence `(Q,)`: see `train.fitting.prepare.presence`.
+    the teachers' answers are ignored. presence `(Q,)`: see `train.fitting.prepare.presence`;
+    with `optim.presence_offset` only.
     """
 
     photos: list[str]

@@ -124,12 +124,14 @@ def prepare(settings: Settings) -> Prepared:
         train_photos = Squares(photos, image_processor, SQUARES_GB)
         holdout_photos = Squares(holdout_questions.photos, image_processor, SQUARES_GB)
     train_questions.untaught = np.array([example.source in data.untaught for example in train])
-    train_questions.presence = np.array([presence(example) for example in train])
-    if settings.optim.presence_offset and not ({0, 1} <= {*train_questions.presence} and "yes" in answers.index):
-        raise InputError(
-            "The setting optim.presence_offset requires questions about the training photos for the presence of things "
-            "and others with the answers yes and no; add a file of train.box_questions to data.extra, or leave it out."
-        )
+    if settings.optim.presence_offset:
+        train_questions.presence = np.array([presence(example) for example in train])
+        if not ({0, 1} <= {*train_questions.presence} and "yes" in answers.index):
+            raise InputError(
+                "The setting optim.presence_offset requires questions about the training photos for the presence of "
+                "things and others with the answers yes and no; add a file of train.box_questions to data.extra, or "
+                "leave it out."
+            )
     return Prepared(
         train=train_questions,
         holdout=holdout_questions,

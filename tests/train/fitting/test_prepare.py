@@ -107,5 +107,6 @@ def test_questions_for_presence_are_known(flags: Flags, world: Path, tmp_path: P
         for answer, source, kind in kinds
     ]
     (tmp_path / "extra.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    prepared = prepare(parse(flags(tmp_path / "run", f"--data.extra=[{tmp_path}/extra.jsonl]")))
+    more = [f"--data.extra=[{tmp_path}/extra.jsonl]", "--optim.presence_offset=0.3"]
+    prepared = prepare(parse(flags(tmp_path / "run", *more)))
     assert prepared.train.presence is not None and prepared.train.presence[-4:].tolist() == [1, -1, -1, 0]
