@@ -218,7 +218,8 @@ def write(batches: Iterable[list[Row]], total: int, table: Table | None, as_json
             failed += sum("error" in row for row in rows)
             bar.advance(task, len(rows))
     if table:
-        print(f"{before + total:,} rows are in {table.path}.")
+        earlier = f", {before:,} of them from before" if before else ""
+        print(f"{before + total:,} rows are in {table.path}{earlier}.")
     check_failed(failed, before + total)
 
 

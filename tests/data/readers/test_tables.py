@@ -44,7 +44,7 @@ def test_csv_of_spreadsheet_programs(tmp_path: Path, delimiter: str, encoding: s
     assert read_examples(path) == EXAMPLES
 
 
-def test_xlsx_cells_are_read_as_csv(tmp_path: Path) -> None:
+def test_xlsx_cells_are_read_as_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     typed: list[list[Any]] = [[int(cell) if cell in ("12", "7") else cell or None for cell in row] for row in ROWS]
     typed += [["d.jpg", "how many?", 2], ["e.jpg", "size?", 2.5], ["f.jpg", "when?", datetime.date(2024, 5, 1)]]
     typed += [["g.jpg", "sum?", "=1+1"]]  # openpyxl does not compute: the cell is empty, not the formula's text
@@ -55,6 +55,7 @@ def test_xlsx_cells_are_read_as_csv(tmp_path: Path) -> None:
         Example("f.jpg", "when?", answer="2024-05-01 00:00:00"),
         Example("g.jpg", "sum?"),
     ]
+    assert "data.xlsx has 2 sheets; the first one, 'Sheet', is read." in caplog.messages[-1]
 
 
 def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:

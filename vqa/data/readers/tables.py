@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vqa.data.examples import Example, example_from_dict
-from vqa.data.readers.rows import columns
+from vqa.data.readers.rows import columns, remark
 from vqa.data.readers.text_files import numbered_lines, opened
 from vqa.model.errors import InputError, reason
 
@@ -93,6 +93,8 @@ def _sheet(path: Path) -> Iterator[list[str]]:
                 raise ValueError(f"it unpacks to {unpacked >> 20:,} MB, more than {UNPACKED >> 20}")
             with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
                 sheet = book.worksheets[0]
+                if (sheets := len(book.worksheets)) > 1:
+                    remark(f"{path} has {sheets} sheets; the first one, {sheet.title!r}, is read.")
                 sheet.reset_dimensions()  # some programs write wrong ones
                 yield from (list(map(text, values)) for values in sheet.iter_rows(values_only=True))
     except Exception as error:  # a damaged archive can raise almost anything
