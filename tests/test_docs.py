@@ -92,8 +92,7 @@ def all_commands() -> dict[tuple[str, ...], str]:
     found = {}
     for page, text in TEXTS.items():
         parts = [words for block in blocks(text, "sh") for words in commands(block.code)]
-        if page.name != "CHANGELOG.md":  # which also names old commands
-            parts += [shlex.split(code) for code in re.findall(r"`((?:python -m|vqa) [a-z][^`]*)`", text)]
+        parts += [shlex.split(code) for code in re.findall(r"`((?:python -m|vqa) [a-z][^`]*)`", text)]
         found |= {tuple(words): name(page) for words in parts}
     return found
 
