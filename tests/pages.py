@@ -43,7 +43,7 @@ SMALLER = {
     "train.caption --captions": "train.caption --epochs 2 --captions",
     "train.complete --text": "train.complete --epochs 0.2 --text",
     "train.complete --table": "train.complete --epochs 0.02 --table",
-    "train.gradient_flow --output": "train.gradient_flow --steps 6 --model runs/mine/best --questions questions.txt --output",
+    "train.gradient_flow": "train.gradient_flow --steps 6 --model runs/mine/best --questions questions.txt",
     "train.complete --questions": "train.complete --epochs 0.5 --questions",
     "--engine ray --workers 8 --parquet answers": "--csv many.csv",  # Ray takes half a minute to start: has a test
     "train.repair --questions": "train.repair --epochs 0.3 --questions",

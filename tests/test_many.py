@@ -152,10 +152,10 @@ def test_captions_of_a_folder(album, capsys, tmp_path, monkeypatch):
     describer.describe = lambda image, **_: SimpleNamespace(text=f"{image.size}", score=-1.5)
     monkeypatch.setattr("vqa.captioning.describe.Describer.load", lambda *_: describer)
     monkeypatch.setattr("vqa.predict.VQA.load", lambda *_: object.__new__(VQA))
-    for earlier in ("", ", 4 of them from before"):
+    for end in ("", ", 4 from an earlier run; to compute them anew, name another file"):
         assert cli.main(["describe", "album", "--csv", "captions.csv"]) == 1
         captured = capsys.readouterr()
-        assert captured.out == f"4 rows are in captions.csv{earlier}.\n" and "1 of 4" in captured.err
+        assert captured.out == f"4 rows are in captions.csv{end}.\n" and "1 of 4" in captured.err
         rows = rows_of(tmp_path / "captions.csv")
         assert sorted(row["photo"] for row in rows) == IN_ALBUM
         assert [row["caption"] for row in rows if not row["error"]] == ["(50, 40)"] * 3

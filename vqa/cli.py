@@ -213,7 +213,7 @@ def describe(
     photos: list[Any] = [read_photo(inputs[0])] if one else many.list_photos(inputs)
     table = None if one else open_table(csv, jsonl, many.CAPTION, model)
     if overlay is not None:
-        heat.check_picture_path(overlay)
+        heat.check_picture_path(overlay, inputs[0])
     from vqa.foreign.describing import load_describer  # takes seconds
 
     describer = load_describer(model, encoder, device, search.get("beam"))

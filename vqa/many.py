@@ -218,8 +218,9 @@ def write(batches: Iterable[list[Row]], total: int, table: Table | None, as_json
             failed += sum("error" in row for row in rows)
             bar.advance(task, len(rows))
     if table:
-        earlier = f", {before:,} of them from before" if before else ""
-        print(f"{before + total:,} rows are in {table.path}{earlier}.")
+        earlier = f", {before:,} from an earlier run" if before else ""
+        again = "" if total else "; to compute them anew, name another file"
+        print(f"{before + total:,} rows are in {table.path}{earlier}{again}.")
     check_failed(failed, before + total)
 
 

@@ -14,7 +14,7 @@ def ask(photo: str, questions: list[str], top: int, overlay: str | None, as_json
     file = read_photo(photo)
     pictures = [] if overlay is None else terminal.numbered(overlay, len(questions))
     for path in pictures:
-        heat.check_picture_path(path)
+        heat.check_picture_path(path, photo)
     from vqa.predict import VQA  # takes seconds
 
     vqa = VQA.load(**load)

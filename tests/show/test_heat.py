@@ -129,6 +129,10 @@ def test_a_picture_path_that_cannot_be_written_is_reported(tmp_path):
     for name, message in (messages | {"folder.png": "cannot be written"}).items():
         with pytest.raises(InputError, match=message):
             heat.check_picture_path(tmp_path / name)
+    Image.new("RGB", (30, 20)).save(tmp_path / "photo.png")
+    heat.check_picture_path(tmp_path / "photo.png")
+    with pytest.raises(InputError, match="would replace the photo; name another file"):
+        heat.check_picture_path(tmp_path / "photo.png", tmp_path / "folder.png" / ".." / "photo.png")
 
 
 def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from vqa.checkpoint.card import CARD, model_card
 from vqa.checkpoint.find import WEIGHTS
 from vqa.checkpoint.load import load_checkpoint
 from vqa.checkpoint.save import save_checkpoint
+from vqa.data.files import whole_file
 from vqa.script import run
 
 
@@ -29,7 +30,8 @@ def refresh(folder: Path, card: bool = False) -> list[str]:
     old = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in new}
     changed = [name for name in sorted(new) if old.get(name) != new[name]]
     for name in changed:
-        (folder / name).write_bytes(new[name])
+        with whole_file(folder / name) as file:
+            file.write_bytes(new[name])
     return changed
 
 

@@ -1,6 +1,6 @@
 """Files and folders that appear whole or not at all: written beside their place, then renamed into it.
 
-What is there already and is none of ours is never replaced; a folder that is filled step by step is locked.
+A folder is replaced only by one of its own kind, a file only by a file; a folder that is filled step by step is locked.
 """
 
 import json

@@ -5,10 +5,12 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.chart import BarChart
 
 from tests.data.refusal import refusal
 from vqa.data.examples import Example
 from vqa.data.readers import read_examples
+from vqa.model.errors import InputError
 
 HEADER = ["image", "question", "answer", "answers", "question_id", "image_id", "note"]
 ROWS = [
@@ -55,7 +57,25 @@ def test_xlsx_cells_are_read_as_csv(tmp_path: Path, caplog: pytest.LogCaptureFix
         Example("f.jpg", "when?", answer="2024-05-01 00:00:00"),
         Example("g.jpg", "sum?"),
     ]
-    assert "data.xlsx has 2 sheets; the first one, 'Sheet', is read." in caplog.messages[-1]
+    assert "data.xlsx: reading the first sheet, 'Sheet', and not 'another'." in caplog.messages[-1]
+
+
+def test_hidden_and_empty_sheets_do_not_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["lists", "for menus"])
+    book.active.sheet_state = "hidden"
+    sheet = book.create_sheet("questions")
+    for row in (["image", "question"], ["a.jpg", "why?"]):
+        sheet.append(row)
+    book.create_sheet("empty")
+    book.save(tmp_path / "data.xlsx")
+    assert read_examples(tmp_path / "data.xlsx") == [Example("a.jpg", "why?")] and not caplog.messages
+    sheet.sheet_state = "hidden"
+    del book["empty"]
+    book.create_chartsheet("chart").add_chart(BarChart())
+    book.save(tmp_path / "charts.xlsx")
+    with pytest.raises(InputError, match="it has no visible sheet"):
+        read_examples(tmp_path / "charts.xlsx")
 
 
 def test_header_order_spaces_and_folder_of_photos(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables with a header row: CSV, and the first sheet of an XLSX workbook, as spreadsheet programs save them."""
+"""Tables with a header row: CSV, and the first visible sheet of an XLSX workbook, as spreadsheet programs save them."""
 
 import csv
 import itertools
@@ -60,7 +60,7 @@ def read_csv(path: Path, images: Path | None = None) -> Iterator[Example]:
 
 
 def read_xlsx(path: Path, images: Path | None = None) -> Iterator[Example]:
-    """Yields the examples of a workbook's first sheet; columns as for `read_csv`.
+    """Yields the examples of a workbook's first visible sheet; columns as for `read_csv`.
 
     A formula is read as its saved value; rows without any value are skipped. Raises `InputError` if openpyxl is not
     installed, the file is no workbook, a required column is missing, or a row invalid.
@@ -92,13 +92,22 @@ def _sheet(path: Path) -> Iterator[list[str]]:
             if unpacked > UNPACKED:
                 raise ValueError(f"it unpacks to {unpacked >> 20:,} MB, more than {UNPACKED >> 20}")
             with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
-                sheet = book.worksheets[0]
-                if (sheets := len(book.worksheets)) > 1:
-                    remark(f"{path} has {sheets} sheets; the first one, {sheet.title!r}, is read.")
+                visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+                if not visible:
+                    raise ValueError("it has no visible sheet")
+                sheet, *others = visible
                 sheet.reset_dimensions()  # some programs write wrong ones
+                if left := [other.title for other in others if _has_cells(other)]:
+                    remark(f"{path}: reading the first sheet, {sheet.title!r}, and not {', '.join(map(repr, left))}.")
                 yield from (list(map(text, values)) for values in sheet.iter_rows(values_only=True))
     except Exception as error:  # a damaged archive can raise almost anything
         raise InputError(f"{path} cannot be read as XLSX ({reason(error):.200}): open it and save it again.") from error
+
+
+def _has_cells(sheet: Any) -> bool:
+    """Whether the first rows of a sheet hold anything; spreadsheet programs add empty sheets."""
+    rows = itertools.islice(sheet.iter_rows(values_only=True), 20)
+    return any(cell is not None for row in rows for cell in row)
 
 
 def _examples(rows: Iterable[tuple[int, list[str]]], kind: str, path: Path, images: Path | None) -> Iterator[Example]:
