@@ -128,9 +128,10 @@ def test_a_picture_path_that_cannot_be_written_is_reported(tmp_path):
     messages = {"out.tiff": "end its name in .png", "out": "end its name", "missing/out.png": "There is no folder"}
     for name, message in (messages | {"folder.png": "cannot be written"}).items():
         with pytest.raises(InputError, match=message):
-            heat.check_picture_path(tmp_path / name)
-    Image.new("RGB", (30, 20)).save(tmp_path / "photo.png")
-    heat.check_picture_path(tmp_path / "photo.png")
+            heat.check_picture_path(tmp_path / name, tmp_path / "photo.png")
+    for name in ("photo.png", "another.png"):
+        Image.new("RGB", (30, 20)).save(tmp_path / name)
+    heat.check_picture_path(tmp_path / "another.png", tmp_path / "photo.png")
     with pytest.raises(InputError, match="would replace the photo; name another file"):
         heat.check_picture_path(tmp_path / "photo.png", tmp_path / "folder.png" / ".." / "photo.png")
 

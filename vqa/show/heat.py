@@ -75,8 +75,8 @@ def panel_size(photo: Image.Image) -> tuple[int, int]:
     return width, height
 
 
-def check_picture_path(path: str | Path, photo: str | Path | None = None) -> None:
-    """Raises `InputError` if no picture can be written there, or it would replace the photo that it is drawn on."""
+def check_picture_path(path: str | Path, photo: str | Path) -> None:
+    """Raises `InputError` if no picture can be written there, or it would replace the file `photo` under it."""
     path = Path(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"The picture {path} has no known format; end its name in {', '.join(PICTURE_SUFFIXES)}.")
@@ -84,7 +84,7 @@ def check_picture_path(path: str | Path, photo: str | Path | None = None) -> Non
         raise InputError(f"There is no folder {path.parent} for the picture {path.name}; create it or name another.")
     if os.path.isdir(path) or not os.access(path.parent, os.W_OK):
         raise InputError(f"The picture {path} cannot be written; name a file in a folder that you may write to.")
-    if photo is not None and os.path.exists(path) and os.path.samefile(path, photo):
+    if os.path.exists(path) and os.path.samefile(path, photo):
         raise InputError(f"The picture {path} would replace the photo; name another file.")
 
 
